@@ -1,0 +1,53 @@
+/**
+ * Why an operation failed, for programs; the message of the error is for people.
+ *
+ * - `webgpu-unavailable`: no WebGPU, or no adapter.
+ * - `device-unsuitable`: the adapter's limits or memory are too small for the model.
+ * - `device-lost`: the GPU device was lost (driver reset, sleep, crash of the GPU process).
+ * - `out-of-memory`: a GPU allocation failed.
+ * - `download-failed`: the source could not be read (network, HTTP status, missing file).
+ * - `integrity`: bytes arrived, but not the right ones (truncated, changed, wrong hash).
+ * - `storage-full`: the browser refused to store more bytes.
+ * - `format-invalid`: a file is not what it should be (header, offsets, shapes, dtypes).
+ * - `context-overflow`: the tokens do not fit in the context length.
+ * - `gpu-error`: the GPU reported a validation or internal error.
+ * - `disposed`: the model, engine or session was disposed of.
+ */
+export type ErrorCode =
+  | 'webgpu-unavailable'
+  | 'device-unsuitable'
+  | 'device-lost'
+  | 'out-of-memory'
+  | 'download-failed'
+  | 'integrity'
+  | 'storage-full'
+  | 'format-invalid'
+  | 'context-overflow'
+  | 'gpu-error'
+  | 'disposed';
+
+const BRAND = Symbol.for('ossicle.error');
+
+/** Every failure that ossicle raises by itself. Wrong arguments raise `TypeError` or `RangeError`; aborts raise `signal.reason`. */
+export class OssicleError extends Error {
+  override readonly name = 'OssicleError';
+  /** What went wrong, for programs. */
+  readonly code: ErrorCode;
+  /** @internal */
+  readonly [BRAND] = true;
+
+  /**
+   * @param code - What went wrong, for programs.
+   * @param message - A sentence for people: what happened, the numbers, the next step.
+   * @param options - `cause`: the error that this one stems from.
+   */
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Says whether a value is an {@link OssicleError}, also one made by another copy of this library or in a worker. */
+export function isOssicleError(value: unknown): value is OssicleError {
+  return typeof value === 'object' && value !== null && BRAND in value;
+}
