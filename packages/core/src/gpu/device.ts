@@ -1,0 +1,147 @@
+import { OssicleError } from '../errors.ts';
+
+/** Features that kernels use where the adapter has them. None is required. */
+const USEFUL_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+
+/** Limits that a model is the better for when they are larger; asked for at the adapter's maximum. */
+const USEFUL_LIMITS = [
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxComputeWorkgroupStorageSize',
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxStorageBuffersPerShaderStage',
+] as const satisfies readonly (keyof GPUSupportedLimits)[];
+
+/**
+ * Finds the fastest adapter of this machine.
+ *
+ * @throws {@link OssicleError} `webgpu-unavailable` where there is no WebGPU or no adapter.
+ */
+export async function requestAdapter(): Promise<GPUAdapter> {
+  const gpu = (globalThis.navigator as Navigator | undefined)?.gpu;
+  if (!gpu) {
+    throw new OssicleError(
+      'webgpu-unavailable',
+      'This browser has no WebGPU, or the page is not served over HTTPS or from localhost. ' +
+        'Use a current Chrome or Edge.',
+    );
+  }
+  const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) {
+    throw new OssicleError(
+      'webgpu-unavailable',
+      'WebGPU found no graphics adapter. Update the graphics driver, and see chrome://gpu for what is blocked.',
+    );
+  }
+  return adapter;
+}
+
+/**
+ * Requests a device with the adapter's real limits and the features that kernels use.
+ *
+ * @throws {@link OssicleError} `webgpu-unavailable` where the adapter gives no device.
+ */
+export async function requestDevice(adapter?: GPUAdapter): Promise<GPUDevice> {
+  const chosen = adapter ?? (await requestAdapter());
+  const requiredFeatures = USEFUL_FEATURES.filter((feature) => chosen.features.has(feature));
+  const requiredLimits = Object.fromEntries(
+    USEFUL_LIMITS.map((limit) => [limit, chosen.limits[limit]]),
+  );
+  try {
+    return await chosen.requestDevice({ label: 'ossicle', requiredFeatures, requiredLimits });
+  } catch (cause) {
+    throw new OssicleError(
+      'webgpu-unavailable',
+      `The graphics adapter gave no device: ${cause instanceof Error ? cause.message : String(cause)} ` +
+        'Reload the page; if it happens again, restart the browser.',
+      { cause },
+    );
+  }
+}
+
+/** A device together with its state of health: loss and uncaptured errors become the failure of whatever is running. */
+export class Gpu {
+  /** The device. Only this layer and the weights' upload call its `create…` methods. */
+  readonly device: GPUDevice;
+  #failure: OssicleError | undefined;
+  #disposed = false;
+  readonly #listeners = new Set<(error: OssicleError) => void>();
+
+  /** @param device - Stays the caller's: {@link Gpu} never destroys it. */
+  constructor(device: GPUDevice) {
+    this.device = device;
+    device.addEventListener('uncapturederror', this.#onUncapturedError);
+    void device.lost.then(({ reason, message }) => {
+      if (this.#disposed) return;
+      this.#fail(
+        new OssicleError(
+          'device-lost',
+          `The GPU device was lost (${reason}${message ? `: ${message.trim()}` : ''}). Load the model again.`,
+        ),
+      );
+    });
+  }
+
+  /** The first failure of the device, if there was one. */
+  get failure(): OssicleError | undefined {
+    return this.#failure;
+  }
+
+  /** Throws the device's failure, if there was one. */
+  check(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Awaits GPU work; rejects with the device's failure as soon as there is one, so that no wait outlives the device. */
+  async settle<T>(work: Promise<T>): Promise<T> {
+    this.check();
+    let listener: ((error: OssicleError) => void) | undefined;
+    const failed = new Promise<never>((_, reject) => {
+      listener = reject;
+      this.#listeners.add(reject);
+    });
+    try {
+      const value = await Promise.race([work, failed]);
+      this.check();
+      return value;
+    } catch (error) {
+      // A lost device aborts its pending maps before `lost` resolves: the failure says more than the abort.
+      if (!this.#failure && error instanceof DOMException) await Promise.race([failed, pause(50)]);
+      throw this.#failure ?? error;
+    } finally {
+      if (listener) this.#listeners.delete(listener);
+    }
+  }
+
+  /** Stops watching the device. */
+  dispose(): void {
+    this.#disposed = true;
+    this.device.removeEventListener('uncapturederror', this.#onUncapturedError);
+  }
+
+  readonly #onUncapturedError = (event: Event): void => {
+    event.preventDefault();
+    const { error } = event as GPUUncapturedErrorEvent;
+    const outOfMemory =
+      typeof GPUOutOfMemoryError !== 'undefined' && error instanceof GPUOutOfMemoryError;
+    this.#fail(
+      new OssicleError(
+        outOfMemory ? 'out-of-memory' : 'gpu-error',
+        outOfMemory
+          ? `The GPU is out of memory: ${error.message} Close other tabs, or use a shorter context.`
+          : `The GPU reported an error: ${error.message}`,
+      ),
+    );
+  };
+
+  #fail(error: OssicleError): void {
+    this.#failure ??= error;
+    for (const reject of this.#listeners) reject(this.#failure);
+    this.#listeners.clear();
+  }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

@@ -1,0 +1,23 @@
+import type { Gpu } from './device.ts';
+import type { Dispatch } from './kernel.ts';
+
+/** Encodes dispatches, in order, into one compute pass. */
+export function encode(encoder: GPUCommandEncoder, dispatches: readonly Dispatch[]): void {
+  const pass = encoder.beginComputePass();
+  let pipeline: GPUComputePipeline | undefined;
+  for (const dispatch of dispatches) {
+    if (dispatch.pipeline !== pipeline) pass.setPipeline(dispatch.pipeline);
+    pipeline = dispatch.pipeline;
+    pass.setBindGroup(0, dispatch.bindGroup);
+    pass.dispatchWorkgroups(...dispatch.workgroups);
+  }
+  pass.end();
+}
+
+/** Submits dispatches as one pass. */
+export function submit(gpu: Gpu, dispatches: readonly Dispatch[]): void {
+  gpu.check();
+  const encoder = gpu.device.createCommandEncoder();
+  encode(encoder, dispatches);
+  gpu.device.queue.submit([encoder.finish()]);
+}

@@ -1,0 +1,116 @@
+import { expect, test } from 'vitest';
+import { Buffers, readBuffer } from '../src/gpu/buffers.ts';
+import { Gpu, requestDevice } from '../src/gpu/device.ts';
+import type { Dispatch } from '../src/gpu/kernel.ts';
+import { submit } from '../src/gpu/recorder.ts';
+
+/** A device of its own for one test, with everything that the test allocates. */
+export class TestGpu {
+  readonly gpu: Gpu;
+  readonly buffers: Buffers;
+
+  constructor(gpu: Gpu) {
+    this.gpu = gpu;
+    this.buffers = new Buffers(gpu, 'test');
+  }
+
+  upload(data: Float32Array | Uint32Array): GPUBuffer {
+    return this.buffers.storageOf('input', data);
+  }
+
+  /** A storage buffer of `length` 4-byte elements, filled with NaN bits, so that what a kernel leaves unwritten shows. */
+  empty(length: number): GPUBuffer {
+    return this.buffers.storageOf('output', new Uint32Array(length).fill(0x7fc00000));
+  }
+
+  run(...dispatches: Dispatch[]): void {
+    submit(this.gpu, dispatches);
+  }
+
+  async floats(buffer: GPUBuffer, length?: number): Promise<Float32Array> {
+    return new Float32Array(await readBuffer(this.gpu, buffer)).subarray(0, length);
+  }
+
+  async words(buffer: GPUBuffer, length?: number): Promise<Uint32Array> {
+    return new Uint32Array(await readBuffer(this.gpu, buffer)).subarray(0, length);
+  }
+}
+
+async function withGpu(body: (gpu: TestGpu) => Promise<void>): Promise<void> {
+  const device = await requestDevice();
+  const gpu = new TestGpu(new Gpu(device));
+  device.pushErrorScope('validation');
+  let failure: { error: unknown } | undefined;
+  try {
+    await body(gpu);
+  } catch (error) {
+    failure = { error }; // what the body says is worth more than what the scope says
+  }
+  const scope = await device.popErrorScope();
+  gpu.buffers.dispose();
+  gpu.gpu.dispose();
+  device.destroy();
+  if (failure) throw failure.error;
+  expect(scope?.message).toBeUndefined();
+}
+
+/** A test on a device of its own, that fails where a validation error is left over. */
+export function gpuTest(name: string, body: (gpu: TestGpu) => Promise<void>, timeout?: number): void {
+  test(name, () => withGpu(body), timeout);
+}
+
+gpuTest.each =
+  <Case>(cases: readonly Case[]) =>
+  (name: string, body: (item: Case, gpu: TestGpu) => Promise<void>, timeout?: number): void =>
+    test.each(cases)(name, (item) => withGpu((gpu) => body(item as Case, gpu)), timeout);
+
+/** Numbers in about [-1, 1] with a few outliers of 20 times that, the same on every run. */
+export function random(length: number, seed = 1): Float32Array<ArrayBuffer> {
+  const next = randomGenerator(seed);
+  const values = Float32Array.from({ length }, (_, i) => (next() * 2 - 1) * (i % 97 === 13 ? 20 : 1));
+  if (length > 8 && new Set(values).size < length / 2) throw new Error('degenerate random input');
+  return values;
+}
+
+/** Uniform in [0, 1): mulberry32. */
+export function randomGenerator(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+declare module 'vitest' {
+  interface Assertion<T> {
+    /** Every element within `tolerance` times max(1, largest expected magnitude). */
+    toBeCloseToArray(expected: ArrayLike<number>, tolerance: number): T;
+  }
+}
+
+expect.extend({
+  toBeCloseToArray(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number) {
+    let largest = 1;
+    for (let i = 0; i < expected.length; i++) {
+      largest = Math.max(largest, Math.abs(expected[i] as number));
+    }
+    let worst = 0;
+    let at = -1;
+    for (let i = 0; i < expected.length; i++) {
+      const error = Math.abs((actual[i] as number) - (expected[i] as number));
+      if (!(error <= worst)) {
+        worst = error; // NaN gets in, and stays
+        at = i;
+        if (Number.isNaN(error)) break;
+      }
+    }
+    return {
+      pass: actual.length === expected.length && worst <= tolerance * largest,
+      message: () =>
+        `${actual.length} elements, ${expected.length} expected; worst at [${at}]: got ${actual[at]}, ` +
+        `expected ${expected[at]} (error ${worst}, allowed ${tolerance * largest})`,
+    };
+  },
+});
