@@ -1,0 +1,141 @@
+// Finds a Chrome that can run WebGPU, and says how to start it.
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import {
+  Browser,
+  computeExecutablePath,
+  detectBrowserPlatform,
+  getInstalledBrowsers,
+  install,
+} from '@puppeteer/browsers';
+import { type LaunchOptions, PUPPETEER_REVISIONS } from 'puppeteer-core';
+
+const CACHE = process.env.PUPPETEER_CACHE_DIR ?? join(homedir(), '.cache', 'puppeteer');
+
+/** Where Chrome, Chromium and Edge are usually installed, best first. */
+function installedCandidates(): string[] {
+  if (process.platform === 'darwin')
+    return ['Google Chrome', 'Chromium', 'Microsoft Edge'].flatMap((name) =>
+      ['/Applications', join(homedir(), 'Applications')].map(
+        (folder) => `${folder}/${name}.app/Contents/MacOS/${name}`,
+      ),
+    );
+  if (process.platform === 'win32') {
+    const { PROGRAMFILES, 'PROGRAMFILES(X86)': programFiles86, LOCALAPPDATA } = process.env;
+    return ['Google\\Chrome\\Application\\chrome.exe', 'Chromium\\Application\\chrome.exe', 'Microsoft\\Edge\\Application\\msedge.exe'].flatMap(
+      (path) =>
+        [PROGRAMFILES, programFiles86, LOCALAPPDATA].flatMap((folder) =>
+          folder === undefined ? [] : [join(folder, path)],
+        ),
+    );
+  }
+  const names = ['google-chrome', 'google-chrome-stable', 'chromium', 'chromium-browser', 'microsoft-edge'];
+  const folders = (process.env.PATH ?? '').split(':').filter((folder) => folder !== '');
+  return [
+    ...names.flatMap((name) => folders.map((folder) => join(folder, name))),
+    '/opt/google/chrome/chrome',
+    '/opt/microsoft/msedge/msedge',
+  ];
+}
+
+/** The newest Chrome in Puppeteer's cache. */
+async function cachedBrowser(): Promise<string | undefined> {
+  if (!existsSync(CACHE)) return undefined;
+  const browsers = await getInstalledBrowsers({ cacheDir: CACHE });
+  return browsers
+    .filter(({ browser }) => browser === Browser.CHROME)
+    .map(({ executablePath }) => executablePath)
+    .filter((path) => existsSync(path))
+    .at(-1);
+}
+
+/** Chrome for Testing, downloaded into Puppeteer's cache. */
+async function downloadBrowser(): Promise<string | undefined> {
+  const platform = detectBrowserPlatform();
+  if (platform === undefined) return undefined;
+  const options = {
+    browser: Browser.CHROME,
+    buildId: PUPPETEER_REVISIONS.chrome,
+    cacheDir: CACHE,
+    platform,
+  };
+  console.log(`No Chrome found: downloading Chrome ${options.buildId} into ${CACHE}`);
+  try {
+    await install(options);
+    const path = computeExecutablePath(options);
+    execFileSync(path, ['--version'], { stdio: 'ignore' }); // its shared libraries may be missing
+    return path;
+  } catch (error) {
+    console.log(`That did not work: ${error instanceof Error ? error.message : error}`);
+    return undefined;
+  }
+}
+
+/** Debian's Chromium, installed with apt. */
+function aptBrowser(): string | undefined {
+  if (!existsSync('/etc/debian_version') || process.getuid?.() !== 0) return undefined;
+  console.log('Installing Chromium with apt-get');
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  try {
+    execFileSync('apt-get', ['update', '-q'], { stdio: 'ignore', env });
+    execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'chromium'], { stdio: 'ignore', env });
+  } catch (error) {
+    console.log(`That did not work: ${error instanceof Error ? error.message : error}`);
+  }
+  return installedCandidates().find((path) => existsSync(path));
+}
+
+/**
+ * The path of a Chrome, Chromium or Edge, installing one where there is none.
+ *
+ * @throws Error where none is found and none can be installed; the message says what to do.
+ */
+export async function findBrowser(): Promise<string> {
+  const chosen = process.env.PUPPETEER_EXECUTABLE_PATH;
+  if (chosen !== undefined && chosen !== '') {
+    if (existsSync(chosen)) return chosen;
+    throw new Error(`PUPPETEER_EXECUTABLE_PATH names ${chosen}, which does not exist.`);
+  }
+  const path =
+    installedCandidates().find((candidate) => existsSync(candidate)) ??
+    (await cachedBrowser()) ??
+    (await downloadBrowser()) ??
+    aptBrowser();
+  if (path === undefined)
+    throw new Error(
+      'No Chrome, Chromium or Edge was found and none could be installed. Install one, or set PUPPETEER_EXECUTABLE_PATH to its path.',
+    );
+  process.env.PUPPETEER_EXECUTABLE_PATH = path; // for the processes started from here
+  return path;
+}
+
+/**
+ * How to start Chrome for tests, benches and the command line.
+ *
+ * @param gpu `true`: on the machine's own GPU; otherwise on SwiftShader, the software adapter that
+ * gives the same results everywhere. `OSSICLE_GPU=1` chooses the GPU where nothing is said.
+ * @throws Error where there is no browser.
+ */
+export async function chromeOptions(
+  gpu: boolean = process.env.OSSICLE_GPU === '1',
+): Promise<LaunchOptions> {
+  return {
+    executablePath: await findBrowser(),
+    headless: true,
+    pipe: true,
+    protocolTimeout: 600_000,
+    args: [
+      '--enable-unsafe-webgpu',
+      ...(gpu ? [] : ['--use-webgpu-adapter=swiftshader']),
+      ...(process.platform === 'linux' ? ['--enable-features=Vulkan'] : []),
+      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+      '--disable-dev-shm-usage',
+      '--disable-quic',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  };
+}

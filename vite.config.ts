@@ -1,0 +1,27 @@
+import { fileURLToPath } from 'node:url';
+import { type AliasOptions, defineConfig, type UserConfig } from 'vite';
+
+const fromRoot = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+/** Package names → their sources, so that the demo and the tests need no library build. */
+export const sourceAliases: AliasOptions = [
+  { find: /^@ossicle\/harmony$/, replacement: fromRoot('packages/harmony/src/index.ts') },
+  { find: /^ossicle\/engine$/, replacement: fromRoot('packages/core/src/engine/index.ts') },
+  { find: /^ossicle$/, replacement: fromRoot('packages/core/src/index.ts') },
+];
+
+/** The demo: `vite` serves it while developing, `vite build` writes it to demo/dist. */
+const config: UserConfig = defineConfig({
+  root: fromRoot('demo'),
+  base: './',
+  resolve: { alias: sourceAliases },
+  worker: { format: 'es' },
+  build: {
+    target: 'es2023',
+    emptyOutDir: true,
+    rolldownOptions: {
+      input: { index: fromRoot('demo/index.html'), headless: fromRoot('demo/headless.html') },
+    },
+  },
+});
+export default config;

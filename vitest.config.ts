@@ -1,0 +1,76 @@
+import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { puppeteerProvider } from './packages/core/test/puppeteer.ts';
+import { chromeOptions } from './scripts/browser.ts';
+import { sourceAliases } from './vite.config.ts';
+
+const node = ['**/node_modules/**', '**/dist/**'];
+const gpuTests = 'packages/**/*.gpu.test.ts';
+const fileServer = './packages/core/test/file-server.ts';
+
+const config: ViteUserConfig = defineConfig({
+  resolve: { alias: sourceAliases },
+  worker: { format: 'es' },
+  test: {
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['packages/**/*.test.ts', 'bench/**/*.test.ts', 'demo/**/*.test.ts'],
+          exclude: [...node, '**/*.gpu.test.ts', '**/*.e2e.test.ts'],
+          globalSetup: [fileServer],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'gpu',
+          include: [gpuTests],
+          exclude: node,
+          globalSetup: [fileServer],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          browser: {
+            enabled: true,
+            headless: true,
+            ui: false,
+            screenshotFailures: false,
+            instances: [{ browser: 'chrome' }],
+            provider: puppeteerProvider(chromeOptions),
+          },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'dawn',
+          include: [gpuTests],
+          exclude: node,
+          globalSetup: [fileServer],
+          setupFiles: ['./packages/core/test/dawn.ts'],
+          pool: 'threads', // the lavapipe run has no executable that could be forked
+          fileParallelism: false,
+          isolate: false, // one Vulkan instance for the run
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['**/*.e2e.test.ts'],
+          exclude: node,
+          globalSetup: ['./demo/test/server.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
+    ],
+  },
+});
+export default config;
