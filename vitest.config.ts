@@ -7,6 +7,10 @@ const node = ['**/node_modules/**', '**/dist/**'];
 const gpuTests = 'packages/**/*.gpu.test.ts';
 const fileServer = './packages/core/test/file-server.ts';
 
+/** The manifest of the Vulkan driver that Dawn shall use; here, because test workers have no environment of their own. */
+const icd = process.env.OSSICLE_VK_ICD;
+if (icd !== undefined && icd !== '') process.env.VK_DRIVER_FILES = icd;
+
 const config: ViteUserConfig = defineConfig({
   resolve: { alias: sourceAliases },
   worker: { format: 'es' },

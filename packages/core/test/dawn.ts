@@ -1,7 +1,4 @@
 // Setup of the `dawn` project: WebGPU in Node, on whatever Vulkan (or Metal, or D3D) adapter is there.
-// `OSSICLE_VK_ICD` names the manifest of one Vulkan driver, such as lavapipe's lvp_icd.json.
-const icd = process.env.OSSICLE_VK_ICD;
-if (icd !== undefined && icd !== '') process.env.VK_DRIVER_FILES = icd;
 
 const { create, globals } = await import('webgpu');
 Object.assign(globalThis, globals);

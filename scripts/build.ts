@@ -1,0 +1,94 @@
+// Builds what is published (packages/*/dist) and the demo (demo/dist).
+import { execFileSync } from 'node:child_process';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { build, type InlineConfig } from 'vite';
+
+/** One published package: its folder, and file name in dist → entry. */
+interface Library {
+  readonly folder: string;
+  readonly entries: Readonly<Record<string, string>>;
+}
+
+/** In the order of their dependencies. */
+const LIBRARIES: readonly Library[] = [
+  { folder: 'packages/harmony', entries: { index: 'src/index.ts' } },
+  { folder: 'packages/core', entries: { index: 'src/index.ts', engine: 'src/engine/index.ts' } },
+];
+
+export async function main(): Promise<void> {
+  await buildLibraries();
+  await buildDemo();
+}
+
+/** Builds the packages: ES modules with the worker and the shaders inlined, and their types. */
+export async function buildLibraries(): Promise<void> {
+  for (const library of LIBRARIES) {
+    await build(await libraryConfig(library));
+    await emitTypes(library);
+  }
+}
+
+/** Builds the demo from the packages' sources. */
+export async function buildDemo(): Promise<void> {
+  await build({ configFile: 'vite.config.ts', logLevel: 'warn' });
+}
+
+async function libraryConfig({ folder, entries }: Library): Promise<InlineConfig> {
+  const manifest = JSON.parse(await readFile(`${folder}/package.json`, 'utf8'));
+  return {
+    configFile: false,
+    logLevel: 'warn',
+    root: folder,
+    publicDir: false,
+    worker: { format: 'es', rolldownOptions: { output: { minify: true } } },
+    build: {
+      target: 'es2023',
+      minify: false, // applications minify what they import, but not the text of the inlined worker
+      lib: { entry: { ...entries }, formats: ['es'] },
+      rolldownOptions: {
+        external: Object.keys(manifest.dependencies ?? {}),
+        output: { chunkFileNames: '[name].js' },
+        experimental: { attachDebugInfo: 'none' },
+      },
+    },
+  };
+}
+
+/** Writes dist/types with the packages, not their sources, behind the names of packages. */
+async function emitTypes({ folder, entries }: Library): Promise<void> {
+  await rm(`${folder}/dist/types`, { recursive: true, force: true });
+  const config = `${folder}/dist/tsconfig.json`;
+  await writeFile(
+    config,
+    JSON.stringify({
+      extends: '../../../tsconfig.json',
+      compilerOptions: {
+        paths: {},
+        noEmit: false,
+        emitDeclarationOnly: true,
+        stripInternal: true,
+        rootDir: '../src',
+        outDir: 'types',
+      },
+      include: [],
+      files: Object.values(entries).map((entry) => `../${entry}`),
+    }),
+  );
+  execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', config], {
+    stdio: 'inherit',
+  });
+  await rm(config);
+  await useJsExtensions(`${folder}/dist/types`);
+}
+
+/** Rewrites `./name.ts` in declarations, which tsc leaves as it is, to the `./name.js` that every resolver knows. */
+async function useJsExtensions(folder: string): Promise<void> {
+  for (const file of await readdir(folder, { recursive: true })) {
+    if (!file.endsWith('.d.ts')) continue;
+    const text = await readFile(`${folder}/${file}`, 'utf8');
+    await writeFile(
+      `${folder}/${file}`,
+      text.replace(/((?:from |import\()['"]\.[^'"]*)\.ts(?=['"])/g, '$1.js'),
+    );
+  }
+}
