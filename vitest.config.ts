@@ -1,6 +1,7 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { puppeteerProvider } from './packages/core/test/puppeteer.ts';
 import { chromeOptions } from './scripts/browser.ts';
+import { TotalsReporter } from './scripts/totals.ts';
 import { sourceAliases } from './vite.config.ts';
 
 const node = ['**/node_modules/**', '**/dist/**'];
@@ -15,6 +16,7 @@ const config: ViteUserConfig = defineConfig({
   resolve: { alias: sourceAliases },
   worker: { format: 'es' },
   test: {
+    reporters: ['default', new TotalsReporter()],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [

@@ -10,7 +10,8 @@ import {
   getInstalledBrowsers,
   install,
 } from '@puppeteer/browsers';
-import { type LaunchOptions, PUPPETEER_REVISIONS } from 'puppeteer-core';
+import type { LaunchOptions } from 'puppeteer-core';
+import { PUPPETEER_REVISIONS } from 'puppeteer-core/internal/revisions.js';
 
 const CACHE = process.env.PUPPETEER_CACHE_DIR ?? join(homedir(), '.cache', 'puppeteer');
 
@@ -24,14 +25,23 @@ function installedCandidates(): string[] {
     );
   if (process.platform === 'win32') {
     const { PROGRAMFILES, 'PROGRAMFILES(X86)': programFiles86, LOCALAPPDATA } = process.env;
-    return ['Google\\Chrome\\Application\\chrome.exe', 'Chromium\\Application\\chrome.exe', 'Microsoft\\Edge\\Application\\msedge.exe'].flatMap(
-      (path) =>
-        [PROGRAMFILES, programFiles86, LOCALAPPDATA].flatMap((folder) =>
-          folder === undefined ? [] : [join(folder, path)],
-        ),
+    return [
+      'Google\\Chrome\\Application\\chrome.exe',
+      'Chromium\\Application\\chrome.exe',
+      'Microsoft\\Edge\\Application\\msedge.exe',
+    ].flatMap((path) =>
+      [PROGRAMFILES, programFiles86, LOCALAPPDATA].flatMap((folder) =>
+        folder === undefined ? [] : [join(folder, path)],
+      ),
     );
   }
-  const names = ['google-chrome', 'google-chrome-stable', 'chromium', 'chromium-browser', 'microsoft-edge'];
+  const names = [
+    'google-chrome',
+    'google-chrome-stable',
+    'chromium',
+    'chromium-browser',
+    'microsoft-edge',
+  ];
   const folders = (process.env.PATH ?? '').split(':').filter((folder) => folder !== '');
   return [
     ...names.flatMap((name) => folders.map((folder) => join(folder, name))),
@@ -80,7 +90,10 @@ function aptBrowser(): string | undefined {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   try {
     execFileSync('apt-get', ['update', '-q'], { stdio: 'ignore', env });
-    execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'chromium'], { stdio: 'ignore', env });
+    execFileSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'chromium'], {
+      stdio: 'ignore',
+      env,
+    });
   } catch (error) {
     console.log(`That did not work: ${error instanceof Error ? error.message : error}`);
   }

@@ -1,6 +1,6 @@
-import { type BrowserProviderOption, defineBrowserProvider } from '@vitest/browser';
+import { defineBrowserProvider } from '@vitest/browser';
 import puppeteer, { type Browser, type LaunchOptions, type Page } from 'puppeteer-core';
-import type { BrowserProvider } from 'vitest/node';
+import type { BrowserProvider, BrowserProviderOption } from 'vitest/node';
 
 /** A page that has not answered for this long is taken to hang; slow GPU work does not block it. */
 const PAGE_SILENCE_MS = 180_000;

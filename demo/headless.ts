@@ -1,0 +1,41 @@
+// Answers the question of the address, headless.html?question=..., with the embedded model. What happens is on
+// the page: its state (loading, generating, done, failed) is in <body data-state>, text is in the paragraphs.
+import { type LoadProgress, load } from 'ossicle';
+
+function showStatus(text: string): void {
+  document.getElementById('status')!.textContent = text;
+}
+
+function append(id: 'reasoning' | 'answer', text: string): void {
+  document.getElementById(id)!.append(text);
+}
+
+function enter(state: 'generating' | 'done' | 'failed', status: string): void {
+  showStatus(status);
+  document.body.dataset.state = state;
+}
+
+function describe({ phase, loadedBytes, totalBytes }: LoadProgress): string {
+  return `${phase} ${(loadedBytes / 1e6).toFixed(1)} of ${(totalBytes / 1e6).toFixed(1)} MB`;
+}
+
+async function answer(question: string): Promise<void> {
+  const model = await load('./models/gpt-oss-nano/', {
+    onProgress: (progress) => showStatus(describe(progress)),
+  });
+  enter('generating', `running on ${model.info.adapter.description}`);
+  for await (const event of model.generate(question, { temperature: 0 })) {
+    if (event.type === 'reasoning-delta') append('reasoning', event.text);
+    if (event.type === 'text-delta') append('answer', event.text);
+    if (event.type === 'finish') enter('done', `finished: ${event.reason}`);
+  }
+  await model.dispose();
+}
+
+const question = new URLSearchParams(location.search).get('question') ?? '';
+if (question === '')
+  enter('failed', 'There is no question: open headless.html?question=What+is+17+%2B+25%3F');
+else
+  answer(question).catch((error: unknown) =>
+    enter('failed', error instanceof Error ? error.message : String(error)),
+  );

@@ -1,0 +1,79 @@
+import puppeteer, { type Browser, type Page } from 'puppeteer-core';
+import { chromeOptions } from './browser.ts';
+
+/** Nothing new on the page for this long means that it hangs. */
+const SILENCE_LIMIT_MS = 180_000;
+const POLL_MS = 50;
+
+/** What demo/headless.html shows. */
+interface Snapshot {
+  readonly state: string;
+  readonly status: string;
+  readonly reasoning: string;
+  readonly answer: string;
+}
+
+/**
+ * Asks the embedded model in a headless Chrome and streams its reasoning (dim) and answer to the terminal.
+ *
+ * @param pageUrl address of headless.html.
+ * @throws Error where the page fails, with its message, or falls silent.
+ */
+export async function ask(pageUrl: string, question: string): Promise<void> {
+  const browser = await launch();
+  try {
+    const page = await browser.newPage();
+    await page.goto(`${pageUrl}?${new URLSearchParams({ question })}`);
+    await follow(page);
+  } finally {
+    await browser.close();
+  }
+}
+
+/** Chrome on the machine's GPU, or on SwiftShader where Chrome can use none. */
+async function launch(): Promise<Browser> {
+  const browser = await puppeteer.launch(await chromeOptions(true));
+  const page = await browser.newPage();
+  await page.goto('chrome://version'); // WebGPU needs a secure context, which about:blank is not
+  const hasAdapter = await page.evaluate(
+    async () => (await navigator.gpu?.requestAdapter()) != null,
+  );
+  await page.close();
+  if (hasAdapter) return browser;
+  await browser.close();
+  return puppeteer.launch(await chromeOptions(false));
+}
+
+/** Prints what the page adds until it says that it is done. */
+async function follow(page: Page): Promise<void> {
+  const dim = process.stdout.isTTY && !process.env.NO_COLOR ? ['\x1b[2m', '\x1b[22m'] : ['', ''];
+  let last: Snapshot = { state: '', status: '', reasoning: '', answer: '' };
+  let changedMs = performance.now();
+  while (last.state !== 'done') {
+    const now = await page.evaluate(readPage);
+    if (now.status !== last.status && process.stderr.isTTY)
+      process.stderr.write(`\r\x1b[K${now.status}`);
+    const reasoning = now.reasoning.slice(last.reasoning.length);
+    const answer = now.answer.slice(last.answer.length);
+    if (reasoning !== '') process.stdout.write(dim[0] + reasoning + dim[1]);
+    if (answer !== '') process.stdout.write((last.answer === '' ? '\n\n' : '') + answer);
+    if (now.state === 'failed') throw new Error(`\n${now.status}`);
+    if (JSON.stringify(now) !== JSON.stringify(last)) changedMs = performance.now();
+    else if (performance.now() - changedMs > SILENCE_LIMIT_MS)
+      throw new Error(`\nNothing new for ${SILENCE_LIMIT_MS / 1000} s (${now.state}). Giving up.`);
+    last = now;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  process.stdout.write('\n');
+}
+
+/** Runs in the page. */
+function readPage(): Snapshot {
+  const text = (id: string): string => document.getElementById(id)?.textContent ?? '';
+  return {
+    state: document.body.dataset.state ?? '',
+    status: text('status'),
+    reasoning: text('reasoning'),
+    answer: text('answer'),
+  };
+}

@@ -1,0 +1,35 @@
+// npm start: the demo with its embedded model, at an address that it prints.
+// npm start -- "a question": the same in a headless Chrome, answering on the terminal.
+import { ask } from './ask.ts';
+import { buildDemo } from './build.ts';
+import { type FolderServer, serveFolder } from './static-server.ts';
+
+const PORT = 8080;
+
+/**
+ * Builds and serves the demo, or answers a question with it.
+ *
+ * @param args the words of the question; none: serve.
+ * @throws Error where no browser is found or no answer comes.
+ */
+export async function main(args: readonly string[]): Promise<void> {
+  const question = args.join(' ').trim();
+  if (question === '') {
+    await buildDemo();
+    const { url } = await serve();
+    console.log(`\nossicle runs at ${url}/\nOpen it in Chrome. Ctrl+C stops it.`);
+    return;
+  }
+  await buildDemo();
+  const server = await serveFolder('demo/dist');
+  try {
+    await ask(`${server.url}/headless.html`, question);
+  } finally {
+    await server.close();
+  }
+}
+
+/** Serves on the usual port, or on another where that is taken. */
+function serve(): Promise<FolderServer> {
+  return serveFolder('demo/dist', PORT).catch(() => serveFolder('demo/dist'));
+}

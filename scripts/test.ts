@@ -1,0 +1,117 @@
+// npm test: everything; npm run check, npm run test:dawn, ...: the suites that are named.
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { findBrowser } from './browser.ts';
+import { TOTALS_FILE, type Totals, totalsLine } from './totals.ts';
+
+const SUITES = ['checks', 'unit', 'gpu', 'e2e', 'dawn', 'lavapipe'] as const;
+const DEFAULT_SUITES = ['checks', 'unit', 'gpu', 'e2e'];
+const NEEDS_BROWSER = ['gpu', 'e2e'];
+
+/** Name → arguments of Node. Each counts as one test. */
+const CHECKS: Readonly<Record<string, readonly string[]>> = {
+  biome: ['node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.'],
+  types: ['node_modules/typescript/bin/tsc', '--noEmit'],
+  knip: ['node_modules/knip/bin/knip.js'],
+  typedoc: ['node_modules/typedoc/bin/typedoc', '--emit', 'none', '--logLevel', 'Warn'],
+};
+
+/** No suite may take longer: a hung one fails. */
+const SUITE_LIMIT_MS = 40 * 60_000;
+
+/**
+ * Runs suites one after the other and ends with the line `N passed, N failed`.
+ *
+ * @param args names of suites, by default all but those of Node's WebGPU; `--skipped=N` fails the run where
+ * another number of tests is skipped.
+ * @throws RangeError on an unknown suite.
+ */
+export async function main(args: readonly string[]): Promise<void> {
+  const names = args.filter((arg) => !arg.startsWith('--'));
+  const suites = names.length > 0 ? names : DEFAULT_SUITES;
+  for (const suite of suites)
+    if (!SUITES.some((known) => known === suite))
+      throw new RangeError(`There is no suite '${suite}', only ${SUITES.join(', ')}.`);
+  if (suites.some((suite) => NEEDS_BROWSER.includes(suite)))
+    console.log(`Browser: ${await findBrowser()}`);
+
+  const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+  const lines: string[] = [];
+  for (const suite of suites) {
+    const startMs = performance.now();
+    const part = suite === 'checks' ? await runChecks() : await runTests(suite);
+    totals.passed += part.passed;
+    totals.failed += part.failed;
+    totals.skipped += part.skipped;
+    const seconds = Math.round((performance.now() - startMs) / 1000);
+    lines.push(`${suite.padEnd(9)} ${totalsLine(part)} in ${seconds} s`);
+  }
+  const expected = args.find((arg) => arg.startsWith('--skipped='))?.slice('--skipped='.length);
+  if (expected !== undefined && totals.skipped !== Number(expected)) {
+    totals.failed++;
+    lines.push(`${totals.skipped} tests were skipped, ${expected} are expected to be.`);
+  }
+  console.log(`\n${lines.join('\n')}\n${totalsLine(totals)}`);
+  process.exitCode = totals.failed > 0 ? 1 : 0;
+}
+
+async function runChecks(): Promise<Totals> {
+  const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+  for (const [name, args] of Object.entries(CHECKS)) {
+    const succeeded = await run(process.execPath, args);
+    console.log(`${succeeded ? '✓' : '✗'} ${name}`);
+    totals[succeeded ? 'passed' : 'failed']++;
+  }
+  return totals;
+}
+
+/** Runs one of Vitest's projects; a run without tests fails. */
+async function runTests(suite: string): Promise<Totals> {
+  const folder = await mkdtemp(join(tmpdir(), 'ossicle-'));
+  const file = join(folder, 'totals.json');
+  const environment = { [TOTALS_FILE]: file };
+  const succeeded =
+    suite === 'lavapipe'
+      ? await run('bash', ['scripts/lavapipe.sh'], environment)
+      : await run(
+          process.execPath,
+          ['node_modules/vitest/vitest.mjs', 'run', '--project', suite],
+          environment,
+        );
+  const totals: Totals = await readFile(file, 'utf8').then(JSON.parse, () => ({
+    passed: 0,
+    failed: 0,
+    skipped: 0,
+  }));
+  await rm(folder, { recursive: true });
+  if (totals.passed + totals.failed === 0 || (!succeeded && totals.failed === 0)) {
+    console.log(`✗ ${suite}: the run ended without ${succeeded ? 'a test' : 'saying why'}.`);
+    totals.failed++;
+  }
+  return totals;
+}
+
+/** Runs a program to its end, on this terminal; true where it exits with 0. */
+function run(
+  program: string,
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...environment },
+    });
+    const timer = setTimeout(() => {
+      console.log(`Stopped after ${SUITE_LIMIT_MS / 60_000} minutes.`);
+      child.kill('SIGKILL');
+    }, SUITE_LIMIT_MS);
+    child.on('error', reject);
+    child.on('exit', (code) => {
+      clearTimeout(timer);
+      resolve(code === 0);
+    });
+  });
+}
