@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { type AliasOptions, defineConfig, type UserConfig } from 'vite';
+import { builtPage } from './demo/vite-plugin.ts';
 
 const fromRoot = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -16,6 +17,7 @@ const config: UserConfig = defineConfig({
   base: './',
   resolve: { alias: sourceAliases },
   worker: { format: 'es' },
+  plugins: [builtPage()],
   build: {
     target: 'es2023',
     emptyOutDir: true,
