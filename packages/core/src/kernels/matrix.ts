@@ -1,0 +1,115 @@
+import type { Buffers } from '../gpu/buffers.ts';
+
+/** Rows of a tile: how many rows of a weight matrix lie side by side (`shaders/lib/tile.wgsl`). */
+export const TILE_ROWS = 32;
+
+/** How a dense matrix is held on the GPU. */
+export type DenseFormat = 'int8' | 'bf16';
+
+/** Some rows of a dense matrix, in buffers that one binding can hold. */
+export interface DensePart {
+  /** A multiple of the rows of a tile; for `qkv`, of a head. */
+  readonly firstRow: number;
+  readonly rows: number;
+  /** Tiles of 16-byte vectors. */
+  readonly values: GPUBuffer;
+  /** f16 scales of groups of 32 columns; for `bf16`, a placeholder. */
+  readonly scales: GPUBuffer;
+}
+
+/** A dense matrix on the GPU, [rows, columns]. */
+export interface DenseMatrix {
+  readonly label: string;
+  readonly format: DenseFormat;
+  readonly rows: number;
+  /** A multiple of 32. */
+  readonly columns: number;
+  readonly parts: readonly DensePart[];
+}
+
+/** Some experts of an expert matrix, in buffers that one binding can hold. */
+export interface ExpertPart {
+  readonly firstExpert: number;
+  readonly experts: number;
+  /** Tiles of MXFP4 blocks. */
+  readonly blocks: GPUBuffer;
+  /** Bytes of 4 blocks to a u32. */
+  readonly scales: GPUBuffer;
+}
+
+/** One matrix of each expert on the GPU, [experts, rows, columns], with its bias. */
+export interface ExpertMatrix {
+  readonly label: string;
+  readonly experts: number;
+  /** Of one expert; a multiple of 32. */
+  readonly rows: number;
+  /** A multiple of 32. */
+  readonly columns: number;
+  readonly parts: readonly ExpertPart[];
+  /** f32 [experts, rows]. */
+  readonly bias: GPUBuffer;
+}
+
+/** Bytes of one tile of a dense matrix: its values, and its scales. */
+export function denseTileBytes(format: DenseFormat, columns: number): { values: number; scales: number } {
+  if (format === 'bf16') return { values: TILE_ROWS * columns * 2, scales: 0 };
+  return { values: TILE_ROWS * columns, scales: TILE_ROWS * 4 * Math.ceil(columns / 64) };
+}
+
+/** Bytes of one expert of an expert matrix: its blocks, and its scales. */
+export function expertBytes(rows: number, columns: number): { blocks: number; scales: number } {
+  return { blocks: (rows * columns) / 2, scales: rows * 4 * Math.ceil(columns / 128) };
+}
+
+/**
+ * Allocates a dense matrix, in as few parts as bindings of `maxBindingBytes` allow.
+ *
+ * @param rowsPerUnit - Rows that must stay together in a part; a multiple of 32.
+ */
+export function allocateDense(
+  buffers: Buffers,
+  label: string,
+  format: DenseFormat,
+  [rows, columns]: readonly [number, number],
+  maxBindingBytes: number,
+  rowsPerUnit: number = TILE_ROWS,
+): DenseMatrix {
+  const tile = denseTileBytes(format, columns);
+  const unitBytes = (tile.values * rowsPerUnit) / TILE_ROWS;
+  const rowsPerPart = Math.max(1, Math.floor(maxBindingBytes / unitBytes)) * rowsPerUnit;
+  const parts: DensePart[] = [];
+  for (let firstRow = 0; firstRow < rows; firstRow += rowsPerPart) {
+    const partRows = Math.min(rowsPerPart, rows - firstRow);
+    const tiles = Math.ceil(partRows / TILE_ROWS);
+    parts.push({
+      firstRow,
+      rows: partRows,
+      values: buffers.storage(`${label}[${firstRow}:]`, tiles * tile.values),
+      scales: buffers.storage(`${label}.scales[${firstRow}:]`, tiles * tile.scales),
+    });
+  }
+  return { label, format, rows, columns, parts };
+}
+
+/** Allocates an expert matrix, in as few parts of whole experts as bindings of `maxBindingBytes` allow. */
+export function allocateExperts(
+  buffers: Buffers,
+  label: string,
+  [experts, rows, columns]: readonly [number, number, number],
+  bias: GPUBuffer,
+  maxBindingBytes: number,
+): ExpertMatrix {
+  const bytes = expertBytes(rows, columns);
+  const expertsPerPart = Math.max(1, Math.floor(maxBindingBytes / bytes.blocks));
+  const parts: ExpertPart[] = [];
+  for (let firstExpert = 0; firstExpert < experts; firstExpert += expertsPerPart) {
+    const count = Math.min(expertsPerPart, experts - firstExpert);
+    parts.push({
+      firstExpert,
+      experts: count,
+      blocks: buffers.storage(`${label}.blocks[${firstExpert}:]`, count * bytes.blocks),
+      scales: buffers.storage(`${label}.scales[${firstExpert}:]`, count * bytes.scales),
+    });
+  }
+  return { label, experts, rows, columns, parts, bias };
+}

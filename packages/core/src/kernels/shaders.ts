@@ -1,0 +1,102 @@
+import attendReduce from '../../../../shaders/attend_reduce.wgsl?raw';
+import attendTiled from '../../../../shaders/attend_tiled.wgsl?raw';
+import attend from '../../../../shaders/attend.wgsl?raw';
+import embed from '../../../../shaders/embed.wgsl?raw';
+import expertOutTiled from '../../../../shaders/expert_out_tiled.wgsl?raw';
+import expertOut from '../../../../shaders/expert_out.wgsl?raw';
+import expertSum from '../../../../shaders/expert_sum.wgsl?raw';
+import expertSwigluTiled from '../../../../shaders/expert_swiglu_tiled.wgsl?raw';
+import expertSwiglu from '../../../../shaders/expert_swiglu.wgsl?raw';
+import groupByExpert from '../../../../shaders/group_by_expert.wgsl?raw';
+import append from '../../../../shaders/lib/append.wgsl?raw';
+import denseBf16 from '../../../../shaders/lib/dense_bf16.wgsl?raw';
+import denseInt8 from '../../../../shaders/lib/dense_int8.wgsl?raw';
+import expertTile from '../../../../shaders/lib/expert_tile.wgsl?raw';
+import kvF16 from '../../../../shaders/lib/kv_f16.wgsl?raw';
+import kvF32 from '../../../../shaders/lib/kv_f32.wgsl?raw';
+import mxfp4 from '../../../../shaders/lib/mxfp4.wgsl?raw';
+import reduce from '../../../../shaders/lib/reduce.wgsl?raw';
+import repack from '../../../../shaders/lib/repack.wgsl?raw';
+import ropeLibrary from '../../../../shaders/lib/rope.wgsl?raw';
+import sampling from '../../../../shaders/lib/sampling.wgsl?raw';
+import slotTile from '../../../../shaders/lib/slot_tile.wgsl?raw';
+import step from '../../../../shaders/lib/step.wgsl?raw';
+import swiglu from '../../../../shaders/lib/swiglu.wgsl?raw';
+import tileProduct from '../../../../shaders/lib/tile_product.wgsl?raw';
+import tile from '../../../../shaders/lib/tile.wgsl?raw';
+import linearTiled from '../../../../shaders/linear_tiled.wgsl?raw';
+import linear from '../../../../shaders/linear.wgsl?raw';
+import qkv from '../../../../shaders/qkv.wgsl?raw';
+import quantizeInt8 from '../../../../shaders/quantize_int8.wgsl?raw';
+import repackBf16 from '../../../../shaders/repack_bf16.wgsl?raw';
+import repackMxfp4Blocks from '../../../../shaders/repack_mxfp4_blocks.wgsl?raw';
+import repackMxfp4Scales from '../../../../shaders/repack_mxfp4_scales.wgsl?raw';
+import rmsNorm from '../../../../shaders/rms_norm.wgsl?raw';
+import rope from '../../../../shaders/rope.wgsl?raw';
+import route from '../../../../shaders/route.wgsl?raw';
+import sampleStrips from '../../../../shaders/sample_strips.wgsl?raw';
+import sample from '../../../../shaders/sample.wgsl?raw';
+import type { KernelSource, ShaderFile } from '../gpu/kernel.ts';
+
+const KERNELS = {
+  attend,
+  attend_reduce: attendReduce,
+  attend_tiled: attendTiled,
+  embed,
+  expert_out: expertOut,
+  expert_out_tiled: expertOutTiled,
+  expert_sum: expertSum,
+  expert_swiglu: expertSwiglu,
+  expert_swiglu_tiled: expertSwigluTiled,
+  group_by_expert: groupByExpert,
+  linear,
+  linear_tiled: linearTiled,
+  qkv,
+  quantize_int8: quantizeInt8,
+  repack_bf16: repackBf16,
+  repack_mxfp4_blocks: repackMxfp4Blocks,
+  repack_mxfp4_scales: repackMxfp4Scales,
+  rms_norm: rmsNorm,
+  rope,
+  route,
+  sample,
+  sample_strips: sampleStrips,
+} as const;
+
+const LIBRARIES = {
+  append,
+  dense_bf16: denseBf16,
+  dense_int8: denseInt8,
+  expert_tile: expertTile,
+  kv_f16: kvF16,
+  kv_f32: kvF32,
+  mxfp4,
+  reduce,
+  repack,
+  rope: ropeLibrary,
+  sampling,
+  slot_tile: slotTile,
+  step,
+  swiglu,
+  tile,
+  tile_product: tileProduct,
+} as const;
+
+/** The name of a kernel: its file's, and its entry point's. */
+export type KernelName = keyof typeof KERNELS;
+
+/** The name of a file of `shaders/lib`. */
+export type LibraryName = keyof typeof LIBRARIES;
+
+/** Puts a kernel together from its file and the libraries that its head comment names. */
+export function kernelSource(
+  name: KernelName,
+  libraries: readonly LibraryName[],
+  constants: Readonly<Record<string, number>> = {},
+): KernelSource {
+  const files: ShaderFile[] = [
+    { path: `${name}.wgsl`, wgsl: KERNELS[name] },
+    ...libraries.map((library) => ({ path: `lib/${library}.wgsl`, wgsl: LIBRARIES[library] })),
+  ];
+  return { entryPoint: name, files, constants };
+}

@@ -1,0 +1,21 @@
+// Dense weights in 8 bits: groups of 32 columns with one f16 scale, value = int8 * scale.
+// A 16-byte vector holds 16 columns of one row, half a group. A u32 of `scales` holds those of two groups,
+// [tile][pair of groups][row in tile]. Needs the binding `scales` and the override COLUMNS.
+
+const VECTOR_QUADS = 4u; // vec4f of columns in a vector
+
+fn vector_values(v: vec4u) -> array<vec4f, VECTOR_QUADS> {
+  return array(
+    vec4f(unpack4xI8(v.x)),
+    vec4f(unpack4xI8(v.y)),
+    vec4f(unpack4xI8(v.z)),
+    vec4f(unpack4xI8(v.w)),
+  );
+}
+
+fn vector_scale(tile: u32, vector: u32, row: u32) -> f32 {
+  let group = vector / 2;
+  let pairs = (COLUMNS + 63) / 64;
+  let pair = unpack2x16float(scales[(tile * pairs + group / 2) * TILE_ROWS + row]);
+  return select(pair.x, pair.y, (group & 1) == 1);
+}

@@ -1,0 +1,37 @@
+// MXFP4: blocks of 32 columns, 4-bit floats (e2m1) with one shared power of two (e8m0).
+// https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-final-pdf
+//
+// A block is one vec4u. Within a u32, the low nibbles of its bytes are columns 0..3 and the high nibbles columns 4..7;
+// there is no negative zero (repack_mxfp4_blocks.wgsl sees to both).
+// Scales lie as bytes, [tile][4 blocks][row in tile], one u32 for 4 blocks.
+
+const BLOCK_QUADS = 8u; // vec4f of columns in a block
+
+// Twice the values of four e2m1 codes, one in each byte: 0, 1, 2, 3, 4, 6, 8, 12 and their negatives.
+fn doubled_e2m1(codes: u32) -> vec4f {
+  let m = codes & 0x07070707;
+  let high = (m >> 2) & 0x01010101;
+  let middle = (m >> 1) & 0x01010101;
+  let low = m & 0x01010101;
+  let magnitude = m + (low & high) + ((middle & high) << 1) + ((middle & low & high) << 1);
+  // Two's complement in each byte: (magnitude ^ 0xff) + 1. It carries into no neighbour, as magnitude is not 0 there.
+  let sign = (codes >> 3) & 0x01010101;
+  return vec4f(unpack4xI8((magnitude ^ (sign * 0xff)) + sign));
+}
+
+// Twice the values of a block, without its scale.
+fn block_values(block: vec4u) -> array<vec4f, BLOCK_QUADS> {
+  return array(
+    doubled_e2m1(block.x), doubled_e2m1(block.x >> 4),
+    doubled_e2m1(block.y), doubled_e2m1(block.y >> 4),
+    doubled_e2m1(block.z), doubled_e2m1(block.z >> 4),
+    doubled_e2m1(block.w), doubled_e2m1(block.w >> 4),
+  );
+}
+
+// Half of 2^(byte - 127), for the block's doubled values. Bytes 0 and 1 stand for values below the normal f32 range,
+// which a GPU may take for zero; they are zero here on all of them.
+fn half_scale(scales_of_4_blocks: u32, block: u32) -> f32 {
+  let exponent = (scales_of_4_blocks >> (8 * (block & 3))) & 0xff;
+  return bitcast<f32>((max(exponent, 1u) - 1) << 23);
+}

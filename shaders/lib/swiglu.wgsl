@@ -1,0 +1,9 @@
+// SwiGLU as gpt-oss has it: gate clamped from above only, up from both sides, and up + 1.
+
+const SWIGLU_ALPHA = 1.702f;
+
+fn swiglu(gate_raw: f32, up_raw: f32, limit: f32) -> f32 {
+  let gate = min(gate_raw, limit);
+  let up = clamp(up_raw, -limit, limit);
+  return gate / (1 + exp(-SWIGLU_ALPHA * gate)) * (up + 1);
+}

@@ -1,0 +1,60 @@
+// y[t] = W x[t] + b, or y[t] += W x[t] + b; for few tokens: every token reads the weights.
+//
+// Grid: (tiles of the part, tokens). A workgroup makes the 32 rows of a tile; SPLITS invocations share a row's columns.
+// Needs lib/tile, lib/dense_*.
+
+override COLUMNS: u32 = 2880;
+override ROWS: u32 = 2880; // of all parts
+override HAS_BIAS: bool = true;
+override ADD: bool = false;
+override SPLITS: u32 = 8;
+
+struct Params {
+  first_row: u32, // of the part, a multiple of TILE_ROWS
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> weights: array<vec4u>;
+@group(0) @binding(2) var<storage, read> scales: array<u32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;    // [ROWS]
+@group(0) @binding(4) var<storage, read> x: array<vec4f>;     // [tokens, COLUMNS]
+@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [tokens, ROWS]
+
+var<workgroup> partials: array<f32, TILE_ROWS * SPLITS>;
+
+@compute @workgroup_size(TILE_ROWS * SPLITS)
+fn linear(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  let tile = workgroup.x;
+  let token = workgroup.y;
+  let row = local % TILE_ROWS;
+  let split = local / TILE_ROWS;
+  let vectors = COLUMNS / (4 * VECTOR_QUADS);
+
+  var sum = 0f;
+  for (var v = split; v < vectors; v += SPLITS) {
+    let values = vector_values(weights[(tile * vectors + v) * TILE_ROWS + row]);
+    let x_quad = token * (COLUMNS / 4) + v * VECTOR_QUADS;
+    var product = 0f;
+    for (var i = 0u; i < VECTOR_QUADS; i++) {
+      product += dot(values[i], x[x_quad + i]);
+    }
+    sum += product * vector_scale(tile, v, row);
+  }
+  partials[local] = sum;
+  workgroupBarrier();
+
+  let y_row = params.first_row + tile * TILE_ROWS + row;
+  if (split == 0 && y_row < ROWS) {
+    for (var s = 1u; s < SPLITS; s++) {
+      sum += partials[s * TILE_ROWS + row];
+    }
+    if (HAS_BIAS) {
+      sum += bias[y_row];
+    }
+    let at = token * ROWS + y_row;
+    if (ADD) {
+      sum += y[at];
+    }
+    y[at] = sum;
+  }
+}

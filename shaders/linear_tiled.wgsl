@@ -1,0 +1,72 @@
+// y[t] = W x[t] + b, or y[t] += W x[t] + b; for many tokens: a workgroup reads 32 rows of W once for 64 tokens.
+//
+// Grid: (tiles of the part, ceil(tokens / 64)). Needs lib/tile, lib/tile_product, lib/dense_*.
+
+override COLUMNS: u32 = 2880;
+override ROWS: u32 = 2880; // of all parts
+override HAS_BIAS: bool = true;
+override ADD: bool = false;
+
+const TILE_TOKENS = 64u;
+const PRODUCT_SIZE = TILE_TOKENS * 2;
+
+struct Params {
+  first_row: u32, // of the part, a multiple of TILE_ROWS
+  tokens: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> weights: array<vec4u>;
+@group(0) @binding(2) var<storage, read> scales: array<u32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;    // [ROWS]
+@group(0) @binding(4) var<storage, read> x: array<vec4f>;     // [tokens, COLUMNS]
+@group(0) @binding(5) var<storage, read_write> y: array<f32>; // [tokens, ROWS]
+
+@compute @workgroup_size(PRODUCT_SIZE)
+fn linear_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  let tile = workgroup.x;
+  let first_token = workgroup.y * TILE_TOKENS;
+  let vectors = COLUMNS / (4 * VECTOR_QUADS);
+  let step_vectors = STEP_QUADS / VECTOR_QUADS;
+
+  for (var block = 0u; block < COLUMNS / (4 * STEP_QUADS); block++) {
+    for (var i = local; i < STEP_QUADS * TILE_TOKENS; i += PRODUCT_SIZE) {
+      let token = first_token + i / STEP_QUADS;
+      var quad = vec4f();
+      if (token < params.tokens) {
+        quad = x[token * (COLUMNS / 4) + block * STEP_QUADS + i % STEP_QUADS];
+      }
+      token_tile[i % STEP_QUADS * TILE_TOKENS + i / STEP_QUADS] = quad;
+    }
+    for (var i = local; i < step_vectors * TILE_ROWS; i += PRODUCT_SIZE) {
+      let row = i % TILE_ROWS;
+      let v = block * step_vectors + i / TILE_ROWS;
+      let values = vector_values(weights[(tile * vectors + v) * TILE_ROWS + row]);
+      let scale = vector_scale(tile, v, row);
+      for (var q = 0u; q < VECTOR_QUADS; q++) {
+        row_tile[(i / TILE_ROWS * VECTOR_QUADS + q) * TILE_ROWS + row] = values[q] * scale;
+      }
+    }
+    workgroupBarrier();
+    accumulate_product(local);
+    workgroupBarrier();
+  }
+
+  for (var i = 0u; i < 4; i++) {
+    let token = first_token + product_token(local) + i * (TILE_TOKENS / 4);
+    for (var j = 0u; j < 4; j++) {
+      let row = params.first_row + tile * TILE_ROWS + product_row(local) + j % 2 + j / 2 * 16;
+      if (token < params.tokens && row < ROWS) {
+        let at = token * ROWS + row;
+        var sum = product[i][j];
+        if (HAS_BIAS) {
+          sum += bias[row];
+        }
+        if (ADD) {
+          sum += y[at];
+        }
+        y[at] = sum;
+      }
+    }
+  }
+}

@@ -1,0 +1,81 @@
+// Queries, keys and values of few tokens: W x + b, rotated by position; keys and values go to the cache.
+//
+// Grid: (heads of the part, tokens), query heads first, then key heads, then value heads.
+// A workgroup makes the 64 rows of one head. Needs lib/tile, lib/dense_*, lib/kv_*, lib/append, lib/rope, lib/step.
+
+override COLUMNS: u32 = 2880;
+override HEADS: u32 = 64;
+override KV_HEADS: u32 = 8;
+override CAPACITY: u32 = 8192; // positions that the cache holds
+override SPLITS: u32 = 4;
+
+const HEAD_ROWS = 64u;
+
+struct Params {
+  first_head: u32, // of the part
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> weights: array<vec4u>;
+@group(0) @binding(3) var<storage, read> scales: array<u32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>;           // [(HEADS + 2 * KV_HEADS) * 64]
+@group(0) @binding(5) var<storage, read> x: array<vec4f>;            // [tokens, COLUMNS]
+@group(0) @binding(6) var<storage, read> rope_table: array<vec4f>;   // [positions, 16]
+@group(0) @binding(7) var<storage, read_write> projected: array<vec4f>; // [tokens, HEADS + 2 * KV_HEADS, 16]
+@group(0) @binding(8) var<storage, read_write> keys: array<KvQuad>;     // [KV_HEADS, CAPACITY, 16]
+@group(0) @binding(9) var<storage, read_write> values: array<KvQuad>;   // [KV_HEADS, CAPACITY, 16]
+
+var<workgroup> partials: array<f32, HEAD_ROWS * SPLITS>;
+
+@compute @workgroup_size(HEAD_ROWS * SPLITS)
+fn qkv(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  let head = params.first_head + workgroup.x;
+  let token = workgroup.y;
+  let row = local % TILE_ROWS;
+  let tile = workgroup.x * (HEAD_ROWS / TILE_ROWS) + local % HEAD_ROWS / TILE_ROWS;
+  let split = local / HEAD_ROWS;
+  let vectors = COLUMNS / (4 * VECTOR_QUADS);
+
+  var sum = 0f;
+  for (var v = split; v < vectors; v += SPLITS) {
+    let w = vector_values(weights[(tile * vectors + v) * TILE_ROWS + row]);
+    let x_quad = token * (COLUMNS / 4) + v * VECTOR_QUADS;
+    var product = 0f;
+    for (var i = 0u; i < VECTOR_QUADS; i++) {
+      product += dot(w[i], x[x_quad + i]);
+    }
+    sum += product * vector_scale(tile, v, row);
+  }
+  partials[local] = sum;
+  workgroupBarrier();
+
+  if (local < HEAD_ROWS) {
+    for (var s = 1u; s < SPLITS; s++) {
+      sum += partials[s * HEAD_ROWS + local];
+    }
+    partials[local] = sum + bias[head * HEAD_ROWS + local];
+  }
+  workgroupBarrier();
+
+  if (local < HALF_QUADS) {
+    let quad = local;
+    let position = step.position + token;
+    var h = Halves(head_quad(quad), head_quad(quad + HALF_QUADS));
+    if (head < HEADS + KV_HEADS) {
+      h = rotate(h, position, quad);
+    }
+    if (head < HEADS) {
+      let at = (token * (HEADS + 2 * KV_HEADS) + head) * HEAD_QUADS + quad;
+      projected[at] = h.low;
+      projected[at + HALF_QUADS] = h.high;
+    } else {
+      append(head - HEADS, position, quad, h);
+    }
+  }
+}
+
+fn head_quad(quad: u32) -> vec4f {
+  let at = 4 * quad;
+  return vec4f(partials[at], partials[at + 1], partials[at + 2], partials[at + 3]);
+}

@@ -1,0 +1,87 @@
+// Published bfloat16 rows -> tiles of lib/dense_int8. In each group of 32 columns: scale = f16(max |x| / 127),
+// int8 = round(127 x / max |x|), halves away from zero. The same numbers as ggml's Q8_0.
+//
+// Grid: one invocation per row and pair of groups, flattened. Needs lib/tile, lib/repack.
+
+override COLUMNS: u32 = 2880;
+
+@group(0) @binding(0) var<uniform> params: RepackParams;
+@group(0) @binding(1) var<storage, read> rows: array<vec4u>;          // [rows, COLUMNS / 8]
+@group(0) @binding(2) var<storage, read_write> weights: array<vec4u>;
+@group(0) @binding(3) var<storage, read_write> scales: array<u32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn quantize_int8(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  let groups = COLUMNS / 32;
+  let pairs = (groups + 1) / 2;
+  let i = repack_index(workgroup, local);
+  if (i >= params.rows * pairs) {
+    return;
+  }
+  let from_row = params.from_row + i / pairs;
+  let row = params.to_row + i / pairs;
+  let pair = i % pairs;
+
+  var pair_scales = 0u;
+  for (var g = 0u; g < 2; g++) {
+    let group = 2 * pair + g;
+    if (group < groups) {
+      pair_scales |= quantize_group(from_row, row, group) << (16 * g);
+    }
+  }
+  scales[(row / TILE_ROWS * pairs + pair) * TILE_ROWS + row % TILE_ROWS] = pair_scales;
+}
+
+// Returns the group's scale, as f16 bits.
+fn quantize_group(from_row: u32, row: u32, group: u32) -> u32 {
+  let source = (from_row * (COLUMNS / 32) + group) * 4;
+  var largest = 0f;
+  for (var i = 0u; i < 4; i++) {
+    let v = rows[source + i];
+    let low = abs(bitcast<vec4f>(v << vec4u(16)));
+    let high = abs(bitcast<vec4f>(v & vec4u(0xffff0000)));
+    let m = max(low, high);
+    largest = max(largest, max(max(m.x, m.y), max(m.z, m.w)));
+  }
+  for (var i = 0u; i < 2; i++) {
+    let a = rows[source + 2 * i];
+    let b = rows[source + 2 * i + 1];
+    let vector = vec4u(
+      quantize_quad(a.xy, largest), quantize_quad(a.zw, largest),
+      quantize_quad(b.xy, largest), quantize_quad(b.zw, largest),
+    );
+    weights[(row / TILE_ROWS * (COLUMNS / 16) + 2 * group + i) * TILE_ROWS + row % TILE_ROWS] = vector;
+  }
+  return f16_bits(largest / 127);
+}
+
+// Four columns -> four int8 in a u32.
+fn quantize_quad(pairs: vec2u, largest: f32) -> u32 {
+  let x = bitcast<vec4f>(vec4u(pairs.x << 16, pairs.x & 0xffff0000, pairs.y << 16, pairs.y & 0xffff0000));
+  if (largest == 0) {
+    return 0;
+  }
+  // 127 |x| / largest of two bfloat16 lies on a half, or at least 1/510 from one. The 0.0005 brings halves up in spite
+  // of an inexact division, and nothing else across.
+  let magnitude = floor(127 * abs(x) / largest + 0.5005);
+  let q = vec4u(vec4i(sign(x) * magnitude)) & vec4u(0xff);
+  return q.x | q.y << 8 | q.z << 16 | q.w << 24;
+}
+
+// f32 -> f16 bits, to the nearest, ties to even, subnormals kept: pack2x16float leaves rounding to the GPU.
+fn f16_bits(value: f32) -> u32 {
+  let bits = bitcast<u32>(value);
+  let exponent = i32(bits >> 23) - 127;
+  if (exponent < -25) {
+    return 0;
+  }
+  let mantissa = bits & 0x7fffff | 0x800000;
+  // Bits of the mantissa to drop: 13, and one more for each power of two below the smallest normal f16.
+  let drop = u32(13 + max(0, -14 - exponent));
+  let kept = mantissa >> drop;
+  let rest = mantissa & ((1u << drop) - 1);
+  let half = 1u << (drop - 1);
+  let rounded = kept + select(0u, 1u, rest > half || (rest == half && (kept & 1) == 1));
+  // A carry out of the mantissa adds to the exponent, as it should.
+  return min(rounded + u32(max(exponent + 14, 0)) * 1024, 0x7bff);
+}

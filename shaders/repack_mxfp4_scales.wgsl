@@ -1,0 +1,30 @@
+// Published MXFP4 scale bytes, row by row -> tiles of lib/mxfp4, 4 blocks of a row to a u32.
+//
+// Grid: one invocation per row and 4 blocks, flattened. Needs lib/tile, lib/repack.
+
+override COLUMNS: u32 = 2880;
+
+@group(0) @binding(0) var<uniform> params: RepackParams;
+@group(0) @binding(1) var<storage, read> rows: array<u32>;          // bytes: [rows, COLUMNS / 32]
+@group(0) @binding(2) var<storage, read_write> scales: array<u32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn repack_mxfp4_scales(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  let block_count = COLUMNS / 32;
+  let quads = (block_count + 3) / 4;
+  let i = repack_index(workgroup, local);
+  if (i >= params.rows * quads) {
+    return;
+  }
+  let row = params.to_row + i / quads;
+  let first = (params.from_row + i / quads) * block_count;
+  var packed = 0u;
+  for (var j = 0u; j < 4; j++) {
+    let block = i % quads * 4 + j;
+    if (block < block_count) {
+      let at = first + block;
+      packed |= ((rows[at / 4] >> (8 * (at & 3))) & 0xff) << (8 * j);
+    }
+  }
+  scales[(row / TILE_ROWS * quads + i % quads) * TILE_ROWS + row % TILE_ROWS] = packed;
+}

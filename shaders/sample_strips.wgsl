@@ -1,0 +1,52 @@
+// First pass of sampling: applies the repetition penalty to the logits, and finds the largest of each strip of them.
+//
+// Grid: (strips). Needs lib/sampling.
+
+override VOCABULARY: u32 = 201088;
+
+const WORKGROUP_SIZE = 256u;
+
+@group(0) @binding(0) var<uniform> sampling: Sampling;
+@group(0) @binding(1) var<storage, read> seen: array<u32>;                // a bit for each token that has occurred
+@group(0) @binding(2) var<storage, read_write> logits: array<f32>;        // [VOCABULARY]
+@group(0) @binding(3) var<storage, read_write> strip_logits: array<f32>;  // [strips]
+@group(0) @binding(4) var<storage, read_write> strip_tokens: array<u32>;  // [strips]
+
+var<workgroup> best_logits: array<f32, WORKGROUP_SIZE>;
+var<workgroup> best_tokens: array<u32, WORKGROUP_SIZE>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  let end = min((workgroup.x + 1) * STRIP, VOCABULARY);
+  var best = -3.4e38f;
+  var best_token = end;
+  for (var token = workgroup.x * STRIP + local; token < end; token += WORKGROUP_SIZE) {
+    var logit = logits[token];
+    if (sampling.repetition_penalty != 1 && ((seen[token / 32] >> (token % 32)) & 1) == 1) {
+      logit = select(logit * sampling.repetition_penalty, logit / sampling.repetition_penalty, logit > 0);
+      logits[token] = logit;
+    }
+    if (logit > best) {
+      best = logit;
+      best_token = token;
+    }
+  }
+  best_logits[local] = best;
+  best_tokens[local] = best_token;
+  workgroupBarrier();
+  for (var stride = WORKGROUP_SIZE / 2; stride > 0; stride /= 2) {
+    if (local < stride) {
+      let other = local + stride;
+      if (best_logits[other] > best_logits[local] ||
+          (best_logits[other] == best_logits[local] && best_tokens[other] < best_tokens[local])) {
+        best_logits[local] = best_logits[other];
+        best_tokens[local] = best_tokens[other];
+      }
+    }
+    workgroupBarrier();
+  }
+  if (local == 0) {
+    strip_logits[workgroup.x] = best_logits[0];
+    strip_tokens[workgroup.x] = best_tokens[0];
+  }
+}
