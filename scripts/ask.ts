@@ -1,4 +1,4 @@
-import puppeteer, { type Browser, type Page } from 'puppeteer-core';
+import puppeteer, { type Browser, type LaunchOptions, type Page } from 'puppeteer-core';
 import { chromeOptions } from './browser.ts';
 
 /** Nothing new on the page for this long means that it hangs. */
@@ -32,7 +32,7 @@ export async function ask(pageUrl: string, question: string): Promise<void> {
 
 /** Chrome on the machine's GPU, or on SwiftShader where Chrome can use none. */
 async function launch(): Promise<Browser> {
-  const browser = await puppeteer.launch(await chromeOptions(true));
+  const browser = await puppeteer.launch(await options(true));
   const page = await browser.newPage();
   await page.goto('chrome://version'); // WebGPU needs a secure context, which about:blank is not
   const hasAdapter = await page.evaluate(
@@ -41,7 +41,11 @@ async function launch(): Promise<Browser> {
   await page.close();
   if (hasAdapter) return browser;
   await browser.close();
-  return puppeteer.launch(await chromeOptions(false));
+  return puppeteer.launch(await options(false));
+}
+
+async function options(gpu: boolean): Promise<LaunchOptions> {
+  return { ...(await chromeOptions(gpu)), protocolTimeout: SILENCE_LIMIT_MS };
 }
 
 /** Prints what the page adds until it says that it is done. */
