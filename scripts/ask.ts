@@ -20,7 +20,7 @@ interface Snapshot {
  * @throws Error where the page fails, with its message, or falls silent.
  */
 export async function ask(pageUrl: string, question: string): Promise<void> {
-  const browser = await launch();
+  const browser = await launch(pageUrl);
   try {
     const page = await browser.newPage();
     await page.goto(`${pageUrl}?${new URLSearchParams({ question })}`);
@@ -31,10 +31,10 @@ export async function ask(pageUrl: string, question: string): Promise<void> {
 }
 
 /** Chrome on the machine's GPU, or on SwiftShader where Chrome can use none. */
-async function launch(): Promise<Browser> {
+async function launch(pageUrl: string): Promise<Browser> {
   const browser = await puppeteer.launch(await options(true));
   const page = await browser.newPage();
-  await page.goto('chrome://version'); // WebGPU needs a secure context, which about:blank is not
+  await page.goto(pageUrl); // WebGPU needs a secure context, which about:blank is not
   const hasAdapter = await page.evaluate(
     async () => (await navigator.gpu?.requestAdapter()) != null,
   );
