@@ -1,0 +1,138 @@
+import type { Message } from 'ossicle';
+import { announce } from './announcer.ts';
+import { historyOf, type Turn } from './conversation.ts';
+import { element, find } from './element.ts';
+import type { NextStep } from './failure-card.ts';
+import { answer, generateOptions } from './generation.ts';
+import type { LoadedModel } from './model-slot.ts';
+import { PromptView } from './prompt-view.ts';
+import { ReplyView } from './reply-view.ts';
+import type { Settings } from './settings.ts';
+
+interface ShownTurn {
+  readonly turn: Turn;
+  readonly element: HTMLElement;
+}
+
+/** What a chat needs from the page around it. */
+export interface ChatSurroundings {
+  /** The model that answers, if one is loaded. */
+  readonly model: () => LoadedModel | undefined;
+  /** How to generate. */
+  readonly settings: () => Settings;
+  /** Called when a generation starts or ends, and when the conversation gets its first turn or is cleared. */
+  readonly onChange: () => void;
+  /** Called with the number of tokens that the conversation holds. */
+  readonly onContext: (tokens: number) => void;
+  /** Called for a step after a failure that the chat cannot take itself. */
+  readonly onStep: (step: NextStep, retry: () => void) => void;
+}
+
+/** The conversation: its turns, and the generation that is running. */
+export class Chat {
+  readonly #list = find('conversation', HTMLElement);
+  readonly #surroundings: ChatSurroundings;
+  #turns: ShownTurn[] = [];
+  #abort: AbortController | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(surroundings: ChatSurroundings) {
+    this.#surroundings = surroundings;
+  }
+
+  /** Whether nothing has been asked. */
+  get isEmpty(): boolean {
+    return this.#turns.length === 0;
+  }
+
+  /** Whether an answer is being generated. */
+  get isGenerating(): boolean {
+    return this.#abort !== undefined;
+  }
+
+  /** Asks something new at the end of the conversation. */
+  ask(prompt: string): void {
+    this.#askAt(this.#turns.length, prompt);
+  }
+
+  /** Stops the answer that is being generated; what there is of it stays. */
+  stop(): void {
+    this.#abort?.abort();
+  }
+
+  /** Ends the conversation. */
+  clear(): void {
+    this.#truncate(0);
+    this.#surroundings.onContext(0);
+    this.#surroundings.onChange();
+  }
+
+  /** Drops every turn from this one on, and asks in its place. */
+  #askAt(index: number, prompt: string): void {
+    const { onChange, onStep } = this.#surroundings;
+    this.#truncate(index);
+    const turn: Turn = { prompt, reply: [] };
+    const retry = (): void => this.#askAt(index, prompt);
+    const view = new ReplyView({
+      retry,
+      step: (step) => (step === 'new-chat' ? this.clear() : onStep(step, retry)),
+    });
+    const question = new PromptView(prompt, (edited) => this.#askAt(index, edited));
+    const shown = element('div', { class: 'turn' }, question.element, view.element);
+    this.#turns.push({ turn, element: shown });
+    this.#list.append(shown);
+    const abort = new AbortController();
+    this.#abort = abort;
+    onChange();
+    shown.scrollIntoView({ block: 'end' });
+    find('prompt', HTMLTextAreaElement).focus({ preventScroll: true });
+    const history = historyOf(this.#turns.map(({ turn: earlier }) => earlier));
+    this.#running = this.#running.then(() => this.#answer(turn, history, view, abort));
+  }
+
+  async #answer(
+    turn: Turn,
+    history: readonly Message[],
+    view: ReplyView,
+    abort: AbortController,
+  ): Promise<void> {
+    const { model, settings, onChange, onContext } = this.#surroundings;
+    try {
+      abort.signal.throwIfAborted();
+      const loaded = model();
+      if (loaded === undefined) throw new Error('No model is loaded. Choose one first.');
+      announce('Thinking');
+      const result = await answer(
+        loaded.model,
+        history,
+        generateOptions(settings(), abort.signal),
+        {
+          onEvent: (event) => view.show(event),
+          onToolResult: (id, output) => view.showToolResult(id, output),
+          onMessages: (messages) => {
+            turn.reply = [...turn.reply, ...messages];
+          },
+        },
+      );
+      view.finish(result);
+      announce(
+        result.reason === 'aborted' ? 'Stopped' : view.answer || 'The model gave no answer.',
+      );
+      if (this.#turns.at(-1)?.turn === turn)
+        onContext(result.usage.promptTokens + result.usage.completionTokens);
+    } catch (error) {
+      if (!abort.signal.aborted) view.fail(error);
+    } finally {
+      if (this.#abort === abort) {
+        this.#abort = undefined;
+        onChange();
+      }
+    }
+  }
+
+  #truncate(length: number): void {
+    this.#abort?.abort();
+    this.#abort = undefined;
+    for (const { element: shown } of this.#turns.splice(length)) shown.remove();
+  }
+}

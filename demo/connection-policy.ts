@@ -1,0 +1,14 @@
+// The first module of the page. Its static policy (see vite-plugin.ts) allows everything that a checkpoint may
+// come from; a second policy can only forbid more, and this one leaves the page itself and one model host.
+// The library's worker starts later and inherits both.
+import { allowedConnections, type CheckpointSource, requestedSource } from './checkpoint-source.ts';
+
+/** The checkpoint whose host this page may connect to, for as long as it is open. */
+export const openedFor: CheckpointSource = requestedSource(location.href);
+
+if (import.meta.env.PROD) {
+  const policy = document.createElement('meta');
+  policy.httpEquiv = 'Content-Security-Policy';
+  policy.content = `connect-src ${allowedConnections(openedFor).join(' ')}`;
+  document.head.append(policy);
+}

@@ -1,0 +1,20 @@
+import { announce } from './announcer.ts';
+import { icon, iconButton } from './element.ts';
+
+const SHOWN_MS = 1600;
+
+/** A button that copies text and says so. */
+export function copyButton(label: string, text: () => string): HTMLButtonElement {
+  const button = iconButton('copy', label, () => {
+    navigator.clipboard.writeText(text()).then(
+      () => show('check', 'Copied'),
+      () => show('warning', 'The browser did not allow copying'),
+    );
+  });
+  const show = (name: string, message: string): void => {
+    button.replaceChildren(icon(name));
+    announce(message);
+    setTimeout(() => button.replaceChildren(icon('copy')), SHOWN_MS);
+  };
+  return button;
+}

@@ -1,0 +1,46 @@
+const numbers = new Intl.NumberFormat('en');
+
+/** A whole number with thousands separators. */
+export function formatCount(value: number): string {
+  return numbers.format(Math.round(value));
+}
+
+/** Bytes in decimal units with three significant digits, as downloads are counted: `13.8 GB`. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  let value = bytes;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  return `${value.toFixed(digits)} ${units[unit]}`;
+}
+
+/** A duration for reading: `0.4 s`, `12 s`, `3 min 5 s`, `1 h 20 min`. */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** A rate of tokens: `3.4 tokens/s`, `52 tokens/s`. */
+export function formatTokensPerSecond(rate: number): string {
+  return `${rate < 9.95 ? rate.toFixed(1) : Math.round(rate)} tokens/s`;
+}
+
+/** A number of parameters in words: `3.0 million`, `20.9 billion`. */
+export function formatParameters(count: number): string {
+  if (count >= 1e9) return `${(count / 1e9).toFixed(1)} billion`;
+  if (count >= 1e6) return `${(count / 1e6).toFixed(1)} million`;
+  return formatCount(count);
+}
+
+/** The local date as YYYY-MM-DD. */
+export function isoDate(date: Date): string {
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}

@@ -1,0 +1,92 @@
+import createDOMPurify from 'dompurify';
+import { Marked, type Token, type Tokens } from 'marked';
+import { copyButton } from './copy-button.ts';
+import { element } from './element.ts';
+
+const purify = createDOMPurify(window);
+const marked = new Marked({ gfm: true, breaks: true });
+
+const escapeHtml = (text: string): string =>
+  text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+
+marked.use({
+  renderer: {
+    // A model's HTML is text, and its images are links: the page fetches nothing that a model names.
+    html: (token: Tokens.HTML | Tokens.Tag) => escapeHtml(token.text),
+    image: ({ href, text }: Tokens.Image) =>
+      `<a href="${escapeHtml(href)}">${escapeHtml(text || href)}</a>`,
+    checkbox: ({ checked }: Tokens.Checkbox) => (checked ? '☑ ' : '☐ '),
+  },
+});
+
+const SANITISE = {
+  ALLOWED_TAGS: [
+    ...['p', 'br', 'hr', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'strong', 'em', 'del', 'code', 'pre'],
+    ...['blockquote', 'ul', 'ol', 'li', 'a', 'table', 'thead', 'tbody', 'tr', 'th', 'td'],
+  ],
+  ALLOWED_ATTR: ['href', 'title', 'class', 'start', 'align'],
+  ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  ALLOW_DATA_ATTR: false,
+  RETURN_DOM_FRAGMENT: true as const,
+};
+
+/**
+ * Renders Markdown that grows: blocks that have not changed since the last call keep their elements, so that a
+ * selection in them survives and a long answer costs no more per token than a short one.
+ */
+export class MarkdownView {
+  /** Holds the rendered blocks. */
+  readonly element: HTMLElement = element('div', { class: 'markdown' });
+  #blocks: { source: string; nodes: readonly Node[] }[] = [];
+
+  /** Shows the Markdown text. */
+  render(markdown: string): void {
+    const tokens = marked.lexer(markdown);
+    let kept = 0;
+    while (
+      kept < this.#blocks.length &&
+      kept < tokens.length &&
+      this.#blocks[kept]?.source === tokens[kept]?.raw
+    )
+      kept++;
+    for (const { nodes } of this.#blocks.splice(kept))
+      for (const node of nodes) this.element.removeChild(node);
+    for (const token of tokens.slice(kept)) {
+      const nodes = renderBlock(token);
+      this.#blocks.push({ source: token.raw, nodes });
+      this.element.append(...nodes);
+    }
+  }
+}
+
+function renderBlock(token: Token): readonly Node[] {
+  const fragment = purify.sanitize(marked.parser([token]), SANITISE);
+  for (const link of fragment.querySelectorAll('a')) {
+    link.target = '_blank';
+    link.rel = 'noopener noreferrer';
+  }
+  for (const table of fragment.querySelectorAll('table')) {
+    const frame = element('div', { class: 'table-frame', tabindex: 0, role: 'region' });
+    frame.setAttribute('aria-label', 'Table');
+    table.replaceWith(frame);
+    frame.append(table);
+  }
+  for (const code of fragment.querySelectorAll('pre')) frameCode(code);
+  return [...fragment.childNodes];
+}
+
+function frameCode(code: HTMLPreElement): void {
+  const language = /language-([\w+#.-]+)/.exec(code.firstElementChild?.className ?? '')?.[1];
+  code.tabIndex = 0;
+  const frame = element('figure', { class: 'code' });
+  code.replaceWith(frame);
+  frame.append(
+    element(
+      'figcaption',
+      {},
+      element('span', {}, language ?? 'text'),
+      copyButton('Copy code', () => code.textContent ?? ''),
+    ),
+    code,
+  );
+}

@@ -1,0 +1,99 @@
+import { type LoadProgress, load, type Model } from 'ossicle';
+import type { CheckpointSource } from './checkpoint-source.ts';
+
+/** What the page's one model is doing. `model` is what can answer meanwhile. */
+export type ModelState =
+  | { readonly status: 'empty'; readonly model?: undefined }
+  | {
+      readonly status: 'loading';
+      readonly checkpoint: CheckpointSource;
+      readonly progress?: LoadProgress;
+      readonly model?: LoadedModel;
+    }
+  | { readonly status: 'ready'; readonly model: LoadedModel }
+  | {
+      readonly status: 'failed';
+      readonly checkpoint: CheckpointSource;
+      readonly error: unknown;
+      readonly model?: LoadedModel;
+    };
+
+/** A model that can answer, and what it was loaded from. */
+export interface LoadedModel {
+  readonly model: Model;
+  readonly checkpoint: CheckpointSource;
+}
+
+/** A model of at most this many GPU bytes stays until the next one is ready; a larger one makes room first. */
+const SMALL_MODEL_BYTES = 256e6;
+
+/** Holds the page's one model, and loads another in its place. */
+export class ModelSlot {
+  #state: ModelState = { status: 'empty' };
+  #abort: AbortController | undefined;
+  readonly #listeners = new Set<(state: ModelState) => void>();
+
+  /** What it is doing now. */
+  get state(): ModelState {
+    return this.#state;
+  }
+
+  /** Calls the listener now and at each change. */
+  subscribe(listener: (state: ModelState) => void): void {
+    this.#listeners.add(listener);
+    listener(this.#state);
+  }
+
+  /** Loads a checkpoint; a load under way is cancelled. Failures become the state, not a rejection. */
+  async load(checkpoint: CheckpointSource): Promise<void> {
+    this.#abort?.abort();
+    const abort = new AbortController();
+    this.#abort = abort;
+    let current = this.#state.model;
+    const withCurrent = (): { model?: LoadedModel } => (current ? { model: current } : {});
+    this.#set({ status: 'loading', checkpoint, ...withCurrent() });
+    try {
+      if (current && current.model.info.gpuBytes > SMALL_MODEL_BYTES) {
+        const large = current;
+        current = undefined;
+        this.#set({ status: 'loading', checkpoint });
+        await large.model.dispose();
+      }
+      const model = await load(checkpoint.source, {
+        signal: abort.signal,
+        onProgress: (progress) => {
+          if (this.#abort === abort && !abort.signal.aborted)
+            this.#set({ status: 'loading', checkpoint, progress, ...withCurrent() });
+        },
+      });
+      if (this.#abort !== abort) {
+        await model.dispose();
+        return;
+      }
+      const previous = current;
+      this.#set({ status: 'ready', model: { model, checkpoint } });
+      await previous?.model.dispose();
+    } catch (error) {
+      if (this.#abort !== abort) return;
+      if (!abort.signal.aborted)
+        this.#set({ status: 'failed', checkpoint, error, ...withCurrent() });
+      else this.#set(current ? { status: 'ready', model: current } : { status: 'empty' });
+    }
+  }
+
+  /** Gives up a load under way; what is stored stays. */
+  cancel(): void {
+    this.#abort?.abort();
+  }
+
+  /** Forgets a failure, and goes on with the model that there is. */
+  dismissFailure(): void {
+    const { status, model } = this.#state;
+    if (status === 'failed') this.#set(model ? { status: 'ready', model } : { status: 'empty' });
+  }
+
+  #set(state: ModelState): void {
+    this.#state = state;
+    for (const listener of this.#listeners) listener(state);
+  }
+}

@@ -1,0 +1,105 @@
+import { find } from './element.ts';
+
+/** How to generate, as the person has chosen. */
+export interface Settings {
+  readonly instructions: string;
+  readonly reasoningEffort: 'low' | 'medium' | 'high';
+  readonly temperature: number;
+  readonly usesTools: boolean;
+}
+
+type Stored = Partial<Settings>;
+
+const STORAGE_KEY = 'ossicle.settings';
+
+/** The settings popover and the effort selector; choices are kept in this browser. */
+export class SettingsView {
+  readonly #instructions = find('instructions', HTMLTextAreaElement);
+  readonly #temperature = find('temperature', HTMLInputElement);
+  readonly #temperatureValue = find('temperature-value', HTMLOutputElement);
+  readonly #tools = find('tools', HTMLInputElement);
+  readonly #efforts = [...document.querySelectorAll<HTMLInputElement>('input[name=effort]')];
+  #defaultTemperature = 1;
+  #chosen: Stored = readStored();
+
+  constructor() {
+    this.#show();
+    this.#instructions.addEventListener('input', () =>
+      this.#choose({ instructions: this.#instructions.value }),
+    );
+    this.#temperature.addEventListener('input', () =>
+      this.#choose({ temperature: this.#temperature.valueAsNumber }),
+    );
+    this.#tools.addEventListener('change', () => this.#choose({ usesTools: this.#tools.checked }));
+    for (const effort of this.#efforts)
+      effort.addEventListener('change', () =>
+        this.#choose({ reasoningEffort: effort.value as Settings['reasoningEffort'] }),
+      );
+    find('reset-settings', HTMLButtonElement).addEventListener('click', () => {
+      this.#chosen = {};
+      this.#choose({});
+    });
+  }
+
+  /** The settings in force. */
+  get current(): Settings {
+    return {
+      instructions: '',
+      reasoningEffort: 'medium',
+      temperature: this.#defaultTemperature,
+      usesTools: false,
+      ...this.#chosen,
+    };
+  }
+
+  /** The temperature for a person who has chosen none: 0 for the tiny model, which rambles otherwise, else 1. */
+  setDefaultTemperature(temperature: number): void {
+    this.#defaultTemperature = temperature;
+    this.#show();
+  }
+
+  /** Turns the tools on. */
+  enableTools(): void {
+    this.#choose({ usesTools: true });
+  }
+
+  #choose(choice: Stored): void {
+    this.#chosen = { ...this.#chosen, ...choice };
+    localStorage.setItem(STORAGE_KEY, JSON.stringify(this.#chosen));
+    this.#show();
+  }
+
+  #show(): void {
+    const { instructions, reasoningEffort, temperature, usesTools } = this.current;
+    if (this.#instructions.value !== instructions) this.#instructions.value = instructions;
+    this.#temperature.value = String(temperature);
+    this.#temperatureValue.textContent = temperature.toFixed(1);
+    this.#tools.checked = usesTools;
+    for (const effort of this.#efforts) effort.checked = effort.value === reasoningEffort;
+  }
+}
+
+function readStored(): Stored {
+  try {
+    const found: unknown = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '{}');
+    if (typeof found !== 'object' || found === null) return {};
+    const { instructions, reasoningEffort, temperature, usesTools } = found as Record<
+      string,
+      unknown
+    >;
+    return {
+      ...(typeof instructions === 'string' && { instructions }),
+      ...((reasoningEffort === 'low' ||
+        reasoningEffort === 'medium' ||
+        reasoningEffort === 'high') && {
+        reasoningEffort,
+      }),
+      ...(typeof temperature === 'number' &&
+        temperature >= 0 &&
+        temperature <= 2 && { temperature }),
+      ...(typeof usesTools === 'boolean' && { usesTools }),
+    };
+  } catch {
+    return {};
+  }
+}

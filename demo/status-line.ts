@@ -1,0 +1,53 @@
+import { element, find, icon } from './element.ts';
+import { formatBytes, formatCount } from './format.ts';
+import type { LoadedModel } from './model-slot.ts';
+
+/** The quiet line below the message field: where the model runs, what it takes, how full its context is. */
+export class StatusLine {
+  readonly #line = find('status-line', HTMLElement);
+  #model: LoadedModel | undefined;
+  #contextTokens = 0;
+
+  /** Shows another model, or none. */
+  showModel(model: LoadedModel | undefined): void {
+    this.#model = model;
+    this.#show();
+  }
+
+  /** Shows how many tokens the conversation holds. */
+  showContext(tokens: number): void {
+    this.#contextTokens = tokens;
+    this.#show();
+  }
+
+  #show(): void {
+    const facts = [
+      element('span', { class: 'private' }, icon('lock'), 'Nothing you type leaves this page'),
+    ];
+    if (this.#model) {
+      const { adapter, gpuBytes, contextLength } = this.#model.model.info;
+      const used = this.#contextTokens;
+      facts.push(
+        element('span', { title: 'GPU adapter' }, adapterName(adapter)),
+        element(
+          'span',
+          { title: 'GPU memory of weights and caches' },
+          `${formatBytes(gpuBytes)} on the GPU`,
+        ),
+        element(
+          'span',
+          { title: 'Context used', class: used > 0.9 * contextLength ? 'is-warning' : undefined },
+          `${formatCount(used)} of ${formatCount(contextLength)} tokens`,
+        ),
+      );
+    }
+    this.#line.replaceChildren(...facts);
+  }
+}
+
+/** A short name of a GPU adapter; browsers say little. */
+export function adapterName(adapter: LoadedModel['model']['info']['adapter']): string {
+  const { description, device, vendor, architecture } = adapter;
+  const name = description || device || [vendor, architecture].filter(Boolean).join(' ');
+  return name === '' ? 'GPU' : name.replace(/\s*\((?:LLVM|Subzero).*$/, '');
+}
