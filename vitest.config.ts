@@ -24,7 +24,7 @@ const config: ViteUserConfig = defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['packages/**/*.test.ts', 'bench/**/*.test.ts', 'demo/**/*.test.ts'],
+          include: ['packages/**/*.test.ts', '{bench,demo,scripts}/**/*.test.ts'],
           exclude: [...node, '**/*.gpu.test.ts', '**/*.e2e.test.ts'],
           globalSetup: [fileServer],
         },
