@@ -106,13 +106,18 @@ export function quantizeInt8(x: Float64Array): Int8Groups {
   for (let group = 0; group < scales.length; group++) {
     const begin = group * 32;
     let largest = 0;
-    for (let i = begin; i < begin + 32; i++) largest = Math.max(largest, Math.abs(x[i]!));
+    for (let i = begin; i < begin + 32; i++) {
+      largest = Math.max(largest, Math.abs(x[i]!));
+    }
     if (largest === 0) continue;
     const scale = roundToF16(largest / 127);
     scales[group] = scale;
     for (let i = begin; i < begin + 32; i++) {
-      q[i] = Math.sign(x[i]!) * Math.floor((127 * Math.abs(x[i]!)) / largest + 0.5);
-      values[i] = q[i]! * scale;
+      const quotient = (127 * x[i]!) / largest;
+      let rounded = Math.floor(quotient + 0.5);
+      if (rounded - quotient === 0.5 && quotient < 0) rounded -= 1;
+      q[i] = rounded;
+      values[i] = rounded * scale;
     }
   }
   return { q, scales, values };
@@ -130,18 +135,19 @@ const READ: { readonly [D in Dtype]: (view: DataView, offset: number) => number 
   I8: (view, offset) => view.getInt8(offset),
 };
 
-const BF16_VALUES = Float64Array.from({ length: 65536 }, (_, bits) => fromBf16(bits));
-
 /** Decodes little-endian elements of a dtype into numbers. */
 export function decodeElements(dtype: Dtype, bytes: Uint8Array): Float64Array {
   const elementBytes = DTYPE_BYTES[dtype];
-  const values = new Float64Array(bytes.length / elementBytes);
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const count = bytes.length / elementBytes;
   if (dtype === 'BF16') {
-    for (let i = 0; i < values.length; i++) values[i] = BF16_VALUES[view.getUint16(2 * i, true)]!;
-    return values;
+    const halves = new Uint16Array(bytes.slice().buffer);
+    const words = new Uint32Array(count);
+    for (let i = 0; i < count; i++) words[i] = halves[i]! << 16;
+    return new Float64Array(new Float32Array(words.buffer));
   }
-  for (let i = 0; i < values.length; i++) values[i] = READ[dtype](view, i * elementBytes);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const values = new Float64Array(count);
+  for (let i = 0; i < count; i++) values[i] = READ[dtype](view, i * elementBytes);
   return values;
 }
 

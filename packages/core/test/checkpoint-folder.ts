@@ -1,0 +1,17 @@
+import { openAsBlob } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+
+/**
+ * Opens the files of a folder on disk, in Node, without reading them: for an engine to load, or for `fileReader`.
+ *
+ * @param folder - Its subfolders are left out.
+ */
+export async function openCheckpointFolder(folder: string): Promise<File[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return Promise.all(
+    entries
+      .filter((entry) => entry.isFile())
+      .map(async ({ name }) => new File([await openAsBlob(join(folder, name))], basename(name))),
+  );
+}
