@@ -34,6 +34,7 @@ export async function serveFolder(folder: string, port = 0): Promise<FolderServe
   const server = createServer((request, response) => {
     answer(root, request, response).catch((error: unknown) => response.destroy(error as Error));
   });
+  server.keepAliveTimeout = 0; // a client busy for seconds finds its connection as it left it
   await listen(server, port);
   return {
     url: `http://localhost:${(server.address() as AddressInfo).port}`,
