@@ -1,0 +1,78 @@
+import { OssicleError } from '../errors.ts';
+
+/** Read access to the files of one folder. Paths are relative to it, with `/` between their parts. */
+export interface ByteSource {
+  /** The checkpoint's stable identity: `owner/name@revision`, the folder's URL, or `files:NAME#…`. */
+  readonly id: string;
+  /** The size of a file in bytes; `undefined` where there is no such file. */
+  size(path: string, signal?: AbortSignal): Promise<number | undefined>;
+  /**
+   * Fills `into` with the file's bytes from `offsetBytes` on.
+   *
+   * @throws {@link OssicleError} `download-failed` where they cannot be had, `integrity` where there are fewer.
+   */
+  read(path: string, offsetBytes: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /**
+   * Reads a whole file; `undefined` where there is no such file.
+   *
+   * @param maxBytes - The most that is taken into memory. Default: 64 MiB.
+   * @throws {@link OssicleError} `download-failed` where it cannot be had, `format-invalid` where it is larger.
+   */
+  readAll(
+    path: string,
+    signal?: AbortSignal,
+    maxBytes?: number,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /**
+   * The file's bytes `[offsetBytes, offsetBytes + sizeBytes)` in pieces as they arrive, exactly that many.
+   *
+   * @throws {@link OssicleError} as {@link ByteSource.read} does, while it is iterated.
+   */
+  stream(
+    path: string,
+    offsetBytes: number,
+    sizeBytes: number,
+    signal?: AbortSignal,
+  ): AsyncIterable<Uint8Array<ArrayBuffer>>;
+  /** Lets go of open files. */
+  dispose?(): void;
+}
+
+/** Says whether a path stays inside its folder and is plain enough to be a file's name anywhere. */
+export function isSafePath(path: string): boolean {
+  return (
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    !/[\\:\u0000-\u001f\u007f]/.test(path) &&
+    path.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
+  );
+}
+
+/** The first 16 hexadecimal digits of a text's SHA-256. */
+export async function shortHash(text: string): Promise<string> {
+  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
+  return [...new Uint8Array(hash, 0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** The error for a file that is needed and not there. */
+export function missing(path: string, place: string): OssicleError {
+  return new OssicleError(
+    'download-failed',
+    `${place} has no file ${path}. Check the name of the source, and that the checkpoint is complete.`,
+  );
+}
+
+/** The error for a file that ends before bytes that should be in it. */
+export function truncated(file: string, expectedBytes: number, foundBytes: number): OssicleError {
+  return new OssicleError(
+    'integrity',
+    `${file} is cut short: ${expectedBytes} bytes were expected, ${foundBytes} are there. Get the file again.`,
+  );
+}
+
+/** The error for a file that is larger than its kind can be. */
+export function tooLarge(file: string, maxBytes: number): OssicleError {
+  return new OssicleError(
+    'format-invalid',
+    `${file} is larger than the ${maxBytes} bytes that such a file may have. Check that it is the right file.`,
+  );
+}

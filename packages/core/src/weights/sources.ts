@@ -1,0 +1,82 @@
+import type { ModelSource } from '../types.ts';
+import type { ByteSource } from './byte-source.ts';
+import { openFiles, readDirectory } from './file-source.ts';
+import { HttpSource } from './http-source.ts';
+
+export type { ByteSource };
+
+/** Where the folder of a Hugging Face repo is read from. */
+const HUGGING_FACE = 'https://huggingface.co';
+
+/**
+ * Makes a source independent of the page's address and fit for `postMessage`: relative addresses become absolute,
+ * `URL`s become strings, collections of files become arrays.
+ *
+ * @throws TypeError where a string is neither `owner/name`, nor an address, nor starts with `./`, `../` or `/`.
+ */
+export function resolveSource(source: ModelSource): string | File[] | FileSystemDirectoryHandle {
+  if (typeof source === 'string' || source instanceof URL)
+    return resolveAddress(String(source).trim());
+  if (isDirectory(source)) return source;
+  if (typeof source?.[Symbol.iterator] === 'function') return [...source];
+  throw new TypeError('The source must be a string, a URL, files, or a FileSystemDirectoryHandle');
+}
+
+/**
+ * Opens a source. Makes no request.
+ *
+ * @throws TypeError as {@link resolveSource} does.
+ */
+export async function openSource(source: ModelSource): Promise<ByteSource> {
+  const resolved = resolveSource(source);
+  if (typeof resolved !== 'string') {
+    return openFiles(Array.isArray(resolved) ? resolved : await readDirectory(resolved));
+  }
+  const repo = parseRepo(resolved);
+  if (!repo) return new HttpSource(new URL(resolved));
+  const { name, revision } = repo;
+  return new HttpSource(
+    new URL(`${HUGGING_FACE}/${name}/resolve/${encodeURIComponent(revision)}/`),
+    `${name}@${revision}`,
+  );
+}
+
+function isDirectory(source: object): source is FileSystemDirectoryHandle {
+  return 'kind' in source && source.kind === 'directory';
+}
+
+function resolveAddress(source: string): string {
+  if (/^(\.{0,2}\/|[a-z][a-z\d+.-]*:)/i.test(source)) {
+    const base = globalThis.document?.baseURI ?? globalThis.location?.href;
+    let url: URL;
+    try {
+      url = new URL(source, base);
+    } catch (cause) {
+      throw new TypeError(
+        `The source ${JSON.stringify(source)} is not an address that can be resolved here`,
+        {
+          cause,
+        },
+      );
+    }
+    if (!url.pathname.endsWith('/')) url.pathname += '/';
+    url.hash = '';
+    return url.href;
+  }
+  if (parseRepo(source)) return source;
+  throw new TypeError(
+    `The source ${JSON.stringify(source)} is neither a Hugging Face repo (owner/name or owner/name@revision) ` +
+      'nor an address; a relative folder starts with ./',
+  );
+}
+
+/** A Hugging Face repo, named or by its page's address. */
+function parseRepo(source: string): { name: string; revision: string } | undefined {
+  const match =
+    /^([\w.-]+\/[\w.-]+)(?:@([\w./-]+))?$/.exec(source) ??
+    /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)(?:\/(?:tree|resolve)\/([\w.-]+))?\/$/.exec(
+      source,
+    );
+  if (!match?.[1]) return undefined;
+  return { name: match[1], revision: match[2] ?? 'main' };
+}
