@@ -1,0 +1,189 @@
+import { OssicleError } from '../errors.ts';
+
+/** The numbers of a gpt-oss model. The field's words, as in openai/gpt-oss `torch/model.py`. */
+export interface ModelConfig {
+  readonly layers: number;
+  readonly hiddenSize: number;
+  /** Of one expert. */
+  readonly intermediateSize: number;
+  /** Query heads. */
+  readonly heads: number;
+  /** Key and value heads; each serves `heads / kvHeads` query heads. */
+  readonly kvHeads: number;
+  readonly experts: number;
+  readonly expertsPerToken: number;
+  readonly vocabularySize: number;
+  /** Positions that a sliding layer sees, the current one included. */
+  readonly slidingWindow: number;
+  /** For each layer, whether it sees only its sliding window. */
+  readonly slidingLayers: readonly boolean[];
+  /** The most positions that the model is made for. */
+  readonly maxContextLength: number;
+  readonly normEpsilon: number;
+  /** Where SwiGLU clamps. */
+  readonly swigluLimit: number;
+  readonly rope: RopeConfig;
+}
+
+/** Rotary position embedding, scaled by YaRN. */
+export interface RopeConfig {
+  readonly theta: number;
+  /** How many times longer than `originalContextLength` contexts may be. */
+  readonly factor: number;
+  readonly originalContextLength: number;
+  /** Rotations over the original context above which a dimension is left as it is. */
+  readonly betaFast: number;
+  /** Rotations below which it is slowed down by `factor`. */
+  readonly betaSlow: number;
+  /** Whether the range between the two is rounded outwards to whole dimensions. Published models: not. */
+  readonly truncate: boolean;
+}
+
+/** The size of a head in every model of the family. */
+const HEAD_SIZE = 64;
+
+/** MXFP4 blocks, and groups of int8 weights, have this many columns. */
+const BLOCK_COLUMNS = 32;
+
+/**
+ * Reads config.json, of Hugging Face's layout or of OpenAI's original one.
+ *
+ * @throws {@link OssicleError} `format-invalid` where a field is missing or holds what no gpt-oss model can.
+ */
+export function parseConfig(json: Readonly<Record<string, unknown>>): ModelConfig {
+  const modelType = json['model_type'];
+  if (modelType !== undefined && modelType !== 'gpt_oss') {
+    throw invalid(
+      `config.json says model_type ${JSON.stringify(modelType)}; ossicle runs gpt_oss models only.`,
+    );
+  }
+  const layers = count(json, 'num_hidden_layers');
+  const hiddenSize = count(json, 'hidden_size');
+  const intermediateSize = count(json, 'intermediate_size');
+  const heads = count(json, 'num_attention_heads');
+  const kvHeads = count(json, 'num_key_value_heads');
+  const experts = count(json, ['num_local_experts', 'num_experts']);
+  const expertsPerToken = count(json, ['num_experts_per_tok', 'experts_per_token']);
+  const headSize = count(json, 'head_dim');
+  if (headSize !== HEAD_SIZE) {
+    throw invalid(`config.json says head_dim ${headSize}; gpt-oss models have ${HEAD_SIZE}.`);
+  }
+  if (heads % kvHeads !== 0) {
+    throw invalid(
+      `config.json says num_attention_heads ${heads}, which is no multiple of num_key_value_heads ${kvHeads}.`,
+    );
+  }
+  if (expertsPerToken > experts) {
+    throw invalid(`config.json asks for ${expertsPerToken} experts per token and has only ${experts}.`);
+  }
+  for (const [name, size] of [
+    ['hidden_size', hiddenSize],
+    ['intermediate_size', intermediateSize],
+  ] as const) {
+    if (size % BLOCK_COLUMNS !== 0) {
+      throw invalid(`config.json says ${name} ${size}; MXFP4 weights need a multiple of ${BLOCK_COLUMNS}.`);
+    }
+  }
+  const rope = parseRope(json);
+  return {
+    layers,
+    hiddenSize,
+    intermediateSize,
+    heads,
+    kvHeads,
+    experts,
+    expertsPerToken,
+    vocabularySize: count(json, 'vocab_size'),
+    slidingWindow: count(json, 'sliding_window'),
+    slidingLayers: parseLayerTypes(json['layer_types'], layers),
+    maxContextLength: count(
+      json,
+      'max_position_embeddings',
+      Math.floor(rope.originalContextLength * rope.factor),
+    ),
+    normEpsilon: number(json, 'rms_norm_eps', 1e-5),
+    swigluLimit: number(json, 'swiglu_limit', 7),
+    rope,
+  };
+}
+
+/** Weights of the whole model, embedding and unembedding included. */
+export function parameterCount(config: ModelConfig): number {
+  const { layers, hiddenSize: h, intermediateSize: i, heads, kvHeads, experts, vocabularySize } = config;
+  const qkvRows = (heads + 2 * kvHeads) * HEAD_SIZE;
+  const attention = h + qkvRows * (h + 1) + heads + heads * HEAD_SIZE * h + h;
+  const mlp = h + experts * (h + 1) + experts * (2 * i * (h + 1) + h * (i + 1));
+  return layers * (attention + mlp) + h + 2 * vocabularySize * h;
+}
+
+/** `rope_scaling` of the published files, `rope_parameters` of newer ones, or the flat fields of the original layout. */
+function parseRope(json: Readonly<Record<string, unknown>>): RopeConfig {
+  const scaling = json['rope_scaling'] ?? json['rope_parameters'];
+  if (typeof scaling === 'object' && scaling !== null) {
+    const fields = scaling as Record<string, unknown>;
+    const type = fields['rope_type'] ?? fields['type'];
+    if (type !== 'yarn') {
+      throw invalid(`config.json says rope_type ${JSON.stringify(type)}; gpt-oss models have "yarn".`);
+    }
+    return {
+      theta: number({ ...fields, ...json }, 'rope_theta'),
+      factor: number(fields, 'factor'),
+      originalContextLength: count(
+        fields,
+        'original_max_position_embeddings',
+        number(json, 'initial_context_length', 4096),
+      ),
+      betaFast: number(fields, 'beta_fast', 32),
+      betaSlow: number(fields, 'beta_slow', 1),
+      truncate: fields['truncate'] === true,
+    };
+  }
+  return {
+    theta: number(json, 'rope_theta'),
+    factor: number(json, 'rope_scaling_factor'),
+    originalContextLength: count(json, 'initial_context_length'),
+    betaFast: number(json, 'rope_ntk_beta', 32),
+    betaSlow: number(json, 'rope_ntk_alpha', 1),
+    truncate: false,
+  };
+}
+
+function parseLayerTypes(types: unknown, layers: number): boolean[] {
+  if (types === undefined) return Array.from({ length: layers }, (_, layer) => layer % 2 === 0);
+  if (!Array.isArray(types) || types.length !== layers) {
+    throw invalid(`config.json has no layer_types for each of its ${layers} layers.`);
+  }
+  return types.map((type: unknown, layer) => {
+    if (type === 'sliding_attention') return true;
+    if (type === 'full_attention') return false;
+    throw invalid(`config.json says layer_types[${layer}] ${JSON.stringify(type)}, which ossicle does not know.`);
+  });
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** A positive integer. Where several names are given, the first that is there counts. */
+function count(json: Fields, names: string | readonly string[], fallback?: number): number {
+  const value = number(json, names, fallback);
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw invalid(`config.json says ${String(names)} ${value}; it must be a positive integer.`);
+  }
+  return value;
+}
+
+/** A finite number above zero. */
+function number(json: Fields, names: string | readonly string[], fallback?: number): number {
+  const found = [names].flat().find((name) => json[name] !== undefined && json[name] !== null);
+  const value = found === undefined ? fallback : json[found];
+  if (value === undefined) {
+    throw invalid(`config.json has no ${[names].flat().join(' or ')}. Is it a gpt-oss checkpoint?`);
+  }
+  if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
+    throw invalid(`config.json says ${found} ${JSON.stringify(value)}; it must be a number above 0.`);
+  }
+  return value;
+}
+
+function invalid(message: string): OssicleError {
+  return new OssicleError('format-invalid', message);
+}

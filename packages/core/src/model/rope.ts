@@ -1,0 +1,47 @@
+import type { ModelConfig, RopeConfig } from './config.ts';
+
+/** Angles of a head: one for each pair of its 64 dimensions. */
+const HALF = 32;
+
+/**
+ * Radians per position of each rotated pair, scaled by parts as in YaRN (https://arxiv.org/abs/2309.00071, §3.2): quick
+ * dimensions stay, slow ones turn `factor` times slower, those between are blended.
+ */
+export function inverseFrequencies(rope: RopeConfig): Float64Array {
+  const { theta, factor, originalContextLength, betaFast, betaSlow, truncate } = rope;
+  // The dimension that makes this many rotations over the original context.
+  const dimension = (rotations: number): number =>
+    (HALF * Math.log(originalContextLength / (rotations * 2 * Math.PI))) / Math.log(theta);
+  let low = dimension(betaFast);
+  let high = dimension(betaSlow);
+  if (truncate) [low, high] = [Math.floor(low), Math.ceil(high)];
+  return Float64Array.from({ length: HALF }, (_, i) => {
+    const unscaled = theta ** (-i / HALF);
+    const slowed = Math.min(1, Math.max(0, (i - low) / (high - low)));
+    return (unscaled / factor) * slowed + unscaled * (1 - slowed);
+  });
+}
+
+/** What YaRN multiplies cosines and sines by, of queries and of keys. */
+export function attentionFactor({ factor }: RopeConfig): number {
+  return factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1;
+}
+
+/**
+ * Cosines and sines for the kernels, computed in float64 since WGSL's are accurate only near zero.
+ *
+ * @returns f32 [positions, 64]: 32 cosines, then 32 sines, the attention factor included.
+ */
+export function ropeTable({ rope }: ModelConfig, positions: number): Float32Array<ArrayBuffer> {
+  const frequencies = inverseFrequencies(rope);
+  const factor = attentionFactor(rope);
+  const table = new Float32Array(positions * 2 * HALF);
+  for (let position = 0; position < positions; position++) {
+    for (let i = 0; i < HALF; i++) {
+      const angle = position * (frequencies[i] as number);
+      table[position * 2 * HALF + i] = Math.cos(angle) * factor;
+      table[position * 2 * HALF + HALF + i] = Math.sin(angle) * factor;
+    }
+  }
+  return table;
+}
