@@ -15,6 +15,8 @@ if (icd !== undefined && icd !== '') process.env.VK_DRIVER_FILES = icd;
 const config: ViteUserConfig = defineConfig({
   resolve: { alias: sourceAliases },
   worker: { format: 'es' },
+  // Known before the first page opens: finding one later would reload the page under its tests.
+  optimizeDeps: { include: ['comlink', 'fast-check', 'idb-keyval'] },
   test: {
     reporters: ['default', new TotalsReporter()],
     testTimeout: 60_000,
