@@ -187,6 +187,11 @@ describe('a damaged checkpoint', () => {
     expect((await header(shape, shard)).get(tensor)).toMatchObject({ dtype: 'BF16', shape: [15] });
   });
 
+  test('cannot be damaged where it has no such file or tensor', () => {
+    expect(() => damaged({ damage: { kind: 'missing-file', file: 'none' } })).toThrow('none');
+    expect(() => damaged({ damage: { kind: 'missing-tensor', tensor: 'none' } })).toThrow('none');
+  });
+
   test('has offsets, a header length or content that lie', async () => {
     const tensor = 'model.norm.weight';
     const offsets = damaged({ damage: { kind: 'offsets', tensor, offsets: [0, 10 ** 12] } });

@@ -153,10 +153,7 @@ export function createVectorCheckpoint(
 }
 
 /** Renames and joins Hugging Face tensors to those of the original layout. */
-export function toOriginal(
-  tensors: ReadonlyMap<string, Tensor>,
-  config: Config,
-): Map<string, Tensor> {
+function toOriginal(tensors: ReadonlyMap<string, Tensor>, config: Config): Map<string, Tensor> {
   const original = new Map<string, Tensor>();
   for (const { name, dtype, shape } of tensorTable(config, 'original')) {
     original.set(name, { dtype, shape, bytes: new Uint8Array(tensorBytes({ dtype, shape })) });
@@ -169,13 +166,16 @@ export function toOriginal(
 }
 
 /** Writes a checkpoint's files: config, index or dtypes, and shards in the published order and numbering. */
-export function checkpointFiles(
+function checkpointFiles(
   config: Config,
   tensors: ReadonlyMap<string, Tensor>,
   options: CheckpointOptions = {},
 ): File[] {
   const { layout = 'hf', damage } = options;
   const table = tensorTable(config, layout);
+  if (damage && 'tensor' in damage && !tensors.has(damage.tensor)) {
+    throw new RangeError(`${damage.tensor} is not a tensor of the checkpoint`);
+  }
   const totalBytes = table.reduce((sum, spec) => sum + tensorBytes(spec), 0);
   const shards = shardTensors(
     table,

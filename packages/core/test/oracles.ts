@@ -48,7 +48,7 @@ export function linear(
 }
 
 /** The sum of w[i] * x[offset + i] over all of w. */
-export function dot(w: Float64Array, x: Float64Array, offset = 0): number {
+function dot(w: Float64Array, x: Float64Array, offset = 0): number {
   const length = w.length;
   // Four sums keep the additions independent of each other, which halves the time.
   let [a, b, c, d] = [0, 0, 0, 0];
@@ -224,7 +224,7 @@ export function route(logits: Float64Array, count: number): Route {
 }
 
 /** Probabilities of logits; -Infinity gives 0. */
-export function softmax(logits: Float64Array): Float64Array {
+function softmax(logits: Float64Array): Float64Array {
   const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   const terms = logits.map((logit) => Math.exp(logit - largest));
   const sum = terms.reduce((a, b) => a + b, 0);

@@ -16,7 +16,7 @@ export interface Shard {
 }
 
 /** Bytes of tensors after which the published Hugging Face files begin a new shard. */
-export const PUBLISHED_SHARD_BYTES = 4.8e9;
+const PUBLISHED_SHARD_BYTES = 4.8e9;
 
 /**
  * Lists every tensor of a checkpoint in the order in which shards are filled: layers in string order (0, 1, 10, 11, ...),
