@@ -65,7 +65,7 @@ fn quantize_quad(pairs: vec2u, largest: f32) -> u32 {
   // of an inexact division, and nothing else across.
   let magnitude = floor(127 * abs(x) / largest + 0.5005);
   let q = vec4u(vec4i(sign(x) * magnitude)) & vec4u(0xff);
-  return q.x | q.y << 8 | q.z << 16 | q.w << 24;
+  return q.x | (q.y << 8) | (q.z << 16) | (q.w << 24);
 }
 
 // f32 -> f16 bits, to the nearest, ties to even, subnormals kept: pack2x16float leaves rounding to the GPU.
@@ -75,7 +75,7 @@ fn f16_bits(value: f32) -> u32 {
   if (exponent < -25) {
     return 0;
   }
-  let mantissa = bits & 0x7fffff | 0x800000;
+  let mantissa = (bits & 0x7fffff) | 0x800000;
   // Bits of the mantissa to drop: 13, and one more for each power of two below the smallest normal f16.
   let drop = u32(13 + max(0, -14 - exponent));
   let kept = mantissa >> drop;
