@@ -96,7 +96,7 @@ export class Checkpoint {
       if (!entry) {
         const alias = published === name ? '' : ` (${published})`;
         throw invalid(
-          `${this.#source.id} has no tensor ${name}${alias} among the ${this.#directory.size} of its files. ` +
+          `${this.#source.id} has no tensor ${name}${alias} among the ${this.#directory.size} in its files. ` +
             'It is not a gpt-oss checkpoint with MXFP4 experts, or not all of one.',
         );
       }
@@ -246,23 +246,23 @@ async function findWeights(
 }
 
 /**
- * The shards' names where no index gives them: `model--00001-of-00007` is OpenAI's way, `model-00001-of-00003` Hugging
- * Face's, and `model-00000-of-00002`, of which there are three, gpt-oss's own.
+ * The shards' names where no index gives them: `model--00001-of-00007` is OpenAI's way, `model-00000-of-00002`, of which
+ * there are three, gpt-oss's own, and `model-00001-of-00003` Hugging Face's. The second before the third, whose first
+ * file it also has.
  */
 async function guessShards(
   source: ByteSource,
   folder: string,
   signal: AbortSignal | undefined,
 ): Promise<string[] | undefined> {
-  const schemes = Array.from({ length: MAX_GUESSED_SHARDS }, (_, i) => i + 1).flatMap((last) =>
-    [['model--', 1] as const, ['model-', 1] as const, ['model-', 0] as const].map(
-      ([prefix, first]) =>
-        Array.from(
-          { length: last - first + 1 },
-          (_, i) => `${folder}${prefix}${digits(first + i)}-of-${digits(last)}.safetensors`,
-        ),
-    ),
-  );
+  const name = (prefix: string, number: number, last: number): string =>
+    `${folder}${prefix}${digits(number)}-of-${digits(last)}.safetensors`;
+  const numbers = Array.from({ length: MAX_GUESSED_SHARDS }, (_, i) => i + 1);
+  const schemes = numbers.flatMap((last) => [
+    numbers.slice(0, last).map((number) => name('model--', number, last)),
+    [0, ...numbers.slice(0, last)].map((number) => name('model-', number, last)),
+    numbers.slice(0, last).map((number) => name('model-', number, last)),
+  ]);
   const found = await Promise.all(schemes.map(([first = '']) => source.size(first, signal)));
   return schemes.find((_, i) => found[i] !== undefined);
 }
