@@ -169,7 +169,6 @@ export class HttpSource implements ByteSource {
     } catch (cause) {
       throw this.#unreadable(path, cause, signal);
     }
-    signal?.throwIfAborted();
   }
 
   #address(path: string): string {

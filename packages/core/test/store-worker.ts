@@ -1,0 +1,148 @@
+// A worker that uses the store as the engine does, on command, and tells what it requested.
+import type { ByteSource } from '../src/weights/byte-source.ts';
+import { openCheckpoint } from '../src/weights/checkpoint.ts';
+import { openSource } from '../src/weights/sources.ts';
+import { openStore } from '../src/weights/store.ts';
+
+/** How a download of a test goes wrong. */
+export interface DownloadFaults {
+  /** Aborts when this many bytes are stored. */
+  readonly abortAtBytes?: number;
+  /** Lets the browser refuse writes after this many bytes. */
+  readonly quotaBytes?: number;
+  /** Lets the source lose its last byte of this file. */
+  readonly cut?: string;
+  /** Never gives a byte of this file. */
+  readonly stall?: string;
+  /** Waits this long before each piece of a file. */
+  readonly slowMs?: number;
+}
+
+const requests: string[] = [];
+const realFetch = globalThis.fetch;
+globalThis.fetch = (input, init) => {
+  requests.push(String(input).replace(/.*\//, ''));
+  return realFetch(input, init);
+};
+
+let held: ByteSource | undefined;
+
+const operations = {
+  /** Downloads a folder as a load does; returns the files requested, and each step of the progress. */
+  async download(address: string, faults: DownloadFaults = {}) {
+    const store = await openStore();
+    if (!store) throw new Error('no store in a worker');
+    const source = await openSource(address);
+    const checkpoint = await openCheckpoint(source);
+    requests.length = 0;
+    const controller = new AbortController();
+    const progress: [loaded: number, total: number][] = [];
+    const restore = limitWrites(faults.quotaBytes);
+    try {
+      await store.download(withFaults(source, faults), checkpoint.files, {
+        signal: controller.signal,
+        onProgress: (loaded, total) => {
+          progress.push([loaded, total]);
+          postMessage({ progress: loaded });
+          if (loaded >= (faults.abortAtBytes ?? Infinity)) controller.abort(new Error('enough'));
+        },
+      });
+    } finally {
+      restore();
+    }
+    return { requests: [...requests], progress, totalBytes: checkpoint.totalBytes };
+  },
+
+  /** Opens a stored model, and reads all of one tensor. */
+  async load(id: string, tensor: string, keepOpen = false) {
+    requests.length = 0;
+    const source = await (await openStore())?.source(id);
+    if (!source) return undefined;
+    const checkpoint = await openCheckpoint(source);
+    const parts: Uint8Array[] = [];
+    for (const { path, offsetBytes, sizeBytes } of checkpoint.tensor(tensor).pieces) {
+      const part = new Uint8Array(sizeBytes);
+      await source.read(path, offsetBytes, part);
+      parts.push(part);
+    }
+    if (keepOpen) held = source;
+    else source.dispose?.();
+    return { requests: [...requests], parts, config: checkpoint.config };
+  },
+
+  async release() {
+    held?.dispose?.();
+  },
+
+  /** Reads beyond what is stored, and after the end. */
+  async misread(id: string) {
+    const source = (await (await openStore())?.source(id)) as ByteSource;
+    const codes: unknown[] = [];
+    const code = (error: { code?: string }): void => void codes.push(error.code);
+    await source.read('config.json', 1e6, new Uint8Array(4)).catch(code);
+    await source.read('none.json', 0, new Uint8Array(4)).catch(code);
+    source.dispose?.();
+    await source.read('config.json', 0, new Uint8Array(4)).catch(code);
+    return codes;
+  },
+};
+
+/** What the worker can be asked to do. */
+export type StoreOperations = typeof operations;
+
+function withFaults(source: ByteSource, { cut, stall, slowMs }: DownloadFaults): ByteSource {
+  return {
+    id: source.id,
+    size: (...args) => source.size(...args),
+    read: (...args) => source.read(...args),
+    readAll: (...args) => source.readAll(...args),
+    async *stream(path, offset, size, signal) {
+      if (path === stall) {
+        await new Promise((_, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason));
+        });
+      }
+      for await (const bytes of source.stream(
+        path,
+        offset,
+        path === cut ? size - 1 : size,
+        signal,
+      )) {
+        if (slowMs !== undefined) await new Promise((resolve) => setTimeout(resolve, slowMs));
+        yield bytes;
+      }
+    },
+  };
+}
+
+interface SyncWrite {
+  write(from: Uint8Array, options: { at: number }): number;
+}
+
+function limitWrites(quotaBytes = Infinity): () => void {
+  const { prototype } = (
+    globalThis as unknown as { FileSystemSyncAccessHandle: { prototype: SyncWrite } }
+  ).FileSystemSyncAccessHandle;
+  const { write } = prototype;
+  let left = quotaBytes;
+  prototype.write = function (from, options) {
+    left -= from.length;
+    if (left < 0) throw new DOMException('No space', 'QuotaExceededError');
+    return write.call(this, from, options);
+  };
+  return () => {
+    prototype.write = write;
+  };
+}
+
+addEventListener('message', async ({ data: { name, args } }) => {
+  try {
+    const operation = operations[name as keyof typeof operations] as (
+      ...args: unknown[]
+    ) => unknown;
+    postMessage({ result: await operation(...args) });
+  } catch (error) {
+    const { name: kind, code, message } = error as Error & { code?: string };
+    postMessage({ error: { name: kind, code, message } });
+  }
+});
