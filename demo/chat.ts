@@ -116,7 +116,7 @@ export class Chat {
       );
       view.finish(result);
       announce(
-        result.reason === 'aborted' ? 'Stopped' : view.answer || 'The model gave no answer.',
+        result.reason === 'aborted' ? 'Stopped' : view.spokenAnswer || 'The model gave no answer.',
       );
       if (this.#turns.at(-1)?.turn === turn)
         onContext(result.usage.promptTokens + result.usage.completionTokens);

@@ -35,8 +35,8 @@ export function embeddedSource(page: string): CheckpointSource {
 export function parseSource(text: string, page: string): CheckpointSource | undefined {
   const trimmed = text.trim();
   if (/^https?:\/\/huggingface\.co\//i.test(trimmed)) {
-    const [, owner, name] = new URL(trimmed).pathname.split('/');
-    return owner && name ? parseSource(`${owner}/${name}`, page) : undefined;
+    const [, owner, name, , revision = 'main'] = new URL(trimmed).pathname.split('/');
+    return owner && name ? parseSource(`${owner}/${name}@${revision}`, page) : undefined;
   }
   if (/^https?:\/\//i.test(trimmed) || /^[./]/.test(trimmed)) {
     if (!URL.canParse(trimmed, page)) return undefined;
@@ -53,8 +53,9 @@ export function parseSource(text: string, page: string): CheckpointSource | unde
       : { source: url.href, name, origin: 'host', host: url.host };
   }
   if (!REPOSITORY.test(trimmed)) return undefined;
-  const name = trimmed.split('/').slice(1).join('/');
-  return { source: trimmed, name, origin: 'huggingface', host: 'huggingface.co' };
+  const source = trimmed.replace(/@main$/, '');
+  const name = source.slice(source.indexOf('/') + 1);
+  return { source, name, origin: 'huggingface', host: 'huggingface.co' };
 }
 
 /**

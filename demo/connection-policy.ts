@@ -1,5 +1,5 @@
-// The first module of the page. Its static policy (see vite-plugin.ts) allows everything that a checkpoint may
-// come from; a second policy can only forbid more, and this one leaves the page itself and one model host.
+// The first script of the page, in force before anything connects. The static policy (vite-plugin.ts) lets checkpoints come
+// from anywhere; a second policy can only forbid more, and this one leaves the page itself and one model host.
 // The library's worker starts later and inherits both.
 import { allowedConnections, type CheckpointSource, requestedSource } from './checkpoint-source.ts';
 

@@ -86,10 +86,6 @@ export class LoadNotice {
 
   #showFailure(error: unknown, hasModel: boolean): void {
     const dismiss = (): void => this.#slot.dismissFailure();
-    const step = (next: NextStep): void => {
-      if (next !== 'choose-model' && next !== 'manage-storage') dismiss();
-      this.#onStep(next);
-    };
-    this.#place.replaceChildren(failureCard(error, step, hasModel ? dismiss : undefined));
+    this.#place.replaceChildren(failureCard(error, this.#onStep, hasModel ? dismiss : undefined));
   }
 }

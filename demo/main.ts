@@ -1,5 +1,3 @@
-// The policy is the first module: nothing runs before it.
-
 import { store } from 'ossicle';
 import { Chat } from './chat.ts';
 import {
@@ -7,6 +5,7 @@ import {
   embeddedSource,
   isReachable,
   pageAddress,
+  parseSource,
 } from './checkpoint-source.ts';
 import { Composer } from './composer.ts';
 import { openedFor } from './connection-policy.ts';
@@ -61,9 +60,12 @@ async function open(): Promise<void> {
 
 async function isStored({ source }: CheckpointSource): Promise<boolean> {
   try {
-    return (await store.list()).some(({ id, complete }) => complete && id === source);
+    const models = await store.list();
+    return models.some(
+      ({ id, complete }) => complete && parseSource(id, location.href)?.source === source,
+    );
   } catch {
-    return false;
+    return false; // no private file system here: loading will say so
   }
 }
 

@@ -26,6 +26,7 @@ const SANITISE = {
   ],
   ALLOWED_ATTR: ['href', 'title', 'class', 'start', 'align'],
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
+  ADD_URI_SAFE_ATTR: ['start', 'align'],
   ALLOW_DATA_ATTR: false,
   RETURN_DOM_FRAGMENT: true as const,
 };
@@ -38,12 +39,18 @@ export class MarkdownView {
   /** Holds the rendered blocks. */
   readonly element: HTMLElement = element('div', { class: 'markdown' });
   #blocks: { source: string; nodes: readonly Node[] }[] = [];
+  /** Addresses that the text defines for `[references]`, which may come after the blocks that use them. */
+  #definitions = '{}';
 
   /** Shows the Markdown text. */
   render(markdown: string): void {
     const tokens = marked.lexer(markdown);
+    const definitions = JSON.stringify(tokens.links);
+    const isRedefined = definitions !== this.#definitions;
+    this.#definitions = definitions;
     let kept = 0;
     while (
+      !isRedefined &&
       kept < this.#blocks.length &&
       kept < tokens.length &&
       this.#blocks[kept]?.source === tokens[kept]?.raw

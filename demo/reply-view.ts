@@ -53,9 +53,10 @@ export class ReplyView {
     );
   }
 
-  /** The text of the answer, as Markdown. */
-  get answer(): string {
-    return this.#answer;
+  /** The answer as it reads: without the marks of Markdown. */
+  get spokenAnswer(): string {
+    const texts = this.#parts.querySelectorAll('.markdown');
+    return Array.from(texts, (text) => text.textContent?.trim()).join('\n');
   }
 
   /** Shows one step of the generation. */

@@ -1,0 +1,92 @@
+import { expect, test } from 'vitest';
+import {
+  allowedConnections,
+  embeddedSource,
+  isReachable,
+  pageAddress,
+  parseSource,
+  requestedSource,
+} from './checkpoint-source.ts';
+
+const PAGE = 'https://demo.example/ossicle/?model=x/y#top';
+const parse = (text: string) => {
+  const found = parseSource(text, PAGE);
+  if (found === undefined) throw new Error(`${text} is not a source`);
+  return found;
+};
+
+test.each([
+  ['openai/gpt-oss-20b', 'openai/gpt-oss-20b', 'gpt-oss-20b', 'huggingface'],
+  [' openai/gpt-oss-20b@main ', 'openai/gpt-oss-20b', 'gpt-oss-20b', 'huggingface'],
+  ['a/b@v1.0', 'a/b@v1.0', 'b@v1.0', 'huggingface'],
+  ['https://huggingface.co/openai/gpt-oss-20b', 'openai/gpt-oss-20b', 'gpt-oss-20b', 'huggingface'],
+  ['https://huggingface.co/a/b/tree/dev', 'a/b@dev', 'b@dev', 'huggingface'],
+  ['https://models.example/m?token=1#x', 'https://models.example/m/', 'm', 'host'],
+  ['http://localhost:8000', 'http://localhost:8000/', 'localhost:8000', 'host'],
+  ['./other/model', 'https://demo.example/ossicle/other/model/', 'model', 'page'],
+  ['/elsewhere/', 'https://demo.example/elsewhere/', 'elsewhere', 'page'],
+  [
+    './models/gpt-oss-nano/',
+    'https://demo.example/ossicle/models/gpt-oss-nano/',
+    'gpt-oss-nano',
+    'embedded',
+  ],
+])('%s is read as a source', (text, source, name, origin) => {
+  expect(parse(text)).toMatchObject({ source, name, origin });
+});
+
+test.each([
+  '',
+  'gpt-oss-20b',
+  'a/b/c',
+  'javascript:alert(1)',
+  'ftp://host/m/',
+  'https://',
+  'a b/c',
+])('"%s" is not a source', (text) => {
+  expect(parseSource(text, PAGE)).toBeUndefined();
+});
+
+test('a page opened for a host may connect to itself and to that host alone', () => {
+  expect(allowedConnections(parse('https://models.example:8443/m/'))).toEqual([
+    "'self'",
+    'https://models.example:8443',
+  ]);
+});
+
+test('a page opened for its own model or for a repository may connect to itself and to Hugging Face alone', () => {
+  const expected = [
+    "'self'",
+    'https://huggingface.co',
+    'https://*.huggingface.co',
+    'https://*.hf.co',
+  ];
+  expect(allowedConnections(embeddedSource(PAGE))).toEqual(expected);
+  expect(allowedConnections(parse('openai/gpt-oss-20b'))).toEqual(expected);
+});
+
+test('a checkpoint is reachable exactly where the policy of the open page allows its host', () => {
+  const [embedded, repository, host, sameHost, other] = [
+    embeddedSource(PAGE),
+    parse('openai/gpt-oss-20b'),
+    parse('https://models.example/m/'),
+    parse('https://models.example/n/'),
+    parse('https://other.example/m/'),
+  ];
+  const reachable = (opened: typeof embedded) =>
+    [embedded, repository, host, sameHost, other].map((checkpoint) =>
+      isReachable(checkpoint, opened),
+    );
+  expect(reachable(embedded)).toEqual([true, true, false, false, false]);
+  expect(reachable(repository)).toEqual([true, true, false, false, false]);
+  expect(reachable(host)).toEqual([true, false, true, true, false]);
+});
+
+test('the address of a page names its checkpoint, and the embedded one by nothing', () => {
+  for (const text of ['openai/gpt-oss-20b', 'https://models.example/m/', './other/'])
+    expect(requestedSource(pageAddress(parse(text), PAGE))).toEqual(parse(text));
+  expect(pageAddress(embeddedSource(PAGE), PAGE)).not.toContain('?');
+  expect(requestedSource('https://demo.example/ossicle/?model=javascript:1').origin).toBe(
+    'embedded',
+  );
+});

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest';
+import {
+  formatBytes,
+  formatParameters,
+  formatSeconds,
+  formatTokensPerSecond,
+  isoDate,
+} from './format.ts';
+
+test.each([
+  [0, '0 B'],
+  [999, '999 B'],
+  [3_105_120, '3.11 MB'],
+  [13_761_264_768, '13.8 GB'],
+  [999_600, '1.00 MB'],
+  [128_000_000, '128 MB'],
+])('%d bytes are written for people', (bytes, text) => {
+  expect(formatBytes(bytes)).toBe(text);
+});
+
+test.each([
+  [0.21, '0.2 s'],
+  [9.96, '10 s'],
+  [59.7, '1 min 0 s'],
+  [185, '3 min 5 s'],
+  [4800, '1 h 20 min'],
+])('%d seconds are written for people', (seconds, text) => {
+  expect(formatSeconds(seconds)).toBe(text);
+});
+
+test('rates and sizes of models are written for people', () => {
+  expect(formatTokensPerSecond(3.42)).toBe('3.4 tokens/s');
+  expect(formatTokensPerSecond(51.7)).toBe('52 tokens/s');
+  expect(formatParameters(2_992_208)).toBe('3.0 million');
+  expect(formatParameters(20_914_757_184)).toBe('20.9 billion');
+});
+
+test('dates are local', () => {
+  expect(isoDate(new Date(2026, 0, 5, 23, 59))).toBe('2026-01-05');
+});

@@ -1,0 +1,113 @@
+import puppeteer, { type Browser, type Page } from 'puppeteer-core';
+import { createServer, type ViteDevServer } from 'vite';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { chromeOptions } from '../scripts/browser.ts';
+
+let server: ViteDevServer;
+let browser: Browser;
+let page: Page;
+const fetched: string[] = [];
+
+beforeAll(async () => {
+  server = await createServer({
+    configFile: false,
+    root: 'demo',
+    logLevel: 'silent',
+    cacheDir: '../node_modules/.vite/markdown-test',
+    optimizeDeps: { noDiscovery: true, include: ['dompurify', 'marked'] },
+  });
+  await server.listen(0);
+  browser = await puppeteer.launch(await chromeOptions());
+  page = await browser.newPage();
+  await page.setRequestInterception(true);
+  page.on('request', (request) => {
+    fetched.push(request.url());
+    const isBlank = request.url().endsWith('/blank.html');
+    void (isBlank
+      ? request.respond({ contentType: 'text/html', body: '<!doctype html><title>Blank</title>' })
+      : request.continue());
+  });
+  await page.goto(`${server.resolvedUrls?.local[0]}blank.html`);
+});
+beforeEach(() =>
+  // Written as text: the test runner would rewrite the import.
+  page.evaluate(`import('/markdown.ts').then(({ MarkdownView }) => {
+    globalThis.view = new MarkdownView();
+    document.body.replaceChildren(view.element);
+  })`),
+);
+afterAll(async () => {
+  await browser.close();
+  await server.close();
+});
+
+/** Renders Markdown and returns the HTML of it. */
+async function render(markdown: string): Promise<string> {
+  await page.evaluate(`view.render(${JSON.stringify(markdown)})`);
+  return page.evaluate(() => document.querySelector('.markdown')?.innerHTML ?? '');
+}
+
+test('emphasis, lists and tables are rendered', async () => {
+  expect(await render('**a** *b* `c`')).toBe(
+    '<p><strong>a</strong> <em>b</em> <code>c</code></p>\n',
+  );
+  expect(await render('1. x\n2. y')).toMatch(/<ol>\s*<li>x<\/li>\s*<li>y<\/li>\s*<\/ol>/);
+  expect(await render('| a | b |\n| - | -: |\n| 1 | 2 |')).toContain('<td align="right">2</td>');
+});
+
+test.each([
+  '<img src=x onerror="document.title=1">',
+  '<script>document.title=1</script>',
+  'a <b onclick="document.title=1">b</b>',
+  '<style>body{display:none}</style>',
+  '<iframe src="https://example.com"></iframe>',
+])('HTML that a model writes is shown as text: %s', async (html) => {
+  await render(html);
+  expect(await page.evaluate(() => document.querySelector('.markdown')?.textContent?.trim())).toBe(
+    html,
+  );
+  expect(await page.title()).toBe('Blank');
+});
+
+test('images become links, so that nothing is fetched', async () => {
+  const before = fetched.length;
+  expect(await render('![a cat](https://example.com/cat.png)')).toMatch(
+    /<a (?=[^>]*href="https:\/\/example.com\/cat.png")[^>]*>a cat<\/a>/,
+  );
+  expect(fetched.slice(before)).toEqual([]);
+});
+
+test('links open elsewhere and do not tell where from', async () => {
+  await render('[a](https://example.com)');
+  const link = await page.evaluate(() => {
+    const { target, rel } = document.querySelector('a') ?? {};
+    return { target, rel };
+  });
+  expect(link).toEqual({ target: '_blank', rel: 'noopener noreferrer' });
+});
+
+test.each(['javascript:alert(1)', 'data:text/html,x', 'vbscript:x', 'blob:https://x/y'])(
+  'a link to %s leads nowhere',
+  async (address) => {
+    expect(await render(`[a](${address})`)).not.toContain('href');
+  },
+);
+
+test('blocks that are finished keep their elements while the text grows', async () => {
+  await render('First.\n\n```js\nlet a');
+  await page.evaluate(() => document.querySelector('.markdown p')?.setAttribute('data-kept', ''));
+  const html = await render('First.\n\n```js\nlet a = 1;\n```\n\nLast.');
+  expect(html).toContain('data-kept');
+  expect(html).toContain('let a = 1;');
+  expect(html).toContain('Last.');
+});
+
+test('growing text ends up as the same text at once does', async () => {
+  const text =
+    '# T\n\n- a\n- b\n\n| x |\n| - |\n| 1 |\n\n> q\n\n```py\nf()\n```\n\n[l][1] end\n\n[1]: https://example.com\n';
+  for (let end = 1; end < text.length; end++)
+    await page.evaluate(`view.render(${JSON.stringify(text.slice(0, end))})`);
+  const grown = await render(text);
+  await render('');
+  expect(grown).toBe(await render(text));
+});

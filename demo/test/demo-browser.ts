@@ -1,0 +1,160 @@
+import puppeteer, { type Browser, type BrowserContext, type Page } from 'puppeteer-core';
+import { chromeOptions } from '../../scripts/browser.ts';
+import { type FolderServer, serveFolder } from '../../scripts/static-server.ts';
+import { type RecordingProxy, startRecordingProxy } from './recording-proxy.ts';
+
+const LOAD_TIMEOUT_MS = 120_000;
+const ANSWER_TIMEOUT_MS = 120_000;
+
+/** What a test may choose about the page that it opens. */
+export interface OpenOptions {
+  /** The query of the address, with its question mark. */
+  readonly query?: string;
+  /** The width of the window in CSS pixels; default: 1000. */
+  readonly width?: number;
+  /** Default: light. */
+  readonly scheme?: 'light' | 'dark';
+  /** Runs before the page's own scripts. */
+  readonly before?: () => void;
+}
+
+/** The built demo, served by itself, in a browser whose every request is recorded. */
+export class DemoBrowser {
+  readonly #browser: Browser;
+  readonly #server: FolderServer;
+  readonly proxy: RecordingProxy;
+
+  private constructor(browser: Browser, server: FolderServer, proxy: RecordingProxy) {
+    this.#browser = browser;
+    this.#server = server;
+    this.proxy = proxy;
+  }
+
+  /** Serves demo/dist and starts Chrome. */
+  static async start(): Promise<DemoBrowser> {
+    const [server, proxy, options] = await Promise.all([
+      serveFolder('demo/dist'),
+      startRecordingProxy(),
+      chromeOptions(),
+    ]);
+    const args = [...(options.args ?? []), ...proxy.chromeFlags];
+    return new DemoBrowser(await puppeteer.launch({ ...options, args }), server, proxy);
+  }
+
+  /** The address of the demo. */
+  get url(): string {
+    return `${this.#server.url}/`;
+  }
+
+  /** Opens the demo as a browser that has never seen it. */
+  async open({
+    query = '',
+    width = 1000,
+    scheme = 'light',
+    before,
+  }: OpenOptions = {}): Promise<DemoPage> {
+    const context = await this.#browser.createBrowserContext();
+    const page = await context.newPage();
+    await page.setViewport({ width, height: 760 });
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
+    if (before) await page.evaluateOnNewDocument(before);
+    const demo = new DemoPage(context, page);
+    await page.goto(this.url + query);
+    return demo;
+  }
+
+  /** Cuts the network for good: the server is gone, and so is the way to it. */
+  async cutNetwork(demo: DemoPage): Promise<void> {
+    await demo.page.setOfflineMode(true);
+    this.proxy.cut();
+    await this.#server.close();
+  }
+
+  /** Stops the browser and the servers. */
+  async close(): Promise<void> {
+    await this.#browser.close();
+    await Promise.all([this.proxy.close(), this.#server.close()]);
+  }
+}
+
+/** One opened page of the demo, as a person uses it. */
+export class DemoPage {
+  readonly page: Page;
+  /** What the page and its workers wrote to the console as errors or warnings, and errors that nobody caught. */
+  readonly complaints: string[] = [];
+  readonly #context: BrowserContext;
+
+  constructor(context: BrowserContext, page: Page) {
+    this.#context = context;
+    this.page = page;
+    page.on('console', (message) => {
+      const type = message.type();
+      if (type === 'error' || type === 'warn') this.complaints.push(`${type}: ${message.text()}`);
+    });
+    page.on('pageerror', (error) => this.complaints.push(String(error)));
+  }
+
+  /** Waits until a model can answer. */
+  async ready(): Promise<this> {
+    await this.page.waitForSelector('[data-status=ready]', { timeout: LOAD_TIMEOUT_MS });
+    return this;
+  }
+
+  /** Types a question and sends it. */
+  async send(question: string): Promise<void> {
+    await this.page.type('#prompt', question);
+    await this.page.keyboard.press('Enter');
+  }
+
+  /** Waits until nothing is being generated, and returns the text of the last answer. */
+  async answer(): Promise<string> {
+    await this.page.waitForSelector('.turn:last-child .reply[aria-busy=false]', {
+      timeout: ANSWER_TIMEOUT_MS,
+    });
+    return this.text('.turn:last-child .markdown');
+  }
+
+  /** Asks and waits for the answer. */
+  async ask(question: string): Promise<string> {
+    await this.send(question);
+    return this.answer();
+  }
+
+  /** The visible text of the first element that the selector finds; empty where there is none. */
+  text(selector: string): Promise<string> {
+    return this.page.evaluate(
+      // biome-ignore lint/performance/useDomNodeTextContent: a test asks what a person sees
+      (wanted) => document.querySelector<HTMLElement>(wanted)?.innerText ?? '',
+      selector,
+    );
+  }
+
+  /** How many elements the selector finds. */
+  count(selector: string): Promise<number> {
+    return this.page.evaluate((wanted) => document.querySelectorAll(wanted).length, selector);
+  }
+
+  /** Clicks what the selector finds, wherever it is. */
+  async click(selector: string): Promise<void> {
+    await this.page.locator(selector).click();
+  }
+
+  /** Opens the model panel and loads what is typed there. */
+  async loadFrom(source: string): Promise<void> {
+    await this.click('#model-button');
+    await this.page.locator('#model-source').fill(source);
+    await this.page.keyboard.press('Enter');
+  }
+
+  /** Waits until the service worker serves this page. */
+  async keptForOffline(): Promise<void> {
+    await this.page.waitForFunction(
+      () => navigator.serviceWorker.controller?.state === 'activated',
+    );
+  }
+
+  /** Closes the page and forgets what it stored. */
+  close(): Promise<void> {
+    return this.#context.close();
+  }
+}

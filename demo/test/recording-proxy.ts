@@ -1,0 +1,73 @@
+import {
+  createServer,
+  request as forward,
+  type IncomingMessage,
+  type ServerResponse,
+} from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** A proxy through which a browser makes every request of its own, of its pages, workers and service workers. */
+export interface RecordingProxy {
+  /** Flags that make Chrome use it, loopback addresses included. */
+  readonly chromeFlags: readonly string[];
+  /** The addresses asked for so far, in order; of encrypted connections, the host. */
+  readonly requests: string[];
+  /** Requests whose address it matches wait until it is set to something else. */
+  held: RegExp | undefined;
+  /** Cuts the network: everything fails from now on. */
+  cut(): void;
+  /** Stops it. */
+  close(): Promise<void>;
+}
+
+const HOLD_CHECK_MS = 50;
+
+/** Starts a proxy that passes plain HTTP on and refuses encrypted connections. */
+export async function startRecordingProxy(): Promise<RecordingProxy> {
+  const requests: string[] = [];
+  let isCut = false;
+  const pass = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const url = incoming.url ?? '';
+    requests.push(url);
+    while (proxy.held?.test(url) && !isCut && !response.destroyed)
+      await new Promise((resolve) => setTimeout(resolve, HOLD_CHECK_MS));
+    if (isCut || response.destroyed) {
+      response.destroy();
+      return;
+    }
+    const outgoing = forward(
+      url,
+      { method: incoming.method, headers: incoming.headers },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      },
+    );
+    outgoing.on('error', () => response.destroy());
+    incoming.pipe(outgoing);
+  };
+  const server = createServer((incoming, response) => void pass(incoming, response));
+  server.on('connect', (incoming, socket) => {
+    requests.push(`https://${incoming.url}/`);
+    socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
+  });
+  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
+  const proxy: RecordingProxy = {
+    chromeFlags: [
+      `--proxy-server=http://localhost:${(server.address() as AddressInfo).port}`,
+      '--proxy-bypass-list=<-loopback>',
+    ],
+    requests,
+    held: undefined,
+    cut: () => {
+      isCut = true;
+      server.closeAllConnections();
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+  return proxy;
+}

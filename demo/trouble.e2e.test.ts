@@ -1,0 +1,127 @@
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type FolderServer, serveFolder } from '../scripts/static-server.ts';
+import { DemoBrowser, type DemoPage } from './test/demo-browser.ts';
+
+let browser: DemoBrowser;
+let otherHost: FolderServer;
+let demo: DemoPage;
+beforeAll(async () => {
+  browser = await DemoBrowser.start();
+  otherHost = await serveFolder('demo/public/models');
+});
+afterEach(async () => {
+  browser.proxy.held = undefined;
+  await demo.close();
+});
+afterAll(async () => {
+  await browser.close();
+  await otherHost.close();
+});
+
+test('a browser without WebGPU is told so, and what to do', async () => {
+  demo = await browser.open({ before: () => Reflect.deleteProperty(Navigator.prototype, 'gpu') });
+  await demo.page.waitForSelector('.failure');
+  expect(await demo.text('.failure h3')).toBe('WebGPU is not available here');
+  expect((await demo.text('.failure p')).length).toBeGreaterThan(40);
+  expect(await demo.count('.failure [data-step=reload]')).toBe(1);
+  expect(await demo.count('#send:disabled')).toBe(1);
+});
+
+test('an address without a model is reported, can be tried again, and leaves the loaded model working', async () => {
+  demo = await browser.open();
+  await demo.ready();
+  await demo.loadFrom('./missing/');
+  await demo.page.waitForSelector('.failure');
+  expect(await demo.text('.failure h3')).toBe('The model could not be fetched');
+  expect(await demo.text('.failure p')).toMatch(/missing.*404/);
+  const before = browser.proxy.requests.filter((url) => url.includes('/missing/')).length;
+  await demo.click('.failure [data-step=try-again]');
+  await demo.page.waitForSelector('.failure');
+  expect(browser.proxy.requests.filter((url) => url.includes('/missing/')).length).toBeGreaterThan(
+    before,
+  );
+  await demo.click('.failure [aria-label=Dismiss]');
+  expect(await demo.ask('What is 17 + 25?')).toContain('42');
+});
+
+test('text that names no source is refused where it is typed', async () => {
+  demo = await browser.open();
+  await demo.loadFrom('not a source');
+  expect(await demo.count('#model-panel[open] #model-source[aria-invalid=true]')).toBe(1);
+  expect(await demo.text('#model-source-hint')).toContain('neither');
+});
+
+test('a load shows its progress, can be cancelled, and started again', async () => {
+  browser.proxy.held = /\.safetensors$/;
+  demo = await browser.open();
+  await demo.page.waitForFunction(() =>
+    /Downloading gpt-oss-nano/.test(document.querySelector('.load-strip')?.textContent ?? ''),
+  );
+  await demo.click('#cancel-load');
+  await demo.page.waitForSelector('[data-status=empty]');
+  expect(await demo.count('.load-strip, .failure')).toBe(0);
+  browser.proxy.held = undefined;
+  await demo.click('#model-button');
+  await demo.click('.choice');
+  await demo.ready();
+  expect(await demo.ask('What is 17 + 25?')).toContain('42');
+});
+
+test('a model of another host loads in a page that is opened again for that host', async () => {
+  demo = await browser.open();
+  await demo.ready();
+  await demo.loadFrom(`${otherHost.url}/gpt-oss-nano/`);
+  await demo.page.waitForFunction(() => location.search.includes('model='));
+  await demo.ready();
+  expect(await demo.ask('What is 17 + 25?')).toContain('42');
+  expect(demo.complaints).toEqual([]);
+});
+
+test('a link to a model that is not stored asks before it downloads', async () => {
+  const query = `?model=${encodeURIComponent(`${otherHost.url}/gpt-oss-nano/`)}`;
+  const before = browser.proxy.requests.length;
+  demo = await browser.open({ query });
+  await demo.ready();
+  expect(await demo.count('#model-panel[open]')).toBe(1);
+  expect(await demo.text('#model-name')).toBe('gpt-oss-nano');
+  const asked = browser.proxy.requests.slice(before);
+  expect(asked.filter((url) => url.startsWith(otherHost.url))).toEqual([]);
+});
+
+/** Whether the page, and a worker that it starts, may fetch an address. */
+function mayFetch(address: string): Promise<{ page: boolean; worker: boolean }> {
+  return demo.page.evaluate(async (url) => {
+    const page = await fetch(url, { mode: 'no-cors' }).then(
+      () => true,
+      () => false,
+    );
+    const source = `fetch(${JSON.stringify(url)}, { mode: 'no-cors' }).then(() => postMessage(true), () => postMessage(false))`;
+    const worker = new Worker(URL.createObjectURL(new Blob([source])));
+    const answer = await new Promise<boolean>((resolve) => {
+      worker.onmessage = ({ data }: MessageEvent<boolean>) => resolve(data);
+    });
+    worker.terminate();
+    return { page, worker: answer };
+  }, address);
+}
+
+test('the policy keeps page and workers from hosts other than the model’s', async () => {
+  const elsewhere = `${otherHost.url}/gpt-oss-nano/config.json`;
+  demo = await browser.open();
+  await demo.ready();
+  expect(await mayFetch(elsewhere)).toEqual({ page: false, worker: false });
+  expect(await mayFetch(`${browser.url}icon.svg`)).toEqual({ page: true, worker: true });
+  await demo.close();
+
+  demo = await browser.open({
+    query: `?model=${encodeURIComponent(`${otherHost.url}/gpt-oss-nano/`)}`,
+  });
+  await demo.ready();
+  const before = browser.proxy.requests.length;
+  expect(await mayFetch(elsewhere)).toEqual({ page: true, worker: true });
+  expect(await mayFetch('https://huggingface.co/robots.txt')).toEqual({
+    page: false,
+    worker: false,
+  });
+  expect(browser.proxy.requests.slice(before).join()).not.toContain('huggingface');
+});
