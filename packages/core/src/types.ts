@@ -1,6 +1,7 @@
 import type { Message, ToolDefinition } from '@ossicle/harmony';
+import type { ModelConfig } from './model/config.ts';
 
-export type { Message, ToolDefinition };
+export type { Message, ModelConfig, ToolDefinition };
 
 /** Where a checkpoint comes from: a Hugging Face repo (`owner/name` or `owner/name@revision`), a folder's URL, or local files. */
 export type ModelSource = string | URL | Iterable<File> | FileSystemDirectoryHandle;
@@ -10,7 +11,10 @@ export type JSONSchema = { readonly [key: string]: unknown };
 
 /** How far a load has come. Bytes count the current phase only. */
 export interface LoadProgress {
-  /** `download`: source to store; `verify`: checking what is stored; `upload`: weights to the GPU; `compile`: shaders; `ready`: done. */
+  /**
+   * `download`: source to store; `verify`: checking what is stored; `upload`: weights to the GPU; `compile`: waiting for
+   * shaders, which has no bytes; `ready`: done.
+   */
   readonly phase: 'download' | 'verify' | 'upload' | 'compile' | 'ready';
   /** Bytes done in this phase. */
   readonly loadedBytes: number;
@@ -170,14 +174,40 @@ export interface Generation extends AsyncIterable<GenerateEvent> {
   readonly result: Promise<GenerateResult>;
 }
 
-/** The GPU adapter in use. */
+/** A GPU adapter, as far as the browser tells. */
 export interface AdapterSummary {
+  /** For example `apple`. */
   readonly vendor: string;
+  /** For example `metal-3`. */
   readonly architecture: string;
-  readonly device: string;
+  /** A name for people, where the browser gives one. */
   readonly description: string;
-  /** The features that the engine uses. */
-  readonly features: readonly string[];
-  readonly maxBufferSize: number;
-  readonly maxStorageBufferBindingSize: number;
+  /** Whether shaders can compute in f16. */
+  readonly shaderF16: boolean;
+  /** Whether shaders can use subgroups. */
+  readonly subgroups: boolean;
+  /** The largest buffer, in bytes. */
+  readonly maxBufferBytes: number;
+  /** The most that one binding of a storage buffer can hold, in bytes. */
+  readonly maxBindingBytes: number;
+}
+
+/** A loaded model. */
+export interface ModelInfo {
+  /** What it was loaded from: `owner/name@revision`, a folder's address, or `files:…`. */
+  readonly id: string;
+  /** The numbers of config.json. */
+  readonly config: ModelConfig;
+  /** Weights of the whole model. */
+  readonly parameterCount: number;
+  /** The most tokens that a conversation may hold. */
+  readonly contextLength: number;
+  /** How the dense weights are held. */
+  readonly dense: DenseFormat;
+  /** How keys and values are held. */
+  readonly kvCache: KvCacheFormat;
+  /** Bytes on the GPU: weights, activations and one conversation. */
+  readonly gpuBytes: number;
+  /** The adapter in use. */
+  readonly adapter: AdapterSummary;
 }

@@ -13,7 +13,9 @@ import type { ModelConfig } from './config.ts';
 /** Logits of one pass take at most about this much; passes for more rows are cut. */
 const MAX_LOGITS_BYTES = 16 * 2 ** 20;
 
-/** Everything that a forward pass writes except the cache: made once, used by every session in turn. All f32 unless said. */
+/**
+ * Everything that a forward pass writes except the cache: made once, used by every session in turn. All f32 unless said.
+ */
 export interface Activations {
   /** u32 [maxTokens]: the input of a pass; sampling writes the next one. */
   readonly tokens: GPUBuffer;
@@ -71,10 +73,7 @@ export function createActivations(buffers: Buffers, shape: KernelShape): Activat
   const floats = (label: string, ...extents: number[]): GPUBuffer =>
     buffers.storage(label, 4 * extents.reduce((product, extent) => product * extent, 1));
   const scratch = scratchBytes(shape);
-  const logitRows = Math.max(
-    1,
-    Math.min(maxTokens, Math.floor(MAX_LOGITS_BYTES / (4 * vocabularySize))),
-  );
+  const logitRows = logitRowCount(shape);
   return {
     tokens: floats('tokens', maxTokens),
     x: floats('x', maxTokens, hiddenSize),
@@ -109,6 +108,10 @@ export function createActivations(buffers: Buffers, shape: KernelShape): Activat
   };
 }
 
+function logitRowCount({ maxTokens, vocabularySize }: KernelShape): number {
+  return Math.max(1, Math.min(maxTokens, Math.floor(MAX_LOGITS_BYTES / (4 * vocabularySize))));
+}
+
 /** Makes the keys and values of one conversation: the whole context of full layers, a ring of sliding ones. */
 export function createKvCache(buffers: Buffers, config: ModelConfig, shape: KernelShape): KvCache {
   return {
@@ -118,6 +121,22 @@ export function createKvCache(buffers: Buffers, config: ModelConfig, shape: Kern
       values: buffers.storage(`values.${layer}`, cacheBytes(shape, sliding)),
     })),
   };
+}
+
+/** Bytes that {@link Activations} take, but for buffers of some KiB. */
+export function activationBytes(shape: KernelShape): number {
+  const { maxTokens, hiddenSize, intermediateSize, heads, kvHeads, experts, expertsPerToken } = shape;
+  const perToken =
+    1 +
+    2 * hiddenSize +
+    (heads + 2 * kvHeads) * HEAD_SIZE +
+    heads * HEAD_SIZE +
+    experts +
+    expertsPerToken * (3 + intermediateSize + hiddenSize);
+  const { splitOut, splitStats, tiles, strips } = scratchBytes(shape);
+  const logits = logitRowCount(shape) * shape.vocabularySize;
+  const rope = shape.contextLength * HEAD_SIZE;
+  return 4 * (maxTokens * perToken + logits + rope) + splitOut + splitStats + tiles + 2 * strips;
 }
 
 /** Bytes that the keys, or the values, of one layer take. */

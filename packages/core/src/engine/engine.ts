@@ -1,0 +1,220 @@
+import { isOssicleError, OssicleError } from '../errors.ts';
+import { summarizeAdapter } from '../gpu/adapter-summary.ts';
+import { Buffers } from '../gpu/buffers.ts';
+import { Gpu } from '../gpu/device.ts';
+import { Kernels } from '../kernels/kernels.ts';
+import { parameterCount } from '../model/config.ts';
+import { ropeTable } from '../model/rope.ts';
+import { createActivations } from '../model/state.ts';
+import type { LoadOptions, ModelInfo, ModelSource } from '../types.ts';
+import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.ts';
+import { ProgressMeter } from '../weights/progress.ts';
+import { type ByteSource, openSource } from '../weights/sources.ts';
+import { openStore } from '../weights/store.ts';
+import { loadWeights } from './load-weights.ts';
+import { checkDevice, type LoadPlan, type PlanOptions, planLoad } from './plan.ts';
+import { Queue } from './queue.ts';
+import type { Runtime } from './runtime.ts';
+import { EngineSession, type Session } from './session.ts';
+import { CheckpointTokenizer, noTokenizer, type Tokenizer } from './tokenizer.ts';
+
+/** Options of {@link createEngine}. */
+export interface EngineOptions extends LoadOptions, PlanOptions {
+  /** The device to run on. It stays the caller's: the engine never destroys it. */
+  readonly device: GPUDevice;
+  /** Where the checkpoint comes from. */
+  readonly source: ModelSource;
+  /** Whether the bytes are kept in the browser's private file system; only workers can. Default: false. */
+  readonly store?: boolean;
+}
+
+/** A model on a device: the library without page or worker. */
+export interface Engine {
+  /**
+   * Text to ids and back.
+   *
+   * @throws {@link OssicleError} `format-invalid` where the checkpoint has no tokenizer.json.
+   */
+  readonly tokenizer: Tokenizer;
+  /** What was loaded. */
+  readonly info: ModelInfo;
+  /** Begins a conversation with keys and values of its own. Sessions of one engine take turns. */
+  createSession(): Session;
+  /** Releases all GPU memory. What runs ends with `disposed`. */
+  dispose(): void;
+}
+
+/**
+ * Loads a model on a device.
+ *
+ * @throws {@link OssicleError} `device-unsuitable`, `out-of-memory`, `download-failed`, `integrity`, `storage-full`,
+ * `format-invalid`, `device-lost`. `signal.reason` where the load is aborted. RangeError, TypeError on wrong options.
+ */
+export async function createEngine(options: EngineOptions): Promise<Engine> {
+  const { signal, onProgress } = options;
+  signal?.throwIfAborted();
+  const gpu = new Gpu(options.device);
+  const progress = new ProgressMeter(onProgress);
+  const buffers = new Buffers(gpu, 'model');
+  let source: ByteSource | undefined;
+  try {
+    source = await openSource(options.source);
+    const opened = await openStored(source, options.store ?? false, signal);
+    source = opened.source;
+    let { checkpoint } = opened;
+    const plan = planLoad(checkpoint.config, options);
+    checkDevice(plan, options.device);
+
+    const runtime = prepareRuntime(gpu, buffers, plan);
+    runtime.catch(() => undefined); // awaited below, after what may fail before it
+    if (!opened.isStored && options.store) {
+      const stored = await download(source, checkpoint, progress, signal);
+      if (stored) {
+        source = stored;
+        checkpoint = await openCheckpoint(source, signal);
+      }
+    }
+    const { config, shape } = plan;
+    const weights = await loadWeights(
+      gpu,
+      buffers,
+      config,
+      shape.dense,
+      checkpoint,
+      source,
+      progress,
+      signal,
+    );
+    const tokenizerJson = await checkpoint.tokenizer(signal);
+    const tokenizer =
+      tokenizerJson === undefined ? undefined : new CheckpointTokenizer(tokenizerJson);
+    progress.start('compile', 0);
+    const ready = { ...(await runtime), weights };
+    await buffers.allocated();
+    await gpu.settle(gpu.device.queue.onSubmittedWorkDone());
+    signal?.throwIfAborted();
+    progress.start('ready', 0);
+    return new LoadedEngine(ready, tokenizer, buffers, plan, source.id);
+  } catch (error) {
+    buffers.dispose();
+    gpu.dispose();
+    throw error;
+  } finally {
+    source?.dispose?.();
+  }
+}
+
+/** Reads the checkpoint's headers: from the store where it is whole there, without a request, or from its source. */
+async function openStored(
+  source: ByteSource,
+  useStore: boolean,
+  signal: AbortSignal | undefined,
+): Promise<{ source: ByteSource; checkpoint: Checkpoint; isStored: boolean }> {
+  const stored = useStore ? await (await openStore())?.source(source.id, signal) : undefined;
+  if (stored) {
+    try {
+      const checkpoint = await openCheckpoint(stored, signal);
+      return { source: stored, checkpoint, isStored: true };
+    } catch (error) {
+      stored.dispose?.();
+      // Files that the browser has damaged or taken away are downloaded again.
+      if (!isOssicleError(error)) throw error;
+    }
+  }
+  return { source, checkpoint: await openCheckpoint(source, signal), isStored: false };
+}
+
+/** Stores the files; `undefined` where there is no store to write to. */
+async function download(
+  source: ByteSource,
+  checkpoint: Checkpoint,
+  progress: ProgressMeter,
+  signal: AbortSignal | undefined,
+): Promise<ByteSource | undefined> {
+  const store = await openStore();
+  if (!store) return undefined;
+  let isStarted = false;
+  await store.download(source, checkpoint.files, {
+    signal,
+    onProgress: (loadedBytes, totalBytes) => {
+      if (isStarted) progress.set(loadedBytes);
+      else progress.start('download', totalBytes, loadedBytes);
+      isStarted = true;
+    },
+  });
+  progress.end();
+  return store.source(source.id, signal);
+}
+
+/** Compiles the kernels, and makes what they work on besides the weights. */
+async function prepareRuntime(
+  gpu: Gpu,
+  buffers: Buffers,
+  { config, shape }: LoadPlan,
+): Promise<Omit<Runtime, 'weights'>> {
+  const step = buffers.create(
+    'step',
+    16,
+    GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+  );
+  const activations = createActivations(buffers, shape);
+  const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
+  const kernels = await Kernels.compile(gpu, shape, step, buffers);
+  return { gpu, config, shape, kernels, activations, ropeTable: table, step };
+}
+
+class LoadedEngine implements Engine {
+  readonly info: ModelInfo;
+  readonly #runtime: Runtime;
+  readonly #tokenizer: CheckpointTokenizer | undefined;
+  readonly #buffers: Buffers;
+  readonly #queue = new Queue();
+  readonly #sessions = new Set<EngineSession>();
+  #isDisposed = false;
+
+  constructor(
+    runtime: Runtime,
+    tokenizer: CheckpointTokenizer | undefined,
+    buffers: Buffers,
+    { config, shape, gpuBytes }: LoadPlan,
+    id: string,
+  ) {
+    this.#runtime = runtime;
+    this.#tokenizer = tokenizer;
+    this.#buffers = buffers;
+    this.info = {
+      id,
+      config,
+      parameterCount: parameterCount(config),
+      contextLength: shape.contextLength,
+      dense: shape.dense,
+      kvCache: shape.kvCache,
+      gpuBytes,
+      adapter: summarizeAdapter(runtime.gpu.device),
+    };
+  }
+
+  get tokenizer(): Tokenizer {
+    if (!this.#tokenizer) throw noTokenizer();
+    return this.#tokenizer;
+  }
+
+  createSession(): Session {
+    if (this.#isDisposed) {
+      throw new OssicleError('disposed', 'The engine was disposed of. Create another one.');
+    }
+    const session = new EngineSession(this.#runtime, this.#tokenizer, this.#queue);
+    this.#sessions.add(session);
+    return session;
+  }
+
+  dispose(): void {
+    if (this.#isDisposed) return;
+    this.#isDisposed = true;
+    for (const session of this.#sessions) session.dispose();
+    void this.#queue.run(async () => {
+      this.#buffers.dispose();
+      this.#runtime.gpu.dispose();
+    });
+  }
+}

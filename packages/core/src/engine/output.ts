@@ -1,0 +1,156 @@
+import {
+  type Channel,
+  createParser,
+  createToolNames,
+  type HarmonyParser,
+  type Message,
+  type ParserEvent,
+  parseToolArguments,
+  stopTokens,
+  type Tokenizer,
+} from '@ossicle/harmony';
+import type { GenerateEvent, GenerateOptions, ToolCall } from '../types.ts';
+
+/** What a generation has come to so far. */
+export interface OutputSummary {
+  readonly text: string;
+  readonly reasoning: string;
+  readonly toolCalls: readonly ToolCall[];
+  readonly messages: readonly Message[];
+}
+
+/** Reads generated tokens as Harmony, turns them into events, and notices where the answer ends. */
+export class HarmonyOutput {
+  readonly #parser: HarmonyParser;
+  readonly #stopTokens: ReadonlySet<number>;
+  readonly #stop: readonly string[];
+  readonly #names: ReturnType<typeof createToolNames>;
+  readonly #toolCalls: ToolCall[] = [];
+  readonly #messages: Message[] = [];
+  #reasoning = '';
+  /** What has been given out of the answer. */
+  #text = '';
+  /** What may yet turn out to begin a stop string. */
+  #held = '';
+  /** How much of the answer belongs to messages before the open one. */
+  #messageStart = 0;
+  #isStopped = false;
+
+  constructor(tokenizer: Tokenizer, { tools = [], stop = [] }: GenerateOptions) {
+    this.#names = createToolNames(tools);
+    this.#parser = createParser(tokenizer, { toolNames: this.#names });
+    this.#stopTokens = new Set(stopTokens(tokenizer));
+    this.#stop = stop;
+  }
+
+  /** Whether the answer has ended: by a stop token or a stop string. */
+  get isStopped(): boolean {
+    return this.#isStopped;
+  }
+
+  /** Takes the next token. */
+  push(id: number): GenerateEvent[] {
+    const events = this.#parser.push(id).flatMap((event) => this.#onEvent(event));
+    if (this.#stopTokens.has(id)) this.#isStopped = true;
+    return events;
+  }
+
+  /** Ends the output, and with it the message that is still open. */
+  finish(): GenerateEvent[] {
+    return this.#parser.finish().flatMap((event) => this.#onEvent(event));
+  }
+
+  /** What has been generated. */
+  summary(): OutputSummary {
+    return {
+      text: this.#text,
+      reasoning: this.#reasoning,
+      toolCalls: this.#toolCalls,
+      messages: this.#messages,
+    };
+  }
+
+  #onEvent(event: ParserEvent): GenerateEvent[] {
+    if (event.type === 'content-delta') {
+      if (event.channel === 'analysis' && event.recipient === undefined) {
+        this.#reasoning += event.text;
+        return [{ type: 'reasoning-delta', text: event.text }];
+      }
+      return isAnswer(event) ? this.#onText(event.text) : [];
+    }
+    return event.type === 'message-end' ? this.#onMessage(event.message) : [];
+  }
+
+  #onText(text: string): GenerateEvent[] {
+    if (this.#isStopped) return [];
+    this.#held += text;
+    const stopAt = this.#stop
+      .map((stop) => this.#held.indexOf(stop))
+      .filter((at) => at >= 0)
+      .reduce((first, at) => Math.min(first, at), Infinity);
+    if (stopAt < Infinity) {
+      this.#isStopped = true;
+      return this.#give(stopAt);
+    }
+    return this.#give(this.#held.length - this.#undecided());
+  }
+
+  /** How many characters at the end of the held text begin a stop string. */
+  #undecided(): number {
+    let longest = 0;
+    for (const stop of this.#stop) {
+      const most = Math.min(stop.length - 1, this.#held.length);
+      for (let length = most; length > longest; length--) {
+        if (this.#held.endsWith(stop.slice(0, length))) longest = length;
+      }
+    }
+    return longest;
+  }
+
+  #give(length: number): GenerateEvent[] {
+    const text = this.#held.slice(0, length);
+    this.#held = this.#held.slice(length);
+    if (text === '') return [];
+    this.#text += text;
+    return [{ type: 'text-delta', text }];
+  }
+
+  #onMessage(message: Message): GenerateEvent[] {
+    const events: GenerateEvent[] = [];
+    if (isAnswer(message)) {
+      if (!this.#isStopped) events.push(...this.#give(this.#held.length));
+      const content = this.#text.slice(this.#messageStart);
+      this.#messageStart = this.#text.length;
+      // A message cut by a stop string is not what its tokens say.
+      const { tokens, ...rest } = message;
+      const isWhole = content === message.content && tokens;
+      this.#messages.push(isWhole ? message : { ...rest, content });
+      return events;
+    }
+    this.#messages.push(message);
+    const { recipient, channel, content } = message;
+    if (recipient !== undefined && channel !== 'final') {
+      const parsed = parseToolArguments(content);
+      const call: ToolCall = {
+        id: `call_${this.#toolCalls.length}`,
+        name: this.#names.nameOf(recipient) ?? recipient.replace(/^functions\./, ''),
+        input: 'input' in parsed ? parsed.input : undefined,
+        inputText: content,
+      };
+      this.#toolCalls.push(call);
+      events.push({ type: 'tool-call', ...call });
+    }
+    return events;
+  }
+}
+
+/** Whether a message is meant for the user: the final channel, and commentary that calls no tool. */
+function isAnswer({
+  channel,
+  recipient,
+}: {
+  readonly channel?: Channel | undefined;
+  readonly recipient?: string | undefined;
+}): boolean {
+  return channel === 'final' || (channel === 'commentary' && recipient === undefined);
+}

@@ -1,0 +1,121 @@
+import { OssicleError } from '../errors.ts';
+import type { KernelShape } from '../kernels/kernels.ts';
+import { type ModelConfig, parseConfig } from '../model/config.ts';
+import { activationBytes, cacheBytes, kernelShape } from '../model/state.ts';
+import { weightBytes } from '../model/weights.ts';
+import type { LoadOptions } from '../types.ts';
+
+/** Tokens of one forward pass during a prefill. More read the weights less often, fewer take less memory. */
+const PREFILL_CHUNK_LENGTH = 512;
+
+const DEFAULT_CONTEXT_LENGTH = 8192;
+
+/** Limits that kernels rely on beyond what every WebGPU device has. */
+const MIN_LIMITS = {
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupStorageSize: 16384,
+  maxStorageBuffersPerShaderStage: 8,
+} as const satisfies Partial<Record<keyof GPUSupportedLimits, number>>;
+
+/** What loading a model comes to, known from its config.json alone. */
+export interface LoadPlan {
+  readonly config: ModelConfig;
+  readonly shape: KernelShape;
+  /** Bytes on the GPU: weights, activations and one conversation. */
+  readonly gpuBytes: number;
+}
+
+/** Options that decide what a load comes to. */
+export interface PlanOptions extends Pick<LoadOptions, 'contextLength' | 'dense' | 'kvCache'> {
+  /** The most tokens of one forward pass. Default: 512. */
+  readonly prefillChunkLength?: number;
+}
+
+/**
+ * Works out the shape of a model and its memory.
+ *
+ * @param json - The parsed config.json.
+ * @throws {@link OssicleError} `format-invalid` where it is no gpt-oss config. RangeError where an option is out of range.
+ */
+export function planLoad(json: Readonly<Record<string, unknown>>, options: PlanOptions): LoadPlan {
+  const config = parseConfig(json);
+  const {
+    contextLength = Math.min(DEFAULT_CONTEXT_LENGTH, config.maxContextLength),
+    dense = 'int8',
+    kvCache = dense === 'bf16' ? 'f32' : 'f16',
+    prefillChunkLength = PREFILL_CHUNK_LENGTH,
+  } = options;
+  checkCount('contextLength', contextLength, config.maxContextLength);
+  checkCount('prefillChunkLength', prefillChunkLength, 4096);
+  checkOneOf('dense', dense, ['int8', 'bf16']);
+  checkOneOf('kvCache', kvCache, ['f16', 'f32']);
+  const shape = kernelShape(config, {
+    contextLength,
+    dense,
+    kvCache,
+    maxTokens: Math.min(prefillChunkLength, contextLength),
+  });
+  const cache = config.slidingLayers.reduce(
+    (sum, sliding) => sum + 2 * cacheBytes(shape, sliding),
+    0,
+  );
+  const gpuBytes = weightBytes(config, dense) + activationBytes(shape) + cache;
+  return { config, shape, gpuBytes };
+}
+
+/**
+ * Says why a device or an adapter cannot run a model.
+ *
+ * @returns Sentences with the numbers and a remedy; none where it can, as far as limits tell.
+ */
+export function findObstacles({ shape }: LoadPlan, limits: GPUSupportedLimits): string[] {
+  const obstacles = Object.entries(MIN_LIMITS).flatMap(([name, least]) => {
+    const has = limits[name as keyof typeof MIN_LIMITS];
+    return has >= least
+      ? []
+      : [`The GPU device allows ${name} ${has}; ossicle needs ${least}. Use another GPU or browser.`];
+  });
+  const binding = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  const cache = cacheBytes(shape, false);
+  if (cache > binding) {
+    const fits = Math.floor((shape.contextLength * binding) / cache);
+    obstacles.push(
+      `A context of ${shape.contextLength} tokens needs buffers of ${mebibytes(cache)}; this GPU binds at most ` +
+        `${mebibytes(binding)}. Load the model with a contextLength of at most ${fits}.`,
+    );
+  }
+  // The smallest parts of weights that cannot be split, and the largest activations.
+  const { hiddenSize, intermediateSize, maxTokens, expertsPerToken, vocabularySize } = shape;
+  const expert = hiddenSize * intermediateSize;
+  const expertOut = 4 * maxTokens * expertsPerToken * Math.max(hiddenSize, intermediateSize);
+  const logits = 4 * vocabularySize;
+  const largest = Math.max(expert, expertOut, logits);
+  if (largest > binding) {
+    obstacles.push(
+      `The model needs buffers of ${mebibytes(largest)}; this GPU binds at most ${mebibytes(binding)}. Use another GPU.`,
+    );
+  }
+  return obstacles;
+}
+
+/** Throws where a device cannot run a model. @throws {@link OssicleError} `device-unsuitable` with every reason. */
+export function checkDevice(plan: LoadPlan, device: GPUDevice): void {
+  const obstacles = findObstacles(plan, device.limits);
+  if (obstacles.length > 0) throw new OssicleError('device-unsuitable', obstacles.join(' '));
+}
+
+function checkCount(name: string, value: number, most: number): void {
+  if (!Number.isInteger(value) || value < 1 || value > most) {
+    throw new RangeError(`${name} must be a whole number from 1 to ${most}, not ${value}`);
+  }
+}
+
+function checkOneOf(name: string, value: string, allowed: readonly string[]): void {
+  if (!allowed.includes(value)) {
+    throw new RangeError(`${name} must be ${allowed.join(' or ')}, not ${JSON.stringify(value)}`);
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}

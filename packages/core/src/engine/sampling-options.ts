@@ -1,0 +1,65 @@
+import type { GenerateOptions } from '../types.ts';
+
+/** What the sampling kernels are told of a generation's options. */
+export interface SamplingOptions {
+  readonly temperature: number;
+  readonly topP: number;
+  readonly topK: number;
+  readonly minP: number;
+  readonly repetitionPenalty: number;
+  readonly seed: number;
+}
+
+/**
+ * Checks the sampling options, and fills in the defaults: those that OpenAI recommends, everything off but temperature 1.
+ *
+ * @throws RangeError where an option is out of its range.
+ */
+export function parseSamplingOptions(options: GenerateOptions): SamplingOptions {
+  const {
+    temperature = 1,
+    topP = 1,
+    topK = 0,
+    minP = 0,
+    repetitionPenalty = 1,
+    seed = randomSeed(),
+  } = options;
+  check('temperature', temperature, temperature >= 0 && temperature <= 100, 'from 0 to 100');
+  check('topP', topP, topP > 0 && topP <= 1, 'above 0 and up to 1');
+  check('topK', topK, Number.isInteger(topK) && topK >= 0 && topK < 2 ** 32, 'a whole number from 0 on');
+  check('minP', minP, minP >= 0 && minP <= 1, 'from 0 to 1');
+  check(
+    'repetitionPenalty',
+    repetitionPenalty,
+    repetitionPenalty > 0 && repetitionPenalty <= 100,
+    'above 0 and up to 100',
+  );
+  check('seed', seed, Number.isSafeInteger(seed), 'a whole number');
+  return { temperature, topP, topK, minP, repetitionPenalty, seed };
+}
+
+/** The `Sampling` struct of `shaders/lib/sampling.wgsl`. */
+export function encodeSamplingOptions(options: SamplingOptions): ArrayBuffer {
+  const view = new DataView(new ArrayBuffer(32));
+  // So cold that the likeliest token wins for certain, yet a divisor that no GPU flushes to zero.
+  const coldest = 1e-6;
+  const { temperature } = options;
+  view.setFloat32(0, temperature === 0 ? 0 : Math.max(temperature, coldest), true);
+  view.setFloat32(4, options.topP, true);
+  view.setFloat32(8, options.minP, true);
+  view.setFloat32(12, options.repetitionPenalty, true);
+  view.setUint32(16, options.topK, true);
+  const seed = BigInt.asUintN(64, BigInt(options.seed));
+  view.setUint32(20, Number(seed & 0xffffffffn), true);
+  view.setUint32(24, Number(seed >> 32n), true);
+  return view.buffer;
+}
+
+function check(name: string, value: number, isValid: boolean, range: string): void {
+  if (!isValid) throw new RangeError(`${name} must be ${range}, not ${value}`);
+}
+
+function randomSeed(): number {
+  const [low = 0, high = 0] = crypto.getRandomValues(new Uint32Array(2));
+  return (high % 2 ** 21) * 2 ** 32 + low;
+}

@@ -1,0 +1,112 @@
+import { Buffers } from '../gpu/buffers.ts';
+import type { KvCache } from '../model/state.ts';
+import type { Runtime } from './runtime.ts';
+
+/** Prefixes of a conversation that can be gone back to; older ones are given up. */
+const MAX_SNAPSHOTS = 4;
+
+interface Snapshot {
+  /** Tokens of the prefix. */
+  readonly length: number;
+  /** [sliding layers, (keys, values), kvHeads, window, 64]. */
+  readonly buffer: GPUBuffer;
+}
+
+/**
+ * Copies of the sliding layers' windows at the ends of prompts. A ring forgets what is older than its capacity; with
+ * these, a conversation that is cut back there goes on without being evaluated again. Full layers keep everything.
+ */
+export class Snapshots {
+  readonly #runtime: Runtime;
+  readonly #kv: KvCache;
+  readonly #buffers: Buffers;
+  #snapshots: Snapshot[] = [];
+
+  constructor(runtime: Runtime, kv: KvCache) {
+    this.#runtime = runtime;
+    this.#kv = kv;
+    this.#buffers = new Buffers(runtime.gpu, 'snapshots');
+  }
+
+  /** Bytes held on the GPU. */
+  get sizeBytes(): number {
+    return this.#buffers.sizeBytes;
+  }
+
+  /** Keeps the windows as they are after `length` tokens. */
+  take(length: number): void {
+    if (this.#slidingCaches().length === 0) return;
+    this.drop(length - 1);
+    if (this.#snapshots.length === MAX_SNAPSHOTS) {
+      const oldest = this.#snapshots.shift();
+      if (oldest) this.#buffers.release(oldest.buffer);
+    }
+    const { shape } = this.#runtime;
+    const headBytes = shape.slidingWindow * this.#positionBytes();
+    const sizeBytes = this.#slidingCaches().length * shape.kvHeads * headBytes;
+    const snapshot = { length, buffer: this.#buffers.storage(`at ${length}`, sizeBytes) };
+    this.#copy(snapshot, 'take');
+    this.#snapshots.push(snapshot);
+  }
+
+  /** Brings the windows back to the longest prefix of at most `length` tokens that is kept; 0 where there is none. */
+  restore(length: number): number {
+    const snapshot = this.#snapshots.findLast((kept) => kept.length <= length);
+    if (!snapshot) return 0;
+    this.#copy(snapshot, 'restore');
+    return snapshot.length;
+  }
+
+  /** Forgets prefixes of more than `length` tokens. */
+  drop(length: number): void {
+    for (const { buffer } of this.#snapshots.filter((kept) => kept.length > length)) {
+      this.#buffers.release(buffer);
+    }
+    this.#snapshots = this.#snapshots.filter((kept) => kept.length <= length);
+  }
+
+  dispose(): void {
+    this.#buffers.dispose();
+    this.#snapshots = [];
+  }
+
+  /** Copies the last positions of the window from their places in the ring, or to them; a ring's end cuts them in two. */
+  #copy({ length, buffer }: Snapshot, direction: 'take' | 'restore'): void {
+    const { gpu, shape } = this.#runtime;
+    const { slidingWindow, ringCapacity, kvHeads } = shape;
+    const bytes = this.#positionBytes();
+    const count = Math.min(length, slidingWindow);
+    const first = (length - count) % ringCapacity;
+    const beforeEnd = Math.min(count, ringCapacity - first);
+    const encoder = gpu.device.createCommandEncoder({ label: `snapshot ${direction}` });
+    this.#slidingCaches().forEach((cache, i) => {
+      for (let head = 0; head < kvHeads; head++) {
+        const kept = (i * kvHeads + head) * slidingWindow * bytes;
+        const ring = head * ringCapacity * bytes;
+        const spans = [
+          [kept, ring + first * bytes, beforeEnd * bytes],
+          [kept + beforeEnd * bytes, ring, (count - beforeEnd) * bytes],
+        ] as const;
+        for (const [inSnapshot, inRing, size] of spans) {
+          if (size === 0) continue;
+          if (direction === 'take') {
+            encoder.copyBufferToBuffer(cache, inRing, buffer, inSnapshot, size);
+          } else {
+            encoder.copyBufferToBuffer(buffer, inSnapshot, cache, inRing, size);
+          }
+        }
+      }
+    });
+    gpu.device.queue.submit([encoder.finish()]);
+  }
+
+  #slidingCaches(): GPUBuffer[] {
+    return this.#kv.layers.flatMap(({ sliding, keys, values }) => (sliding ? [keys, values] : []));
+  }
+
+  /** Bytes of one position of one head. */
+  #positionBytes(): number {
+    const { kvCache } = this.#runtime.shape;
+    return 64 * (kvCache === 'f16' ? 2 : 4);
+  }
+}

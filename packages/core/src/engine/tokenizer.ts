@@ -1,0 +1,72 @@
+import {
+  createTokenizer,
+  type Message,
+  renderConversation,
+  type Tokenizer as HarmonyTokenizer,
+} from '@ossicle/harmony';
+import { OssicleError } from '../errors.ts';
+import type { GenerateOptions } from '../types.ts';
+
+/** Text and conversations to token ids, and back. */
+export interface Tokenizer {
+  /** Encodes text as text: what looks like a control token in it becomes none. */
+  encode(text: string): number[];
+  /** Renders a conversation as the prompt that {@link Session.generate} would evaluate. */
+  encodeConversation(messages: string | readonly Message[], options?: GenerateOptions): number[];
+  /** Decodes ids; bytes that are not UTF-8 read as U+FFFD, control tokens as their names. */
+  decode(ids: ArrayLike<number>): string;
+}
+
+/** The tokenizer of a checkpoint, with what generation needs of it. */
+export class CheckpointTokenizer implements Tokenizer {
+  /** The tokenizer that renders and parses Harmony. */
+  readonly harmony: HarmonyTokenizer;
+
+  /**
+   * @param json - The parsed tokenizer.json.
+   * @throws {@link OssicleError} `format-invalid` where it is not one that gpt-oss models have.
+   */
+  constructor(json: unknown) {
+    try {
+      this.harmony = createTokenizer(json);
+    } catch (cause) {
+      throw new OssicleError(
+        'format-invalid',
+        `tokenizer.json cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { cause },
+      );
+    }
+  }
+
+  encode(text: string): number[] {
+    return this.harmony.encode(text);
+  }
+
+  encodeConversation(
+    input: string | readonly Message[],
+    options: GenerateOptions = {},
+  ): number[] {
+    const messages: readonly Message[] =
+      typeof input === 'string' ? [{ role: 'user', content: input }] : input;
+    const { instructions, reasoningEffort, tools, responseFormat, currentDate } = options;
+    return renderConversation(this.harmony, messages, {
+      ...(instructions !== undefined && { instructions }),
+      ...(reasoningEffort !== undefined && { reasoningEffort }),
+      ...(tools !== undefined && { tools }),
+      ...(responseFormat !== undefined && { responseFormat }),
+      ...(currentDate !== undefined && { currentDate }),
+    });
+  }
+
+  decode(ids: ArrayLike<number>): string {
+    return this.harmony.decode(ids);
+  }
+}
+
+/** The error of a text given to a model that came without a tokenizer. */
+export function noTokenizer(): OssicleError {
+  return new OssicleError(
+    'format-invalid',
+    'The checkpoint has no tokenizer.json, so that it takes token ids only. Put its tokenizer.json beside its weights.',
+  );
+}

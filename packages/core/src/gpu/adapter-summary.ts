@@ -1,0 +1,15 @@
+import type { AdapterSummary } from '../types.ts';
+
+/** Tells people and programs which adapter this is, from a device or an adapter. */
+export function summarizeAdapter(from: GPUDevice | GPUAdapter): AdapterSummary {
+  const info = 'adapterInfo' in from ? from.adapterInfo : from.info;
+  return {
+    vendor: info.vendor,
+    architecture: info.architecture,
+    description: info.description || info.device,
+    shaderF16: from.features.has('shader-f16'),
+    subgroups: from.features.has('subgroups'),
+    maxBufferBytes: from.limits.maxBufferSize,
+    maxBindingBytes: from.limits.maxStorageBufferBindingSize,
+  };
+}

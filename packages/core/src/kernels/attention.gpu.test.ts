@@ -1,0 +1,300 @@
+import { expect } from 'vitest';
+import { gpuTest, type TestGpu } from '../../test/gpu.ts';
+import {
+  outputBuffer,
+  outputFloats,
+  randomValues,
+  stepBuffer,
+  uploadFloats,
+} from '../../test/kernel-inputs.ts';
+import { roundToF16, toF16 } from '../../test/number-formats.ts';
+import { attention } from '../../test/oracles.ts';
+import { createRandom } from '../../test/random.ts';
+import { Kernel } from '../gpu/kernel.ts';
+import { kernelSource } from './shaders.ts';
+
+const HEAD_SIZE = 64;
+const SPLIT_KEYS = 128;
+
+interface Shape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  /** 0: none. */
+  readonly window: number;
+  readonly capacity: number;
+  readonly kvCache: 'f16' | 'f32';
+}
+
+interface Input {
+  /** [tokens, heads * 64]. */
+  readonly q: Float64Array;
+  /** [keys, kvHeads * 64], as the cache holds them. */
+  readonly k: Float64Array;
+  /** [keys, kvHeads * 64], as the cache holds them. */
+  readonly v: Float64Array;
+  /** [heads]. */
+  readonly sinks: Float64Array;
+}
+
+/** Queries of the last `tokens` of `keys` positions. Scores have a standard deviation of about `spread`. */
+function randomInput(shape: Shape, keys: number, tokens: number, spread = 2): Input {
+  const { heads, kvHeads, kvCache } = shape;
+  const next = createRandom(keys * 31 + tokens);
+  const normal = (length: number, scale: number): Float64Array =>
+    Float64Array.from({ length }, () => Math.fround(next.normal() * scale));
+  const held = (values: Float64Array): Float64Array =>
+    kvCache === 'f16' ? values.map(roundToF16) : values;
+  const v = randomValues(keys * kvHeads * HEAD_SIZE, keys);
+  return {
+    q: normal(tokens * heads * HEAD_SIZE, spread),
+    k: held(normal(keys * kvHeads * HEAD_SIZE, 1)),
+    v: held(v),
+    // Sinks that take nearly nothing, some, about half and nearly all.
+    sinks: Float64Array.from({ length: heads }, (_, head) => [-1e4, 0.5, 5, 40][head % 4]!),
+  };
+}
+
+/** [keys, kvHeads * 64] in the cache's layout; places that no position has come to are NaN. */
+function uploadCache(gpu: TestGpu, rows: Float64Array, shape: Shape): GPUBuffer {
+  const { kvHeads, capacity, kvCache } = shape;
+  const width = kvHeads * HEAD_SIZE;
+  const keys = rows.length / width;
+  const cache = new Float64Array(kvHeads * capacity * HEAD_SIZE).fill(Number.NaN);
+  for (let key = Math.max(0, keys - capacity); key < keys; key++) {
+    for (let head = 0; head < kvHeads; head++) {
+      const from = key * width + head * HEAD_SIZE;
+      const to = (head * capacity + (key % capacity)) * HEAD_SIZE;
+      cache.set(rows.subarray(from, from + HEAD_SIZE), to);
+    }
+  }
+  if (kvCache === 'f32') return uploadFloats(gpu, cache);
+  return gpu.upload(new Uint32Array(Uint16Array.from(cache, toF16).buffer));
+}
+
+/** The queries followed by NaN where keys and values of the same tokens lie. */
+function uploadProjected(gpu: TestGpu, q: Float64Array, { heads, kvHeads }: Shape): GPUBuffer {
+  const [queries, width] = [heads * HEAD_SIZE, (heads + 2 * kvHeads) * HEAD_SIZE];
+  const projected = new Float32Array((q.length / queries) * width).fill(Number.NaN);
+  for (let token = 0; token < q.length / queries; token++) {
+    projected.set(q.subarray(token * queries, (token + 1) * queries), token * width);
+  }
+  return gpu.upload(projected);
+}
+
+function expected({ q, k, v, sinks }: Input, { kvHeads, window }: Shape): Float64Array {
+  return attention({ q, k, v, sinks, kvHeads, headDim: HEAD_SIZE, window }).out;
+}
+
+type Attend = (input: Input) => Promise<Float32Array>;
+
+/** Attention of one token, over as many splits as the window or the capacity may need. */
+async function compileAttend(gpu: TestGpu, shape: Shape): Promise<Attend> {
+  const { heads, kvHeads, window, capacity, kvCache } = shape;
+  const SPLITS = Math.ceil((window || capacity) / SPLIT_KEYS);
+  const span = { HEADS: heads, WINDOW: window, SPLITS };
+  const attend = await Kernel.compile(
+    gpu.gpu,
+    kernelSource('attend', [`kv_${kvCache}`, 'step'], {
+      ...span,
+      KV_HEADS: kvHeads,
+      CAPACITY: capacity,
+    }),
+  );
+  const reduce =
+    SPLITS === 1
+      ? undefined
+      : await Kernel.compile(gpu.gpu, kernelSource('attend_reduce', ['step'], span));
+  return async ({ q, k, v, sinks }) => {
+    const keys = k.length / (kvHeads * HEAD_SIZE);
+    const step = stepBuffer(gpu, keys - 1, 1);
+    const attended = outputBuffer(gpu, heads * HEAD_SIZE);
+    const sinksBuffer = uploadFloats(gpu, sinks);
+    const split = {
+      split_out: outputBuffer(gpu, heads * SPLITS * HEAD_SIZE),
+      split_stats: outputBuffer(gpu, heads * SPLITS * 2),
+    };
+    const dispatch = attend.dispatch(
+      'attend',
+      {
+        step,
+        projected: uploadProjected(gpu, q, shape),
+        keys: uploadCache(gpu, k, shape),
+        values: uploadCache(gpu, v, shape),
+        sinks: sinksBuffer,
+        attended,
+        ...split,
+      },
+      [kvHeads, SPLITS],
+    );
+    const join = reduce?.dispatch('reduce', { step, ...split, sinks: sinksBuffer, attended }, [
+      Math.ceil(heads / 4),
+    ]);
+    gpu.run(dispatch, ...(join ? [join] : []));
+    return outputFloats(gpu, attended);
+  };
+}
+
+async function compileAttendTiled(gpu: TestGpu, shape: Shape): Promise<Attend> {
+  const { heads, kvHeads, window, capacity, kvCache } = shape;
+  const kernel = await Kernel.compile(
+    gpu.gpu,
+    kernelSource('attend_tiled', [`kv_${kvCache}`, 'step'], {
+      HEADS: heads,
+      KV_HEADS: kvHeads,
+      CAPACITY: capacity,
+      WINDOW: window,
+    }),
+  );
+  return async ({ q, k, v, sinks }) => {
+    const tokens = q.length / (heads * HEAD_SIZE);
+    const keys = k.length / (kvHeads * HEAD_SIZE);
+    const attended = outputBuffer(gpu, q.length);
+    gpu.run(
+      kernel.dispatch(
+        'attend',
+        {
+          step: stepBuffer(gpu, keys - tokens, tokens),
+          projected: uploadProjected(gpu, q, shape),
+          keys: uploadCache(gpu, k, shape),
+          values: uploadCache(gpu, v, shape),
+          sinks: uploadFloats(gpu, sinks),
+          attended,
+        },
+        [kvHeads, Math.ceil((tokens * (heads / kvHeads)) / 64)],
+      ),
+    );
+    return outputFloats(gpu, attended);
+  };
+}
+
+interface AttendCase extends Shape {
+  /** Positions seen so far, the current one included. */
+  readonly keys: readonly number[];
+}
+
+const BOUNDARIES = [1, 2, 127, 128, 129, 255, 256, 257, 1000];
+
+const ATTENDS: readonly AttendCase[] = [
+  { heads: 8, kvHeads: 1, window: 0, capacity: 1000, kvCache: 'f32', keys: BOUNDARIES },
+  { heads: 3, kvHeads: 3, window: 0, capacity: 256, kvCache: 'f16', keys: [1, 128, 129, 256] },
+  { heads: 4, kvHeads: 2, window: 0, capacity: 100, kvCache: 'f32', keys: [1, 99, 100] },
+  {
+    heads: 4,
+    kvHeads: 2,
+    window: 16,
+    capacity: 24,
+    kvCache: 'f32',
+    keys: [1, 15, 16, 17, 24, 25, 1000],
+  },
+  { heads: 4, kvHeads: 1, window: 128, capacity: 160, kvCache: 'f16', keys: BOUNDARIES },
+  {
+    heads: 4,
+    kvHeads: 1,
+    window: 200,
+    capacity: 200,
+    kvCache: 'f32',
+    keys: [128, 129, 200, 201, 400],
+  },
+];
+
+gpuTest.each(ATTENDS)(
+  'attend: $heads heads share $kvHeads, window $window, $kvCache cache of $capacity',
+  async (shape, gpu) => {
+    const attend = await compileAttend(gpu, shape);
+    for (const keys of shape.keys) {
+      const input = randomInput(shape, keys, 1);
+      expect(await attend(input), `${keys} keys`).toBeCloseToArray(expected(input, shape), 1e-5);
+    }
+  },
+);
+
+interface TiledCase extends Shape {
+  /** Positions seen so far, the new ones included, and how many of them are new. */
+  readonly spans: readonly (readonly [keys: number, tokens: number])[];
+}
+
+const TILED: readonly TiledCase[] = [
+  {
+    heads: 8,
+    kvHeads: 1,
+    window: 0,
+    capacity: 300,
+    kvCache: 'f32',
+    spans: [
+      [2, 2],
+      [7, 7],
+      [65, 65],
+      [129, 8],
+      [257, 9],
+      [300, 40],
+    ],
+  },
+  {
+    heads: 2,
+    kvHeads: 2,
+    window: 0,
+    capacity: 140,
+    kvCache: 'f16',
+    spans: [
+      [1, 1],
+      [130, 130],
+      [140, 65],
+    ],
+  },
+  // As tight as a ring may be: the window of the first new token, and all new tokens.
+  {
+    heads: 4,
+    kvHeads: 2,
+    window: 16,
+    capacity: 16 + 70 - 1,
+    kvCache: 'f32',
+    spans: [
+      [16, 16],
+      [17, 17],
+      [70, 70],
+      [18, 2],
+      [400, 70],
+    ],
+  },
+  {
+    heads: 4,
+    kvHeads: 1,
+    window: 128,
+    capacity: 128 + 33 - 1,
+    kvCache: 'f16',
+    spans: [
+      [33, 33],
+      [129, 33],
+      [160, 2],
+      [500, 33],
+    ],
+  },
+];
+
+gpuTest.each(TILED)(
+  'attend_tiled: $heads heads share $kvHeads, window $window, $kvCache cache of $capacity',
+  async (shape, gpu) => {
+    const attend = await compileAttendTiled(gpu, shape);
+    for (const [keys, tokens] of shape.spans) {
+      const input = randomInput(shape, keys, tokens);
+      const out = await attend(input);
+      expect(out, `${tokens} of ${keys}`).toBeCloseToArray(expected(input, shape), 1e-5);
+    }
+  },
+);
+
+gpuTest(
+  'attention stays exact where scores are in the hundreds, and without a key worth its sink',
+  async (gpu) => {
+    const shape: Shape = { heads: 4, kvHeads: 2, window: 0, capacity: 256, kvCache: 'f32' };
+    const one = await compileAttend(gpu, shape);
+    const many = await compileAttendTiled(gpu, shape);
+    const steep = randomInput(shape, 200, 1, 150);
+    // Rounding of scores of about 500 moves weights by 500 * 2^-24 * a few.
+    expect(await one(steep)).toBeCloseToArray(expected(steep, shape), 2e-4);
+    expect(await many(steep)).toBeCloseToArray(expected(steep, shape), 2e-4);
+    const swallowed = { ...randomInput(shape, 200, 1), sinks: Float64Array.of(300, 300, 300, 300) };
+    expect(await one(swallowed)).toBeCloseToArray(new Float64Array(256), 1e-30);
+    expect(await many(swallowed)).toBeCloseToArray(new Float64Array(256), 1e-30);
+  },
+);

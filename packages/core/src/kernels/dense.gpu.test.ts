@@ -1,0 +1,229 @@
+import { expect } from 'vitest';
+import { gpuTest, random, type TestGpu } from '../../test/gpu.ts';
+import {
+  type HeldMatrix,
+  type MatrixOptions,
+  outputBuffer,
+  outputFloats,
+  randomValues,
+  uploadDense,
+  uploadFloats,
+} from '../../test/kernel-inputs.ts';
+import { linear } from '../../test/oracles.ts';
+import { createRandom } from '../../test/random.ts';
+import { Kernel } from '../gpu/kernel.ts';
+import { type DenseFormat, TILE_ROWS } from './matrix.ts';
+import { kernelSource } from './shaders.ts';
+
+const FORMATS: readonly DenseFormat[] = ['bf16', 'int8'];
+
+/** Rows of ordinary numbers, of outliers, of zeros and of tiny numbers (whose f16 scale is subnormal), and mixtures. */
+function variedRows(rows: number, columns: number, seed: number): Float32Array {
+  const values = random(rows * columns, seed);
+  for (let row = 0; row < rows; row++) {
+    const at = row * columns;
+    if (row % 7 === 2) values.fill(0, at, at + 32);
+    if (row % 7 === 3) for (let i = 0; i < columns; i++) values[at + i]! *= 1e-4;
+    if (row % 7 === 4) for (let i = 0; i < 32; i++) values[at + i]! *= 1e-6;
+    if (row % 7 === 5) values[at + (row % columns)] = 900;
+    if (row % 7 === 6) for (let i = 0; i < columns; i++) values[at + i]! *= 1e-9;
+  }
+  return values;
+}
+
+/** x = the rows of the held matrix for all `ids`, read through embed. */
+async function embed(
+  gpu: TestGpu,
+  { matrix }: HeldMatrix,
+  ids: readonly number[],
+): Promise<Float32Array> {
+  const { columns, format } = matrix;
+  const kernel = await Kernel.compile(
+    gpu.gpu,
+    kernelSource('embed', ['tile', `dense_${format}`], { COLUMNS: columns }),
+  );
+  const tokens = gpu.upload(Uint32Array.from(ids));
+  const x = outputBuffer(gpu, ids.length * columns);
+  gpu.run(
+    ...matrix.parts.map(({ firstRow, rows, values, scales }) =>
+      kernel.dispatch(
+        'embed',
+        { params: gpu.buffers.params(firstRow, rows), tokens, weights: values, scales, x },
+        [1, ids.length],
+      ),
+    ),
+  );
+  return outputFloats(gpu, x);
+}
+
+const EMBEDDINGS = FORMATS.flatMap((format) =>
+  [
+    { rows: 70, columns: 32, maxBindingBytes: 2 ** 20, rowsPerChunk: 70 },
+    { rows: 97, columns: 96, maxBindingBytes: 96 * 32 * 2, rowsPerChunk: 20 },
+    { rows: 64, columns: 160, maxBindingBytes: 1, rowsPerChunk: 33 },
+    { rows: 40, columns: 2880, maxBindingBytes: 2 ** 20, rowsPerChunk: 40 },
+  ].map((shape) => ({ format, ...shape })),
+);
+
+gpuTest.each(EMBEDDINGS)(
+  'embed returns the exact rows of a $format matrix of $rows x $columns, re-laid $rowsPerChunk rows at a time',
+  async ({ format, rows, columns, ...options }, gpu) => {
+    const held = await uploadDense(
+      gpu,
+      format,
+      [rows, columns],
+      variedRows(rows, columns, rows),
+      options,
+    );
+    expect(held.matrix.parts.length).toBeGreaterThan(options.maxBindingBytes < 2 ** 20 ? 1 : 0);
+    const ids = Array.from({ length: rows }, (_, i) => (i * 29 + 3) % rows).concat([5, 5, 0]);
+    const x = await embed(gpu, held, ids);
+    const expected = ids.flatMap((id) => [
+      ...held.values.subarray(id * columns, (id + 1) * columns),
+    ]);
+    expect(x).toBeCloseToArray(expected, 0);
+  },
+);
+
+gpuTest('quantize_int8 rounds halves away from zero', async (gpu) => {
+  // Where the largest is 254 the scale is 2, and every odd number half-way between two of its multiples.
+  const row = Float32Array.from({ length: 32 }, (_, i) =>
+    i === 0 ? 254 : (i % 2 === 0 ? 1 : -1) * (2 * ((i * 7) % 64) + 1),
+  );
+  const held = await uploadDense(gpu, 'int8', [1, 32], row);
+  const expected = row.map((value, i) => (i === 0 ? 254 : value + Math.sign(value)));
+  expect(await embed(gpu, held, [0])).toBeCloseToArray(expected, 0);
+});
+
+gpuTest('embed leaves the rows of tokens of other parts alone', async (gpu) => {
+  const held = await uploadDense(gpu, 'bf16', [64, 32], random(64 * 32), { maxBindingBytes: 1 });
+  const [first] = held.matrix.parts;
+  const x = await embed(gpu, { ...held, matrix: { ...held.matrix, parts: [first!] } }, [40, 3]);
+  expect(x.subarray(0, 32).every(Number.isNaN)).toBe(true);
+  expect(x.subarray(32)).toBeCloseToArray(held.values.subarray(3 * 32, 4 * 32), 0);
+});
+
+interface LinearCase extends MatrixOptions {
+  readonly format: DenseFormat;
+  readonly rows: number;
+  readonly columns: number;
+  readonly bias: boolean;
+  readonly add: boolean;
+  readonly tokens: readonly number[];
+}
+
+async function testLinear(
+  gpu: TestGpu,
+  tiled: boolean,
+  { format, rows, columns, bias, add, tokens, ...options }: LinearCase,
+): Promise<void> {
+  const held = await uploadDense(gpu, format, [rows, columns], random(rows * columns, 2), options);
+  const kernel = await Kernel.compile(
+    gpu.gpu,
+    kernelSource(
+      tiled ? 'linear_tiled' : 'linear',
+      ['tile', `dense_${format}`, ...(tiled ? (['tile_product'] as const) : [])],
+      { COLUMNS: columns, ROWS: rows, HAS_BIAS: Number(bias), ADD: Number(add) },
+    ),
+  );
+  const biasValues = randomValues(rows, 3, 5);
+  const biasBuffer = uploadFloats(gpu, biasValues);
+  for (const count of tokens) {
+    const xValues = randomValues(count * columns, 4 + count);
+    const before = add ? randomValues(count * rows, 5, 10) : undefined;
+    // A row of x more than there are tokens: what the kernel must not count in.
+    const x = uploadFloats(gpu, [...xValues, ...new Array(columns).fill(1e9)]);
+    const y = outputBuffer(gpu, count * rows, before);
+    gpu.run(
+      ...held.matrix.parts.map((part) =>
+        kernel.dispatch(
+          'linear',
+          {
+            params: gpu.buffers.params(part.firstRow, ...(tiled ? [count] : [])),
+            weights: part.values,
+            scales: part.scales,
+            bias: biasBuffer,
+            x,
+            y,
+          },
+          [Math.ceil(part.rows / TILE_ROWS), tiled ? Math.ceil(count / 64) : count],
+        ),
+      ),
+    );
+    const expected = linear(xValues, held.values, bias ? biasValues : undefined, columns);
+    if (before) for (let i = 0; i < expected.length; i++) expected[i]! += before[i]!;
+    expect(await outputFloats(gpu, y), `${count} tokens`).toBeCloseToArray(expected, 1e-5);
+  }
+}
+
+const FEW = [1, 2, 4, 5];
+const MANY = [1, 5, 63, 64, 65, 130];
+
+const LINEARS: readonly LinearCase[] = [
+  { format: 'bf16', rows: 33, columns: 32, bias: false, add: false, tokens: FEW },
+  { format: 'int8', rows: 100, columns: 32, bias: true, add: false, tokens: FEW },
+  { format: 'bf16', rows: 96, columns: 96, bias: true, add: true, tokens: FEW, maxBindingBytes: 1 },
+  { format: 'int8', rows: 70, columns: 96, bias: false, add: true, tokens: FEW },
+  { format: 'bf16', rows: 64, columns: 160, bias: true, add: false, tokens: FEW },
+  {
+    format: 'int8',
+    rows: 130,
+    columns: 160,
+    bias: true,
+    add: true,
+    tokens: FEW,
+    maxBindingBytes: 160 * 64,
+  },
+  { format: 'bf16', rows: 40, columns: 2880, bias: true, add: false, tokens: [1, 4] },
+  { format: 'int8', rows: 40, columns: 2880, bias: false, add: false, tokens: [1, 4] },
+];
+
+gpuTest.each(LINEARS)(
+  'linear: $format, $rows x $columns, bias $bias, add $add',
+  (linearCase, gpu) => testLinear(gpu, false, linearCase),
+);
+
+const TILED_LINEARS: readonly LinearCase[] = [
+  { format: 'bf16', rows: 70, columns: 32, bias: false, add: false, tokens: MANY },
+  {
+    format: 'int8',
+    rows: 100,
+    columns: 96,
+    bias: true,
+    add: true,
+    tokens: MANY,
+    maxBindingBytes: 96 * 32,
+  },
+  {
+    format: 'bf16',
+    rows: 64,
+    columns: 160,
+    bias: true,
+    add: true,
+    tokens: MANY,
+    maxBindingBytes: 1,
+  },
+  { format: 'int8', rows: 40, columns: 2880, bias: true, add: false, tokens: [65] },
+];
+
+gpuTest.each(TILED_LINEARS)(
+  'linear_tiled: $format, $rows x $columns, bias $bias, add $add',
+  (linearCase, gpu) => testLinear(gpu, true, linearCase),
+);
+
+gpuTest('linear gives the same for random shapes as the oracle', async (gpu) => {
+  const next = createRandom(11);
+  for (let round = 0; round < 6; round++) {
+    const columns = 32 * (1 + next.integer(9));
+    await testLinear(gpu, false, {
+      format: FORMATS[round % 2]!,
+      rows: 1 + next.integer(150),
+      columns,
+      bias: next.integer(2) === 1,
+      add: next.integer(2) === 1,
+      tokens: [1 + next.integer(6)],
+      maxBindingBytes: columns * 32 * (1 + next.integer(4)),
+      rowsPerChunk: 1 + next.integer(60),
+    });
+  }
+});

@@ -1,0 +1,266 @@
+import { expect } from 'vitest';
+import { PRESETS } from '../../test/config.ts';
+import { gpuTest, type TestGpu } from '../../test/gpu.ts';
+import {
+  isUnwritten,
+  outputBuffer,
+  outputFloats,
+  outputWords,
+  randomValues,
+  stepBuffer,
+  uploadDense,
+  uploadFloats,
+} from '../../test/kernel-inputs.ts';
+import { fromF16 } from '../../test/number-formats.ts';
+import { linear, rope, ropeAngles, yarnFrequencies } from '../../test/oracles.ts';
+import { Kernel } from '../gpu/kernel.ts';
+import type { DenseFormat } from './matrix.ts';
+import { kernelSource } from './shaders.ts';
+
+const HEAD_SIZE = 64;
+const { ropeTheta, yarn } = PRESETS['20b'];
+const FREQUENCIES = yarnFrequencies(HEAD_SIZE, ropeTheta, yarn);
+
+/** Written only where the tokens are; zeros elsewhere rotate to zeros. */
+function ropeTable(gpu: TestGpu, start: number, tokens: number): GPUBuffer {
+  const buffer = gpu.buffers.storage('rope table', (start + tokens) * HEAD_SIZE * 4);
+  const rows = Array.from({ length: tokens }, (_, token) => {
+    const { cos, sin } = ropeAngles(start + token, FREQUENCIES);
+    return [...cos, ...sin];
+  });
+  gpu.gpu.device.queue.writeBuffer(buffer, start * HEAD_SIZE * 4, Float32Array.from(rows.flat()));
+  return buffer;
+}
+
+interface Shape {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly capacity: number;
+  readonly kvCache: 'f16' | 'f32';
+}
+
+interface Cache {
+  readonly keys: GPUBuffer;
+  readonly values: GPUBuffer;
+}
+
+function emptyCache(gpu: TestGpu, { kvHeads, capacity, kvCache }: Shape): Cache {
+  const words = (kvHeads * capacity * HEAD_SIZE) / (kvCache === 'f16' ? 2 : 1);
+  return { keys: outputBuffer(gpu, words), values: outputBuffer(gpu, words) };
+}
+
+/** Expects `rows` [tokens, kvHeads * 64] at their places of a cache, and nothing written elsewhere. */
+async function expectAppended(
+  gpu: TestGpu,
+  cache: GPUBuffer,
+  { kvHeads, capacity, kvCache }: Shape,
+  rows: Float64Array,
+  start: number,
+): Promise<void> {
+  const words = await outputWords(gpu, cache);
+  const perWord = kvCache === 'f16' ? 2 : 1;
+  const tokens = rows.length / (kvHeads * HEAD_SIZE);
+  const slots = new Map(Array.from({ length: tokens }, (_, i) => [(start + i) % capacity, i]));
+  const got: number[] = [];
+  const expected: number[] = [];
+  for (let head = 0; head < kvHeads; head++) {
+    for (let slot = 0; slot < capacity; slot++) {
+      const at = ((head * capacity + slot) * HEAD_SIZE) / perWord;
+      const held = words.slice(at, at + HEAD_SIZE / perWord);
+      const token = slots.get(slot);
+      if (token === undefined) {
+        expect(held.every(isUnwritten), `slot ${slot} of head ${head} is untouched`).toBe(true);
+        continue;
+      }
+      got.push(
+        ...(kvCache === 'f16'
+          ? Array.from(new Uint16Array(held.buffer), fromF16)
+          : new Float32Array(held.buffer)),
+      );
+      const from = (token * kvHeads + head) * HEAD_SIZE;
+      expected.push(...rows.subarray(from, from + HEAD_SIZE));
+    }
+  }
+  if (kvCache === 'f32') {
+    expect(got).toBeCloseToArray(expected, 1e-5);
+    return;
+  }
+  // f16 has 11 bits, and WGSL lets a GPU round them either way.
+  const relative = got.map((value, i) => (value - expected[i]!) / (Math.abs(expected[i]!) + 1e-3));
+  expect(relative).toBeCloseToArray(new Float64Array(got.length), 2 ** -10);
+}
+
+/** The columns [from, to) of rows of `width`. */
+function columnsOf(rows: Float64Array, width: number, from: number, to: number): Float64Array {
+  return rows.filter((_, i) => i % width >= from && i % width < to);
+}
+
+/** The oracle's [tokens, heads + 2 * kvHeads, 64], split and rotated. */
+function splitAndRotate(
+  projected: Float64Array,
+  { heads, kvHeads }: Shape,
+  start: number,
+): { q: Float64Array; k: Float64Array; v: Float64Array } {
+  const width = (heads + 2 * kvHeads) * HEAD_SIZE;
+  const [queries, keys] = [heads * HEAD_SIZE, kvHeads * HEAD_SIZE];
+  return {
+    q: rope(columnsOf(projected, width, 0, queries), queries, start, FREQUENCIES),
+    k: rope(columnsOf(projected, width, queries, queries + keys), keys, start, FREQUENCIES),
+    v: columnsOf(projected, width, queries + keys, width),
+  };
+}
+
+interface RopeCase extends Shape {
+  readonly starts: readonly number[];
+  readonly tokens: number;
+}
+
+const ROPES: readonly RopeCase[] = [
+  // The ring wraps at 128, and at 131071 + 1.
+  {
+    heads: 3,
+    kvHeads: 1,
+    capacity: 16,
+    kvCache: 'f32',
+    starts: [0, 1, 127, 4095, 131071],
+    tokens: 5,
+  },
+  { heads: 4, kvHeads: 2, capacity: 24, kvCache: 'f16', starts: [128, 131071], tokens: 17 },
+  { heads: 1, kvHeads: 1, capacity: 160, kvCache: 'f32', starts: [0, 3], tokens: 130 },
+];
+
+gpuTest.each(ROPES)(
+  'rope rotates $tokens tokens of $heads and $kvHeads heads, and appends to $kvCache rings of $capacity',
+  async (shape, gpu) => {
+    const { heads, kvHeads, capacity, kvCache, tokens } = shape;
+    const kernel = await Kernel.compile(
+      gpu.gpu,
+      kernelSource('rope', [`kv_${kvCache}`, 'append', 'rope', 'step'], {
+        HEADS: heads,
+        KV_HEADS: kvHeads,
+        CAPACITY: capacity,
+      }),
+    );
+    const width = (heads + 2 * kvHeads) * HEAD_SIZE;
+    for (const start of shape.starts) {
+      const input = randomValues(tokens * width, 1 + start);
+      const projected = outputBuffer(gpu, input.length, input);
+      const cache = emptyCache(gpu, shape);
+      gpu.run(
+        kernel.dispatch(
+          'rope',
+          {
+            step: stepBuffer(gpu, start, tokens),
+            rope_table: ropeTable(gpu, start, tokens),
+            projected,
+            ...cache,
+          },
+          [Math.ceil(width / 8 / 64), tokens],
+        ),
+      );
+      const { q, k, v } = splitAndRotate(input, shape, start);
+      const got = Float64Array.from(await outputFloats(gpu, projected));
+      expect(columnsOf(got, width, 0, heads * HEAD_SIZE)).toBeCloseToArray(q, 1e-6);
+      await expectAppended(gpu, cache.keys, shape, k, start);
+      await expectAppended(gpu, cache.values, shape, v, start);
+    }
+  },
+);
+
+interface QkvCase extends Shape {
+  readonly dense: DenseFormat;
+  readonly columns: number;
+  readonly starts: readonly number[];
+  readonly tokens: number;
+  readonly maxBindingBytes?: number;
+}
+
+const QKVS: readonly QkvCase[] = [
+  {
+    dense: 'bf16',
+    columns: 96,
+    heads: 4,
+    kvHeads: 2,
+    capacity: 24,
+    kvCache: 'f32',
+    starts: [0, 1, 22, 131071],
+    tokens: 4,
+  },
+  {
+    dense: 'int8',
+    columns: 160,
+    heads: 2,
+    kvHeads: 1,
+    capacity: 8,
+    kvCache: 'f16',
+    starts: [127, 4095],
+    tokens: 2,
+    maxBindingBytes: 1,
+  },
+  {
+    dense: 'int8',
+    columns: 32,
+    heads: 8,
+    kvHeads: 1,
+    capacity: 130,
+    kvCache: 'f32',
+    starts: [0, 128],
+    tokens: 1,
+    maxBindingBytes: 3 * 64 * 32,
+  },
+];
+
+gpuTest.each(QKVS)(
+  'qkv of $tokens tokens, $dense, $columns columns, $heads and $kvHeads heads, $kvCache cache of $capacity',
+  async (shape, gpu) => {
+    const { dense, columns, heads, kvHeads, capacity, kvCache, tokens, maxBindingBytes } = shape;
+    const rows = (heads + 2 * kvHeads) * HEAD_SIZE;
+    const held = await uploadDense(gpu, dense, [rows, columns], randomValues(rows * columns, 2), {
+      ...(maxBindingBytes === undefined ? {} : { maxBindingBytes }),
+      rowsPerUnit: HEAD_SIZE,
+    });
+    const kernel = await Kernel.compile(
+      gpu.gpu,
+      kernelSource('qkv', ['tile', `dense_${dense}`, `kv_${kvCache}`, 'append', 'rope', 'step'], {
+        COLUMNS: columns,
+        HEADS: heads,
+        KV_HEADS: kvHeads,
+        CAPACITY: capacity,
+      }),
+    );
+    const bias = randomValues(rows, 3, 4);
+    const biasBuffer = uploadFloats(gpu, bias);
+    for (const start of shape.starts) {
+      const x = randomValues(tokens * columns, 5 + start);
+      const xBuffer = uploadFloats(gpu, x);
+      const projected = outputBuffer(gpu, tokens * rows);
+      const cache = emptyCache(gpu, shape);
+      const step = stepBuffer(gpu, start, tokens);
+      const table = ropeTable(gpu, start, tokens);
+      gpu.run(
+        ...held.matrix.parts.map((part) =>
+          kernel.dispatch(
+            'qkv',
+            {
+              params: gpu.buffers.params(part.firstRow / HEAD_SIZE),
+              step,
+              weights: part.values,
+              scales: part.scales,
+              bias: biasBuffer,
+              x: xBuffer,
+              rope_table: table,
+              projected,
+              ...cache,
+            },
+            [part.rows / HEAD_SIZE, tokens],
+          ),
+        ),
+      );
+      const { q, k, v } = splitAndRotate(linear(x, held.values, bias, columns), shape, start);
+      const got = Float64Array.from(await outputFloats(gpu, projected));
+      expect(columnsOf(got, rows, 0, heads * HEAD_SIZE)).toBeCloseToArray(q, 1e-5);
+      await expectAppended(gpu, cache.keys, shape, k, start);
+      await expectAppended(gpu, cache.values, shape, v, start);
+    }
+  },
+);
