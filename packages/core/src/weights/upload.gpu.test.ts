@@ -328,7 +328,7 @@ gpuTest(
     await expect(
       uploader.upload(source, [piece], 10, 1, () => {}, { onBytes: consume }),
     ).rejects.toBe(wrong);
-    expect(() => uploader.upload(source, [piece], 7, 1, () => {})).toThrow(RangeError);
+    await expect(uploader.upload(source, [piece], 7, 1, () => {})).rejects.toThrow(RangeError);
     const result = await roundTrip(gpu, uploader, source, [piece], 10, 1);
     expect(result.bytes).toEqual(files.f);
     uploader.dispose();

@@ -87,7 +87,7 @@ export class Uploader {
    * @throws {@link OssicleError} as {@link ByteSource.read} does, and those of the device. RangeError where pieces are
    * not made of whole rows.
    */
-  upload(
+  async upload(
     source: ByteSource,
     pieces: readonly TensorPiece[],
     rowBytes: number,
@@ -108,7 +108,7 @@ export class Uploader {
       this.#upload(source, pieces, rowBytes, rowsPerTile, consume, options),
     );
     this.#last = upload.catch(() => undefined); // its caller hears of it
-    return upload;
+    await upload;
   }
 
   /** Waits until the GPU has consumed every chunk. @throws {@link OssicleError} where the device failed. */
