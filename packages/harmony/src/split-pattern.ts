@@ -1,0 +1,113 @@
+/**
+ * The regular expression of a `tokenizer.json`, which is written for the Rust engines behind the published tokenizers,
+ * as a JavaScript one. The two differ in `\s` (JavaScript has U+FEFF in it and lacks U+0085), in `.`, and in `(?i:…)`,
+ * which not every supported engine knows.
+ */
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  s: '\\p{White_Space}',
+  S: '\\P{White_Space}',
+  d: '\\p{Nd}',
+  D: '\\P{Nd}',
+  r: '\\r',
+  n: '\\n',
+  t: '\\t',
+  f: '\\f',
+  v: '\\v',
+};
+
+const SYNTAX_CHARACTERS = '^$\\.*+?()[]{}|/-';
+
+// Non-ASCII characters that fold to an ASCII letter: long s and the Kelvin sign.
+const FOLDED: Readonly<Record<string, string>> = { s: '\\u017F', k: '\\u212A' };
+
+function unsupported(pattern: string, index: number, what: string): Error {
+  return new Error(
+    `tokenizer.json: the Split pattern has ${what} at character ${index}, which this tokenizer does not support: ${pattern}`,
+  );
+}
+
+/**
+ * Translates a Split pattern.
+ *
+ * @param pattern the `Regex` of a `Split` pre-tokenizer.
+ * @returns an expression with the flags `gu`.
+ * @throws Error where the pattern uses something that cannot be translated.
+ */
+export function compileSplitPattern(pattern: string): RegExp {
+  let source = '';
+  let inClass = false;
+  let ignoreCase = false;
+  const outerIgnoreCase: boolean[] = [];
+
+  for (let index = 0; index < pattern.length; ) {
+    const rest = pattern.slice(index);
+    const character = rest[0] ?? '';
+    const property = /^\\[pP](?:\{\^?[\w=]+\}|[A-Z])/.exec(rest);
+    if (property) {
+      if (property[0].includes('^')) throw unsupported(pattern, index, property[0]);
+      source += property[0].length === 3 ? `\\${rest[1]}{${rest[2]}}` : property[0];
+      index += property[0].length;
+    } else if (character === '\\') {
+      const escaped = rest[1] ?? '';
+      if (SYNTAX_CHARACTERS.includes(escaped) && escaped !== '') {
+        source += escaped === '-' && !inClass ? '-' : `\\${escaped}`;
+      } else if (/^[A-Za-z0-9]?$/.test(escaped)) {
+        const translated = ESCAPES[escaped];
+        if (translated === undefined) throw unsupported(pattern, index, `\\${escaped}`);
+        source += translated;
+      } else {
+        source += escaped;
+      }
+      index += 2;
+    } else if (inClass) {
+      if (character === '[' || rest.startsWith('&&')) throw unsupported(pattern, index, character);
+      if (ignoreCase && (/^[A-Za-z]-/.test(rest) || /^-[A-Za-z]/.test(rest))) {
+        throw unsupported(pattern, index, 'a range without case');
+      }
+      if (character === ']') inClass = false;
+      source += ignoreCase && /[A-Za-z]/.test(character) ? bothCases(character) : character;
+      index += 1;
+    } else if (character === '[') {
+      inClass = true;
+      const negated = rest[1] === '^';
+      source += negated ? '[^' : '[';
+      index += negated ? 2 : 1;
+    } else if (character === '(') {
+      outerIgnoreCase.push(ignoreCase);
+      const opening = /^\((?:\?i:|\?:|\?=|\?!|\?<=|\?<!|(?!\?))/.exec(rest)?.[0];
+      if (opening === undefined) throw unsupported(pattern, index, rest.slice(0, 4));
+      ignoreCase ||= opening === '(?i:';
+      source += opening === '(?i:' || opening === '(' ? '(?:' : opening;
+      index += opening.length;
+    } else if (character === ')') {
+      ignoreCase = outerIgnoreCase.pop() ?? false;
+      source += ')';
+      index += 1;
+    } else if (character === '^' || character === '$') {
+      throw unsupported(pattern, index, character);
+    } else {
+      const isLetter = /[A-Za-z]/.test(character);
+      source +=
+        character === '.'
+          ? '[^\\n]'
+          : ignoreCase && isLetter
+            ? `[${bothCases(character)}]`
+            : character;
+      index += 1;
+    }
+  }
+
+  try {
+    return new RegExp(source, 'gu');
+  } catch (cause) {
+    throw new Error(`tokenizer.json: the Split pattern cannot be used in JavaScript: ${pattern}`, {
+      cause,
+    });
+  }
+}
+
+function bothCases(letter: string): string {
+  const lower = letter.toLowerCase();
+  return lower + letter.toUpperCase() + (FOLDED[lower] ?? '');
+}

@@ -1,0 +1,332 @@
+import { MergeTable } from './byte-pair-encoding.ts';
+import { compileSplitPattern } from './split-pattern.ts';
+
+/** Turns text into token ids and back, as the model was trained with. */
+export interface Tokenizer {
+  /** One more than the highest token id that has a text. The model's own vocabulary may be larger. */
+  readonly vocabularySize: number;
+  /**
+   * Encodes ordinary text. Special tokens in it are never recognised: `<|start|>` becomes the tokens of its characters.
+   * Lone surrogates are read as U+FFFD.
+   */
+  encode(text: string): number[];
+  /** The text of tokens. Bytes that are not UTF-8, and ids without a text, become U+FFFD; special tokens become their names. */
+  decode(ids: ArrayLike<number>): string;
+  /** A decoder for tokens that arrive one by one. */
+  createDecoder(): TokenDecoder;
+  /** The id of a special token, such as `<|start|>`; `undefined` where the vocabulary has none of that name. */
+  tokenId(specialTokenName: string): number | undefined;
+  /** Whether an id is anything but ordinary text: a special token, or no token of the vocabulary at all. */
+  isSpecial(id: number): boolean;
+}
+
+/** Decodes a stream of tokens. Characters may span tokens; they come out when they are whole. */
+export interface TokenDecoder {
+  /** Takes the next token and returns the text that has become certain, possibly none. */
+  push(id: number): string;
+  /** Ends the text: an unfinished character becomes U+FFFD. The decoder can then be used anew. */
+  flush(): string;
+}
+
+const REPLACEMENT = Uint8Array.of(0xef, 0xbf, 0xbd);
+
+// Ids index tables, so a file must not ask for huge ones; five times the vocabulary of gpt-oss.
+const MAX_ID = 2 ** 20;
+
+/**
+ * Creates a tokenizer from a parsed `tokenizer.json` with a byte-level BPE model, such as those of gpt-oss.
+ *
+ * @param tokenizerJson the content of the file.
+ * @throws Error naming the place, where the file asks for something else.
+ */
+export function createTokenizer(tokenizerJson: unknown): Tokenizer {
+  const file = objectAt(tokenizerJson, 'the file');
+  if (file.normalizer != null) throw unexpected('normalizer', file.normalizer, 'null');
+  const pattern = compileSplitPattern(readSplitPattern(file.pre_tokenizer));
+  const model = objectAt(file.model, 'model');
+  checkModel(model);
+  return new BpeTokenizer(
+    readVocabulary(model.vocab, readAddedTokens(file.added_tokens)),
+    pattern,
+    arrayAt(model.merges, 'model.merges'),
+    model.ignore_merges === true,
+  );
+}
+
+interface Vocabulary {
+  /** Ordinary tokens by their byte-level text, without special ones. */
+  readonly ids: ReadonlyMap<string, number>;
+  readonly specials: ReadonlyMap<string, number>;
+  readonly size: number;
+}
+
+class BpeTokenizer implements Tokenizer {
+  readonly vocabularySize: number;
+  readonly #pattern: RegExp;
+  readonly #ids: ReadonlyMap<string, number>;
+  readonly #specials: ReadonlyMap<string, number>;
+  readonly #merges: MergeTable;
+  readonly #ignoreMerges: boolean;
+  readonly #byteIds = new Int32Array(256);
+  // Bytes of token id: #bytes[#offsets[id] .. #offsets[id + 1]); an ordinary token has 1 in #isOrdinary.
+  readonly #bytes: Uint8Array;
+  readonly #offsets: Int32Array;
+  readonly #isOrdinary: Uint8Array;
+  readonly #encoder = new TextEncoder();
+  #buffer = new Uint8Array(256);
+
+  constructor(
+    vocabulary: Vocabulary,
+    pattern: RegExp,
+    merges: readonly unknown[],
+    ignoreMerges: boolean,
+  ) {
+    this.vocabularySize = vocabulary.size;
+    this.#pattern = pattern;
+    this.#ids = vocabulary.ids;
+    this.#specials = vocabulary.specials;
+    this.#ignoreMerges = ignoreMerges;
+    this.#merges = readMerges(merges, vocabulary.ids);
+    for (let byte = 0; byte < 256; byte++) {
+      const id = this.#ids.get(BYTE_TO_CHARACTER[byte]!);
+      if (id === undefined)
+        throw new Error(`tokenizer.json: model.vocab has no token for the byte ${byte}.`);
+      this.#byteIds[byte] = id;
+    }
+
+    this.#isOrdinary = new Uint8Array(this.vocabularySize);
+    this.#offsets = new Int32Array(this.vocabularySize + 1);
+    const names = [...this.#specials].map(([name, id]) => ({
+      id,
+      bytes: this.#encoder.encode(name),
+    }));
+    for (const { id, bytes } of names) this.#offsets[id + 1] = bytes.length;
+    for (const [text, id] of this.#ids) {
+      this.#isOrdinary[id] = 1;
+      this.#offsets[id + 1] = text.length;
+    }
+    for (let id = 0; id < this.vocabularySize; id++) this.#offsets[id + 1]! += this.#offsets[id]!;
+    this.#bytes = new Uint8Array(this.#offsets[this.vocabularySize]!);
+    for (const { id, bytes } of names) this.#bytes.set(bytes, this.#offsets[id]!);
+    for (const [text, id] of this.#ids) {
+      const offset = this.#offsets[id]!;
+      for (let i = 0; i < text.length; i++) {
+        const byte = CHARACTER_TO_BYTE[text.charCodeAt(i)];
+        if (byte === undefined || byte < 0) {
+          throw new Error(
+            `tokenizer.json: the token ${JSON.stringify(text)} (${id}) is not in byte-level form.`,
+          );
+        }
+        this.#bytes[offset + i] = byte;
+      }
+    }
+  }
+
+  encode(text: string): number[] {
+    const output: number[] = [];
+    let end = 0;
+    for (const match of text.matchAll(this.#pattern)) {
+      if (match.index > end) this.#encodePiece(text.slice(end, match.index), output);
+      if (match[0] !== '') this.#encodePiece(match[0], output);
+      end = match.index + match[0].length;
+    }
+    if (end < text.length) this.#encodePiece(text.slice(end), output);
+    return output;
+  }
+
+  decode(ids: ArrayLike<number>): string {
+    let length = 0;
+    for (let i = 0; i < ids.length; i++) length += this.#bytesOf(ids[i]!).length;
+    const bytes = new Uint8Array(length);
+    let offset = 0;
+    for (let i = 0; i < ids.length; i++) {
+      const token = this.#bytesOf(ids[i]!);
+      bytes.set(token, offset);
+      offset += token.length;
+    }
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+  }
+
+  createDecoder(): TokenDecoder {
+    const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+    return {
+      push: (id) => decoder.decode(this.#bytesOf(id), { stream: true }),
+      flush: () => decoder.decode(),
+    };
+  }
+
+  tokenId(specialTokenName: string): number | undefined {
+    return this.#specials.get(specialTokenName);
+  }
+
+  isSpecial(id: number): boolean {
+    return this.#isOrdinary[id] !== 1;
+  }
+
+  #bytesOf(id: number): Uint8Array {
+    const start = this.#offsets[id];
+    const end = this.#offsets[id + 1];
+    if (start === undefined || end === undefined || start === end) return REPLACEMENT;
+    return this.#bytes.subarray(start, end);
+  }
+
+  #encodePiece(piece: string, output: number[]): void {
+    if (this.#buffer.length < 3 * piece.length) this.#buffer = new Uint8Array(4 * piece.length);
+    const { written } = this.#encoder.encodeInto(piece, this.#buffer);
+    const bytes = this.#buffer.subarray(0, written);
+    if (this.#ignoreMerges) {
+      let text = '';
+      for (let i = 0; i < written; i++) text += BYTE_TO_CHARACTER[bytes[i]!];
+      const id = this.#ids.get(text);
+      if (id !== undefined) {
+        output.push(id);
+        return;
+      }
+    }
+    this.#merges.encode(bytes, this.#byteIds, output);
+  }
+}
+
+// Byte-level form writes each byte as one visible character: printable Latin-1 as itself, the others from U+0100 on.
+const BYTE_TO_CHARACTER: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte).map(
+  (byte, _, bytes) =>
+    String.fromCharCode(
+      isPrintable(byte) ? byte : 256 + bytes.filter((b) => b < byte && !isPrintable(b)).length,
+    ),
+);
+
+const CHARACTER_TO_BYTE = new Int16Array(512).fill(-1);
+BYTE_TO_CHARACTER.forEach((character, byte) => {
+  CHARACTER_TO_BYTE[character.charCodeAt(0)] = byte;
+});
+
+function isPrintable(byte: number): boolean {
+  return (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+}
+
+function readSplitPattern(preTokenizer: unknown): string {
+  const place = 'pre_tokenizer';
+  const sequence = objectAt(preTokenizer, place);
+  if (sequence.type !== 'Sequence') throw unexpected(`${place}.type`, sequence.type, '"Sequence"');
+  const steps = arrayAt(sequence.pretokenizers, `${place}.pretokenizers`);
+  if (steps.length !== 2) throw unexpected(`${place}.pretokenizers.length`, steps.length, '2');
+  const split = objectAt(steps[0], `${place}.pretokenizers[0]`);
+  const byteLevel = objectAt(steps[1], `${place}.pretokenizers[1]`);
+  expectAll(split, `${place}.pretokenizers[0]`, {
+    type: 'Split',
+    behavior: 'Isolated',
+    invert: false,
+  });
+  expectAll(byteLevel, `${place}.pretokenizers[1]`, {
+    type: 'ByteLevel',
+    add_prefix_space: false,
+    use_regex: false,
+  });
+  const { Regex: regex } = objectAt(split.pattern, `${place}.pretokenizers[0].pattern`);
+  if (typeof regex !== 'string') {
+    throw unexpected(`${place}.pretokenizers[0].pattern.Regex`, regex, 'a regular expression');
+  }
+  return regex;
+}
+
+function checkModel(model: Readonly<Record<string, unknown>>): void {
+  if (model.type !== 'BPE') throw unexpected('model.type', model.type, '"BPE"');
+  if (model.byte_fallback === true) throw unexpected('model.byte_fallback', true, 'false');
+  for (const key of ['dropout', 'continuing_subword_prefix', 'end_of_word_suffix']) {
+    const value = model[key];
+    if (value != null && value !== '' && value !== 0)
+      throw unexpected(`model.${key}`, value, 'null');
+  }
+}
+
+function readAddedTokens(addedTokens: unknown): Map<string, number> {
+  const specials = new Map<string, number>();
+  arrayAt(addedTokens ?? [], 'added_tokens').forEach((entry, index) => {
+    const { id, content } = objectAt(entry, `added_tokens[${index}]`);
+    if (typeof content !== 'string' || content === '') {
+      throw unexpected(`added_tokens[${index}].content`, content, 'a text');
+    }
+    specials.set(content, idAt(id, `added_tokens[${index}].id`));
+  });
+  return specials;
+}
+
+function readVocabulary(vocab: unknown, specials: ReadonlyMap<string, number>): Vocabulary {
+  const ids = new Map<string, number>();
+  const seen = new Set<number>(specials.values());
+  if (seen.size !== specials.size)
+    throw new Error('tokenizer.json: two added_tokens have the same id.');
+  let size = Math.max(-1, ...seen) + 1;
+  const entries = objectAt(vocab, 'model.vocab');
+  for (const text of Object.keys(entries)) {
+    const id = idAt(entries[text], `model.vocab[${JSON.stringify(text)}]`);
+    // An added token may stand in the vocabulary too, under the same id; ordinary text must not reach it.
+    if (specials.get(text) === id) continue;
+    if (seen.has(id))
+      throw new Error(
+        `tokenizer.json: two tokens have the id ${id}; one is ${JSON.stringify(text)}.`,
+      );
+    seen.add(id);
+    ids.set(text, id);
+    size = Math.max(size, id + 1);
+  }
+  return { ids, specials, size };
+}
+
+function readMerges(merges: readonly unknown[], ids: ReadonlyMap<string, number>): MergeTable {
+  const table = new MergeTable(merges.length);
+  // A published file has 446,189 merges: this loop is most of the time that a tokenizer takes to load.
+  for (let index = 0; index < merges.length; index++) {
+    const merge = merges[index];
+    const parts: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
+    const left: unknown = Array.isArray(parts) && parts.length === 2 ? parts[0] : undefined;
+    const right: unknown = Array.isArray(parts) ? parts[1] : undefined;
+    if (typeof left !== 'string' || typeof right !== 'string') {
+      throw unexpected(`model.merges[${index}]`, merge, 'two tokens');
+    }
+    const leftId = ids.get(left);
+    const rightId = ids.get(right);
+    const mergedId = ids.get(left + right);
+    if (leftId === undefined || rightId === undefined || mergedId === undefined) {
+      throw unexpected(`model.merges[${index}]`, merge, 'tokens of model.vocab');
+    }
+    table.add(leftId, rightId, mergedId);
+  }
+  return table;
+}
+
+function expectAll(
+  value: Readonly<Record<string, unknown>>,
+  place: string,
+  expected: Readonly<Record<string, unknown>>,
+): void {
+  for (const [key, wanted] of Object.entries(expected)) {
+    if (value[key] !== wanted)
+      throw unexpected(`${place}.${key}`, value[key], JSON.stringify(wanted));
+  }
+}
+
+function objectAt(value: unknown, place: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw unexpected(place, value, 'an object');
+  }
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function arrayAt(value: unknown, place: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw unexpected(place, value, 'an array');
+  return value;
+}
+
+function idAt(value: unknown, place: string): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value >= MAX_ID) {
+    throw unexpected(place, value, `an integer in [0, ${MAX_ID})`);
+  }
+  return value;
+}
+
+function unexpected(place: string, value: unknown, expected: string): Error {
+  const found = JSON.stringify(value) ?? 'undefined';
+  const shown = found.length > 80 ? `${found.slice(0, 80)}…` : found;
+  return new Error(`tokenizer.json: ${place} is ${shown}; this tokenizer supports ${expected}.`);
+}
