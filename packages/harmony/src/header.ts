@@ -1,0 +1,217 @@
+import { CHANNELS, type Channel, type Role } from './message.ts';
+import { FUNCTIONS, type ToolNames } from './tool-names.ts';
+
+/** A stretch of a header: its role part, or what follows a `<|channel|>` or a `<|constrain|>`. */
+export interface HeaderPart {
+  readonly kind: 'role' | 'channel' | 'constrain';
+  readonly text: string;
+}
+
+/** What a header says. */
+export interface Header {
+  readonly role: Role;
+  readonly name: string | undefined;
+  readonly channel: Channel | undefined;
+  readonly recipient: string | undefined;
+  readonly contentType: string | undefined;
+  /** Whether the header is well-formed and says nothing else. */
+  readonly isClean: boolean;
+}
+
+const CHANNEL_NAME = /analysis|commentary|final/i;
+const RECIPIENT = /to=([\w.:/$-]+)/g;
+const WORD = /^\s*([\w/+.-]+)/;
+// Recipients that stand for the conversation itself.
+const NO_TOOL = new Set(['assistant', 'user', 'all']);
+
+/**
+ * Reads a header, however malformed.
+ *
+ * @param parts the header; the first part is the role part.
+ * @param isStarted whether `<|start|>` was seen, so that the role part begins with the role. Otherwise it is the
+ *   assistant's, whose `<|start|>assistant` is part of the prompt.
+ */
+export function parseHeader(
+  parts: readonly HeaderPart[],
+  isStarted: boolean,
+  toolNames: ToolNames | undefined,
+): Header {
+  const author = isStarted
+    ? readAuthor(parts, toolNames)
+    : { role: 'assistant' as const, rest: parts[0]?.text ?? '' };
+  const { role, name } = { name: undefined, ...author };
+  let isClean = isStarted ? author.rest !== parts[0]?.text : true;
+
+  const texts = parts.map(({ kind, text }, index) => ({
+    kind,
+    text: index === 0 ? author.rest : text,
+  }));
+  let recipient = undefined as string | undefined;
+  for (const part of texts) {
+    part.text = part.text.replace(RECIPIENT, (_, target: string, offset: number, whole: string) => {
+      const isTool = !NO_TOOL.has(target);
+      // A recipient is a word of its own, and there is one.
+      if (whole[offset - 1] !== ' ' || (isTool ? recipient !== undefined : role !== 'tool'))
+        isClean = false;
+      if (isTool) recipient ??= target;
+      return '';
+    });
+  }
+
+  let channel: Channel | undefined;
+  let channelText = '';
+  for (const part of texts.filter(({ kind }) => kind === 'channel').reverse()) {
+    const read = readChannel(part.text);
+    if (channel === undefined) {
+      channel = read.channel;
+      channelText ||= part.text;
+      if (!read.isExact) isClean = false;
+    } else {
+      isClean = false;
+    }
+    part.text = read.rest;
+  }
+
+  let contentType: string | undefined;
+  for (const part of texts.filter(({ kind }) => kind === 'constrain')) {
+    const word = WORD.exec(part.text);
+    if (contentType !== undefined || !word || /^\s/.test(part.text)) isClean = false;
+    if (word) {
+      contentType ??= word[1];
+      part.text = part.text.slice(word[0].length);
+    }
+  }
+  for (const part of texts) {
+    for (const word of part.text.split(/\s+/)) {
+      if (word === '') continue;
+      if (
+        contentType === undefined &&
+        (word === 'json' || word === 'code') &&
+        part.kind === 'channel'
+      ) {
+        contentType = word;
+      } else if (recipient === undefined && isToolName(word, toolNames)) {
+        recipient = word;
+        isClean = false;
+      } else {
+        isClean = false;
+      }
+    }
+  }
+
+  if (role === 'assistant') {
+    if (recipient !== undefined && toolNames?.nameOf(recipient) !== undefined) {
+      const canonical = `${FUNCTIONS}.${toolNames.identifierOf(recipient)}`;
+      if (recipient !== canonical) isClean = false;
+      recipient = canonical;
+    }
+    // An answer calls nothing.
+    if (recipient !== undefined && channel === 'final') {
+      recipient = undefined;
+      isClean = false;
+    }
+    if (channel === undefined) {
+      // Nothing said about the channel is how other formats mark an answer; an unknown one is no place for it.
+      channel = recipient === undefined && channelText.trim() === '' ? 'final' : 'commentary';
+      isClean = false;
+    }
+  }
+  return { role, name, channel, recipient, contentType, isClean };
+}
+
+/**
+ * Finds the content in a header that no `<|message|>` ended: what follows the channel's name, recipient and content type.
+ *
+ * @returns the channel that the header names, if any, and the text, which may be empty.
+ */
+export function salvageContent(
+  parts: readonly HeaderPart[],
+  isStarted: boolean,
+): { readonly channel: Channel | undefined; readonly text: string } {
+  let last = parts.length - 1;
+  while (last > 0 && !(parts[last]!.kind === 'channel' && CHANNEL_NAME.test(parts[last]!.text)))
+    last -= 1;
+  const first = parts[last];
+  if (!first) return { channel: undefined, text: '' };
+
+  const [name] = last > 0 ? (CHANNEL_NAME.exec(first.text) ?? []) : [];
+  let text = first.text;
+  if (name !== undefined) text = text.slice(text.indexOf(name) + name.length);
+  else if (isStarted)
+    text = 'assistant'.startsWith(text)
+      ? ''
+      : text.replace(/^(?:system|developer|user|assistant)/, '');
+  text = text.replace(/^\s*to=[\w.:/$-]+/, '');
+  for (const part of parts.slice(last + 1)) {
+    text += part.kind === 'constrain' ? part.text.replace(WORD, '') : part.text;
+  }
+  text = text.replace(/^\s*(?:json|code)(?=\s*(?:[[{"]|$))/, '').trimStart();
+  // Names of the format alone, whole or cut short, and marks without a word are no content.
+  const words = text.replace(/analysis|commentary|final|assistant/gi, '');
+  const isName = CHANNELS.some((other) => other.startsWith(text));
+  const isContent = (/[\p{L}\p{N}]/u.test(words) && !isName) || /^[[{]/.test(text);
+  return { channel: toChannel(name), text: isContent ? text : '' };
+}
+
+/** Whether a token's text can be the beginning of a channel's name. */
+export function beginsChannelName(text: string): boolean {
+  const word = text.trim();
+  return (
+    word.length > 2 &&
+    CHANNELS.some((channel) => channel.startsWith(word) || word.startsWith(channel))
+  );
+}
+
+interface Author {
+  readonly role: Role;
+  readonly name?: string;
+  readonly rest: string;
+}
+
+function readAuthor(parts: readonly HeaderPart[], toolNames: ToolNames | undefined): Author {
+  const text = parts[0]?.text ?? '';
+  const known = /^(system|developer|user|assistant)(?::([\w.-]+))?/.exec(text);
+  if (known) {
+    const [match, role, name] = known;
+    const author = { role: role as Role, rest: text.slice(match.length) };
+    return name === undefined ? author : { ...author, name };
+  }
+  const name = /^[\w.:$-]+/.exec(text)?.[0];
+  if (name === undefined) return { role: 'assistant', rest: text };
+  const rest = text.slice(name.length);
+  const isTool =
+    isToolName(name, toolNames) ||
+    /^[a-z]\w*\.[a-z]\w*$/i.test(name) ||
+    parts.some((part) => part.text.includes('to=assistant'));
+  if (!isTool) return { role: 'assistant', rest: text };
+  return {
+    role: 'tool',
+    name: name.startsWith(`${FUNCTIONS}.`) ? name.slice(FUNCTIONS.length + 1) : name,
+    rest,
+  };
+}
+
+function readChannel(text: string): {
+  channel: Channel | undefined;
+  rest: string;
+  isExact: boolean;
+} {
+  const found = CHANNEL_NAME.exec(text);
+  if (found) {
+    const rest = text.slice(0, found.index) + text.slice(found.index + found[0].length);
+    const isExact = found.index === 0 && toChannel(found[0]) === found[0] && /^(?:\s|$)/.test(rest);
+    return { channel: toChannel(found[0]), rest, isExact };
+  }
+  // A name cut short, such as "comment".
+  const word = /^\s*([a-z]{4,})/.exec(text);
+  const channel = word ? CHANNELS.find((name) => name.startsWith(word[1] ?? '')) : undefined;
+  return { channel, rest: channel && word ? text.slice(word[0].length) : text, isExact: false };
+}
+
+function toChannel(name: string | undefined): Channel | undefined {
+  return CHANNELS.find((channel) => channel === name?.toLowerCase());
+}
+
+function isToolName(word: string, toolNames: ToolNames | undefined): boolean {
+  return /^functions\.[\w$-]+$/.test(word) || toolNames?.nameOf(word) !== undefined;
+}

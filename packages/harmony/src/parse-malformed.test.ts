@@ -1,0 +1,259 @@
+import { describe, expect, test } from 'vitest';
+import { analysis, call, final, readMessages as read } from '../test/read-messages.ts';
+
+describe('malformed output', () => {
+  test.each<[string, string, object[]]>([
+    [
+      'a call on the analysis channel',
+      '<|channel|>analysis to=functions.get_weather <|constrain|>json<|message|>{}<|call|>',
+      [call('{}', { channel: 'analysis', contentType: 'json' })],
+    ],
+    [
+      'a call on the final channel is an answer',
+      '<|channel|>final to=functions.get_weather<|message|>{}<|call|>',
+      [final('{}')],
+    ],
+    ['a call without a channel', ' to=functions.get_weather<|message|>{}<|call|>', [call('{}')]],
+    [
+      'a stray channel before the right one',
+      '<|channel|>commentary to=assistant<|channel|>analysis<|message|>Hm.<|end|>',
+      [analysis('Hm.')],
+    ],
+    [
+      'free text in the header',
+      '<|channel|>commentary I should call<|message|>Wait.<|end|>',
+      [{ role: 'assistant', channel: 'commentary', content: 'Wait.' }],
+    ],
+    [
+      'marks before the channel',
+      '<|channel|>––commentary to=functions.get_weather json<|message|>{}<|call|>',
+      [call('{}', { contentType: 'json' })],
+    ],
+    [
+      'marks and a doubled channel',
+      '<|channel|>commentary?commentary?<|message|>Wait.<|end|>',
+      [{ role: 'assistant', channel: 'commentary', content: 'Wait.' }],
+    ],
+    [
+      'a header of marks alone',
+      '<|channel|>??<|end|><|start|>assistant<|channel|>final<|message|>4<|return|>',
+      [final('4')],
+    ],
+    [
+      'a doubled channel without a message',
+      '<|channel|>commentary?commentary?<|end|><|start|>assistant<|channel|>final<|message|>4<|return|>',
+      [final('4')],
+    ],
+    [
+      'a missing <|message|> in an answer',
+      '<|channel|>final {"a":1}<|return|>',
+      [final('{"a":1}')],
+    ],
+    ['a missing <|message|> in prose', '<|channel|>finalIt is 4.<|return|>', [final('It is 4.')]],
+    [
+      'a missing <|message|> after a type',
+      '<|channel|>final <|constrain|>json{"a":1}<|return|>',
+      [{ ...final('{"a":1}'), contentType: 'json' }],
+    ],
+    [
+      'a missing <|message|> after a bare type',
+      '<|channel|>final json\n{"a":1}<|return|>',
+      [{ ...final('{"a":1}'), contentType: 'json' }],
+    ],
+    [
+      'a missing <|message|> in analysis',
+      '<|channel|>analysis We add.<|end|><|start|>assistant<|channel|>final<|message|>4<|return|>',
+      [analysis('We add.'), final('4')],
+    ],
+    [
+      'a missing <|message|> and <|end|>',
+      '<|channel|>analysis We add.<|start|>assistant<|channel|>final<|message|>4<|return|>',
+      [analysis('We add.'), final('4')],
+    ],
+    [
+      'a missing <|message|> in a call',
+      '<|channel|>commentary to=functions.get_weather <|constrain|>json{"a":1}<|call|>',
+      [call('{"a":1}', { contentType: 'json' })],
+    ],
+    [
+      'a missing <|message|> in a bare call',
+      '<|channel|>commentary to=functions.get_weather{"a":1}<|call|>',
+      [call('{"a":1}')],
+    ],
+    [
+      'a call without arguments',
+      '<|channel|>commentary to=functions.get_weather<|call|>',
+      [call('')],
+    ],
+    [
+      'a doubled <|start|>',
+      '<|start|><|start|>assistant<|channel|>final<|message|>4<|return|>',
+      [final('4')],
+    ],
+    [
+      'a doubled <|start|>assistant',
+      '<|start|>assistant<|start|>assistant<|channel|>final<|message|>4<|return|>',
+      [final('4')],
+    ],
+    [
+      'a doubled role',
+      '<|start|>assistantassistant<|channel|>final<|message|>4<|return|>',
+      [final('4')],
+    ],
+    ['a doubled <|message|>', '<|channel|>final<|message|><|message|>4<|return|>', [final('4')]],
+    ['a missing role', '<|start|><|channel|>final<|message|>4<|return|>', [final('4')]],
+    ['a role again', 'assistant<|channel|>final<|message|>4<|return|>', [final('4')]],
+    ['an empty channel', '<|channel|><|message|>4<|return|>', [final('4')]],
+    ['no channel', '<|message|>4<|return|>', [final('4')]],
+    [
+      'stray text between messages',
+      '<|channel|>analysis<|message|>Hm.<|end|>so<|start|>assistant<|channel|>final<|message|>4<|return|>',
+      [analysis('Hm.'), final('4')],
+    ],
+    [
+      'stray tokens between messages',
+      '<|channel|>analysis<|message|>Hm.<|end|><|end|><|constrain|><|start|>assistant<|channel|>final<|message|>4<|return|>',
+      [analysis('Hm.'), final('4')],
+    ],
+    [
+      'a missing <|start|>',
+      '<|channel|>analysis<|message|>Hm.<|end|><|channel|>final<|message|>4<|return|>',
+      [analysis('Hm.'), final('4')],
+    ],
+    [
+      'a missing <|start|> with a role',
+      '<|channel|>analysis<|message|>Hm.<|end|>assistant<|channel|>final<|message|>4<|return|>',
+      [analysis('Hm.'), final('4')],
+    ],
+    [
+      'a missing <|end|>',
+      '<|channel|>analysis<|message|>Hm.<|start|>assistant<|channel|>final<|message|>4<|return|>',
+      [analysis('Hm.'), final('4')],
+    ],
+    [
+      'a missing <|end|> and <|start|>',
+      '<|channel|>analysis<|message|>Hm.<|channel|>final<|message|>4<|return|>',
+      [analysis('Hm.'), final('4')],
+    ],
+    [
+      'a <|channel|> in the content',
+      '<|channel|>final<|message|>a<|channel|>b<|return|>',
+      [final('ab')],
+    ],
+    [
+      'a <|channel|> at the end of the content',
+      '<|channel|>final<|message|>a<|channel|><|return|>',
+      [final('a')],
+    ],
+    [
+      'other control tokens in the content',
+      '<|channel|>final<|message|>a<|constrain|>b<|endofprompt|>c<|return|>',
+      [final('abc')],
+    ],
+    [
+      'control tokens in the name of the tool',
+      '<|channel|>commentary to=functions.get_weather<|channel|>commentary json<|message|>{}<|call|>',
+      [call('{}', { contentType: 'json' })],
+    ],
+    [
+      'a call that ends as a message',
+      '<|channel|>commentary to=functions.get_weather json<|message|>{}<|end|>',
+      [call('{}', { contentType: 'json' })],
+    ],
+    ['an answer that ends as a call', '<|channel|>final<|message|>4<|call|>', [final('4')]],
+    [
+      'a channel cut short',
+      '<|channel|>comment to=functions.get_weather json<|message|>{}<|call|>',
+      [call('{}', { contentType: 'json' })],
+    ],
+    [
+      'an unknown channel',
+      '<|channel|>remarks<|message|>So.<|end|>',
+      [{ role: 'assistant', channel: 'commentary', content: 'So.' }],
+    ],
+    ['a channel in capitals', '<|channel|>Final<|message|>4<|return|>', [final('4')]],
+    [
+      'a recipient without namespace',
+      '<|channel|>commentary to=get_weather json<|message|>{}<|call|>',
+      [call('{}', { contentType: 'json' })],
+    ],
+    [
+      'a recipient without to=',
+      '<|channel|>commentary functions.get_weather json<|message|>{}<|call|>',
+      [call('{}', { contentType: 'json' })],
+    ],
+    [
+      "a recipient by the tool's own name",
+      '<|channel|>commentary to=functions.list-files json<|message|>{}<|call|>',
+      [call('{}', { recipient: 'functions.list_files', contentType: 'json' })],
+    ],
+    [
+      'two recipients',
+      ' to=functions.get_weather<|channel|>commentary to=python<|message|>{}<|call|>',
+      [call('{}')],
+    ],
+    ['no markup at all', 'It is 4.<|return|>', [final('It is 4.')]],
+    ['no markup after the role', '<|start|>assistant It is 4.<|return|>', [final('It is 4.')]],
+    [
+      'no markup after analysis',
+      '<|channel|>analysis<|message|>Hm.<|end|>It is 4.<|return|>',
+      [analysis('Hm.'), final('It is 4.')],
+    ],
+    [
+      'stray text after the answer',
+      '<|channel|>final<|message|>4<|end|>More.<|return|>',
+      [final('4')],
+    ],
+  ])('is understood: %s', (_, text, messages) => {
+    const result = read(text);
+    expect(result.messages).toEqual(messages);
+    // A call on analysis and an early stop are no repairs, everything else is.
+    expect(
+      result.repaired.some(Boolean) || /on the analysis channel|after the answer/.test(_),
+    ).toBe(true);
+  });
+
+  test.each<[string, string, object[]]>([
+    ['in an answer', '<|channel|>final<|message|>It is', [final('It is')]],
+    [
+      'in arguments',
+      '<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{"a',
+      [call('{"a', { contentType: 'json' })],
+    ],
+    [
+      'in the name of a tool',
+      '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary to=functions.get_w',
+      [analysis('Hm.')],
+    ],
+    ['in a channel', '<|channel|>fin', []],
+    ['in a role', '<|start|>assist', []],
+    ['after <|start|>', '<|start|>', []],
+    ['at once', '', []],
+  ])('may break off: %s', (_, text, messages) => {
+    expect(read(text).messages).toEqual(messages);
+  });
+
+  test('may end in <|endoftext|>', () => {
+    expect(read('<|channel|>final<|message|>4<|endoftext|>')).toEqual({
+      messages: [final('4')],
+      repaired: [false],
+    });
+    expect(
+      read('<|channel|>commentary to=functions.get_weather json<|message|>{}<|endoftext|>')
+        .messages,
+    ).toHaveLength(1);
+  });
+
+  test('may call tools that are not on offer, by the name that the model gave', () => {
+    const { messages } = read('<|channel|>analysis to=browser.search code<|message|>{}<|call|>');
+    expect(messages).toEqual([
+      {
+        role: 'assistant',
+        channel: 'analysis',
+        recipient: 'browser.search',
+        contentType: 'code',
+        content: '{}',
+      },
+    ]);
+  });
+});

@@ -1,0 +1,215 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { readNanoConversations } from '../test/golden.ts';
+import { encodeMarked } from '../test/prompt-reader.ts';
+import {
+  analysis,
+  call,
+  eventsOf,
+  final,
+  readMessages as read,
+  tokenizer,
+} from '../test/read-messages.ts';
+import { createParser } from './parse.ts';
+import { stopTokens } from './special-tokens.ts';
+
+describe('well-formed output', () => {
+  test('is read as messages', () => {
+    const { messages, repaired } = read(
+      '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary<|message|>Wait.<|end|>' +
+        '<|start|>assistant<|channel|>final<|message|>4<|return|>',
+    );
+    const preamble = { role: 'assistant', channel: 'commentary', content: 'Wait.' };
+    expect(messages).toEqual([analysis('Hm.'), preamble, final('4')]);
+    expect(repaired).toEqual([false, false, false]);
+  });
+
+  test.each([
+    [
+      '<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{}<|call|>',
+      'json',
+    ],
+    [
+      '<|channel|>commentary to=functions.get_weather<|constrain|>json<|message|>{}<|call|>',
+      'json',
+    ],
+    [
+      ' to=functions.get_weather<|channel|>commentary <|constrain|>json<|message|>{}<|call|>',
+      'json',
+    ],
+    [' to=functions.get_weather<|channel|>commentary json<|message|>{}<|call|>', 'json'],
+    ['<|channel|>commentary to=functions.get_weather code<|message|>{}<|call|>', 'code'],
+    [
+      '<|start|>assistant to=functions.get_weather<|channel|>commentary<|message|>{}<|call|>',
+      undefined,
+    ],
+  ])('has calls in all their forms: %s', (text, contentType) => {
+    expect(read(text)).toEqual({
+      messages: [call('{}', contentType ? { contentType } : {})],
+      repaired: [false],
+    });
+  });
+
+  test('may have a type for its answer', () => {
+    expect(read('<|channel|>final <|constrain|>json<|message|>{}<|return|>')).toEqual({
+      messages: [{ ...final('{}'), contentType: 'json' }],
+      repaired: [false],
+    });
+  });
+
+  test('may be whole messages of any role', () => {
+    const text =
+      '<|start|>user:ann<|message|>Hi<|end|><|start|>functions.get_weather to=assistant<|channel|>commentary<|message|>rain<|end|>' +
+      '<|start|>files.list to=assistant<|channel|>commentary<|message|>a<|end|>';
+    expect(read(text)).toEqual({
+      messages: [
+        { role: 'user', name: 'ann', content: 'Hi' },
+        { role: 'tool', name: 'get_weather', channel: 'commentary', content: 'rain' },
+        { role: 'tool', name: 'files.list', channel: 'commentary', content: 'a' },
+      ],
+      repaired: [false, false, false],
+    });
+  });
+
+  test('streams: the header at <|message|>, then text, then the message', () => {
+    const events = eventsOf(
+      encodeMarked(tokenizer, '<|channel|>final<|message|>One two<|return|>'),
+    );
+    expect(events[0]).toEqual({
+      type: 'message-start',
+      role: 'assistant',
+      channel: 'final',
+      recipient: undefined,
+      contentType: undefined,
+    });
+    const deltas = events.filter((event) => event.type === 'content-delta');
+    expect(deltas.length).toBeGreaterThan(1);
+    expect(deltas.map(({ text }) => text).join('')).toBe('One two');
+    expect(deltas.every(({ channel }) => channel === 'final')).toBe(true);
+    expect(events.at(-1)).toMatchObject({ type: 'message-end', message: final('One two') });
+  });
+
+  test('keeps the tokens of each message, and all of them together', () => {
+    const first = encodeMarked(tokenizer, '<|channel|>analysis<|message|>Hm.<|end|>');
+    const second = encodeMarked(
+      tokenizer,
+      '<|start|>assistant<|channel|>final<|message|>4<|return|>',
+    );
+    const parser = createParser(tokenizer);
+    for (const id of [...first, ...second]) parser.push(id);
+    expect(parser.messages.map(({ tokens }) => tokens)).toEqual([first, second]);
+  });
+
+  test.each(
+    readNanoConversations().map(({ completion, completion_ids: ids }) => ({ completion, ids })),
+  )('of the embedded model is read without repair: $completion', ({ completion, ids }) => {
+    const ends = eventsOf(ids).filter((event) => event.type === 'message-end');
+    const contents = [...completion.matchAll(/<\|message\|>(.*?)<\|(?:end|call|return)\|>/gs)];
+    expect(ends.map(({ message }) => message.content)).toEqual(contents.map(([, text]) => text));
+    expect(ends.every(({ repaired }) => !repaired)).toBe(true);
+  });
+});
+
+describe('characters that span tokens', () => {
+  const emoji = tokenizer.encode('💖');
+  const open = encodeMarked(tokenizer, '<|channel|>final<|message|>');
+
+  test('come out when they are whole', () => {
+    expect(emoji.length).toBeGreaterThan(1);
+    const parser = createParser(tokenizer);
+    for (const id of open) parser.push(id);
+    for (const id of emoji.slice(0, -1)) expect(parser.push(id)).toEqual([]);
+    expect(parser.push(emoji.at(-1)!)).toMatchObject([{ type: 'content-delta', text: '💖' }]);
+  });
+
+  test('become U+FFFD where the message ends in them, and do not leak into the next', () => {
+    const ids = [
+      ...open,
+      emoji[0]!,
+      ...encodeMarked(tokenizer, '<|end|>'),
+      ...open,
+      ...tokenizer.encode('ok'),
+    ];
+    const ends = eventsOf(ids).filter((event) => event.type === 'message-end');
+    expect(ends.map(({ message }) => message.content)).toEqual(['\uFFFD', 'ok']);
+  });
+
+  test('become U+FFFD where the tokens end in them', () => {
+    expect(eventsOf([...open, emoji[0]!]).at(-1)).toMatchObject({ message: final('\uFFFD') });
+  });
+});
+
+describe('any sequence of ids', () => {
+  const structure = [
+    'start',
+    'message',
+    'end',
+    'call',
+    'return',
+    'channel',
+    'constrain',
+    'endoftext',
+    'endofprompt',
+  ];
+  const specials = structure.map((name) => tokenizer.tokenId(`<|${name}|>`)!);
+  const words = [
+    'assistant',
+    'final',
+    'analysis',
+    'commentary',
+    ' to=functions.get_weather',
+    'user',
+    ' json',
+    ' ',
+  ];
+  const id = fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom(...specials).map((token) => [token]) },
+    { weight: 3, arbitrary: fc.constantFrom(...words).map((word) => tokenizer.encode(word)) },
+    { weight: 2, arbitrary: fc.integer({ min: 0, max: 1700 }).map((token) => [token]) },
+    { weight: 1, arbitrary: fc.constantFrom(-1, 1.5, Number.NaN, 1e9).map((token) => [token]) },
+  );
+  const sequence = fc.array(id, { maxLength: 40 }).map((parts) => parts.flat());
+
+  test('is read without an error, and every message that starts ends', () => {
+    fc.assert(
+      fc.property(sequence, (ids) => {
+        let open: string[] | undefined;
+        for (const event of eventsOf(ids)) {
+          if (event.type === 'message-start') {
+            expect(open).toBeUndefined();
+            expect(event.role !== 'assistant' || event.channel !== undefined).toBe(true);
+            open = [];
+          } else if (event.type === 'content-delta') {
+            expect(event.text).not.toBe('');
+            open!.push(event.text);
+          } else {
+            expect(event.message.content).toBe(open!.join(''));
+            expect(event.message.content).not.toMatch(/<\|\w+\|>/);
+            open = undefined;
+          }
+        }
+        expect(open).toBeUndefined();
+      }),
+      { numRuns: 5000, seed: 11 },
+    );
+  });
+
+  test('loses no token of its messages', () => {
+    fc.assert(
+      fc.property(sequence, (ids) => {
+        const ends = eventsOf(ids).filter((event) => event.type === 'message-end');
+        const kept = ends.flatMap(({ message }) => message.tokens ?? []);
+        expect(kept).toEqual(ids.slice(0, kept.length));
+      }),
+      { numRuns: 2000, seed: 12 },
+    );
+  });
+});
+
+test('stops at <|return|>, <|call|> and <|endoftext|>, not at <|end|>', () => {
+  expect(stopTokens(tokenizer).map((id) => tokenizer.decode([id]))).toEqual([
+    '<|return|>',
+    '<|call|>',
+    '<|endoftext|>',
+  ]);
+});

@@ -1,0 +1,263 @@
+import {
+  beginsChannelName,
+  type Header,
+  type HeaderPart,
+  parseHeader,
+  salvageContent,
+} from './header.ts';
+import type { Channel, Message, Role } from './message.ts';
+import { specialTokens } from './special-tokens.ts';
+import type { TokenDecoder, Tokenizer } from './tokenizer.ts';
+import type { ToolNames } from './tool-names.ts';
+
+/** What a token has brought about. */
+export type ParserEvent =
+  | {
+      /** A message's header is complete. */
+      readonly type: 'message-start';
+      /** Who writes it; `assistant`, unless the model plays another part. */
+      readonly role: Role;
+      /** Its channel; always known of the assistant. */
+      readonly channel: Channel | undefined;
+      /** The tool that it calls. */
+      readonly recipient: string | undefined;
+      /** What its content is written in. */
+      readonly contentType: string | undefined;
+    }
+  | {
+      /** The message goes on. */
+      readonly type: 'content-delta';
+      /** The message's channel. */
+      readonly channel: Channel | undefined;
+      /** The message's recipient. */
+      readonly recipient: string | undefined;
+      /** More of its content, never empty. */
+      readonly text: string;
+    }
+  | {
+      /** The message is complete, or the tokens ended. */
+      readonly type: 'message-end';
+      /** The message with its tokens. */
+      readonly message: Message;
+      /** Whether its tokens were malformed, so that parts were guessed or left out. */
+      readonly repaired: boolean;
+    };
+
+/** Options of a parser. */
+export interface ParserOptions {
+  /** The tools on offer: a call of one of them is recognised without its namespace, too. */
+  readonly toolNames?: ToolNames;
+}
+
+/**
+ * Reads a model's tokens as Harmony messages while they arrive. It takes any sequence of ids and never throws: what is
+ * malformed is read as what it most likely was meant to be.
+ */
+export interface HarmonyParser {
+  /** The messages that are complete. */
+  readonly messages: readonly Message[];
+  /** Takes the next token, stop tokens included. */
+  push(id: number): ParserEvent[];
+  /** Ends the tokens, and with them the message that is still open. */
+  finish(): ParserEvent[];
+}
+
+/**
+ * Creates a parser for what a model writes after `<|start|>assistant`. Whole messages, from `<|start|>` on, are read as
+ * well.
+ *
+ * @throws Error where the tokenizer lacks Harmony's special tokens.
+ */
+export function createParser(tokenizer: Tokenizer, options: ParserOptions = {}): HarmonyParser {
+  return new Parser(tokenizer, options.toolNames);
+}
+
+class Parser implements HarmonyParser {
+  readonly messages: Message[] = [];
+  readonly #tokenizer: Tokenizer;
+  readonly #toolNames: ToolNames | undefined;
+  readonly #ids: ReturnType<typeof specialTokens>;
+  readonly #terminators: ReadonlySet<number | undefined>;
+  readonly #decoder: TokenDecoder;
+  #events: ParserEvent[] = [];
+  // All ids since the last message.
+  #tokens: number[] = [];
+  #parts: { kind: HeaderPart['kind']; ids: number[] }[] = [{ kind: 'role', ids: [] }];
+  #isStarted = false;
+  #repaired = false;
+  // The open message's header; undefined while a header is being read.
+  #header: Header | undefined;
+  #content = '';
+  // A <|channel|> in the content: the next token tells whether it begins a header.
+  #pendingChannel = false;
+  #hasOutput = false;
+
+  constructor(tokenizer: Tokenizer, toolNames: ToolNames | undefined) {
+    this.#tokenizer = tokenizer;
+    this.#toolNames = toolNames;
+    this.#ids = specialTokens(tokenizer);
+    this.#terminators = new Set([
+      this.#ids.end,
+      this.#ids.call,
+      this.#ids.return,
+      this.#ids.endOfText,
+    ]);
+    this.#decoder = tokenizer.createDecoder();
+  }
+
+  push(id: number): ParserEvent[] {
+    if (this.#header) this.#pushContent(this.#header, id);
+    else this.#pushHeader(id);
+    return this.#takeEvents();
+  }
+
+  finish(): ParserEvent[] {
+    if (this.#header) this.#close(this.#header, undefined);
+    else this.#salvage(undefined, true);
+    this.#reset();
+    return this.#takeEvents();
+  }
+
+  #takeEvents(): ParserEvent[] {
+    const events = this.#events;
+    this.#events = [];
+    return events;
+  }
+
+  #pushHeader(id: number): void {
+    if (id === this.#ids.start) {
+      const hasText = this.#parts.length > 1 || this.#parts[0]!.ids.length > 0 || this.#isStarted;
+      if (hasText && !this.#salvage(undefined, false)) this.#repaired = true;
+      this.#parts = [{ kind: 'role', ids: [] }];
+      this.#isStarted = true;
+      this.#tokens.push(id);
+      return;
+    }
+    this.#tokens.push(id);
+    if (id === this.#ids.message) {
+      this.#open(parseHeader(this.#readParts(), this.#isStarted, this.#toolNames));
+    } else if (this.#terminators.has(id)) {
+      if (!this.#salvage(id, true)) this.#repaired = true;
+      this.#parts = [{ kind: 'role', ids: [] }];
+      this.#isStarted = false;
+    } else if (id === this.#ids.channel || id === this.#ids.constrain) {
+      this.#parts.push({ kind: id === this.#ids.channel ? 'channel' : 'constrain', ids: [] });
+    } else if (this.#tokenizer.isSpecial(id)) {
+      this.#repaired = true;
+    } else {
+      this.#parts.at(-1)!.ids.push(id);
+    }
+  }
+
+  #pushContent(header: Header, id: number): void {
+    if (this.#pendingChannel) {
+      this.#pendingChannel = false;
+      const isName =
+        !this.#tokenizer.isSpecial(id) && beginsChannelName(this.#tokenizer.decode([id]));
+      if (isName) {
+        this.#repaired = true;
+        this.#close(header, undefined);
+        this.#repaired = true;
+        this.#pushHeader(this.#ids.channel);
+        this.#pushHeader(id);
+        return;
+      }
+      this.#tokens.push(this.#ids.channel);
+      this.#repaired = true;
+    }
+    if (this.#terminators.has(id)) {
+      this.#tokens.push(id);
+      this.#close(header, id);
+    } else if (id === this.#ids.start) {
+      this.#repaired = true;
+      this.#close(header, undefined);
+      this.#pushHeader(id);
+    } else if (id === this.#ids.channel) {
+      this.#pendingChannel = true;
+    } else {
+      this.#tokens.push(id);
+      // As text never becomes a control token, a control token never becomes text.
+      if (this.#tokenizer.isSpecial(id)) this.#repaired = true;
+      else this.#append(header, this.#decoder.push(id));
+    }
+  }
+
+  #readParts(): HeaderPart[] {
+    return this.#parts.map(({ kind, ids }) => ({ kind, text: this.#tokenizer.decode(ids) }));
+  }
+
+  #open(header: Header): void {
+    this.#header = header;
+    this.#content = '';
+    // Only the first message may do without <|start|>: the prompt has it.
+    if (!header.isClean || (!this.#isStarted && this.messages.length > 0)) this.#repaired = true;
+    const { role, channel, recipient, contentType } = header;
+    this.#events.push({ type: 'message-start', role, channel, recipient, contentType });
+  }
+
+  #append(header: Header, text: string): void {
+    if (text === '') return;
+    this.#content += text;
+    const { channel, recipient } = header;
+    this.#events.push({ type: 'content-delta', channel, recipient, text });
+  }
+
+  #close(header: Header, terminator: number | undefined): void {
+    this.#append(header, this.#decoder.flush());
+    const { role, name, channel, recipient, contentType } = header;
+    if (role === 'assistant') {
+      const isCall = recipient !== undefined;
+      if (terminator === (isCall ? this.#ids.end : this.#ids.call)) this.#repaired = true;
+      if (isCall || channel !== 'analysis') this.#hasOutput = true;
+    }
+    const message: Message = {
+      role,
+      content: this.#content,
+      ...(name !== undefined && { name }),
+      ...(channel !== undefined && { channel }),
+      ...(recipient !== undefined && { recipient }),
+      ...(contentType !== undefined && { contentType }),
+      tokens: this.#tokens,
+    };
+    this.messages.push(message);
+    this.#events.push({ type: 'message-end', message, repaired: this.#repaired });
+    this.#reset();
+  }
+
+  // A header that ended before its <|message|>: its channel or recipient says what its text was meant to be. At the end,
+  // text without either is an answer if the model has not answered or called anything yet.
+  #salvage(terminator: number | undefined, isEnd: boolean): boolean {
+    const parts = this.#readParts();
+    const { channel, text } = salvageContent(parts, this.#isStarted);
+    const header = parseHeader(parts, this.#isStarted, this.#toolNames);
+    const isAssistant = header.role === 'assistant';
+    let target: Header;
+    if (isAssistant && header.recipient !== undefined) {
+      // A call may have no arguments, but not if the tokens ended in its header.
+      if (text === '' && terminator === undefined) return false;
+      target = header;
+    } else if (text !== '' && channel !== undefined) {
+      target = header;
+    } else if (text !== '' && isAssistant && isEnd && !this.#hasOutput) {
+      target = { ...header, channel: 'final', contentType: undefined };
+    } else {
+      return false;
+    }
+    this.#repaired = true;
+    this.#open(target);
+    this.#append(target, text);
+    this.#close(target, terminator);
+    return true;
+  }
+
+  #reset(): void {
+    this.#tokens = [];
+    this.#parts = [{ kind: 'role', ids: [] }];
+    this.#isStarted = false;
+    this.#repaired = false;
+    this.#header = undefined;
+    this.#content = '';
+    this.#pendingChannel = false;
+    this.#decoder.flush();
+  }
+}

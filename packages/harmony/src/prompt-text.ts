@@ -1,0 +1,129 @@
+/** The texts of the system and the developer message. */
+
+import { CHANNELS, type Channel, type ToolDefinition, type ToolNamespace } from './message.ts';
+import { renderComment, renderSchemaType } from './schema-type.ts';
+import { createToolNames, FUNCTIONS } from './tool-names.ts';
+
+/** How much the model reasons before it answers. */
+export type ReasoningEffort = 'low' | 'medium' | 'high';
+
+/** What the system and the developer message say. */
+export interface PromptOptions {
+  /** Instructions of the application; they come before those of `system` and `developer` messages. */
+  readonly instructions?: string;
+  /** Default: `medium`. */
+  readonly reasoningEffort?: ReasoningEffort;
+  /** The functions that the model may call. */
+  readonly tools?: readonly ToolDefinition[];
+  /** Built-in tools, described in the system message. */
+  readonly systemTools?: readonly ToolNamespace[];
+  /** Asks for an answer in JSON by a schema. This steers the model; it does not force it. */
+  readonly responseFormat?: ResponseFormat;
+  /** Today, as YYYY-MM-DD. Default: the model is not told. */
+  readonly currentDate?: string;
+  /** Default: `2024-06`; `null` for none. */
+  readonly knowledgeCutoff?: string | null;
+  /** The first sentence of the system message. Default: the one that gpt-oss was trained with. */
+  readonly identity?: string;
+  /** The channels that the model may use. Default: all. */
+  readonly channels?: readonly Channel[];
+}
+
+/** The form of the answer. */
+export interface ResponseFormat {
+  /** The only type there is. */
+  readonly type: 'json';
+  /** A JSON Schema of plain data. Its own `description` becomes the description of the format. */
+  readonly schema: { readonly [key: string]: unknown };
+  /** What the model is told that the format is called. Default: `response`. */
+  readonly name?: string;
+}
+
+const IDENTITY = 'You are ChatGPT, a large language model trained by OpenAI.';
+const KNOWLEDGE_CUTOFF = '2024-06';
+const REASONING_EFFORTS: readonly ReasoningEffort[] = ['low', 'medium', 'high'];
+
+/**
+ * Renders the content of the system message.
+ *
+ * @throws RangeError where the effort or a channel is none.
+ */
+export function renderSystemText(options: PromptOptions): string {
+  const { identity = IDENTITY, knowledgeCutoff = KNOWLEDGE_CUTOFF, currentDate } = options;
+  const { reasoningEffort = 'medium', channels = CHANNELS, tools = [], systemTools = [] } = options;
+  if (!REASONING_EFFORTS.includes(reasoningEffort)) {
+    throw new RangeError(
+      `reasoningEffort is ${JSON.stringify(reasoningEffort)}; it must be low, medium or high.`,
+    );
+  }
+  const unknown = channels.find((channel) => !CHANNELS.includes(channel));
+  if (unknown !== undefined) {
+    throw new RangeError(
+      `channels has ${JSON.stringify(unknown)}; there are ${CHANNELS.join(', ')}.`,
+    );
+  }
+  const head = [
+    identity,
+    knowledgeCutoff === null ? '' : `Knowledge cutoff: ${knowledgeCutoff}`,
+    currentDate === undefined ? '' : `Current date: ${currentDate}`,
+  ];
+  const rules = [
+    channels.length === 0
+      ? ''
+      : `# Valid channels: ${channels.join(', ')}. Channel must be included for every message.`,
+    tools.length === 0
+      ? ''
+      : `Calls to these tools must go to the commentary channel: '${FUNCTIONS}'.`,
+  ];
+  return joinPresent('\n\n', [
+    joinPresent('\n', head),
+    `Reasoning: ${reasoningEffort}`,
+    renderTools(systemTools),
+    joinPresent('\n', rules),
+  ]);
+}
+
+/** Renders the content of the developer message; empty where there is nothing to say. */
+export function renderDeveloperText(options: PromptOptions): string {
+  const { instructions = '', tools = [], responseFormat } = options;
+  return joinPresent('\n\n', [
+    instructions === '' ? '' : renderInstructions(instructions),
+    tools.length === 0 ? '' : renderTools([{ name: FUNCTIONS, tools }]),
+    responseFormat === undefined ? '' : renderResponseFormat(responseFormat),
+  ]);
+}
+
+/** Renders instructions as the section of a developer message. */
+export function renderInstructions(instructions: string): string {
+  return `# Instructions\n\n${instructions}`;
+}
+
+function renderTools(namespaces: readonly ToolNamespace[]): string {
+  if (namespaces.length === 0) return '';
+  const sorted = [...namespaces].sort((a, b) => (a.name < b.name ? -1 : Number(a.name > b.name)));
+  return ['# Tools', ...sorted.map(renderNamespace)].join('\n\n');
+}
+
+function renderNamespace({ name, description = '', tools = [] }: ToolNamespace): string {
+  if (tools.length === 0) return `## ${name}\n\n${description}`;
+  const { identifiers } = createToolNames(tools);
+  const types = tools.map((tool, index) => `${renderTool(tool, identifiers[index]!)}\n\n`);
+  const comment = description === '' ? '' : renderComment(description);
+  return `## ${name}\n\n${comment}namespace ${name} {\n\n${types.join('')}} // namespace ${name}`;
+}
+
+function renderTool({ description, parameters }: ToolDefinition, identifier: string): string {
+  const comment = description === undefined || description === '' ? '' : renderComment(description);
+  const argument = parameters === undefined ? '' : `_: ${renderSchemaType(parameters)}`;
+  return `${comment}type ${identifier} = (${argument}) => any;`;
+}
+
+function renderResponseFormat({ schema, name = 'response' }: ResponseFormat): string {
+  const { description, ...rest } = schema;
+  const comment = typeof description === 'string' ? renderComment(description) : '';
+  return `# Response Formats\n\n## ${name}\n\n${comment}${JSON.stringify(rest)}`;
+}
+
+function joinPresent(separator: string, parts: readonly string[]): string {
+  return parts.filter((part) => part !== '').join(separator);
+}

@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest';
+import { renderSchemaType } from './schema-type.ts';
+
+describe('a schema', () => {
+  test.each([
+    [{ type: 'string' }, 'string'],
+    [{ type: 'number' }, 'number'],
+    [{ type: 'integer' }, 'number'],
+    [{ type: 'boolean' }, 'boolean'],
+    [{ type: 'string', enum: ['a', 'b"c'] }, '"a" | "b\\"c"'],
+    [{ type: ['integer', 'string', 'null'] }, 'number | string | null'],
+    [{ type: 'array', items: { type: 'integer' } }, 'number[]'],
+    [{ type: 'array' }, 'Array<any>'],
+    [{ const: 'on' }, '"on"'],
+    [{ type: 'object' }, '{\n}'],
+    [{ type: 'null' }, 'any'],
+    [{ enum: [1, 2] }, 'any'],
+    [{}, 'any'],
+    [{ type: 'object', description: 'Top.\nTwo.' }, '// Top.\n// Two.\n{\n}'],
+    [
+      {
+        oneOf: [
+          { type: 'string', description: 'Text.' },
+          { type: 'number', nullable: true, default: 3 },
+        ],
+      },
+      '\n | string // Text.\n | number | null // default: 3',
+    ],
+  ])('%j is %j', (schema, type) => {
+    expect(renderSchemaType(schema)).toBe(type);
+  });
+
+  test('of an object lists its properties with all that is said about them', () => {
+    const schema = {
+      type: 'object',
+      properties: {
+        city: {
+          type: 'string',
+          title: 'City',
+          description: 'Where.\nIn full.',
+          examples: ['Rome', 3],
+        },
+        days: { type: 'integer', default: 1 },
+        unit: { type: 'string', enum: ['c', 'f'], default: 'c' },
+        note: { type: 'string', nullable: true, default: 'none' },
+        tags: { type: 'array', items: { type: 'string' }, default: ['a', 'b'] },
+      },
+      required: ['city'],
+    };
+    expect(renderSchemaType(schema)).toBe(
+      '{\n// City\n//\n// Where.\n// In full.\n// Examples:\n// - "Rome"\ncity: string,\n' +
+        'days?: number, // default: 1\nunit?: "c" | "f", // default: c\n' +
+        'note?: string | null, // default: "none"\ntags?: string[], // default: ["a","b"]\n}',
+    );
+  });
+
+  test('of nested objects is indented, and repeats their descriptions', () => {
+    const inner = { type: 'object', description: 'Inner.', properties: { x: { type: 'number' } } };
+    expect(renderSchemaType({ type: 'object', properties: { inner }, required: ['inner'] })).toBe(
+      '{\n// Inner.\ninner:     // Inner.\n{\n    x?: number,\n    },\n}',
+    );
+  });
+
+  test('of alternatives has one per line', () => {
+    const properties = {
+      id: {
+        description: 'Which one.',
+        default: 20,
+        oneOf: [
+          { type: 'string', description: 'Not shown.', default: 'x' },
+          { type: 'number', description: 'By number.' },
+          { type: 'boolean', description: 'Which one.' },
+        ],
+      },
+    };
+    expect(renderSchemaType({ type: 'object', properties })).toBe(
+      '{\n// Which one.\n// default: 20\nid?:\n | string // default: "x"\n | number // By number.\n | boolean\n,\n}',
+    );
+  });
+
+  test('of alternatives does not say twice what the first one says', () => {
+    const properties = {
+      id: { description: 'Same.', oneOf: [{ type: 'string', description: 'Same.' }] },
+    };
+    expect(renderSchemaType({ type: 'object', properties })).toBe('{\nid?:\n | string\n,\n}');
+  });
+
+  test('reads anyOf as oneOf, and as nullable where one branch is null', () => {
+    const properties = {
+      a: { anyOf: [{ type: 'string' }, { type: 'null' }], description: 'Maybe.' },
+      b: { anyOf: [{ type: 'string' }, { type: 'number' }] },
+    };
+    expect(renderSchemaType({ type: 'object', properties })).toBe(
+      '{\n// Maybe.\na?: string | null,\nb?:\n | string\n | number\n,\n}',
+    );
+  });
+
+  test('has its local references put in place', () => {
+    const schema = {
+      type: 'object',
+      properties: {
+        at: { $ref: '#/$defs/Place', description: 'Where.' },
+        by: { $ref: 'other.json' },
+      },
+      $defs: { Place: { type: 'string', enum: ['here'] } },
+    };
+    expect(renderSchemaType(schema)).toBe('{\n// Where.\nat?: "here",\nby?: any,\n}');
+  });
+
+  test('that contains itself becomes any where it does', () => {
+    const schema = {
+      type: 'object',
+      properties: { next: { $ref: '#' }, list: { $ref: '#/properties/list' } },
+    };
+    expect(renderSchemaType(schema)).toContain('any');
+  });
+});

@@ -1,0 +1,172 @@
+/** JSON Schemas as TypeScript types, in the very form that gpt-oss was trained to read. */
+
+type Schema = Readonly<Record<string, unknown>>;
+
+/**
+ * Renders a JSON Schema as a TypeScript type. Local `$ref`s are put in place; `anyOf` is read as `oneOf`, and as
+ * `nullable` where its other branch is `null`. What has no form in the format becomes `any`.
+ */
+export function renderSchemaType(schema: Schema): string {
+  return renderType(resolve(schema, schema, []), '');
+}
+
+/** Renders text as comment lines, each ended by a line break. */
+export function renderComment(text: string, indent = ''): string {
+  return text
+    .split(/\r?\n/)
+    .map((line) => `${indent}// ${line}\n`)
+    .join('');
+}
+
+function renderType(schema: Schema, indent: string): string {
+  const { type, oneOf, items } = schema;
+  if (Array.isArray(oneOf)) {
+    return oneOf
+      .filter(isSchema)
+      .map((variant) => `\n${renderVariant(variant, indent, variant.description)}`)
+      .join('');
+  }
+  if (Array.isArray(type)) {
+    return type.map((name) => (name === 'integer' ? 'number' : String(name))).join(' | ');
+  }
+  switch (type) {
+    case 'object':
+      return renderObject(schema, indent);
+    case 'string':
+      return Array.isArray(schema.enum)
+        ? schema.enum.map((value) => JSON.stringify(String(value))).join(' | ')
+        : 'string';
+    case 'number':
+    case 'integer':
+      return 'number';
+    case 'boolean':
+      return 'boolean';
+    case 'array':
+      return isSchema(items) ? `${renderType(items, indent)}[]` : 'Array<any>';
+    default:
+      return 'any';
+  }
+}
+
+function renderObject(schema: Schema, indent: string): string {
+  const properties = isSchema(schema.properties) ? schema.properties : {};
+  const required = Array.isArray(schema.required) ? schema.required : [];
+  let text =
+    typeof schema.description === 'string' ? renderComment(schema.description, indent) : '';
+  text += '{\n';
+  for (const [key, property] of Object.entries(properties)) {
+    text += renderProperty(
+      key,
+      isSchema(property) ? property : {},
+      !required.includes(key),
+      indent,
+    );
+  }
+  return `${text}${indent}}`;
+}
+
+function renderProperty(key: string, schema: Schema, isOptional: boolean, indent: string): string {
+  const { title, description, examples, oneOf } = schema;
+  const variants = Array.isArray(oneOf) ? oneOf.filter(isSchema) : undefined;
+  let text = '';
+  if (typeof title === 'string') text += `${renderComment(title, indent)}${indent}//\n`;
+  const hasComment = typeof description === 'string' && description !== variants?.[0]?.description;
+  if (hasComment) text += renderComment(description, indent);
+  const strings = Array.isArray(examples)
+    ? examples.filter((example) => typeof example === 'string')
+    : [];
+  if (strings.length > 0) {
+    text += `${indent}// Examples:\n`;
+    for (const example of strings) text += `${indent}// - ${JSON.stringify(example)}\n`;
+  }
+  const name = isOptional ? `${key}?` : key;
+
+  if (variants) {
+    if ('default' in schema) text += `${indent}// default: ${renderDefault(schema)}\n`;
+    text += `${indent}${name}:\n`;
+    variants.forEach((variant, index) => {
+      const isRepeated = variant.description === description || (index === 0 && hasComment);
+      text += `${renderVariant(variant, indent, isRepeated ? undefined : variant.description)}\n`;
+    });
+    return `${text}${indent},\n`;
+  }
+  const type = renderType(schema, `${indent}    `);
+  const nullable = schema.nullable === true && !type.includes('null') ? ' | null' : '';
+  const fallback = 'default' in schema ? ` // default: ${renderDefault(schema)}` : '';
+  return `${text}${indent}${name}: ${type}${nullable},${fallback}\n`;
+}
+
+function renderVariant(variant: Schema, indent: string, description: unknown): string {
+  const type = renderType(variant, `${indent}   `);
+  const nullable = variant.nullable === true && !type.includes('null') ? ' | null' : '';
+  const remarks: string[] = [];
+  if (typeof description === 'string') remarks.push(description.replace(/\s*\r?\n\s*/g, ' '));
+  if ('default' in variant) remarks.push(`default: ${renderDefault(variant)}`);
+  const comment = remarks.length > 0 ? ` // ${remarks.join(' ')}` : '';
+  return `${indent} | ${type}${nullable}${comment}`;
+}
+
+function renderDefault(schema: Schema): string {
+  const value = schema.default;
+  // The default of an enumeration stands without quotes.
+  const isBare = typeof value === 'string' && Array.isArray(schema.enum) && !/[\r\n]/.test(value);
+  return isBare ? value : (JSON.stringify(value) ?? 'undefined');
+}
+
+// `seen` holds the references on the way here: a schema that contains itself becomes `any` where it does.
+function resolve(value: unknown, root: Schema, seen: readonly string[]): Schema {
+  if (!isSchema(value)) return {};
+  const { $ref: reference, ...schema } = value;
+  if (typeof reference === 'string') {
+    const target = seen.includes(reference) ? undefined : lookUp(reference, root);
+    return target === undefined
+      ? schema
+      : { ...resolve(target, root, [...seen, reference]), ...schema };
+  }
+  const resolveAll = (list: unknown): Schema[] =>
+    Array.isArray(list) ? list.map((entry) => resolve(entry, root, seen)) : [];
+
+  const resolved: Record<string, unknown> = { ...schema };
+  if (isSchema(schema.properties)) {
+    const properties = Object.entries(schema.properties);
+    resolved.properties = Object.fromEntries(
+      properties.map(([key, property]) => [key, resolve(property, root, seen)]),
+    );
+  }
+  if (isSchema(schema.items)) resolved.items = resolve(schema.items, root, seen);
+  if (Array.isArray(schema.oneOf)) resolved.oneOf = resolveAll(schema.oneOf);
+  if (typeof schema.const === 'string' && schema.enum === undefined) {
+    resolved.type = 'string';
+    resolved.enum = [schema.const];
+  }
+  if (Array.isArray(schema.anyOf) && schema.oneOf === undefined) {
+    const branches = resolveAll(schema.anyOf);
+    const values = branches.filter((branch) => branch.type !== 'null');
+    const nullable = values.length < branches.length ? { nullable: true } : {};
+    const [only] = values;
+    if (values.length === 1) return { ...only, ...resolved, ...nullable };
+    if (values.length > 1) {
+      const last = values.length - 1;
+      resolved.oneOf = values.map((branch, index) =>
+        index === last ? { ...branch, ...nullable } : branch,
+      );
+    }
+  }
+  return resolved;
+}
+
+// Only references into the same document, such as `#/$defs/Place`.
+function lookUp(reference: string, root: Schema): unknown {
+  if (!reference.startsWith('#/')) return undefined;
+  let target: unknown = root;
+  for (const key of reference.slice(2).split('/')) {
+    const name = key.replaceAll('~1', '/').replaceAll('~0', '~');
+    if (!isSchema(target) || !Object.hasOwn(target, name)) return undefined;
+    target = target[name];
+  }
+  return target;
+}
+
+function isSchema(value: unknown): value is Schema {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
