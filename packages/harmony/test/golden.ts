@@ -1,0 +1,67 @@
+/** Committed golden values, and the test data of the reference implementation where it lies beside the checkout. */
+
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createTokenizer, type Tokenizer } from '../src/index.ts';
+
+const root = new URL('../../../', import.meta.url);
+
+function readJson(path: string): unknown {
+  return JSON.parse(readFileSync(new URL(path, root), 'utf8'));
+}
+
+/** Token ids of o200k_harmony that other implementations agree on. */
+export interface Vectors {
+  readonly tokenizer_ordinary: readonly {
+    readonly text: string;
+    readonly ids: readonly number[];
+  }[];
+  readonly harmony_prompts: readonly {
+    readonly what: string;
+    readonly text: string;
+    readonly ids: readonly number[];
+  }[];
+  readonly harmony_fixture_token_counts: Readonly<
+    Record<string, { readonly count: number; readonly sha256_of_comma_joined_ids?: string }>
+  >;
+}
+
+/** A prompt of gpt-oss-nano's training format, and what the model writes after it. */
+export interface NanoConversation {
+  readonly skill: string;
+  readonly prompt: string;
+  readonly prompt_ids: readonly number[];
+  readonly completion: string;
+  readonly completion_ids: readonly number[];
+}
+
+/** Reads the vectors. */
+export function readVectors(): Vectors {
+  return readJson('packages/core/test/golden/gpt-oss-vectors.json') as Vectors;
+}
+
+/** Reads the golden conversations of the embedded model. */
+export function readNanoConversations(): readonly NanoConversation[] {
+  const golden = readJson('packages/core/test/golden/nano.json');
+  return (golden as { conversations: NanoConversation[] }).conversations;
+}
+
+/** Creates the tokenizer of the embedded model. */
+export function createNanoTokenizer(): Tokenizer {
+  return createTokenizer(readJson('demo/public/models/gpt-oss-nano/tokenizer.json'));
+}
+
+/** SHA-256 of ids, joined by commas. */
+export function hashIds(ids: readonly number[]): string {
+  return createHash('sha256').update(ids.join(',')).digest('hex');
+}
+
+const fixtures = new URL('../shared/fixtures/harmony/', root);
+
+/** Names of the reference implementation's test files; none where they are absent. */
+export const fixtureNames: readonly string[] = existsSync(fixtures) ? readdirSync(fixtures) : [];
+
+/** Reads one of them. */
+export function readFixture(name: string): string {
+  return readFileSync(new URL(name, fixtures), 'utf8');
+}

@@ -1,0 +1,53 @@
+/** Parsing of marked-up text in tests. */
+
+import {
+  createParser,
+  createToolNames,
+  type Message,
+  type ParserEvent,
+  type Tokenizer,
+  type ToolNames,
+} from '../src/index.ts';
+import { createNanoTokenizer } from './golden.ts';
+import { encodeMarked } from './prompt-reader.ts';
+
+/** The embedded model's tokenizer. */
+export const tokenizer: Tokenizer = createNanoTokenizer();
+
+const toolNames: ToolNames = createToolNames([{ name: 'get_weather' }, { name: 'list-files' }]);
+
+/** Parses ids to the end, with the tools `get_weather` and `list-files` on offer. */
+export function eventsOf(ids: readonly number[]): ParserEvent[] {
+  const parser = createParser(tokenizer, { toolNames });
+  return [...ids.flatMap((id) => parser.push(id)), ...parser.finish()];
+}
+
+/** The messages in a text in which special tokens are written by name, and whether each was repaired. */
+export function readMessages(text: string): {
+  messages: Omit<Message, 'tokens'>[];
+  repaired: boolean[];
+} {
+  const ends = eventsOf(encodeMarked(tokenizer, text)).filter(
+    (event) => event.type === 'message-end',
+  );
+  return {
+    messages: ends.map(({ message: { tokens: _, ...message } }) => message),
+    repaired: ends.map(({ repaired }) => repaired),
+  };
+}
+
+/** A message of reasoning. */
+export function analysis(content: string): Message {
+  return { role: 'assistant', channel: 'analysis', content };
+}
+
+/** An answer. */
+export function final(content: string): Message {
+  return { role: 'assistant', channel: 'final', content };
+}
+
+/** A call of `get_weather`. */
+export function call(content: string, more: Partial<Message> = {}): Message {
+  const recipient = 'functions.get_weather';
+  return { role: 'assistant', channel: 'commentary', recipient, content, ...more };
+}
