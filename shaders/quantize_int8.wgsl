@@ -61,9 +61,9 @@ fn quantize_quad(pairs: vec2u, largest: f32) -> u32 {
   if (largest == 0) {
     return 0;
   }
-  // 127 |x| / largest of two bfloat16 lies on a half, or at least 1/510 from one. The 0.0005 brings halves up in spite
-  // of an inexact division, and nothing else across.
-  let magnitude = floor(127 * abs(x) / largest + 0.5005);
+  // 127 |x| / largest of two bfloat16 lies on a half, or at least 1/65000 of itself from one. The 1/250000 brings halves
+  // up in spite of an inexact division, and nothing else across.
+  let magnitude = floor(127 * abs(x) / largest * 1.000004 + 0.5);
   let q = vec4u(vec4i(sign(x) * magnitude)) & vec4u(0xff);
   return q.x | (q.y << 8) | (q.z << 16) | (q.w << 24);
 }
