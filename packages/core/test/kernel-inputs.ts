@@ -1,0 +1,198 @@
+/** What tests of kernels bind: weights brought into their layout by the product's own re-layout, and small buffers. */
+
+import { expect } from 'vitest';
+import type { Dispatch } from '../src/gpu/kernel.ts';
+import {
+  allocateDense,
+  allocateExperts,
+  type DenseFormat,
+  type DenseMatrix,
+  type ExpertMatrix,
+} from '../src/kernels/matrix.ts';
+import { RepackKernels } from '../src/kernels/repack.ts';
+import { random, type TestGpu } from './gpu.ts';
+import { decodeMxfp4, fromBf16, quantizeInt8, toBf16 } from './number-formats.ts';
+import { createRandom } from './random.ts';
+
+/** The bits that {@link TestGpu.empty} fills buffers with. */
+const UNWRITTEN = 0x7fc00000;
+
+/** Elements that output buffers are longer than their output, to see what is written beyond it. */
+const GUARD = 64;
+
+/** Numbers as bfloat16 holds them. */
+export function roundToBf16(values: ArrayLike<number>): Float64Array {
+  return Float64Array.from(values, (value) => fromBf16(toBf16(value)));
+}
+
+/** {@link random} numbers, as float64 for oracles and float32 for buffers: the same numbers. */
+export function randomValues(length: number, seed: number, scale = 1): Float64Array {
+  return Float64Array.from(random(length, seed), (value) => Math.fround(value * scale));
+}
+
+/** Uploads numbers as float32. */
+export function uploadFloats(gpu: TestGpu, values: ArrayLike<number>): GPUBuffer {
+  return gpu.upload(Float32Array.from(values));
+}
+
+/** An output buffer of `length` elements and a guard, of the given numbers or else of NaN. */
+export function outputBuffer(gpu: TestGpu, length: number, values?: ArrayLike<number>): GPUBuffer {
+  const words = new Uint32Array(length + GUARD).fill(UNWRITTEN);
+  if (values) new Float32Array(words.buffer).set(Float32Array.from(values));
+  return gpu.upload(words);
+}
+
+/** Reads an {@link outputBuffer} as float32, and fails where its guard was written. */
+export async function outputFloats(gpu: TestGpu, buffer: GPUBuffer): Promise<Float32Array> {
+  return new Float32Array((await outputWords(gpu, buffer)).slice().buffer);
+}
+
+/** Reads an {@link outputBuffer} as u32, and fails where its guard was written. */
+export async function outputWords(gpu: TestGpu, buffer: GPUBuffer): Promise<Uint32Array> {
+  const words = await gpu.words(buffer);
+  const length = words.length - GUARD;
+  expect(words.subarray(length), 'elements beyond the output').toEqual(
+    new Uint32Array(GUARD).fill(UNWRITTEN),
+  );
+  return words.subarray(0, length);
+}
+
+/** Whether an element of a buffer from {@link TestGpu.empty} is as it was. */
+export function isUnwritten(word: number): boolean {
+  return word === UNWRITTEN;
+}
+
+/** A buffer that can be bound as a uniform too. */
+export function uniformBuffer(gpu: TestGpu, words: Uint32Array<ArrayBuffer>): GPUBuffer {
+  const buffer = gpu.buffers.create(
+    'uniform',
+    Math.max(16, words.byteLength),
+    GPUBufferUsage.UNIFORM |
+      GPUBufferUsage.STORAGE |
+      GPUBufferUsage.COPY_DST |
+      GPUBufferUsage.COPY_SRC,
+  );
+  gpu.gpu.device.queue.writeBuffer(buffer, 0, words);
+  return buffer;
+}
+
+/** A `Step` of `shaders/lib/step.wgsl`. */
+export function stepBuffer(
+  gpu: TestGpu,
+  position: number,
+  tokens: number,
+  outputRow = 0,
+): GPUBuffer {
+  return uniformBuffer(gpu, Uint32Array.of(position, tokens, outputRow, 0));
+}
+
+/** How a matrix of a test is held. */
+export interface MatrixOptions {
+  /** Default: no limit, one part. */
+  readonly maxBindingBytes?: number;
+  /** See {@link allocateDense}. */
+  readonly rowsPerUnit?: number;
+  /** Published rows that are re-laid at a time. Default: all. */
+  readonly rowsPerChunk?: number;
+}
+
+/** A dense matrix on the GPU, and the numbers that it holds. */
+export interface HeldMatrix {
+  readonly matrix: DenseMatrix;
+  /** [rows, columns], as rounded by its format. */
+  readonly values: Float64Array;
+}
+
+/** Uploads bfloat16 rows as published and re-lays them into a dense matrix. */
+export async function uploadDense(
+  gpu: TestGpu,
+  format: DenseFormat,
+  [rows, columns]: readonly [number, number],
+  numbers: ArrayLike<number>,
+  { maxBindingBytes = 2 ** 27, rowsPerUnit, rowsPerChunk = rows }: MatrixOptions = {},
+): Promise<HeldMatrix> {
+  const matrix = allocateDense(
+    gpu.buffers,
+    'matrix',
+    format,
+    [rows, columns],
+    maxBindingBytes,
+    rowsPerUnit,
+  );
+  const repack = await RepackKernels.compile(gpu.gpu, [columns], gpu.buffers);
+  const dispatches: Dispatch[] = [];
+  const published = Uint16Array.from(numbers, toBf16);
+  for (let firstRow = 0; firstRow < rows; firstRow += rowsPerChunk) {
+    const chunk = published.slice(firstRow * columns, (firstRow + rowsPerChunk) * columns);
+    const staged = gpu.upload(new Uint32Array(chunk.buffer));
+    dispatches.push(...repack.dense({ staged, firstRow, rows: chunk.length / columns }, matrix));
+  }
+  gpu.run(...dispatches);
+  const values = Float64Array.from(published, fromBf16);
+  return { matrix, values: format === 'bf16' ? values : quantizeInt8(values).values };
+}
+
+/** Published MXFP4: the blocks and the scales of all rows of all experts. */
+export interface Mxfp4Bytes {
+  /** [experts * rows, columns / 32, 16]. */
+  readonly blocks: Uint8Array<ArrayBuffer>;
+  /** [experts * rows, columns / 32]. */
+  readonly scales: Uint8Array<ArrayBuffer>;
+}
+
+/** MXFP4 of every code, with scales from 2^-8 to 2^-3 and one now and then far from them. */
+export function randomMxfp4(elements: number, seed: number): Mxfp4Bytes {
+  const next = createRandom(seed);
+  const blocks = Uint8Array.from({ length: elements / 2 }, () => next.integer(256));
+  const scales = Uint8Array.from({ length: elements / 32 }, (_, i) =>
+    i % 41 === 7 ? 60 : 119 + next.integer(6),
+  );
+  return { blocks, scales };
+}
+
+/** An expert matrix on the GPU, and the numbers that it holds. */
+export interface HeldExperts {
+  readonly matrix: ExpertMatrix;
+  /** [experts, rows, columns]. */
+  readonly values: Float64Array;
+  /** [experts, rows]. */
+  readonly bias: Float64Array;
+}
+
+/** Uploads MXFP4 as published and re-lays it into an expert matrix. */
+export async function uploadExperts(
+  gpu: TestGpu,
+  [experts, rows, columns]: readonly [number, number, number],
+  { blocks, scales }: Mxfp4Bytes,
+  bias: Float64Array,
+  { maxBindingBytes = 2 ** 27, rowsPerChunk = experts * rows }: MatrixOptions = {},
+): Promise<HeldExperts> {
+  const matrix = allocateExperts(
+    gpu.buffers,
+    'experts',
+    [experts, rows, columns],
+    uploadFloats(gpu, bias),
+    maxBindingBytes,
+  );
+  const repack = await RepackKernels.compile(gpu.gpu, [columns], gpu.buffers);
+  const dispatches: Dispatch[] = [];
+  const blocksPerRow = columns / 32;
+  const upload = (bytes: Uint8Array<ArrayBuffer>): GPUBuffer => {
+    const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
+    padded.set(bytes);
+    return gpu.upload(new Uint32Array(padded.buffer));
+  };
+  for (let firstRow = 0; firstRow < experts * rows; firstRow += rowsPerChunk) {
+    const chunk = Math.min(rowsPerChunk, experts * rows - firstRow);
+    const from = firstRow * blocksPerRow;
+    const to = from + chunk * blocksPerRow;
+    const stagedBlocks = upload(blocks.subarray(from * 16, to * 16));
+    const stagedScales = upload(scales.subarray(from, to));
+    dispatches.push(
+      ...repack.blocks({ staged: stagedBlocks, firstRow, rows: chunk }, matrix),
+      ...repack.scales({ staged: stagedScales, firstRow, rows: chunk }, matrix),
+    );
+  }
+  gpu.run(...dispatches);
+  return { matrix, values: decodeMxfp4(blocks, scales), bias };
+}
