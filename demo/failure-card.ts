@@ -12,7 +12,7 @@ export type NextStep =
   | 'new-chat';
 
 /** A failure in the words of the page. */
-export interface Failure {
+interface Failure {
   /** What happened, in a few words. */
   readonly headline: string;
   /** The library's own sentence: what, numbers, what next. */
@@ -58,7 +58,7 @@ const STEP_LABELS: Record<NextStep, string> = {
 };
 
 /** Puts an error into words. */
-export function describeFailure(error: unknown): Failure {
+function describeFailure(error: unknown): Failure {
   if (isOssicleError(error)) {
     const known = KNOWN[error.code];
     return { ...known, message: error.message };

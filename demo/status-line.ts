@@ -47,7 +47,7 @@ export class StatusLine {
 
 /** A short name of a GPU adapter; browsers say little. */
 export function adapterName(adapter: LoadedModel['model']['info']['adapter']): string {
-  const { description, device, vendor, architecture } = adapter;
-  const name = description || device || [vendor, architecture].filter(Boolean).join(' ');
+  const { description, vendor, architecture } = adapter;
+  const name = description || [vendor, architecture].filter(Boolean).join(' ');
   return name === '' ? 'GPU' : name.replace(/\s*\((?:LLVM|Subzero).*$/, '');
 }
