@@ -1,10 +1,7 @@
 /** The tokenizer of the published gpt-oss models, rebuilt from the published ranks of o200k_base. */
 
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import ranks from 'gpt-tokenizer/data/o200k_base.tiktoken?raw';
 import { createTokenizer, type Tokenizer } from '../src/index.ts';
-
-const require: NodeJS.Require = createRequire(import.meta.url);
 
 const SPECIAL_NAMES: Readonly<Record<number, string>> = {
   199998: '<|startoftext|>',
@@ -67,7 +64,6 @@ export function byteLevel(bytes: Uint8Array): string {
 
 /** Builds o200k_harmony's `tokenizer.json`: all pairs of tokens that make a token are merges, by the rank of what they make. */
 export function buildO200kFile(): Record<string, unknown> {
-  const ranks = readFileSync(require.resolve('gpt-tokenizer/data/o200k_base.tiktoken'), 'latin1');
   const tokens: string[] = [];
   for (const line of ranks.trimEnd().split('\n')) {
     const [base64 = '', rank] = line.split(' ');
