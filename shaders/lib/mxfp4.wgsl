@@ -29,8 +29,8 @@ fn block_values(block: vec4u) -> array<vec4f, BLOCK_QUADS> {
   );
 }
 
-// Half of 2^(byte - 127), for the block's doubled values. Bytes 0 and 1 stand for values below the normal f32 range,
-// which a GPU may take for zero; they are zero here on all of them.
+// Half of 2^(byte - 127), for the block's doubled values. For bytes 0 and 1 that lies below the normal f32 range, which
+// a GPU may take for zero; blocks with them, of at most 7e-38, are zero here on all GPUs.
 fn half_scale(scales_of_4_blocks: u32, block: u32) -> f32 {
   let exponent = (scales_of_4_blocks >> (8 * (block & 3))) & 0xff;
   return bitcast<f32>((max(exponent, 1u) - 1) << 23);

@@ -1,0 +1,389 @@
+import { expect } from 'vitest';
+import { readGoldenJson } from '../../test/golden.ts';
+import { gpuTest, type TestGpu } from '../../test/gpu.ts';
+import {
+  type HeldExperts,
+  type MatrixOptions,
+  outputBuffer,
+  outputFloats,
+  randomMxfp4,
+  randomValues,
+  uploadExperts,
+  uploadFloats,
+} from '../../test/kernel-inputs.ts';
+import { linear, swiglu } from '../../test/oracles.ts';
+import { createRandom } from '../../test/random.ts';
+import { Kernel } from '../gpu/kernel.ts';
+import { TILE_ROWS } from './matrix.ts';
+import { kernelSource } from './shaders.ts';
+
+const LIMIT = 7;
+
+/** Tokens and the experts that they chose. */
+interface Choice {
+  readonly top: number;
+  /** [tokens, top]. */
+  readonly experts: readonly number[];
+}
+
+/** How slots reach their experts' weights. */
+type Mode = 'few' | 'many';
+
+/** The buffers of a choice, by the bindings of the kernels of a mode; tiles of 32 slots as group_by_expert cuts them. */
+function bindChoice(gpu: TestGpu, mode: Mode, { top, experts }: Choice) {
+  const slots = experts.length;
+  if (mode === 'few') {
+    return { resources: { experts: gpu.upload(Uint32Array.from(experts)) }, tiles: slots / top };
+  }
+  const sorted = [...experts.keys()].sort((a, b) => experts[a]! - experts[b]! || b - a);
+  const tiles: number[] = [];
+  for (let first = 0; first < slots; ) {
+    const expert = experts[sorted[first]!]!;
+    let count = 1;
+    while (count < 32 && experts[sorted[first + count]!] === expert) count++;
+    tiles.push(expert, first, count);
+    first += count;
+  }
+  tiles.push(0, 0, 0); // an unused one
+  return {
+    resources: {
+      tiles: gpu.upload(Uint32Array.from(tiles)),
+      sorted_slots: gpu.upload(Uint32Array.from(sorted)),
+    },
+    tiles: tiles.length / 3,
+  };
+}
+
+function expertLibraries(mode: Mode) {
+  return mode === 'few'
+    ? (['tile', 'mxfp4'] as const)
+    : (['tile', 'mxfp4', 'tile_product', 'slot_tile', 'expert_tile'] as const);
+}
+
+/** hidden [tokens, top, rows / 2] of h [tokens, columns]. */
+async function compileSwiglu(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top: number) {
+  const { rows, columns } = matrix;
+  const kernel = await Kernel.compile(
+    gpu.gpu,
+    kernelSource(
+      mode === 'few' ? 'expert_swiglu' : 'expert_swiglu_tiled',
+      [...expertLibraries(mode), 'swiglu'],
+      { COLUMNS: columns, ROWS: rows, TOP: top, LIMIT },
+    ),
+  );
+  return async (h: Float64Array, experts: readonly number[]): Promise<Float32Array> => {
+    const { resources, tiles } = bindChoice(gpu, mode, { top, experts });
+    const source = uploadFloats(gpu, h);
+    const hidden = outputBuffer(gpu, (experts.length * rows) / 2);
+    gpu.run(
+      ...matrix.parts.map((part) =>
+        kernel.dispatch(
+          'swiglu',
+          {
+            params: gpu.buffers.params(part.firstExpert, part.experts),
+            ...resources,
+            blocks: part.blocks,
+            scales: part.scales,
+            bias: matrix.bias,
+            [mode === 'few' ? 'h' : 'source']: source,
+            hidden,
+          },
+          [rows / TILE_ROWS, mode === 'few' ? experts.length : tiles],
+        ),
+      ),
+    );
+    return outputFloats(gpu, hidden);
+  };
+}
+
+interface Weighted {
+  /** [tokens, top, columns]. */
+  readonly hidden: Float64Array;
+  /** [tokens, top]. */
+  readonly weights: Float64Array;
+  readonly experts: readonly number[];
+  /** [tokens, rows], what is added to. */
+  readonly x: Float64Array;
+}
+
+/** x + the weighted sum of the experts' rows of `hidden`. */
+async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top: number) {
+  const { rows, columns } = matrix;
+  const constants = { COLUMNS: columns, ROWS: rows };
+  const few = mode === 'few';
+  const kernel = await Kernel.compile(
+    gpu.gpu,
+    kernelSource(
+      few ? 'expert_out' : 'expert_out_tiled',
+      expertLibraries(mode),
+      few ? { ...constants, TOP: top } : constants,
+    ),
+  );
+  const sum = few
+    ? undefined
+    : await Kernel.compile(gpu.gpu, kernelSource('expert_sum', [], { COLUMNS: rows, TOP: top }));
+  return async ({ hidden, weights, experts, x }: Weighted): Promise<Float32Array> => {
+    const tokens = experts.length / top;
+    const { resources, tiles } = bindChoice(gpu, mode, { top, experts });
+    const hiddenBuffer = uploadFloats(gpu, hidden);
+    const xBuffer = outputBuffer(gpu, x.length, x);
+    const out = outputBuffer(gpu, experts.length * rows);
+    const target = few ? { hidden: hiddenBuffer, x: xBuffer } : { source: hiddenBuffer, out };
+    const expertWeights = uploadFloats(gpu, weights);
+    const products = matrix.parts.map((part) =>
+      kernel.dispatch(
+        'out',
+        {
+          params: gpu.buffers.params(part.firstExpert, part.experts),
+          ...resources,
+          expert_weights: expertWeights,
+          blocks: part.blocks,
+          scales: part.scales,
+          bias: matrix.bias,
+          ...target,
+        },
+        [rows / TILE_ROWS, few ? tokens : tiles],
+      ),
+    );
+    const added = sum?.dispatch('sum', { out, x: xBuffer }, [Math.ceil(rows / 4 / 64), tokens]);
+    gpu.run(...products, ...(added ? [added] : []));
+    if (!few) await outputFloats(gpu, out);
+    return outputFloats(gpu, xBuffer);
+  };
+}
+
+/** One expert's product with a slot, bias included: [rows]. */
+function expertLinear(
+  { matrix, values, bias }: HeldExperts,
+  expert: number,
+  x: Float64Array,
+): Float64Array {
+  const { rows, columns } = matrix;
+  const weights = values.subarray(expert * rows * columns, (expert + 1) * rows * columns);
+  return linear(x, weights, bias.subarray(expert * rows, (expert + 1) * rows), columns);
+}
+
+function expectedSwiglu(
+  held: HeldExperts,
+  h: Float64Array,
+  { top, experts }: Choice,
+): Float64Array {
+  const { columns } = held.matrix;
+  return Float64Array.from(
+    experts.flatMap((expert, slot) => {
+      const token = Math.floor(slot / top);
+      const row = h.subarray(token * columns, (token + 1) * columns);
+      return [...swiglu(expertLinear(held, expert, row), LIMIT)];
+    }),
+  );
+}
+
+function expectedOut(held: HeldExperts, { hidden, weights, experts, x }: Weighted): Float64Array {
+  const { rows, columns } = held.matrix;
+  const top = (experts.length * rows) / x.length;
+  const sum = x.slice();
+  for (const [slot, expert] of experts.entries()) {
+    const row = hidden.subarray(slot * columns, (slot + 1) * columns);
+    const at = Math.floor(slot / top) * rows;
+    for (const [i, value] of expertLinear(held, expert, row).entries()) {
+      sum[at + i]! += weights[slot]! * value;
+    }
+  }
+  return sum;
+}
+
+/** `top` different experts per token; a third of the tokens take the last ones, so that some tiles are full. */
+function randomChoices(tokens: number, top: number, experts: number, seed: number): number[] {
+  const next = createRandom(seed);
+  return Array.from({ length: tokens }, (_, token) => {
+    const ids = new Set<number>();
+    while (ids.size < top) {
+      ids.add(token % 3 === 0 ? experts - 1 - ids.size : next.integer(experts));
+    }
+    return [...ids];
+  }).flat();
+}
+
+interface ExpertCase extends MatrixOptions {
+  readonly mode: Mode;
+  readonly experts: number;
+  readonly rows: number;
+  readonly columns: number;
+  readonly top: number;
+  readonly tokens: readonly number[];
+}
+
+function randomExperts(
+  gpu: TestGpu,
+  { experts, rows, columns, ...options }: ExpertCase,
+): Promise<HeldExperts> {
+  const bytes = randomMxfp4(experts * rows * columns, rows + columns);
+  const bias = randomValues(experts * rows, 3, 2);
+  return uploadExperts(gpu, [experts, rows, columns], bytes, bias, options);
+}
+
+// Rows are twice the intermediate size: 32, 96 and 128 of it.
+const SWIGLUS: readonly ExpertCase[] = [
+  {
+    mode: 'few',
+    experts: 8,
+    rows: 192,
+    columns: 96,
+    top: 4,
+    tokens: [1, 2, 4],
+    maxBindingBytes: 3 * 192 * 48,
+  },
+  { mode: 'few', experts: 4, rows: 64, columns: 32, top: 2, tokens: [1, 3], rowsPerChunk: 50 },
+  { mode: 'few', experts: 5, rows: 256, columns: 160, top: 1, tokens: [4], rowsPerChunk: 301 },
+  { mode: 'few', experts: 4, rows: 64, columns: 2880, top: 4, tokens: [2], maxBindingBytes: 1 },
+  {
+    mode: 'many',
+    experts: 8,
+    rows: 192,
+    columns: 96,
+    top: 4,
+    tokens: [5, 33],
+    maxBindingBytes: 3 * 192 * 48,
+  },
+  { mode: 'many', experts: 3, rows: 64, columns: 32, top: 1, tokens: [1, 70] },
+  { mode: 'many', experts: 4, rows: 64, columns: 2880, top: 2, tokens: [9], maxBindingBytes: 1 },
+];
+
+gpuTest.each(SWIGLUS)(
+  'swiglu of $experts experts of $rows x $columns, top $top, for $mode tokens',
+  async (expertCase, gpu) => {
+    const { mode, experts, columns, top } = expertCase;
+    const held = await randomExperts(gpu, expertCase);
+    const run = await compileSwiglu(gpu, mode, held, top);
+    for (const tokens of expertCase.tokens) {
+      const h = randomValues(tokens * columns, tokens);
+      const chosen = randomChoices(tokens, top, experts, tokens);
+      const expected = expectedSwiglu(held, h, { top, experts: chosen });
+      expect(await run(h, chosen), `${tokens} tokens`).toBeCloseToArray(expected, 1e-5);
+    }
+  },
+);
+
+const OUTS: readonly ExpertCase[] = [
+  {
+    mode: 'few',
+    experts: 8,
+    rows: 96,
+    columns: 96,
+    top: 4,
+    tokens: [1, 2, 4],
+    maxBindingBytes: 3 * 96 * 48,
+  },
+  { mode: 'few', experts: 4, rows: 32, columns: 32, top: 2, tokens: [1, 3], rowsPerChunk: 50 },
+  { mode: 'few', experts: 5, rows: 160, columns: 128, top: 1, tokens: [4] },
+  { mode: 'few', experts: 4, rows: 64, columns: 2880, top: 4, tokens: [2], maxBindingBytes: 1 },
+  {
+    mode: 'many',
+    experts: 8,
+    rows: 96,
+    columns: 96,
+    top: 4,
+    tokens: [5, 33],
+    maxBindingBytes: 3 * 96 * 48,
+  },
+  { mode: 'many', experts: 4, rows: 32, columns: 160, top: 1, tokens: [1, 70] },
+  { mode: 'many', experts: 3, rows: 2880, columns: 32, top: 2, tokens: [6] },
+];
+
+gpuTest.each(OUTS)(
+  'the weighted sum of $experts experts of $rows x $columns, top $top, for $mode tokens',
+  async (expertCase, gpu) => {
+    const { mode, experts, rows, columns, top } = expertCase;
+    const held = await randomExperts(gpu, expertCase);
+    const run = await compileOut(gpu, mode, held, top);
+    for (const tokens of expertCase.tokens) {
+      const next = createRandom(tokens);
+      const input: Weighted = {
+        hidden: randomValues(tokens * top * columns, tokens),
+        weights: Float64Array.from({ length: tokens * top }, () => Math.fround(next.uniform())),
+        experts: randomChoices(tokens, top, experts, tokens),
+        x: randomValues(tokens * rows, 5),
+      };
+      const sum = await run(input);
+      expect(sum, `${tokens} tokens`).toBeCloseToArray(expectedOut(held, input), 1e-5);
+    }
+  },
+);
+
+interface Mxfp4Vectors {
+  readonly vectors: readonly {
+    readonly scale_byte: number;
+    readonly exact: readonly (number | string)[];
+  }[];
+}
+
+gpuTest.each(['few', 'many'] as const)(
+  'every MXFP4 code comes out exactly with every scale of the golden file, for %s tokens',
+  async (mode, gpu) => {
+    const { vectors } = await readGoldenJson<Mxfp4Vectors>('mxfp4.json');
+    const golden = vectors.filter(({ scale_byte }) => scale_byte < 254); // beyond lies infinity
+    expect(golden.length).toBeGreaterThan(8);
+    // Row r has the r-th scale; column c the code c, and beyond 16 the codes backwards, which tells nibbles apart.
+    const codes = Array.from({ length: 32 }, (_, column) => (column < 16 ? column : 31 - column));
+    const row = Uint8Array.from({ length: 16 }, (_, j) => codes[2 * j]! | (codes[2 * j + 1]! << 4));
+    const blocks = Uint8Array.from({ length: 32 * 16 }, (_, i) => row[i % 16]!);
+    const scales = Uint8Array.from({ length: 32 }, (_, r) => golden[r % golden.length]!.scale_byte);
+    const held = await uploadExperts(gpu, [1, 32, 32], { blocks, scales }, new Float64Array(32));
+    const run = await compileOut(gpu, mode, held, 1);
+    const oneHot = Float64Array.from({ length: 32 * 32 }, (_, i) => (i % 33 === 0 ? 1 : 0));
+    const x = await run({
+      hidden: oneHot,
+      weights: new Float64Array(32).fill(1),
+      experts: new Array<number>(32).fill(0),
+      x: new Float64Array(32 * 32),
+    });
+    for (let column = 0; column < 32; column++) {
+      for (let r = 0; r < 32; r++) {
+        const { scale_byte, exact } = golden[r % golden.length]!;
+        // Scale bytes 0 and 1 make zeros of at most 7e-38: lib/mxfp4.wgsl. No code makes a negative zero.
+        const value = scale_byte <= 1 ? 0 : Number(exact[codes[column]!]);
+        expect(
+          x[column * 32 + r],
+          `code ${codes[column]} with scale ${scale_byte} in column ${column}`,
+        ).toBe(value === 0 ? 0 : value);
+      }
+    }
+  },
+);
+
+gpuTest.each(['few', 'many'] as const)(
+  'swiglu clamps gate from above only, up on both sides, and adds 1 to up, for %s tokens',
+  async (mode, gpu) => {
+    const numbers = [-2e4, -300, -60, -8, -7, -1.5, -1e-3, 0, 0.25, 1, 6.5, 7, 7.5, 9, 80, 2e4];
+    // With h = 0, what the kernel clamps is the bias: every gate with every up.
+    const bias = Float64Array.from(
+      numbers.flatMap((gate) => numbers.flatMap((up) => [gate, up])),
+      Math.fround,
+    );
+    const bytes = randomMxfp4(512 * 32, 1);
+    const held = await uploadExperts(gpu, [1, 512, 32], bytes, bias);
+    const run = await compileSwiglu(gpu, mode, held, 1);
+    const hidden = await run(new Float64Array(32), [0]);
+    expect(hidden).toBeCloseToArray(swiglu(bias, LIMIT), 1e-6);
+    // One by one, so that the small ones count as much as the large.
+    for (const [i, value] of swiglu(bias, LIMIT).entries()) {
+      const inputs = `gate ${bias[2 * i]}, up ${bias[2 * i + 1]}`;
+      expect(Math.abs(hidden[i]! - value), inputs).toBeLessThan(1e-5 * Math.abs(value) + 1e-7);
+    }
+  },
+);
+
+gpuTest('few tokens leave what the experts of other parts make alone', async (gpu) => {
+  const held = await randomExperts(gpu, SWIGLUS[0]!);
+  expect(held.matrix.parts.length).toBe(3);
+  const [, second] = held.matrix.parts;
+  const part = { ...held, matrix: { ...held.matrix, parts: [second!] } };
+  const run = await compileSwiglu(gpu, 'few', part, 4);
+  const hidden = await run(randomValues(96, 1), [7, 3, 0, 5]);
+  expect(Array.from({ length: 4 }, (_, k) => Number.isNaN(hidden[k * 96]))).toEqual([
+    true,
+    false,
+    true,
+    false,
+  ]);
+});

@@ -1,0 +1,304 @@
+import { expect } from 'vitest';
+import { gpuTest, type TestGpu } from '../../test/gpu.ts';
+import { outputBuffer, outputWords, stepBuffer, uniformBuffer } from '../../test/kernel-inputs.ts';
+import {
+  repetitionPenalty,
+  type SamplingOptions,
+  samplingDistribution,
+} from '../../test/oracles.ts';
+import { createRandom } from '../../test/random.ts';
+import { Kernel } from '../gpu/kernel.ts';
+import { encode } from '../gpu/recorder.ts';
+import { kernelSource } from './shaders.ts';
+
+const STRIP = 4096;
+
+interface Draw extends SamplingOptions {
+  readonly logits: Float64Array;
+  /** Tokens to draw, each at the position after the one before. Default: 1. */
+  readonly count?: number;
+  readonly seed?: readonly [low: number, high: number];
+  readonly penalty?: number;
+  /** Tokens that have occurred. */
+  readonly seen?: readonly number[];
+  /** The step before the first draw. Default: position 0, 1 token. */
+  readonly step?: readonly [position: number, tokens: number, outputRow: number];
+}
+
+interface Drawn {
+  readonly tokens: Uint32Array;
+  /** What the draws leave behind. */
+  readonly step: readonly number[];
+  readonly seen: readonly number[];
+  readonly logits: Float32Array;
+}
+
+type Sampler = (draw: Draw) => Promise<Drawn>;
+
+async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler> {
+  const constants = { VOCABULARY: vocabulary };
+  const [first, second] = await Promise.all([
+    Kernel.compile(gpu.gpu, kernelSource('sample_strips', ['sampling'], constants)),
+    Kernel.compile(gpu.gpu, kernelSource('sample', ['sampling', 'step', 'reduce'], constants)),
+  ]);
+  const strips = Math.ceil(vocabulary / STRIP);
+  return async (draw) => {
+    const { count = 1, seed = [1, 0], step: [position, tokens, outputRow] = [0, 1, 0] } = draw;
+    const words = new Uint32Array(8);
+    const { temperature, topP = 1, minP = 0, penalty = 1, topK = 0 } = draw;
+    new Float32Array(words.buffer).set([temperature, topP, minP, penalty]);
+    words.set([topK, ...seed], 4);
+    const seenWords = new Uint32Array(Math.ceil(vocabulary / 32));
+    for (const id of draw.seen ?? []) seenWords[id >>> 5]! |= 1 << (id & 31);
+
+    const sampling = uniformBuffer(gpu, words);
+    const logits = outputBuffer(gpu, vocabulary, draw.logits);
+    const seen = gpu.upload(seenWords);
+    const step = stepBuffer(gpu, position, tokens, outputRow);
+    const next = outputBuffer(gpu, 1);
+    const results = outputBuffer(gpu, count);
+    const between = {
+      strip_logits: outputBuffer(gpu, strips),
+      strip_tokens: outputBuffer(gpu, strips),
+    };
+    const dispatches = [
+      first.dispatch('strips', { sampling, seen, logits, ...between }, [strips]),
+      second.dispatch('sample', { sampling, logits, ...between, step, tokens: next, seen }, [1]),
+    ];
+    const encoder = gpu.gpu.device.createCommandEncoder();
+    for (let i = 0; i < count; i++) {
+      encode(encoder, dispatches);
+      encoder.copyBufferToBuffer(next, 0, results, 4 * i, 4);
+    }
+    gpu.gpu.device.queue.submit([encoder.finish()]);
+    await outputWords(gpu, between.strip_logits);
+    await outputWords(gpu, between.strip_tokens);
+    const bits = await gpu.words(seen);
+    return {
+      tokens: await outputWords(gpu, results),
+      step: [...(await gpu.words(step, 3))],
+      seen: Array.from({ length: vocabulary }, (_, id) => id).filter(
+        (id) => (bits[id >>> 5]! >>> (id & 31)) & 1,
+      ),
+      logits: new Float32Array((await outputWords(gpu, logits)).slice().buffer),
+    };
+  };
+}
+
+function normalLogits(length: number, seed: number, spread = 2): Float64Array {
+  const next = createRandom(seed);
+  return Float64Array.from({ length }, () => Math.fround(next.normal() * spread));
+}
+
+/** Logits whose softmax is the given probabilities, in the given order of ids. */
+function logitsOf(probabilities: readonly number[]): Float64Array {
+  return Float64Array.from(probabilities, (p) => Math.fround(Math.log(p)));
+}
+
+function allowedIds(distribution: Float64Array): number[] {
+  return [...distribution.keys()].filter((id) => distribution[id]! > 0);
+}
+
+/** Expects draws to be as frequent as probable: chi-square within what one in about 100,000 runs exceeds. */
+function expectDistributed(tokens: Uint32Array, distribution: Float64Array): void {
+  const counts = new Float64Array(distribution.length);
+  for (const token of tokens) counts[token]!++;
+  let chiSquare = 0;
+  let bins = 0;
+  let restExpected = 0;
+  let restCount = 0;
+  for (const [id, p] of distribution.entries()) {
+    const mean = p * tokens.length;
+    if (p === 0) expect(counts[id], `draws of the impossible token ${id}`).toBe(0);
+    if (mean >= 5) {
+      chiSquare += (counts[id]! - mean) ** 2 / mean;
+      bins++;
+    } else {
+      restExpected += mean;
+      restCount += counts[id]!;
+    }
+  }
+  if (restExpected >= 5) {
+    chiSquare += (restCount - restExpected) ** 2 / restExpected;
+    bins++;
+  }
+  const freedom = bins - 1;
+  expect(freedom).toBeGreaterThan(0);
+  // Wilson and Hilferty's normal approximation, at 4.3 standard deviations.
+  const bound = freedom * (1 - 2 / (9 * freedom) + 4.3 * Math.sqrt(2 / (9 * freedom))) ** 3;
+  expect(chiSquare, `chi-square with ${freedom} degrees of freedom`).toBeLessThan(bound);
+}
+
+gpuTest('temperature 0 takes the likeliest token, the lowest id among equals', async (gpu) => {
+  const sample = await compileSampler(gpu, 10000);
+  const logits = normalLogits(10000, 1);
+  for (const ids of [
+    [9999],
+    [0],
+    [4095],
+    [4096],
+    [5000, 4999],
+    [8192, 255, 256],
+    [4352, 4096, 9000],
+  ]) {
+    const peaked = logits.slice();
+    for (const id of ids) peaked[id] = 50;
+    const { tokens } = await sample({ logits: peaked, temperature: 0 });
+    expect(tokens[0], `peaks at ${ids}`).toBe(Math.min(...ids));
+  }
+  expect((await sample({ logits: new Float64Array(10000), temperature: 0 })).tokens[0]).toBe(0);
+  const negative = logits.map((logit) => logit - 1000);
+  expect((await sample({ logits: negative, temperature: 0 })).tokens[0]).toBe(
+    negative.indexOf(negative.reduce((a, b) => Math.max(a, b))),
+  );
+});
+
+gpuTest('a draw becomes the next input, is marked as seen, and advances the step', async (gpu) => {
+  const sample = await compileSampler(gpu, 100);
+  const logits = normalLogits(100, 2).with(70, 40);
+  const drawn = await sample({ logits, temperature: 0, seen: [3, 64], step: [20, 7, 6] });
+  expect([...drawn.tokens]).toEqual([70]);
+  expect(drawn.step).toEqual([27, 1, 0]);
+  expect(drawn.seen).toEqual([3, 64, 70]);
+  expect(drawn.logits).toBeCloseToArray(logits, 0);
+  const three = await sample({ logits, temperature: 1, count: 3, step: [20, 7, 6] });
+  expect(three.step).toEqual([29, 1, 0]);
+});
+
+gpuTest(
+  'the repetition penalty divides positive and multiplies negative logits of seen tokens alone',
+  async (gpu) => {
+    const sample = await compileSampler(gpu, 5000);
+    const logits = normalLogits(5000, 3).with(4100, 30).with(17, 25).with(0, -3);
+    const seen = [0, 31, 32, 4100, 4999];
+    const drawn = await sample({ logits, temperature: 0, penalty: 1.5, seen });
+    expect(drawn.logits).toBeCloseToArray(repetitionPenalty(logits, seen, 1.5), 1e-6);
+    expect(drawn.tokens[0]).toBe(17);
+  },
+);
+
+gpuTest('tokens are drawn as often as they are probable', async (gpu) => {
+  const sample = await compileSampler(gpu, 48);
+  const logits = normalLogits(48, 4, 1.5);
+  const cases: readonly SamplingOptions[] = [
+    { temperature: 1 },
+    { temperature: 0.6, topK: 12 },
+    { temperature: 1.7, topP: 0.7 },
+    { temperature: 1, topK: 30, topP: 0.8, minP: 0.05 },
+  ];
+  for (const [i, options] of cases.entries()) {
+    const { tokens } = await sample({ ...options, logits, count: 2500, seed: [i, 99] });
+    expectDistributed(tokens, samplingDistribution(logits, options));
+  }
+});
+
+gpuTest('the tokens that top-k, top-p and min-p leave are all drawn, and no other', async (gpu) => {
+  const sample = await compileSampler(gpu, 600);
+  const ids = [599, 2, 300, 255, 256, 31, 512, 77];
+  const probabilities = [0.3, 0.2, 0.15, 0.1, 0.1, 0.08, 0.04, 0.03];
+  const logits = new Float64Array(600).fill(-30);
+  for (const [i, id] of ids.entries()) logits[id] = logitsOf(probabilities)[i]!;
+  const cases: readonly (readonly [SamplingOptions, number])[] = [
+    [{ temperature: 1, topK: 1 }, 1],
+    [{ temperature: 1, topK: 3 }, 3],
+    [{ temperature: 1, topK: 4 }, 5], // the fifth is as likely as the fourth
+    [{ temperature: 1, topP: 0.01 }, 1],
+    [{ temperature: 1, topP: 0.299 }, 1],
+    [{ temperature: 1, topP: 0.301 }, 2],
+    [{ temperature: 1, topP: 0.66 }, 5],
+    [{ temperature: 1, topP: 0.999 }, 8],
+    [{ temperature: 1, topK: 2, topP: 0.59 }, 1], // 0.3 of 0.5 is 0.6
+    [{ temperature: 1, topK: 2, topP: 0.61 }, 2],
+    [{ temperature: 1, minP: 0.6 }, 2],
+    [{ temperature: 1, minP: 0.32 }, 5],
+    [{ temperature: 2, minP: 0.6 }, 3], // of the square roots
+    [{ temperature: 1, minP: 1 }, 1],
+    [{ temperature: 1, topP: 0.9, minP: 0.6 }, 2],
+  ];
+  for (const [options, size] of cases) {
+    const allowed = allowedIds(samplingDistribution(logits, options));
+    expect(allowed.length, JSON.stringify(options)).toBe(size);
+    const { tokens } = await sample({ ...options, logits, count: 300, seed: [7, 8] });
+    const drawn = [...new Set(tokens)].sort((a, b) => a - b);
+    expect(drawn, JSON.stringify(options)).toEqual(allowed);
+  }
+});
+
+gpuTest('no draw leaves the tokens that random options allow', async (gpu) => {
+  const sample = await compileSampler(gpu, 300);
+  const next = createRandom(5);
+  for (let round = 0; round < 12; round++) {
+    // Rounded logits: many are equal.
+    const logits = normalLogits(300, round, 3).map((logit) => Math.round(logit * 4) / 4);
+    const options = {
+      temperature: 0.3 + 2 * next.uniform(),
+      topK: next.integer(2) * next.integer(300),
+      topP: next.integer(2) ? next.uniform() : 1,
+      minP: next.integer(2) ? 0.2 * next.uniform() : 0,
+    };
+    // As the rounding of f32 may move a bound, the oracle's are a little wider.
+    const wider = {
+      ...options,
+      topP: Math.min(1, options.topP + 1e-5),
+      minP: options.minP * 0.9999,
+    };
+    const allowed = new Set(allowedIds(samplingDistribution(logits, wider)));
+    const { tokens } = await sample({ ...options, logits, count: 100, seed: [round, 0] });
+    expect(
+      tokens.filter((id) => !allowed.has(id)),
+      JSON.stringify(options),
+    ).toEqual(new Uint32Array());
+    expect(allowed.size === 1 || new Set(tokens).size > 1).toBe(true);
+  }
+});
+
+gpuTest('seed and position alone decide a draw', async (gpu) => {
+  const sample = await compileSampler(gpu, 1000);
+  const flat = { logits: new Float64Array(1000), temperature: 1, count: 40 };
+  const draws = async (seed: readonly [number, number], position: number): Promise<string> =>
+    [...(await sample({ ...flat, seed, step: [position, 1, 0] })).tokens].join();
+  const first = await draws([5, 6], 100);
+  expect(await draws([5, 6], 100)).toBe(first);
+  const tail = first.split(',').slice(10);
+  expect((await draws([5, 6], 110)).startsWith(tail.join())).toBe(true);
+  const others = [await draws([6, 5], 100), await draws([5, 7], 100), await draws([4, 6], 100)];
+  expect(new Set([first, ...others]).size).toBe(4);
+  expect(new Set(first.split(',')).size).toBeGreaterThan(30);
+});
+
+gpuTest('logits that are not numbers still give an id of the vocabulary', async (gpu) => {
+  const sample = await compileSampler(gpu, 5000);
+  const logits = new Float64Array(5000).fill(Number.NaN);
+  for (const options of [{ temperature: 0 }, { temperature: 1, topK: 5, topP: 0.9 }]) {
+    expect((await sample({ ...options, logits })).tokens[0]).toBeLessThan(5000);
+  }
+});
+
+gpuTest('sampling covers the vocabulary of 201,088', async (gpu) => {
+  const sample = await compileSampler(gpu, 201088);
+  const logits = normalLogits(201088, 6, 1);
+  expect((await sample({ logits: logits.with(201087, 20), temperature: 0 })).tokens[0]).toBe(
+    201087,
+  );
+  const peaks = [3, 100000, 150001, 201087];
+  const peaked = logits.slice();
+  for (const [i, id] of peaks.entries()) peaked[id] = 20 + i / 4;
+  const cut: readonly SamplingOptions[] = [
+    { temperature: 1, topK: 3 },
+    { temperature: 1, topP: 0.9 },
+  ];
+  for (const options of cut) {
+    const { tokens } = await sample({ ...options, logits: peaked, count: 30 });
+    const drawn = [...new Set(tokens)].sort((a, b) => a - b);
+    expect(drawn, JSON.stringify(options)).toEqual(
+      allowedIds(samplingDistribution(peaked, options)),
+    );
+  }
+  // Without a cut, any token: by the quarter that it lies in.
+  const { tokens } = await sample({ logits: new Float64Array(201088), temperature: 1, count: 60 });
+  const quarters = new Float64Array(4).fill(0.25);
+  expectDistributed(
+    tokens.map((id) => Math.floor((id * 4) / 201088)),
+    quarters,
+  );
+});
