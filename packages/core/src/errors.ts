@@ -11,6 +11,7 @@
  * - `format-invalid`: a file is not what it should be (header, offsets, shapes, dtypes).
  * - `context-overflow`: the tokens do not fit in the context length.
  * - `gpu-error`: the GPU reported a validation or internal error.
+ * - `worker-failed`: the browser did not start the library's worker, or it crashed.
  * - `disposed`: the model, engine or session was disposed of.
  */
 export type ErrorCode =
@@ -24,6 +25,7 @@ export type ErrorCode =
   | 'format-invalid'
   | 'context-overflow'
   | 'gpu-error'
+  | 'worker-failed'
   | 'disposed';
 
 const BRAND = Symbol.for('ossicle.error');

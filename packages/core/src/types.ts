@@ -57,7 +57,11 @@ export interface GenerateOptions {
   /** Functions that the model may call. */
   readonly tools?: readonly ToolDefinition[];
   /** Asks for JSON by a schema in the final message. */
-  readonly responseFormat?: { readonly type: 'json'; readonly schema: JSONSchema; readonly name?: string };
+  readonly responseFormat?: {
+    readonly type: 'json';
+    readonly schema: JSONSchema;
+    readonly name?: string;
+  };
   /** The most tokens to generate, reasoning included. Default: what the context has room for. */
   readonly maxTokens?: number;
   /** Divides the logits; 0 always takes the likeliest token. Default: 1. */
@@ -127,8 +131,18 @@ export type GenerateEvent =
   | { readonly type: 'reasoning-delta'; readonly text: string }
   | { readonly type: 'text-delta'; readonly text: string }
   | ({ readonly type: 'tool-call' } & ToolCall)
-  | { readonly type: 'tool-result'; readonly id: string; readonly name: string; readonly output: unknown }
-  | { readonly type: 'finish'; readonly reason: FinishReason; readonly usage: Usage; readonly timings: Timings };
+  | {
+      readonly type: 'tool-result';
+      readonly id: string;
+      readonly name: string;
+      readonly output: unknown;
+    }
+  | {
+      readonly type: 'finish';
+      readonly reason: FinishReason;
+      readonly usage: Usage;
+      readonly timings: Timings;
+    };
 
 /** A token and its natural-log probability under the model, before temperature and other sampling options. */
 export interface TokenLogprob {

@@ -74,7 +74,11 @@ export class Context {
     const { slidingWindow, ringCapacity } = this.#runtime.shape;
     const firstNeeded = Math.max(0, length - slidingWindow + 1);
     const isInRings = firstNeeded >= Math.max(this.#ringStart, this.#ringEnd - ringCapacity);
-    if (length === this.#evaluated || isInRings || !this.#kv.layers.some(({ sliding }) => sliding)) {
+    if (
+      length === this.#evaluated ||
+      isInRings ||
+      !this.#kv.layers.some(({ sliding }) => sliding)
+    ) {
       this.#evaluated = length;
       return;
     }
@@ -191,10 +195,7 @@ export class Context {
     gpu.check();
     gpu.device.queue.writeBuffer(activations.tokens, 0, Uint32Array.from(pass));
     writeStep(this.#runtime, position, pass.length, pass.length - 1);
-    submitInParts(
-      gpu,
-      forward(kernels, weights, activations, this.#kv, ropeTable, pass.length),
-    );
+    submitInParts(gpu, forward(kernels, weights, activations, this.#kv, ropeTable, pass.length));
     return pass.length;
   }
 

@@ -59,7 +59,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let source: ByteSource | undefined;
   try {
     source = await openSource(options.source);
-    const opened = await openStored(source, options.store ?? false, signal);
+    // Local files are on this disk already.
+    const useStore = (options.store ?? false) && !source.id.startsWith('files:');
+    const opened = await openStored(source, useStore, signal);
     source = opened.source;
     let { checkpoint } = opened;
     const plan = planLoad(checkpoint.config, options);
@@ -67,7 +69,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
     const runtime = prepareRuntime(gpu, buffers, plan);
     runtime.catch(() => undefined); // awaited below, after what may fail before it
-    if (!opened.isStored && options.store) {
+    if (!opened.isStored && useStore) {
       const stored = await download(source, checkpoint, progress, signal);
       if (stored) {
         source = stored;

@@ -45,7 +45,10 @@ export async function loadWeights(
       parameter.kind === 'vector' ? [] : [parameter.to.columns],
     );
     const repack = await RepackKernels.compile(gpu, columns, transient);
-    progress.start('upload', tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0));
+    progress.start(
+      'upload',
+      tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0),
+    );
     for (const [i, parameter] of parameters.entries()) {
       signal?.throwIfAborted();
       const tensor = tensors[i] as CheckpointTensor;

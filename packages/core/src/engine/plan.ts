@@ -1,5 +1,5 @@
 import { OssicleError } from '../errors.ts';
-import type { KernelShape } from '../kernels/kernels.ts';
+import type { KernelShape } from '../kernels/shape.ts';
 import { type ModelConfig, parseConfig } from '../model/config.ts';
 import { activationBytes, cacheBytes, kernelShape } from '../model/state.ts';
 import { weightBytes } from '../model/weights.ts';
@@ -73,7 +73,9 @@ export function findObstacles({ shape }: LoadPlan, limits: GPUSupportedLimits): 
     const has = limits[name as keyof typeof MIN_LIMITS];
     return has >= least
       ? []
-      : [`The GPU device allows ${name} ${has}; ossicle needs ${least}. Use another GPU or browser.`];
+      : [
+          `The GPU device allows ${name} ${has}; ossicle needs ${least}. Use another GPU or browser.`,
+        ];
   });
   const binding = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
   const cache = cacheBytes(shape, false);

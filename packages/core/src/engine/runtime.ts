@@ -1,7 +1,8 @@
 import type { Gpu } from '../gpu/device.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { submit } from '../gpu/recorder.ts';
-import type { Kernels, KernelShape } from '../kernels/kernels.ts';
+import type { Kernels } from '../kernels/kernels.ts';
+import type { KernelShape } from '../kernels/shape.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { Activations } from '../model/state.ts';
 import type { Weights } from '../model/weights.ts';

@@ -26,7 +26,12 @@ export function parseSamplingOptions(options: GenerateOptions): SamplingOptions 
   } = options;
   check('temperature', temperature, temperature >= 0 && temperature <= 100, 'from 0 to 100');
   check('topP', topP, topP > 0 && topP <= 1, 'above 0 and up to 1');
-  check('topK', topK, Number.isInteger(topK) && topK >= 0 && topK < 2 ** 32, 'a whole number from 0 on');
+  check(
+    'topK',
+    topK,
+    Number.isInteger(topK) && topK >= 0 && topK < 2 ** 32,
+    'a whole number from 0 on',
+  );
   check('minP', minP, minP >= 0 && minP <= 1, 'from 0 to 1');
   check(
     'repetitionPenalty',

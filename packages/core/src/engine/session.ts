@@ -44,10 +44,7 @@ export interface Session {
    * @param input - A user's message, a conversation, or the ids of a prompt. Ids are answered as Harmony where the
    * checkpoint has a tokenizer, else token by token until `maxTokens`.
    */
-  generate(
-    input: string | readonly Message[] | Uint32Array,
-    options?: GenerateOptions,
-  ): Generation;
+  generate(input: string | readonly Message[] | Uint32Array, options?: GenerateOptions): Generation;
   /** Releases the conversation's memory. What runs ends with `disposed`. */
   dispose(): void;
 }
@@ -160,7 +157,11 @@ export class EngineSession implements Session {
       const { kernels, weights, activations } = this.#runtime;
       await context.prefill(() => unembed(kernels, weights, activations, 1), report, signal);
       context.takeSnapshot();
-      for await (const { token, logits } of this.#decode(maxTokens, (options.logprobs ?? 0) > 0, accepted)) {
+      for await (const { token, logits } of this.#decode(
+        maxTokens,
+        (options.logprobs ?? 0) > 0,
+        accepted,
+      )) {
         if (firstTokenMs === undefined) {
           firstTokenMs = performance.now();
           prefillEndMs = firstTokenMs;
@@ -301,9 +302,7 @@ export class EngineSession implements Session {
 
   async #readLogits(): Promise<Float32Array> {
     const { gpu, shape, activations } = this.#runtime;
-    return new Float32Array(
-      await readBuffer(gpu, activations.logits, 0, 4 * shape.vocabularySize),
-    );
+    return new Float32Array(await readBuffer(gpu, activations.logits, 0, 4 * shape.vocabularySize));
   }
 }
 

@@ -1,8 +1,8 @@
 import {
   createTokenizer,
+  type Tokenizer as HarmonyTokenizer,
   type Message,
   renderConversation,
-  type Tokenizer as HarmonyTokenizer,
 } from '@ossicle/harmony';
 import { OssicleError } from '../errors.ts';
 import type { GenerateOptions } from '../types.ts';
@@ -42,10 +42,7 @@ export class CheckpointTokenizer implements Tokenizer {
     return this.harmony.encode(text);
   }
 
-  encodeConversation(
-    input: string | readonly Message[],
-    options: GenerateOptions = {},
-  ): number[] {
+  encodeConversation(input: string | readonly Message[], options: GenerateOptions = {}): number[] {
     const messages: readonly Message[] =
       typeof input === 'string' ? [{ role: 'user', content: input }] : input;
     const { instructions, reasoningEffort, tools, responseFormat, currentDate } = options;

@@ -67,7 +67,10 @@ export class Kernel {
    *
    * @throws {@link OssicleError} `gpu-error` with the compiler's message, file and line.
    */
-  static async compile(gpu: Gpu, { entryPoint, files, constants = {} }: KernelSource): Promise<Kernel> {
+  static async compile(
+    gpu: Gpu,
+    { entryPoint, files, constants = {} }: KernelSource,
+  ): Promise<Kernel> {
     const { device } = gpu;
     const code = files.map(({ wgsl }) => wgsl).join('\n');
     const declarations = parseDeclarations(code);
@@ -139,7 +142,8 @@ export class Kernel {
   }
 }
 
-const BINDING = /@group\(0\)\s*@binding\((\d+)\)\s*var<(uniform|storage)(?:,\s*(read_write|read))?>\s*(\w+)/g;
+const BINDING =
+  /@group\(0\)\s*@binding\((\d+)\)\s*var<(uniform|storage)(?:,\s*(read_write|read))?>\s*(\w+)/g;
 
 function parseDeclarations(wgsl: string): Declaration[] {
   const code = wgsl.replace(/\/\/.*$/gm, '');

@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { gpuTest } from '../../test/gpu.ts';
-import { Kernels, type KernelShape } from './kernels.ts';
+import { Kernels } from './kernels.ts';
+import type { KernelShape } from './shape.ts';
 
 const SHAPE: KernelShape = {
   hiddenSize: 2880,
@@ -20,12 +21,12 @@ const SHAPE: KernelShape = {
   kvCache: 'f16',
 };
 
-gpuTest.each([
-  SHAPE,
-  { ...SHAPE, dense: 'bf16' as const, kvCache: 'f32' as const },
-])('every kernel of the 20b compiles with dense $dense and kvCache $kvCache', async (shape, { gpu, buffers }) => {
-  const step = buffers.storage('step', 16);
-  const progress: number[] = [];
-  await Kernels.compile(gpu, shape, step, buffers, (done, total) => progress.push(done / total));
-  expect(progress.at(-1)).toBe(1);
-});
+gpuTest.each([SHAPE, { ...SHAPE, dense: 'bf16' as const, kvCache: 'f32' as const }])(
+  'every kernel of the 20b compiles with dense $dense and kvCache $kvCache',
+  async (shape, { gpu, buffers }) => {
+    const step = buffers.storage('step', 16);
+    const progress: number[] = [];
+    await Kernels.compile(gpu, shape, step, buffers, (done, total) => progress.push(done / total));
+    expect(progress.at(-1)).toBe(1);
+  },
+);

@@ -51,7 +51,10 @@ export interface ExpertMatrix {
 }
 
 /** Bytes of one tile of a dense matrix: its values, and its scales. */
-export function denseTileBytes(format: DenseFormat, columns: number): { values: number; scales: number } {
+export function denseTileBytes(
+  format: DenseFormat,
+  columns: number,
+): { values: number; scales: number } {
   if (format === 'bf16') return { values: TILE_ROWS * columns * 2, scales: 0 };
   return { values: TILE_ROWS * columns, scales: TILE_ROWS * 4 * Math.ceil(columns / 64) };
 }

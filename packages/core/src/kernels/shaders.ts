@@ -1,12 +1,12 @@
+import attend from '../../../../shaders/attend.wgsl?raw';
 import attendReduce from '../../../../shaders/attend_reduce.wgsl?raw';
 import attendTiled from '../../../../shaders/attend_tiled.wgsl?raw';
-import attend from '../../../../shaders/attend.wgsl?raw';
 import embed from '../../../../shaders/embed.wgsl?raw';
-import expertOutTiled from '../../../../shaders/expert_out_tiled.wgsl?raw';
 import expertOut from '../../../../shaders/expert_out.wgsl?raw';
+import expertOutTiled from '../../../../shaders/expert_out_tiled.wgsl?raw';
 import expertSum from '../../../../shaders/expert_sum.wgsl?raw';
-import expertSwigluTiled from '../../../../shaders/expert_swiglu_tiled.wgsl?raw';
 import expertSwiglu from '../../../../shaders/expert_swiglu.wgsl?raw';
+import expertSwigluTiled from '../../../../shaders/expert_swiglu_tiled.wgsl?raw';
 import groupByExpert from '../../../../shaders/group_by_expert.wgsl?raw';
 import append from '../../../../shaders/lib/append.wgsl?raw';
 import denseBf16 from '../../../../shaders/lib/dense_bf16.wgsl?raw';
@@ -22,10 +22,10 @@ import sampling from '../../../../shaders/lib/sampling.wgsl?raw';
 import slotTile from '../../../../shaders/lib/slot_tile.wgsl?raw';
 import step from '../../../../shaders/lib/step.wgsl?raw';
 import swiglu from '../../../../shaders/lib/swiglu.wgsl?raw';
-import tileProduct from '../../../../shaders/lib/tile_product.wgsl?raw';
 import tile from '../../../../shaders/lib/tile.wgsl?raw';
-import linearTiled from '../../../../shaders/linear_tiled.wgsl?raw';
+import tileProduct from '../../../../shaders/lib/tile_product.wgsl?raw';
 import linear from '../../../../shaders/linear.wgsl?raw';
+import linearTiled from '../../../../shaders/linear_tiled.wgsl?raw';
 import qkv from '../../../../shaders/qkv.wgsl?raw';
 import quantizeInt8 from '../../../../shaders/quantize_int8.wgsl?raw';
 import repackBf16 from '../../../../shaders/repack_bf16.wgsl?raw';
@@ -34,8 +34,8 @@ import repackMxfp4Scales from '../../../../shaders/repack_mxfp4_scales.wgsl?raw'
 import rmsNorm from '../../../../shaders/rms_norm.wgsl?raw';
 import rope from '../../../../shaders/rope.wgsl?raw';
 import route from '../../../../shaders/route.wgsl?raw';
-import sampleStrips from '../../../../shaders/sample_strips.wgsl?raw';
 import sample from '../../../../shaders/sample.wgsl?raw';
+import sampleStrips from '../../../../shaders/sample_strips.wgsl?raw';
 import type { KernelSource, ShaderFile } from '../gpu/kernel.ts';
 
 const KERNELS = {

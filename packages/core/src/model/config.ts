@@ -51,7 +51,7 @@ const BLOCK_COLUMNS = 32;
  * @throws {@link OssicleError} `format-invalid` where a field is missing or holds what no gpt-oss model can.
  */
 export function parseConfig(json: Readonly<Record<string, unknown>>): ModelConfig {
-  const modelType = json['model_type'];
+  const modelType = json.model_type;
   if (modelType !== undefined && modelType !== 'gpt_oss') {
     throw invalid(
       `config.json says model_type ${JSON.stringify(modelType)}; ossicle runs gpt_oss models only.`,
@@ -74,14 +74,18 @@ export function parseConfig(json: Readonly<Record<string, unknown>>): ModelConfi
     );
   }
   if (expertsPerToken > experts) {
-    throw invalid(`config.json asks for ${expertsPerToken} experts per token and has only ${experts}.`);
+    throw invalid(
+      `config.json asks for ${expertsPerToken} experts per token and has only ${experts}.`,
+    );
   }
   for (const [name, size] of [
     ['hidden_size', hiddenSize],
     ['intermediate_size', intermediateSize],
   ] as const) {
     if (size % BLOCK_COLUMNS !== 0) {
-      throw invalid(`config.json says ${name} ${size}; MXFP4 weights need a multiple of ${BLOCK_COLUMNS}.`);
+      throw invalid(
+        `config.json says ${name} ${size}; MXFP4 weights need a multiple of ${BLOCK_COLUMNS}.`,
+      );
     }
   }
   const rope = parseRope(json);
@@ -95,7 +99,7 @@ export function parseConfig(json: Readonly<Record<string, unknown>>): ModelConfi
     expertsPerToken,
     vocabularySize: count(json, 'vocab_size'),
     slidingWindow: count(json, 'sliding_window'),
-    slidingLayers: parseLayerTypes(json['layer_types'], layers),
+    slidingLayers: parseLayerTypes(json.layer_types, layers),
     maxContextLength: count(
       json,
       'max_position_embeddings',
@@ -109,7 +113,15 @@ export function parseConfig(json: Readonly<Record<string, unknown>>): ModelConfi
 
 /** Weights of the whole model, embedding and unembedding included. */
 export function parameterCount(config: ModelConfig): number {
-  const { layers, hiddenSize: h, intermediateSize: i, heads, kvHeads, experts, vocabularySize } = config;
+  const {
+    layers,
+    hiddenSize: h,
+    intermediateSize: i,
+    heads,
+    kvHeads,
+    experts,
+    vocabularySize,
+  } = config;
   const qkvRows = (heads + 2 * kvHeads) * HEAD_SIZE;
   const attention = h + qkvRows * (h + 1) + heads + heads * HEAD_SIZE * h + h;
   const mlp = h + experts * (h + 1) + experts * (2 * i * (h + 1) + h * (i + 1));
@@ -118,12 +130,14 @@ export function parameterCount(config: ModelConfig): number {
 
 /** `rope_scaling` of the published files, `rope_parameters` of newer ones, or the flat fields of the original layout. */
 function parseRope(json: Readonly<Record<string, unknown>>): RopeConfig {
-  const scaling = json['rope_scaling'] ?? json['rope_parameters'];
+  const scaling = json.rope_scaling ?? json.rope_parameters;
   if (typeof scaling === 'object' && scaling !== null) {
     const fields = scaling as Record<string, unknown>;
-    const type = fields['rope_type'] ?? fields['type'];
+    const type = fields.rope_type ?? fields.type;
     if (type !== 'yarn') {
-      throw invalid(`config.json says rope_type ${JSON.stringify(type)}; gpt-oss models have "yarn".`);
+      throw invalid(
+        `config.json says rope_type ${JSON.stringify(type)}; gpt-oss models have "yarn".`,
+      );
     }
     return {
       theta: number({ ...fields, ...json }, 'rope_theta'),
@@ -135,7 +149,7 @@ function parseRope(json: Readonly<Record<string, unknown>>): RopeConfig {
       ),
       betaFast: number(fields, 'beta_fast', 32),
       betaSlow: number(fields, 'beta_slow', 1),
-      truncate: fields['truncate'] === true,
+      truncate: fields.truncate === true,
     };
   }
   return {
@@ -156,7 +170,9 @@ function parseLayerTypes(types: unknown, layers: number): boolean[] {
   return types.map((type: unknown, layer) => {
     if (type === 'sliding_attention') return true;
     if (type === 'full_attention') return false;
-    throw invalid(`config.json says layer_types[${layer}] ${JSON.stringify(type)}, which ossicle does not know.`);
+    throw invalid(
+      `config.json says layer_types[${layer}] ${JSON.stringify(type)}, which ossicle does not know.`,
+    );
   });
 }
 
@@ -179,7 +195,9 @@ function number(json: Fields, names: string | readonly string[], fallback?: numb
     throw invalid(`config.json has no ${[names].flat().join(' or ')}. Is it a gpt-oss checkpoint?`);
   }
   if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
-    throw invalid(`config.json says ${found} ${JSON.stringify(value)}; it must be a number above 0.`);
+    throw invalid(
+      `config.json says ${found} ${JSON.stringify(value)}; it must be a number above 0.`,
+    );
   }
   return value;
 }

@@ -1,5 +1,6 @@
 import type { Dispatch } from '../gpu/kernel.ts';
-import type { Kernels, LayerCache } from '../kernels/kernels.ts';
+import type { Kernels } from '../kernels/kernels.ts';
+import type { LayerCache } from '../kernels/operands.ts';
 import type { Activations, KvCache } from './state.ts';
 import type { AttentionWeights, MlpWeights, Weights } from './weights.ts';
 

@@ -1,13 +1,11 @@
 import type { Buffers } from '../gpu/buffers.ts';
-import {
-  type AttentionSplits,
-  type ExpertChoice,
-  HEAD_SIZE,
-  type KernelShape,
-  type LayerCache,
-  type SamplingState,
-  scratchBytes,
-} from '../kernels/kernels.ts';
+import type {
+  AttentionSplits,
+  ExpertChoice,
+  LayerCache,
+  SamplingState,
+} from '../kernels/operands.ts';
+import { HEAD_SIZE, type KernelShape, scratchBytes } from '../kernels/shape.ts';
 import type { ModelConfig } from './config.ts';
 
 /** Logits of one pass take at most about this much; passes for more rows are cut. */
@@ -125,7 +123,8 @@ export function createKvCache(buffers: Buffers, config: ModelConfig, shape: Kern
 
 /** Bytes that {@link Activations} take, but for buffers of some KiB. */
 export function activationBytes(shape: KernelShape): number {
-  const { maxTokens, hiddenSize, intermediateSize, heads, kvHeads, experts, expertsPerToken } = shape;
+  const { maxTokens, hiddenSize, intermediateSize, heads, kvHeads, experts, expertsPerToken } =
+    shape;
   const perToken =
     1 +
     2 * hiddenSize +

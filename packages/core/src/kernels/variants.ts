@@ -1,0 +1,83 @@
+import type { KernelSource } from '../gpu/kernel.ts';
+import { kernelSource, type LibraryName } from './shaders.ts';
+import { HEAD_SIZE, type KernelShape, slotTileCount, splitCount } from './shape.ts';
+
+/** The pipelines of a model: every kernel with the constants of each of its uses. */
+export function kernelVariants(shape: KernelShape): Record<string, KernelSource> {
+  const { hiddenSize, intermediateSize, heads, kvHeads, expertsPerToken: TOP } = shape;
+  const dense: LibraryName[] = ['tile', `dense_${shape.dense}`];
+  const kv: LibraryName = `kv_${shape.kvCache}`;
+  const tiledDense: LibraryName[] = [...dense, 'tile_product'];
+  const expert: LibraryName[] = ['tile', 'mxfp4'];
+  const tiledExpert: LibraryName[] = [...expert, 'tile_product', 'slot_tile', 'expert_tile'];
+  const EPSILON = shape.normEpsilon;
+  const HEADS = { HEADS: heads, KV_HEADS: kvHeads };
+  const mlp1 = { COLUMNS: hiddenSize, ROWS: 2 * intermediateSize, TOP, LIMIT: shape.swigluLimit };
+  const mlp2 = { COLUMNS: intermediateSize, ROWS: hiddenSize };
+  const uses = {
+    qkv: { COLUMNS: hiddenSize, ROWS: (heads + 2 * kvHeads) * HEAD_SIZE, HAS_BIAS: 1, ADD: 0 },
+    out: { COLUMNS: heads * HEAD_SIZE, ROWS: hiddenSize, HAS_BIAS: 1, ADD: 1 },
+    unembedding: { COLUMNS: hiddenSize, ROWS: shape.vocabularySize, HAS_BIAS: 0, ADD: 0 },
+  };
+  const variants: Record<string, KernelSource> = {
+    embed: kernelSource('embed', dense, { COLUMNS: hiddenSize }),
+    norm: kernelSource('rms_norm', ['reduce', 'step'], { COLUMNS: hiddenSize, EPSILON }),
+    'norm/output': kernelSource('rms_norm', ['reduce', 'step'], {
+      COLUMNS: hiddenSize,
+      EPSILON,
+      FROM_OUTPUT_ROW: 1,
+    }),
+    'linear/out': kernelSource('linear', dense, uses.out),
+    'linear/unembedding': kernelSource('linear', dense, uses.unembedding),
+    'linear_tiled/qkv': kernelSource('linear_tiled', tiledDense, uses.qkv),
+    'linear_tiled/out': kernelSource('linear_tiled', tiledDense, uses.out),
+    'linear_tiled/unembedding': kernelSource('linear_tiled', tiledDense, uses.unembedding),
+    route: kernelSource('route', ['reduce', 'tile', 'dense_bf16'], {
+      COLUMNS: hiddenSize,
+      EXPERTS: shape.experts,
+      TOP,
+      EPSILON,
+    }),
+    group_by_expert: kernelSource('group_by_expert', ['step', 'slot_tile'], {
+      EXPERTS: shape.experts,
+      TOP,
+      MAX_TILES: slotTileCount(shape, shape.maxTokens),
+    }),
+    expert_swiglu: kernelSource('expert_swiglu', [...expert, 'swiglu'], mlp1),
+    expert_swiglu_tiled: kernelSource('expert_swiglu_tiled', [...tiledExpert, 'swiglu'], mlp1),
+    expert_out: kernelSource('expert_out', expert, { ...mlp2, TOP }),
+    expert_out_tiled: kernelSource('expert_out_tiled', tiledExpert, mlp2),
+    expert_sum: kernelSource('expert_sum', [], { COLUMNS: hiddenSize, TOP }),
+    sample_strips: kernelSource('sample_strips', ['sampling'], {
+      VOCABULARY: shape.vocabularySize,
+    }),
+    sample: kernelSource('sample', ['sampling', 'step', 'reduce'], {
+      VOCABULARY: shape.vocabularySize,
+    }),
+  };
+  for (const sliding of [false, true]) {
+    const span = sliding ? 'sliding' : 'full';
+    const cache = { ...HEADS, CAPACITY: sliding ? shape.ringCapacity : shape.contextLength };
+    const WINDOW = sliding ? shape.slidingWindow : 0;
+    const SPLITS = splitCount(shape, sliding);
+    const position: LibraryName[] = [kv, 'append', 'rope', 'step'];
+    variants[`qkv/${span}`] = kernelSource('qkv', [...dense, ...position], {
+      ...cache,
+      COLUMNS: hiddenSize,
+    });
+    variants[`rope/${span}`] = kernelSource('rope', position, cache);
+    variants[`attend/${span}`] = kernelSource('attend', [kv, 'step'], { ...cache, WINDOW, SPLITS });
+    variants[`attend_tiled/${span}`] = kernelSource('attend_tiled', [kv, 'step'], {
+      ...cache,
+      WINDOW,
+    });
+    if (SPLITS > 1) {
+      variants[`attend_reduce/${span}`] = kernelSource('attend_reduce', ['step'], {
+        HEADS: heads,
+        WINDOW,
+        SPLITS,
+      });
+    }
+  }
+  return variants;
+}

@@ -1,0 +1,48 @@
+import { OssicleError } from './errors.ts';
+import { type Model, WorkerModel } from './model.ts';
+import type { LoadOptions, LoadProgress, ModelSource } from './types.ts';
+import { resolveSource } from './weights/sources.ts';
+import { callback, ModelWorker } from './worker/model-worker.ts';
+
+/** The model that is loaded where none is named. */
+const DEFAULT_SOURCE = 'openai/gpt-oss-20b';
+
+/**
+ * Loads a model into a worker of its own. The first load stores the published files in the browser's private file
+ * system, from where later ones come without a request.
+ *
+ * @param source - A Hugging Face repo (`owner/name`, `owner/name@revision`), a folder's address (`https://…`, `./…`),
+ * picked files, or a directory. Default: `openai/gpt-oss-20b`.
+ * @throws {@link OssicleError} with a code that says why. `signal.reason` where the load is aborted. TypeError and
+ * RangeError on wrong arguments.
+ */
+export async function load(
+  source: ModelSource = DEFAULT_SOURCE,
+  options: LoadOptions = {},
+): Promise<Model> {
+  const { onProgress, signal, ...plain } = options;
+  signal?.throwIfAborted();
+  const resolved = resolveSource(source);
+  if (typeof Worker === 'undefined') {
+    throw new OssicleError(
+      'worker-failed',
+      'load() needs a page that can start workers. Use createEngine() of ossicle/engine here.',
+    );
+  }
+  const worker = new ModelWorker();
+  const abort = (): void => {
+    worker.call((service) => service.abortLoad()).catch(() => undefined);
+  };
+  signal?.addEventListener('abort', abort);
+  try {
+    const report = callback((progress: LoadProgress) => onProgress?.(progress));
+    const info = await worker.call((service) => service.load(resolved, plain, report));
+    signal?.throwIfAborted();
+    return new WorkerModel(worker, info);
+  } catch (error) {
+    worker.dispose();
+    throw signal?.aborted ? signal.reason : error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}

@@ -1,0 +1,143 @@
+import type { Message } from '@ossicle/harmony';
+import { createEngine, type Engine } from '../engine/engine.ts';
+import type { Session } from '../engine/session.ts';
+import { OssicleError } from '../errors.ts';
+import { requestDevice } from '../gpu/device.ts';
+import type {
+  GenerateEvent,
+  GenerateOptions,
+  GenerateResult,
+  Generation,
+  LoadOptions,
+  LoadProgress,
+  ModelInfo,
+  ModelSource,
+} from '../types.ts';
+
+/** What happened in a generation since the last question; the last answer carries the result. */
+export interface GenerationUpdate {
+  readonly events: readonly GenerateEvent[];
+  readonly result?: GenerateResult;
+}
+
+/** Options without what cannot be cloned. */
+export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'signal'>;
+
+/** Options without what cannot be cloned. */
+export type PlainGenerateOptions = Omit<GenerateOptions, 'signal'>;
+
+/** A generation, and what of it the page has not fetched yet. */
+class Running {
+  readonly controller = new AbortController();
+  readonly #events: GenerateEvent[] = [];
+  #outcome: { readonly result: GenerateResult } | { readonly error: unknown } | undefined;
+  #wake: () => void = () => undefined;
+
+  async follow(generation: Generation): Promise<void> {
+    try {
+      for await (const event of generation) {
+        this.#events.push(event);
+        this.#wake();
+      }
+      this.#outcome = { result: await generation.result };
+    } catch (error) {
+      this.#outcome = { error };
+    }
+    this.#wake();
+  }
+
+  async update(): Promise<GenerationUpdate> {
+    if (this.#events.length === 0 && !this.#outcome) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    const events = this.#events.splice(0);
+    if (!this.#outcome) return { events };
+    if ('result' in this.#outcome) return { events, result: this.#outcome.result };
+    if (events.length > 0) return { events }; // the failure comes with the next update
+    throw this.#outcome.error;
+  }
+}
+
+/**
+ * One model in the worker, as the page calls it. Calls carry plain data: a generation has a number, by which the page
+ * asks for its updates and aborts it.
+ */
+export class ModelService {
+  #engine: Engine | undefined;
+  #session: Session | undefined;
+  #device: GPUDevice | undefined;
+  readonly #load = new AbortController();
+  readonly #generations = new Map<number, Running>();
+
+  /** Loads the model. Called once. */
+  async load(
+    source: ModelSource,
+    options: PlainLoadOptions,
+    onProgress: (progress: LoadProgress) => void,
+  ): Promise<ModelInfo> {
+    const { signal } = this.#load;
+    this.#device = await requestDevice();
+    signal.throwIfAborted();
+    this.#engine = await createEngine({
+      store: true,
+      ...options,
+      device: this.#device,
+      source,
+      onProgress,
+      signal,
+    });
+    this.#session = this.#engine.createSession();
+    return this.#engine.info;
+  }
+
+  /** Aborts {@link ModelService.load}. */
+  abortLoad(): void {
+    this.#load.abort();
+  }
+
+  /** Starts a generation. */
+  start(id: number, input: string | readonly Message[], options: PlainGenerateOptions): void {
+    const { session } = this.#ready();
+    const running = new Running();
+    this.#generations.set(id, running);
+    const { signal } = running.controller;
+    void running.follow(session.generate(input, { ...options, signal }));
+  }
+
+  /** Waits for events of a generation, and hands out all there are. Throws what the generation failed with. */
+  async update(id: number): Promise<GenerationUpdate> {
+    const running = this.#generations.get(id);
+    if (!running) throw new Error(`there is no generation ${id}`);
+    try {
+      const update = await running.update();
+      if (update.result) this.#generations.delete(id);
+      return update;
+    } catch (error) {
+      this.#generations.delete(id);
+      throw error;
+    }
+  }
+
+  /** Stops a generation before its next token. */
+  abort(id: number): void {
+    this.#generations.get(id)?.controller.abort();
+  }
+
+  /** Counts the tokens of a prompt. */
+  countTokens(input: string | readonly Message[], options: PlainGenerateOptions): number {
+    return this.#ready().engine.tokenizer.encodeConversation(input, options).length;
+  }
+
+  /** Releases all GPU memory. */
+  dispose(): void {
+    this.#engine?.dispose();
+    this.#device?.destroy();
+  }
+
+  #ready(): { engine: Engine; session: Session } {
+    if (!this.#engine || !this.#session) throw new OssicleError('disposed', 'No model is loaded.');
+    return { engine: this.#engine, session: this.#session };
+  }
+}
