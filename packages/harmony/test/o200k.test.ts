@@ -73,12 +73,13 @@ describe('prompts of the published models', () => {
   });
 });
 
-const isComparable = fixtureNames.length > 0;
-if (!isComparable) {
+if (fixtureNames.length === 0) {
   test.skip("the reference implementation's test files are not beside this checkout");
+} else {
+  describe("the reference implementation's test files", compareFixtures);
 }
 
-describe.runIf(isComparable)("the reference implementation's test files", () => {
+function compareFixtures(): void {
   const read = (name: string): string => readFixture(`test_${name}.txt`).trimEnd();
   const expectPrompt = (name: string, ids: readonly number[]): void => {
     const { count, sha256_of_comma_joined_ids: hash } =
@@ -327,4 +328,4 @@ describe.runIf(isComparable)("the reference implementation's test files", () => 
     });
     expect(JSON.parse(call!.content)).toEqual({ location: 'Tokyo' });
   });
-});
+}
