@@ -45,7 +45,6 @@ const KNOWN: Record<ErrorCode, { headline: string; steps: readonly NextStep[] }>
   'context-overflow': { headline: 'The conversation is too long', steps: ['new-chat'] },
   'gpu-error': { headline: 'The GPU reported an error', steps: ['load-again', 'use-embedded'] },
   'worker-failed': { headline: 'The worker stopped', steps: ['load-again', 'reload'] },
-  'worker-failed': { headline: 'The model’s worker did not start', steps: ['reload'] },
   disposed: { headline: 'The model is no longer loaded', steps: ['load-again'] },
 };
 

@@ -8,12 +8,14 @@ import {
   parseSource,
 } from './checkpoint-source.ts';
 import { Composer } from './composer.ts';
+import { confirm } from './confirm.ts';
 import { openedFor } from './connection-policy.ts';
 import { find } from './element.ts';
 import type { NextStep } from './failure-card.ts';
+import { formatBytes } from './format.ts';
 import { LoadNotice } from './load-notice.ts';
 import { ModelPanel } from './model-panel.ts';
-import { type LoadedModel, ModelSlot, type ModelState } from './model-slot.ts';
+import { type DownloadPlan, type LoadedModel, ModelSlot, type ModelState } from './model-slot.ts';
 import { followEnd } from './scroll.ts';
 import { registerServiceWorker } from './service-worker-registration.ts';
 import { SettingsView } from './settings.ts';
@@ -23,7 +25,7 @@ import { showWelcome } from './welcome.ts';
 /** Names a checkpoint that the person chose in this tab just before the page opened again for its host. */
 const CHOSEN_KEY = 'ossicle.chosen';
 
-const slot = new ModelSlot();
+const slot = new ModelSlot(agreeToDownload);
 /** The model that the welcome speaks of; `null` before it has been shown. */
 let welcomed: LoadedModel | undefined | null = null;
 const settings = new SettingsView();
@@ -79,6 +81,21 @@ function choose(checkpoint: CheckpointSource): void {
   }
   sessionStorage.setItem(CHOSEN_KEY, checkpoint.source);
   location.assign(address);
+}
+
+function agreeToDownload({
+  checkpoint,
+  totalBytes,
+  gpuBytes,
+  freeBytes,
+}: DownloadPlan): Promise<boolean> {
+  const room =
+    freeBytes === undefined ? '' : ` The browser offers ${formatBytes(freeBytes)} of storage.`;
+  return confirm({
+    title: `Download ${checkpoint.name}?`,
+    detail: `${formatBytes(totalBytes)} from ${checkpoint.host}, kept in this browser. It needs ${formatBytes(gpuBytes)} of GPU memory.${room}`,
+    action: 'Download',
+  });
 }
 
 function showModel(state: ModelState): void {

@@ -1,4 +1,4 @@
-import { type LoadProgress, load, type Model } from 'ossicle';
+import { checkSupport, type LoadProgress, load, type Model } from 'ossicle';
 import type { CheckpointSource } from './checkpoint-source.ts';
 
 /** What the page's one model is doing. `model` is what can answer meanwhile. */
@@ -27,11 +27,32 @@ export interface LoadedModel {
 /** A model of at most this many GPU bytes stays until the next one is ready; a larger one makes room first. */
 const SMALL_MODEL_BYTES = 256e6;
 
+/** A download of at least this many bytes is asked about first. */
+const LARGE_DOWNLOAD_BYTES = 100e6;
+
+/** What a large download comes to, to be agreed to. */
+export interface DownloadPlan {
+  /** What would be downloaded. */
+  readonly checkpoint: CheckpointSource;
+  /** Bytes of all files. */
+  readonly totalBytes: number;
+  /** Bytes that the model takes on the GPU. */
+  readonly gpuBytes: number;
+  /** Bytes that the browser says it would still store, where it says so. */
+  readonly freeBytes: number | undefined;
+}
+
 /** Holds the page's one model, and loads another in its place. */
 export class ModelSlot {
   #state: ModelState = { status: 'empty' };
   #abort: AbortController | undefined;
   readonly #listeners = new Set<(state: ModelState) => void>();
+  readonly #agree: (plan: DownloadPlan) => Promise<boolean>;
+
+  /** @param agree asked before a large download. */
+  constructor(agree: (plan: DownloadPlan) => Promise<boolean>) {
+    this.#agree = agree;
+  }
 
   /** What it is doing now. */
   get state(): ModelState {
@@ -53,6 +74,8 @@ export class ModelSlot {
     const withCurrent = (): { model?: LoadedModel } => (current ? { model: current } : {});
     this.#set({ status: 'loading', checkpoint, ...withCurrent() });
     try {
+      if (!(await this.#isAgreed(checkpoint))) abort.abort();
+      abort.signal.throwIfAborted();
       if (current && current.model.info.gpuBytes > SMALL_MODEL_BYTES) {
         const large = current;
         current = undefined;
@@ -90,6 +113,17 @@ export class ModelSlot {
   dismissFailure(): void {
     const { status, model } = this.#state;
     if (status === 'failed') this.#set(model ? { status: 'ready', model } : { status: 'empty' });
+  }
+
+  /** Whether the checkpoint is stored, small, or agreed to be downloaded. A machine that cannot run it is `load()`'s to refuse. */
+  async #isAgreed(checkpoint: CheckpointSource): Promise<boolean> {
+    if (checkpoint.origin === 'embedded') return true;
+    const { isSupported, model, storage } = await checkSupport(checkpoint.source);
+    if (!isSupported || !model || model.isStored || model.totalBytes < LARGE_DOWNLOAD_BYTES)
+      return true;
+    const { totalBytes, gpuBytes } = model;
+    const freeBytes = storage && storage.quotaBytes - storage.usedBytes;
+    return this.#agree({ checkpoint, totalBytes, gpuBytes, freeBytes });
   }
 
   #set(state: ModelState): void {
