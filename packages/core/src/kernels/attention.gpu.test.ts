@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { type CacheShape, HEAD_SIZE, uploadCache } from '../../test/attention-inputs.ts';
 import { gpuTest, type TestGpu } from '../../test/gpu.ts';
 import {
   outputBuffer,
@@ -7,22 +8,18 @@ import {
   stepBuffer,
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
-import { roundToF16, toF16 } from '../../test/number-formats.ts';
+import { roundToF16 } from '../../test/number-formats.ts';
 import { attention } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { kernelSource } from './shaders.ts';
 
-const HEAD_SIZE = 64;
 const SPLIT_KEYS = 128;
 
-interface Shape {
+interface Shape extends CacheShape {
   readonly heads: number;
-  readonly kvHeads: number;
   /** 0: none. */
   readonly window: number;
-  readonly capacity: number;
-  readonly kvCache: 'f16' | 'f32';
 }
 
 interface Input {
@@ -52,23 +49,6 @@ function randomInput(shape: Shape, keys: number, tokens: number, spread = 2): In
     // Sinks that take nearly nothing, some, about half and nearly all.
     sinks: Float64Array.from({ length: heads }, (_, head) => [-1e4, 0.5, 5, 40][head % 4]!),
   };
-}
-
-/** [keys, kvHeads * 64] in the cache's layout; places that no position has come to are NaN. */
-function uploadCache(gpu: TestGpu, rows: Float64Array, shape: Shape): GPUBuffer {
-  const { kvHeads, capacity, kvCache } = shape;
-  const width = kvHeads * HEAD_SIZE;
-  const keys = rows.length / width;
-  const cache = new Float64Array(kvHeads * capacity * HEAD_SIZE).fill(Number.NaN);
-  for (let key = Math.max(0, keys - capacity); key < keys; key++) {
-    for (let head = 0; head < kvHeads; head++) {
-      const from = key * width + head * HEAD_SIZE;
-      const to = (head * capacity + (key % capacity)) * HEAD_SIZE;
-      cache.set(rows.subarray(from, from + HEAD_SIZE), to);
-    }
-  }
-  if (kvCache === 'f32') return uploadFloats(gpu, cache);
-  return gpu.upload(new Uint32Array(Uint16Array.from(cache, toF16).buffer));
 }
 
 /** The queries followed by NaN where keys and values of the same tokens lie. */

@@ -1,5 +1,12 @@
 import { expect } from 'vitest';
-import { PRESETS } from '../../test/config.ts';
+import {
+  type CacheShape,
+  cacheWords,
+  columnsOf,
+  FREQUENCIES,
+  HEAD_SIZE,
+  uploadRopeTable,
+} from '../../test/attention-inputs.ts';
 import { gpuTest, type TestGpu } from '../../test/gpu.ts';
 import {
   isUnwritten,
@@ -12,31 +19,13 @@ import {
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
 import { fromF16 } from '../../test/number-formats.ts';
-import { linear, rope, ropeAngles, yarnFrequencies } from '../../test/oracles.ts';
+import { linear, rope } from '../../test/oracles.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from './matrix.ts';
 import { kernelSource } from './shaders.ts';
 
-const HEAD_SIZE = 64;
-const { ropeTheta, yarn } = PRESETS['20b'];
-const FREQUENCIES = yarnFrequencies(HEAD_SIZE, ropeTheta, yarn);
-
-/** Written only where the tokens are; zeros elsewhere rotate to zeros. */
-function ropeTable(gpu: TestGpu, start: number, tokens: number): GPUBuffer {
-  const buffer = gpu.buffers.storage('rope table', (start + tokens) * HEAD_SIZE * 4);
-  const rows = Array.from({ length: tokens }, (_, token) => {
-    const { cos, sin } = ropeAngles(start + token, FREQUENCIES);
-    return [...cos, ...sin];
-  });
-  gpu.gpu.device.queue.writeBuffer(buffer, start * HEAD_SIZE * 4, Float32Array.from(rows.flat()));
-  return buffer;
-}
-
-interface Shape {
+interface Shape extends CacheShape {
   readonly heads: number;
-  readonly kvHeads: number;
-  readonly capacity: number;
-  readonly kvCache: 'f16' | 'f32';
 }
 
 interface Cache {
@@ -44,8 +33,8 @@ interface Cache {
   readonly values: GPUBuffer;
 }
 
-function emptyCache(gpu: TestGpu, { kvHeads, capacity, kvCache }: Shape): Cache {
-  const words = (kvHeads * capacity * HEAD_SIZE) / (kvCache === 'f16' ? 2 : 1);
+function emptyCache(gpu: TestGpu, shape: Shape): Cache {
+  const words = cacheWords(shape);
   return { keys: outputBuffer(gpu, words), values: outputBuffer(gpu, words) };
 }
 
@@ -88,11 +77,6 @@ async function expectAppended(
   // f16 has 11 bits, and WGSL lets a GPU round them either way.
   const relative = got.map((value, i) => (value - expected[i]!) / (Math.abs(expected[i]!) + 1e-3));
   expect(relative).toBeCloseToArray(new Float64Array(got.length), 2 ** -10);
-}
-
-/** The columns [from, to) of rows of `width`. */
-function columnsOf(rows: Float64Array, width: number, from: number, to: number): Float64Array {
-  return rows.filter((_, i) => i % width >= from && i % width < to);
 }
 
 /** The oracle's [tokens, heads + 2 * kvHeads, 64], split and rotated. */
@@ -151,7 +135,7 @@ gpuTest.each(ROPES)(
           'rope',
           {
             step: stepBuffer(gpu, start, tokens),
-            rope_table: ropeTable(gpu, start, tokens),
+            rope_table: uploadRopeTable(gpu, start, tokens),
             projected,
             ...cache,
           },
@@ -236,7 +220,7 @@ gpuTest.each(QKVS)(
       const projected = outputBuffer(gpu, tokens * rows);
       const cache = emptyCache(gpu, shape);
       const step = stepBuffer(gpu, start, tokens);
-      const table = ropeTable(gpu, start, tokens);
+      const table = uploadRopeTable(gpu, start, tokens);
       gpu.run(
         ...held.matrix.parts.map((part) =>
           kernel.dispatch(
