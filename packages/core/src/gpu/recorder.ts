@@ -1,9 +1,17 @@
 import type { Gpu } from './device.ts';
 import type { Dispatch } from './kernel.ts';
 
-/** Encodes dispatches, in order, into one compute pass. */
-export function encode(encoder: GPUCommandEncoder, dispatches: readonly Dispatch[]): void {
-  const pass = encoder.beginComputePass();
+/**
+ * Encodes dispatches, in order, into one compute pass.
+ *
+ * @param timestampWrites - Where the pass's beginning and end are noted, if anywhere.
+ */
+export function encode(
+  encoder: GPUCommandEncoder,
+  dispatches: readonly Dispatch[],
+  timestampWrites?: GPUComputePassTimestampWrites,
+): void {
+  const pass = encoder.beginComputePass(timestampWrites && { timestampWrites });
   let pipeline: GPUComputePipeline | undefined;
   for (const dispatch of dispatches) {
     if (dispatch.pipeline !== pipeline) pass.setPipeline(dispatch.pipeline);
