@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'worker-failed'
   | 'disposed';
 
+/** Marks errors of every copy of this library; `instanceof` knows those of one copy only. */
 const BRAND = Symbol.for('ossicle.error');
 
 /** Every failure that ossicle raises by itself. Wrong arguments raise `TypeError` or `RangeError`; aborts raise `signal.reason`. */
@@ -35,8 +36,6 @@ export class OssicleError extends Error {
   override readonly name = 'OssicleError';
   /** What went wrong, for programs. */
   readonly code: ErrorCode;
-  /** @internal */
-  readonly [BRAND] = true;
 
   /**
    * @param code - What went wrong, for programs.
@@ -46,6 +45,7 @@ export class OssicleError extends Error {
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
     this.code = code;
+    Object.defineProperty(this, BRAND, { value: true });
   }
 }
 

@@ -40,7 +40,7 @@ export async function load(
     signal?.throwIfAborted();
     return new WorkerModel(worker, info);
   } catch (error) {
-    worker.dispose();
+    void worker.dispose();
     throw signal?.aborted ? signal.reason : error;
   } finally {
     signal?.removeEventListener('abort', abort);

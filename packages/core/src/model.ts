@@ -1,5 +1,6 @@
 import type { Message } from '@ossicle/harmony';
 import { EventStream } from './engine/event-stream.ts';
+import { generateWithTools } from './engine/tool-loop.ts';
 import type { GenerateOptions, GenerateResult, Generation, ModelInfo } from './types.ts';
 import type { PlainGenerateOptions } from './worker/model-service.ts';
 import type { ModelWorker } from './worker/model-worker.ts';
@@ -35,6 +36,10 @@ export class WorkerModel implements Model {
   }
 
   generate(input: string | readonly Message[], options: GenerateOptions = {}): Generation {
+    return generateWithTools((messages, once) => this.#generate(messages, once), input, options);
+  }
+
+  #generate(input: readonly Message[], options: GenerateOptions): Generation {
     return new EventStream(async (push, signal): Promise<GenerateResult> => {
       const id = ++this.#lastId;
       const abort = (): void => {
@@ -60,12 +65,7 @@ export class WorkerModel implements Model {
   }
 
   async dispose(): Promise<void> {
-    try {
-      await this.#worker.call((service) => service.dispose());
-    } catch {
-      // A worker that has ended holds no memory.
-    }
-    this.#worker.dispose();
+    await this.#worker.dispose((service) => service.dispose());
   }
 }
 

@@ -54,20 +54,35 @@ async function withGpu(body: (gpu: TestGpu) => Promise<void>): Promise<void> {
   expect(scope?.message).toBeUndefined();
 }
 
-/** A test on a device of its own, that fails where a validation error is left over. */
-export function gpuTest(name: string, body: (gpu: TestGpu) => Promise<void>, timeout?: number): void {
-  test(name, () => withGpu(body), timeout);
+interface GpuTest {
+  (name: string, body: (gpu: TestGpu) => Promise<void>, timeout?: number): void;
+  /** The same for each of several cases, as Vitest's `test.each`. */
+  each<Case>(
+    cases: readonly Case[],
+  ): (name: string, body: (item: Case, gpu: TestGpu) => Promise<void>, timeout?: number) => void;
 }
 
-gpuTest.each =
-  <Case>(cases: readonly Case[]) =>
-  (name: string, body: (item: Case, gpu: TestGpu) => Promise<void>, timeout?: number): void =>
-    test.each(cases)(name, (item) => withGpu((gpu) => body(item as Case, gpu)), timeout);
+/** A test on a device of its own, that fails where a validation error is left over. */
+export const gpuTest: GpuTest = Object.assign(
+  (name: string, body: (gpu: TestGpu) => Promise<void>, timeout?: number): void => {
+    test(name, () => withGpu(body), timeout);
+  },
+  {
+    each:
+      <Case>(cases: readonly Case[]) =>
+      (name: string, body: (item: Case, gpu: TestGpu) => Promise<void>, timeout?: number): void => {
+        test.each(cases)(name, (item) => withGpu((gpu) => body(item as Case, gpu)), timeout);
+      },
+  },
+);
 
 /** Numbers in about [-1, 1] with a few outliers of 20 times that, the same on every run. */
 export function random(length: number, seed = 1): Float32Array<ArrayBuffer> {
   const next = randomGenerator(seed);
-  const values = Float32Array.from({ length }, (_, i) => (next() * 2 - 1) * (i % 97 === 13 ? 20 : 1));
+  const values = Float32Array.from(
+    { length },
+    (_, i) => (next() * 2 - 1) * (i % 97 === 13 ? 20 : 1),
+  );
   if (length > 8 && new Set(values).size < length / 2) throw new Error('degenerate random input');
   return values;
 }

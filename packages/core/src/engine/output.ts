@@ -35,6 +35,8 @@ export class HarmonyOutput {
   /** How much of the answer belongs to messages before the open one. */
   #messageStart = 0;
   #isStopped = false;
+  /** Whether the tokens ended, so that what is open is cut. */
+  #isCut = false;
 
   constructor(tokenizer: Tokenizer, { tools = [], stop = [] }: GenerateOptions) {
     this.#names = createToolNames(tools);
@@ -57,6 +59,7 @@ export class HarmonyOutput {
 
   /** Ends the output, and with it the message that is still open. */
   finish(): GenerateEvent[] {
+    this.#isCut = true;
     return this.#parser.finish().flatMap((event) => this.#onEvent(event));
   }
 
@@ -71,6 +74,9 @@ export class HarmonyOutput {
   }
 
   #onEvent(event: ParserEvent): GenerateEvent[] {
+    // The model goes on in somebody else's name: that is no part of its answer.
+    if (event.type === 'message-start' && event.role !== 'assistant') this.#isStopped = true;
+    if (event.type === 'message-end' && event.message.role !== 'assistant') return [];
     if (event.type === 'content-delta') {
       if (event.channel === 'analysis' && event.recipient === undefined) {
         this.#reasoning += event.text;
@@ -129,7 +135,8 @@ export class HarmonyOutput {
     }
     this.#messages.push(message);
     const { recipient, channel, content } = message;
-    if (recipient !== undefined && channel !== 'final') {
+    // A call that was cut is not one that the model has decided on.
+    if (recipient !== undefined && channel !== 'final' && !this.#isCut) {
       const parsed = parseToolArguments(content);
       const call: ToolCall = {
         id: `call_${this.#toolCalls.length}`,

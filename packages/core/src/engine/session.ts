@@ -21,6 +21,7 @@ import type { Runtime } from './runtime.ts';
 import { encodeSamplingOptions, parseSamplingOptions } from './sampling-options.ts';
 import { TokenReader } from './token-reader.ts';
 import { type CheckpointTokenizer, noTokenizer } from './tokenizer.ts';
+import { generateWithTools } from './tool-loop.ts';
 
 /** One conversation: its tokens, with their keys and values on the GPU. Calls are answered one at a time. */
 export interface Session {
@@ -90,6 +91,15 @@ export class EngineSession implements Session {
     input: string | readonly Message[] | Uint32Array,
     options: GenerateOptions = {},
   ): Generation {
+    if (input instanceof Uint32Array) return this.#generateOnce(input, options);
+    return generateWithTools(
+      (messages, once) => this.#generateOnce(messages, once),
+      input,
+      options,
+    );
+  }
+
+  #generateOnce(input: readonly Message[] | Uint32Array, options: GenerateOptions): Generation {
     return new EventStream((push, signal) => {
       const startMs = performance.now();
       return this.#run(() => this.#generate(input, options, push, signal, startMs));
@@ -119,7 +129,7 @@ export class EngineSession implements Session {
   }
 
   async #generate(
-    input: string | readonly Message[] | Uint32Array,
+    input: readonly Message[] | Uint32Array,
     options: GenerateOptions,
     push: (event: GenerateEvent) => void,
     signal: AbortSignal,

@@ -121,9 +121,14 @@ export class RepackKernels {
 }
 
 /** The size of a published row in bytes, and how many rows belong together, for streaming them to the GPU. */
-export const PUBLISHED_ROWS = {
-  dense: (columns: number): number => columns * 2,
-  blocks: (columns: number): number => columns / 2,
-  scales: (columns: number): number => columns / 32,
+export const PUBLISHED_ROWS: {
+  readonly dense: (columns: number) => number;
+  readonly blocks: (columns: number) => number;
+  readonly scales: (columns: number) => number;
+  readonly perTile: number;
+} = {
+  dense: (columns) => columns * 2,
+  blocks: (columns) => columns / 2,
+  scales: (columns) => columns / 32,
   perTile: TILE_ROWS,
-} as const;
+};

@@ -38,7 +38,51 @@ import sample from '../../../../shaders/sample.wgsl?raw';
 import sampleStrips from '../../../../shaders/sample_strips.wgsl?raw';
 import type { KernelSource, ShaderFile } from '../gpu/kernel.ts';
 
-const KERNELS = {
+/** The name of a kernel: its file's, and its entry point's. */
+export type KernelName =
+  | 'attend'
+  | 'attend_reduce'
+  | 'attend_tiled'
+  | 'embed'
+  | 'expert_out'
+  | 'expert_out_tiled'
+  | 'expert_sum'
+  | 'expert_swiglu'
+  | 'expert_swiglu_tiled'
+  | 'group_by_expert'
+  | 'linear'
+  | 'linear_tiled'
+  | 'qkv'
+  | 'quantize_int8'
+  | 'repack_bf16'
+  | 'repack_mxfp4_blocks'
+  | 'repack_mxfp4_scales'
+  | 'rms_norm'
+  | 'rope'
+  | 'route'
+  | 'sample'
+  | 'sample_strips';
+
+/** The name of a file of `shaders/lib`. */
+export type LibraryName =
+  | 'append'
+  | 'dense_bf16'
+  | 'dense_int8'
+  | 'expert_tile'
+  | 'kv_f16'
+  | 'kv_f32'
+  | 'mxfp4'
+  | 'reduce'
+  | 'repack'
+  | 'rope'
+  | 'sampling'
+  | 'slot_tile'
+  | 'step'
+  | 'swiglu'
+  | 'tile'
+  | 'tile_product';
+
+const KERNELS: Readonly<Record<KernelName, string>> = {
   attend,
   attend_reduce: attendReduce,
   attend_tiled: attendTiled,
@@ -61,9 +105,9 @@ const KERNELS = {
   route,
   sample,
   sample_strips: sampleStrips,
-} as const;
+};
 
-const LIBRARIES = {
+const LIBRARIES: Readonly<Record<LibraryName, string>> = {
   append,
   dense_bf16: denseBf16,
   dense_int8: denseInt8,
@@ -80,13 +124,7 @@ const LIBRARIES = {
   swiglu,
   tile,
   tile_product: tileProduct,
-} as const;
-
-/** The name of a kernel: its file's, and its entry point's. */
-export type KernelName = keyof typeof KERNELS;
-
-/** The name of a file of `shaders/lib`. */
-export type LibraryName = keyof typeof LIBRARIES;
+};
 
 /** Puts a kernel together from its file and the libraries that its head comment names. */
 export function kernelSource(

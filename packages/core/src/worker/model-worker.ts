@@ -4,12 +4,16 @@ import { installErrorTransfer } from './errors-across.ts';
 import type { ModelService } from './model-service.ts';
 import InlineWorker from './worker.ts?worker&inline';
 
+/** How long a worker may take to give its memory back before it is ended all the same. */
+const DISPOSE_PATIENCE_MS = 1000;
+
 /** The page's end of the worker: calls that cannot outlive it. */
 export class ModelWorker {
   readonly #worker: Worker;
   readonly #service: Comlink.Remote<ModelService>;
   readonly #ended: Promise<never>;
   #end: (error: OssicleError) => void = () => undefined;
+  #isTerminated = false;
 
   /** Starts a worker. */
   constructor() {
@@ -22,13 +26,14 @@ export class ModelWorker {
     this.#worker.addEventListener('error', (event) => {
       event.preventDefault();
       const detail = event.message ? `: ${event.message}` : '';
-      this.#terminate(
+      this.#end(
         new OssicleError(
           'worker-failed',
           `The worker of ossicle did not start, or it crashed${detail}. Where the page has a Content-Security-Policy, ` +
             'it must allow worker-src blob:. Otherwise load the model again.',
         ),
       );
+      this.#terminate();
     });
     this.#service = Comlink.wrap<ModelService>(this.#worker);
   }
@@ -38,15 +43,23 @@ export class ModelWorker {
     return Promise.race([this.#ended, use(this.#service)]);
   }
 
-  /** Ends the worker; calls under way reject with `disposed`. */
-  dispose(): void {
-    this.#terminate(
-      new OssicleError('disposed', 'The model was disposed of. Load it again to go on.'),
-    );
+  /**
+   * Ends the worker; calls under way reject with `disposed`.
+   *
+   * @param last - What the worker does before, if it still answers.
+   */
+  async dispose(last?: (service: Comlink.Remote<ModelService>) => Promise<unknown>): Promise<void> {
+    this.#end(new OssicleError('disposed', 'The model was disposed of. Load it again to go on.'));
+    if (last && !this.#isTerminated) {
+      const patience = new Promise((resolve) => setTimeout(resolve, DISPOSE_PATIENCE_MS));
+      await Promise.race([last(this.#service), patience]).catch(() => undefined);
+    }
+    this.#terminate();
   }
 
-  #terminate(error: OssicleError): void {
-    this.#end(error);
+  #terminate(): void {
+    if (this.#isTerminated) return;
+    this.#isTerminated = true;
     this.#service[Comlink.releaseProxy]();
     this.#worker.terminate();
   }
