@@ -27,9 +27,21 @@ globalThis.fetch = (input, init) => {
 
 let held: ByteSource | undefined;
 
+interface Download {
+  readonly requests: string[];
+  readonly progress: [loaded: number, total: number][];
+  readonly totalBytes: number;
+}
+
+interface StoredTensor {
+  readonly requests: string[];
+  readonly parts: Uint8Array[];
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
 const operations = {
   /** Downloads a folder as a load does; returns the files requested, and each step of the progress. */
-  async download(address: string, faults: DownloadFaults = {}) {
+  async download(address: string, faults: DownloadFaults = {}): Promise<Download> {
     const store = await openStore();
     if (!store) throw new Error('no store in a worker');
     const source = await openSource(address);
@@ -54,7 +66,7 @@ const operations = {
   },
 
   /** Opens a stored model, and reads all of one tensor. */
-  async load(id: string, tensor: string, keepOpen = false) {
+  async load(id: string, tensor: string, keepOpen = false): Promise<StoredTensor | undefined> {
     requests.length = 0;
     const source = await (await openStore())?.source(id);
     if (!source) return undefined;
@@ -70,12 +82,12 @@ const operations = {
     return { requests: [...requests], parts, config: checkpoint.config };
   },
 
-  async release() {
+  async release(): Promise<void> {
     held?.dispose?.();
   },
 
   /** Reads beyond what is stored, and after the end. */
-  async misread(id: string) {
+  async misread(id: string): Promise<unknown[]> {
     const source = (await (await openStore())?.source(id)) as ByteSource;
     const codes: unknown[] = [];
     const code = (error: { code?: string }): void => void codes.push(error.code);
