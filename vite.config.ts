@@ -22,6 +22,7 @@ const config: UserConfig = defineConfig({
     target: 'es2023',
     emptyOutDir: true,
     rolldownOptions: {
+      checks: { pluginTimings: false },
       input: { index: fromRoot('demo/index.html'), headless: fromRoot('demo/headless.html') },
     },
   },

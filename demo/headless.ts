@@ -23,7 +23,7 @@ async function answer(question: string): Promise<void> {
   const model = await load('./models/gpt-oss-nano/', {
     onProgress: (progress) => showStatus(describe(progress)),
   });
-  enter('generating', `running on ${model.info.adapter.description}`);
+  enter('generating', 'answering');
   for await (const event of model.generate(question, { temperature: 0 })) {
     if (event.type === 'reasoning-delta') append('reasoning', event.text);
     if (event.type === 'text-delta') append('answer', event.text);

@@ -51,12 +51,12 @@ async function options(gpu: boolean): Promise<LaunchOptions> {
 /** Prints what the page adds until it says that it is done. */
 async function follow(page: Page): Promise<void> {
   const dim = process.stdout.isTTY && !process.env.NO_COLOR ? ['\x1b[2m', '\x1b[22m'] : ['', ''];
-  let last: Snapshot = { state: '', status: '', reasoning: '', answer: '' };
+  let last: Snapshot = { state: 'loading', status: '', reasoning: '', answer: '' };
   let changedMs = performance.now();
   while (last.state !== 'done') {
     const now = await page.evaluate(readPage);
-    if (now.status !== last.status && process.stderr.isTTY)
-      process.stderr.write(`\r\x1b[K${now.status}`);
+    if (now.status !== last.status && now.state === 'loading') showStatus(now.status);
+    if (now.state !== 'loading' && last.state === 'loading') showStatus('');
     const reasoning = now.reasoning.slice(last.reasoning.length);
     const answer = now.answer.slice(last.answer.length);
     if (reasoning !== '') process.stdout.write(dim[0] + reasoning + dim[1]);
@@ -69,6 +69,11 @@ async function follow(page: Page): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   process.stdout.write('\n');
+}
+
+/** Replaces the line that says how far the load is, on a terminal that can. */
+function showStatus(status: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${status}`);
 }
 
 /** Runs in the page. */

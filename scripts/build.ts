@@ -46,6 +46,7 @@ async function libraryConfig({ folder, entries }: Library): Promise<InlineConfig
       minify: false, // applications minify what they import, but not the text of the inlined worker
       lib: { entry: { ...entries }, formats: ['es'] },
       rolldownOptions: {
+        checks: { pluginTimings: false },
         external: Object.keys(manifest.dependencies ?? {}),
         output: { chunkFileNames: '[name].js' },
         experimental: { attachDebugInfo: 'none' },

@@ -9,15 +9,15 @@ const FILE_LINES = 400;
 
 /** Most lines of a layer, without tests and blank lines. Raising one is a commit of its own, with the reason. */
 const LAYER_LINES: Readonly<Record<string, number>> = {
-  'packages/harmony/src': 1_500,
+  'packages/harmony/src': 2_000,
   'packages/core/src/gpu': 900,
   'packages/core/src/kernels': 1_500,
   'packages/core/src/model': 1_200,
-  'packages/core/src/weights': 1_500,
-  'packages/core/src/engine': 1_500,
+  'packages/core/src/weights': 2_200,
+  'packages/core/src/engine': 2_200,
   'packages/core/src/worker': 500,
   shaders: 2_000,
-  demo: 4_000,
+  demo: 4_500,
 };
 
 /** Most bytes, gzipped, of what a page downloads. */

@@ -14,13 +14,13 @@ const PORT = 8080;
  */
 export async function main(args: readonly string[]): Promise<void> {
   const question = args.join(' ').trim();
+  console.error('Building the demo');
+  await buildDemo();
   if (question === '') {
-    await buildDemo();
     const { url } = await serve();
     console.log(`\nossicle runs at ${url}/\nOpen it in Chrome. Ctrl+C stops it.`);
     return;
   }
-  await buildDemo();
   const server = await serveFolder('demo/dist');
   try {
     await ask(`${server.url}/headless.html`, question);

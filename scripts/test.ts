@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { findBrowser } from './browser.ts';
 import { TOTALS_FILE, type Totals, totalsLine } from './totals.ts';
 
-const SUITES = ['checks', 'unit', 'gpu', 'e2e', 'dawn', 'lavapipe'] as const;
-const DEFAULT_SUITES = ['checks', 'unit', 'gpu', 'e2e'];
+const SUITES = ['checks', 'size', 'unit', 'gpu', 'e2e', 'dawn', 'lavapipe'] as const;
+const DEFAULT_SUITES = ['checks', 'size', 'unit', 'gpu', 'e2e'];
 const NEEDS_BROWSER = ['gpu', 'e2e'];
 
 /** Name → arguments of Node. Each counts as one test. */
@@ -41,7 +41,7 @@ export async function main(args: readonly string[]): Promise<void> {
   const lines: string[] = [];
   for (const suite of suites) {
     const startMs = performance.now();
-    const part = suite === 'checks' ? await runChecks() : await runTests(suite);
+    const part = await runSuite(suite);
     totals.passed += part.passed;
     totals.failed += part.failed;
     totals.skipped += part.skipped;
@@ -57,9 +57,15 @@ export async function main(args: readonly string[]): Promise<void> {
   process.exitCode = totals.failed > 0 ? 1 : 0;
 }
 
-async function runChecks(): Promise<Totals> {
+function runSuite(suite: string): Promise<Totals> {
+  if (suite === 'checks') return runChecks(CHECKS);
+  if (suite === 'size') return runChecks({ size: ['scripts/bootstrap.mjs', 'size'] });
+  return runTests(suite);
+}
+
+async function runChecks(checks: Readonly<Record<string, readonly string[]>>): Promise<Totals> {
   const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
-  for (const [name, args] of Object.entries(CHECKS)) {
+  for (const [name, args] of Object.entries(checks)) {
     const succeeded = await run(process.execPath, args);
     console.log(`${succeeded ? '✓' : '✗'} ${name}`);
     totals[succeeded ? 'passed' : 'failed']++;

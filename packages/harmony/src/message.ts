@@ -30,7 +30,7 @@ export interface Message {
 
 /** A function that the model may call. */
 export interface ToolDefinition {
-  /** Its name. The model sees it as an identifier, see {@link createToolNames}. */
+  /** Its name. The model sees it as an identifier, see `createToolNames`. */
   readonly name: string;
   /** What it does, for the model to read. */
   readonly description?: string;
