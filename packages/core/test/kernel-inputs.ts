@@ -12,6 +12,7 @@ import {
 import { RepackKernels } from '../src/kernels/repack.ts';
 import { random, type TestGpu } from './gpu.ts';
 import { decodeMxfp4, fromBf16, quantizeInt8, toBf16 } from './number-formats.ts';
+import { linear } from './oracles.ts';
 import { createRandom } from './random.ts';
 
 /** The bits that {@link TestGpu.empty} fills buffers with. */
@@ -195,4 +196,15 @@ export async function uploadExperts(
   }
   gpu.run(...dispatches);
   return { matrix, values: decodeMxfp4(blocks, scales), bias };
+}
+
+/** One expert's product with a slot, bias included: [rows]. */
+export function expertLinear(
+  { matrix, values, bias }: HeldExperts,
+  expert: number,
+  x: Float64Array,
+): Float64Array {
+  const { rows, columns } = matrix;
+  const weights = values.subarray(expert * rows * columns, (expert + 1) * rows * columns);
+  return linear(x, weights, bias.subarray(expert * rows, (expert + 1) * rows), columns);
 }

@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { readGoldenJson } from '../../test/golden.ts';
 import { gpuTest, type TestGpu } from '../../test/gpu.ts';
 import {
+  expertLinear,
   type HeldExperts,
   type MatrixOptions,
   outputBuffer,
@@ -11,7 +12,7 @@ import {
   uploadExperts,
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
-import { linear, swiglu } from '../../test/oracles.ts';
+import { swiglu } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { TILE_ROWS } from './matrix.ts';
@@ -150,17 +151,6 @@ async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top
     if (!few) await outputFloats(gpu, out);
     return outputFloats(gpu, xBuffer);
   };
-}
-
-/** One expert's product with a slot, bias included: [rows]. */
-function expertLinear(
-  { matrix, values, bias }: HeldExperts,
-  expert: number,
-  x: Float64Array,
-): Float64Array {
-  const { rows, columns } = matrix;
-  const weights = values.subarray(expert * rows * columns, (expert + 1) * rows * columns);
-  return linear(x, weights, bias.subarray(expert * rows, (expert + 1) * rows), columns);
 }
 
 function expectedSwiglu(

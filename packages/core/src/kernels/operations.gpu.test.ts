@@ -1,0 +1,355 @@
+import { expect } from 'vitest';
+import {
+  type CacheShape,
+  cachedRows,
+  cacheWords,
+  columnsOf,
+  FREQUENCIES,
+  HEAD_SIZE,
+  uploadRopeTable,
+} from '../../test/attention-inputs.ts';
+import { gpuTest, type TestGpu } from '../../test/gpu.ts';
+import { expertLinear, stepBuffer, uniformBuffer, uploadFloats } from '../../test/kernel-inputs.ts';
+import { type LayerWeights, uploadLayerWeights } from '../../test/layer-weights.ts';
+import { attention, linear, rmsNorm, rope, route, swiglu } from '../../test/oracles.ts';
+import { createRandom } from '../../test/random.ts';
+import { Kernels } from './kernels.ts';
+import type { LayerCache } from './operands.ts';
+import { type KernelShape, scratchBytes } from './shape.ts';
+
+const CONTEXT = 260;
+
+const SHAPES: readonly KernelShape[] = [
+  {
+    hiddenSize: 160,
+    intermediateSize: 96,
+    heads: 4,
+    kvHeads: 2,
+    experts: 8,
+    expertsPerToken: 4,
+    vocabularySize: 1000,
+    normEpsilon: 1e-5,
+    swigluLimit: 7,
+    slidingWindow: 16,
+    ringCapacity: 16 + 70,
+    contextLength: CONTEXT,
+    maxTokens: 70,
+    dense: 'int8',
+    kvCache: 'f16',
+  },
+  {
+    hiddenSize: 96,
+    intermediateSize: 32,
+    heads: 8,
+    kvHeads: 1,
+    experts: 40,
+    expertsPerToken: 2,
+    vocabularySize: 640,
+    normEpsilon: 1e-6,
+    swigluLimit: 4,
+    slidingWindow: 128,
+    ringCapacity: 128 + 70,
+    contextLength: 128,
+    maxTokens: 70,
+    dense: 'bf16',
+    kvCache: 'f32',
+  },
+];
+
+/** The operations of one layer and the ends of the model, with what they read and write. */
+class Operations {
+  readonly #gpu: TestGpu;
+  readonly #k: Kernels;
+  readonly #shape: KernelShape;
+  readonly #step: GPUBuffer;
+  readonly #w: LayerWeights;
+  readonly #ropeTable: GPUBuffer;
+  readonly #caches: readonly LayerCache[];
+  readonly #tokens: GPUBuffer;
+  position = 0;
+
+  static async create(gpu: TestGpu, shape: KernelShape): Promise<Operations> {
+    const step = stepBuffer(gpu, 0, 1);
+    const kernels = await Kernels.compile(gpu.gpu, shape, step, gpu.buffers);
+    return new Operations(gpu, kernels, shape, step, await uploadLayerWeights(gpu, shape));
+  }
+
+  private constructor(
+    gpu: TestGpu,
+    k: Kernels,
+    shape: KernelShape,
+    step: GPUBuffer,
+    w: LayerWeights,
+  ) {
+    this.#gpu = gpu;
+    this.#k = k;
+    this.#shape = shape;
+    this.#step = step;
+    this.#w = w;
+    this.#ropeTable = uploadRopeTable(gpu, 0, shape.contextLength);
+    this.#caches = [true, false].map((sliding) => ({
+      sliding,
+      keys: gpu.empty(cacheWords(this.#cacheShape(sliding))),
+      values: gpu.empty(cacheWords(this.#cacheShape(sliding))),
+    }));
+    this.#tokens = gpu.empty(shape.maxTokens);
+  }
+
+  #cacheShape(sliding: boolean): CacheShape {
+    const { kvHeads, kvCache, ringCapacity, contextLength } = this.#shape;
+    return { kvHeads, kvCache, capacity: sliding ? ringCapacity : contextLength };
+  }
+
+  async #read(buffer: GPUBuffer, length?: number): Promise<Float64Array> {
+    return Float64Array.from(await this.#gpu.floats(buffer, length));
+  }
+
+  /** Expects every operation on `count` tokens to give what its oracle makes of the same inputs. */
+  async expectPass(count: number): Promise<void> {
+    const { hiddenSize, maxTokens } = this.#shape;
+    this.#gpu.gpu.device.queue.writeBuffer(
+      this.#step,
+      0,
+      Uint32Array.of(this.position, count, count - 1),
+    );
+    const x = this.#gpu.empty(maxTokens * hiddenSize);
+    const h = this.#gpu.empty(maxTokens * hiddenSize);
+    await this.#expectEmbedding(x, count);
+    await this.#expectNorm(x, h, count);
+    for (const cache of this.#caches) await this.#expectAttention(x, h, cache, count);
+    await this.#expectExperts(x, h, count);
+    await this.#expectNextToken(x, h, count);
+    this.position += count;
+    expect([...(await this.#gpu.words(this.#step, 3))], 'step').toEqual([this.position, 1, 0]);
+    const rest = await this.#gpu.floats(x);
+    expect(rest.subarray(count * hiddenSize).every(Number.isNaN), 'rows beyond').toBe(true);
+  }
+
+  async #expectEmbedding(x: GPUBuffer, count: number): Promise<void> {
+    const { hiddenSize, vocabularySize } = this.#shape;
+    const next = createRandom(this.position);
+    const ids = Array.from({ length: count }, () => next.integer(vocabularySize));
+    this.#gpu.gpu.device.queue.writeBuffer(this.#tokens, 0, Uint32Array.from(ids));
+    this.#gpu.run(...this.#k.embed(this.#tokens, this.#w.embedding.matrix, x, count));
+    const rows = ids.flatMap((id) => [
+      ...this.#w.embedding.values.subarray(id * hiddenSize, (id + 1) * hiddenSize),
+    ]);
+    expect(await this.#read(x, rows.length), 'embed').toBeCloseToArray(rows, 0);
+  }
+
+  async #expectNorm(x: GPUBuffer, h: GPUBuffer, count: number): Promise<void> {
+    const { hiddenSize, normEpsilon } = this.#shape;
+    this.#gpu.run(...this.#k.norm('norm', x, this.#w.scaleBuffer, h, count));
+    const before = await this.#read(x, count * hiddenSize);
+    expect(await this.#read(h, before.length), 'norm').toBeCloseToArray(
+      rmsNorm(before, this.#w.scale, normEpsilon),
+      1e-5,
+    );
+  }
+
+  async #expectAttention(
+    x: GPUBuffer,
+    h: GPUBuffer,
+    cache: LayerCache,
+    count: number,
+  ): Promise<void> {
+    const { hiddenSize, heads, kvHeads, slidingWindow, kvCache, maxTokens } = this.#shape;
+    const { qkv, qkvBias, out, outBias, sinks } = this.#w;
+    const [queries, keysWidth] = [heads * HEAD_SIZE, kvHeads * HEAD_SIZE];
+    const width = queries + 2 * keysWidth;
+    const span = cache.sliding ? 'sliding' : 'full';
+    const projected = this.#gpu.empty(maxTokens * width);
+    const attended = this.#gpu.empty(maxTokens * queries);
+    const scratch = scratchBytes(this.#shape);
+    const splits = {
+      out: this.#gpu.empty(scratch.splitOut / 4),
+      stats: this.#gpu.empty(scratch.splitStats / 4),
+    };
+    this.#gpu.run(
+      ...this.#k.qkv(
+        h,
+        qkv.matrix,
+        uploadFloats(this.#gpu, qkvBias),
+        this.#ropeTable,
+        cache,
+        projected,
+        count,
+      ),
+      ...this.#k.attend(
+        'attend',
+        projected,
+        cache,
+        uploadFloats(this.#gpu, sinks),
+        splits,
+        attended,
+        count,
+      ),
+    );
+
+    const hRows = await this.#read(h, count * hiddenSize);
+    const rows = linear(hRows, qkv.values, qkvBias, hiddenSize);
+    const rotate = (from: number, to: number): Float64Array =>
+      rope(columnsOf(rows, width, from, to), to - from, this.position, FREQUENCIES);
+    const q = rotate(0, queries);
+    const gotQ = columnsOf(await this.#read(projected, count * width), width, 0, queries);
+    expect(gotQ, `${span} queries`).toBeCloseToArray(q, 2e-5);
+
+    const shape = this.#cacheShape(cache.sliding);
+    const end = this.position + count;
+    const first = Math.max(0, end - shape.capacity);
+    const keys = cachedRows(await this.#gpu.words(cache.keys), shape, first, end);
+    const values = cachedRows(await this.#gpu.words(cache.values), shape, first, end);
+    const newest = count * keysWidth;
+    const tolerance = kvCache === 'f16' ? 2 ** -10 : 2e-5;
+    expect(keys.slice(-newest), `${span} keys`).toBeCloseToArray(
+      rotate(queries, queries + keysWidth),
+      tolerance,
+    );
+    expect(values.slice(-newest), `${span} values`).toBeCloseToArray(
+      columnsOf(rows, width, queries + keysWidth, width),
+      tolerance,
+    );
+
+    const { out: mixed } = attention({
+      q: gotQ,
+      k: keys,
+      v: values,
+      sinks,
+      kvHeads,
+      headDim: HEAD_SIZE,
+      window: cache.sliding ? slidingWindow : 0,
+    });
+    const gotMixed = await this.#read(attended, count * queries);
+    expect(gotMixed, `${span} attention`).toBeCloseToArray(mixed, 1e-4);
+
+    const before = await this.#read(x, count * hiddenSize);
+    this.#gpu.run(
+      ...this.#k.addOut(attended, out.matrix, uploadFloats(this.#gpu, outBias), x, count),
+    );
+    const added = linear(gotMixed, out.values, outBias, queries);
+    expect(await this.#read(x, before.length), 'out').toBeCloseToArray(
+      before.map((value, i) => value + added[i]!),
+      2e-5,
+    );
+  }
+
+  async #expectExperts(x: GPUBuffer, h: GPUBuffer, count: number): Promise<void> {
+    const {
+      hiddenSize,
+      intermediateSize,
+      experts,
+      expertsPerToken,
+      normEpsilon,
+      swigluLimit,
+      maxTokens,
+    } = this.#shape;
+    const { scale, scaleBuffer, gate, gateBias, mlp1, mlp2 } = this.#w;
+    const slots = count * expertsPerToken;
+    const choice = {
+      routerLogits: this.#gpu.empty(maxTokens * experts),
+      experts: this.#gpu.empty(maxTokens * expertsPerToken),
+      weights: this.#gpu.empty(maxTokens * expertsPerToken),
+      sortedSlots: this.#gpu.empty(maxTokens * expertsPerToken),
+      tiles: this.#gpu.empty(scratchBytes(this.#shape).tiles / 4),
+    };
+    const hidden = this.#gpu.empty(maxTokens * expertsPerToken * intermediateSize);
+    const expertOut = this.#gpu.empty(maxTokens * expertsPerToken * hiddenSize);
+    const before = await this.#read(x, count * hiddenSize);
+    this.#gpu.run(
+      ...this.#k.route(
+        x,
+        scaleBuffer,
+        gate.matrix,
+        uploadFloats(this.#gpu, gateBias),
+        h,
+        choice,
+        count,
+      ),
+      ...this.#k.expertSwiglu(h, choice, mlp1.matrix, hidden, count),
+      ...this.#k.addExperts(hidden, choice, mlp2.matrix, expertOut, x, count),
+    );
+    const gotH = await this.#read(h, before.length);
+    expect(gotH, 'mlp norm').toBeCloseToArray(rmsNorm(before, scale, normEpsilon), 1e-5);
+    const logits = await this.#read(choice.routerLogits, count * experts);
+    expect(logits, 'router').toBeCloseToArray(
+      linear(gotH, gate.values, gateBias, hiddenSize),
+      1e-5,
+    );
+
+    const chosen = [...(await this.#gpu.words(choice.experts, slots))];
+    const weights = await this.#read(choice.weights, slots);
+    const gotHidden = await this.#read(hidden, slots * intermediateSize);
+    const expectedHidden: number[] = [];
+    const after = before.slice();
+    for (let token = 0; token < count; token++) {
+      const best = route(logits.subarray(token * experts, (token + 1) * experts), expertsPerToken);
+      const at = token * expertsPerToken;
+      expect(chosen.slice(at, at + expertsPerToken)).toEqual(best.ids);
+      expect(weights.subarray(at, at + expertsPerToken)).toBeCloseToArray(best.weights, 1e-5);
+      const row = gotH.subarray(token * hiddenSize, (token + 1) * hiddenSize);
+      for (let slot = at; slot < at + expertsPerToken; slot++) {
+        expectedHidden.push(...swiglu(expertLinear(mlp1, chosen[slot]!, row), swigluLimit));
+        const slotHidden = gotHidden.subarray(
+          slot * intermediateSize,
+          (slot + 1) * intermediateSize,
+        );
+        for (const [i, value] of expertLinear(mlp2, chosen[slot]!, slotHidden).entries()) {
+          after[token * hiddenSize + i]! += weights[slot]! * value;
+        }
+      }
+    }
+    expect(gotHidden, 'swiglu').toBeCloseToArray(expectedHidden, 2e-5);
+    expect(await this.#read(x, after.length), 'experts').toBeCloseToArray(after, 2e-5);
+  }
+
+  /** Logits of all rows, then of the last row alone, and the greedy choice from that. */
+  async #expectNextToken(x: GPUBuffer, h: GPUBuffer, count: number): Promise<void> {
+    const { hiddenSize, vocabularySize, normEpsilon } = this.#shape;
+    const { scale, scaleBuffer, unembedding } = this.#w;
+    const logits = this.#gpu.empty(count * vocabularySize);
+    this.#gpu.run(...this.#k.unembed(h, unembedding.matrix, logits, count));
+    expect(await this.#read(logits), 'logits').toBeCloseToArray(
+      linear(await this.#read(h, count * hiddenSize), unembedding.values, undefined, hiddenSize),
+      1e-5,
+    );
+
+    const scratch = scratchBytes(this.#shape);
+    const seen = this.#gpu.upload(new Uint32Array(Math.ceil(vocabularySize / 32)));
+    const options = new Uint32Array(8);
+    new Float32Array(options.buffer).set([0, 1, 0, 1]);
+    const last = this.#gpu.empty(vocabularySize);
+    this.#gpu.run(
+      ...this.#k.outputNorm('norm', x, scaleBuffer, h, 1),
+      ...this.#k.unembed(h, unembedding.matrix, last, 1),
+      ...this.#k.sample(
+        last,
+        {
+          options: uniformBuffer(this.#gpu, options),
+          seen,
+          stripLogits: this.#gpu.empty(scratch.strips / 4),
+          stripTokens: this.#gpu.empty(scratch.strips / 4),
+        },
+        this.#tokens,
+      ),
+    );
+    const rows = rmsNorm(await this.#read(x, count * hiddenSize), scale, normEpsilon);
+    const row = rows.subarray((count - 1) * hiddenSize);
+    expect(await this.#read(h, hiddenSize), 'output norm').toBeCloseToArray(row, 1e-5);
+    const got = await this.#read(last);
+    expect(got, 'last logits').toBeCloseToArray(
+      linear(row, unembedding.values, undefined, hiddenSize),
+      1e-5,
+    );
+    const likeliest = got.indexOf(got.reduce((a, b) => Math.max(a, b)));
+    expect((await this.#gpu.words(this.#tokens, 1))[0], 'next token').toBe(likeliest);
+    expect((await this.#gpu.words(seen))[likeliest >>> 5]).toBe((1 << (likeliest & 31)) >>> 0);
+  }
+}
+
+gpuTest.each(SHAPES)(
+  'every operation holds for a prompt, a few tokens and one, with dense $dense and kvCache $kvCache',
+  async (shape, gpu) => {
+    const operations = await Operations.create(gpu, shape);
+    for (const count of [70, 5, 4, 1, 1]) await operations.expectPass(count);
+  },
+);

@@ -1,0 +1,94 @@
+/** The weights of one layer and of the ends of a model, for tests of operations. */
+
+import { expect } from 'vitest';
+import type { KernelShape } from '../src/kernels/shape.ts';
+import { HEAD_SIZE } from './attention-inputs.ts';
+import type { TestGpu } from './gpu.ts';
+import {
+  type HeldExperts,
+  type HeldMatrix,
+  randomMxfp4,
+  randomValues,
+  uploadDense,
+  uploadExperts,
+  uploadFloats,
+} from './kernel-inputs.ts';
+
+/** Matrices on the GPU with the numbers that they hold; vectors as numbers. */
+export interface LayerWeights {
+  /** [vocabularySize, hiddenSize]. */
+  readonly embedding: HeldMatrix;
+  /** [vocabularySize, hiddenSize]. */
+  readonly unembedding: HeldMatrix;
+  /** [(heads + 2 * kvHeads) * 64, hiddenSize]. */
+  readonly qkv: HeldMatrix;
+  /** [(heads + 2 * kvHeads) * 64]. */
+  readonly qkvBias: Float64Array;
+  /** [hiddenSize, heads * 64]. */
+  readonly out: HeldMatrix;
+  /** [hiddenSize]. */
+  readonly outBias: Float64Array;
+  /** [heads]. */
+  readonly sinks: Float64Array;
+  /** [experts, hiddenSize], bf16. */
+  readonly gate: HeldMatrix;
+  /** [experts]. */
+  readonly gateBias: Float64Array;
+  /** [experts, 2 * intermediateSize, hiddenSize]. */
+  readonly mlp1: HeldExperts;
+  /** [experts, hiddenSize, intermediateSize]. */
+  readonly mlp2: HeldExperts;
+  /** The scale of every norm, [hiddenSize]. */
+  readonly scale: Float64Array;
+  /** The same on the GPU. */
+  readonly scaleBuffer: GPUBuffer;
+}
+
+/** Uploads random weights whose products stay about 1, most of them in several parts. */
+export async function uploadLayerWeights(gpu: TestGpu, shape: KernelShape): Promise<LayerWeights> {
+  const { hiddenSize, intermediateSize, heads, kvHeads, experts, vocabularySize, dense } = shape;
+  const matrix = (
+    rows: number,
+    columns: number,
+    seed: number,
+    rowsPerPart: number,
+    rowsPerUnit = 32,
+    format = dense,
+  ): Promise<HeldMatrix> =>
+    uploadDense(
+      gpu,
+      format,
+      [rows, columns],
+      randomValues(rows * columns, seed, 1 / Math.sqrt(columns)),
+      { maxBindingBytes: rowsPerPart * columns * (format === 'bf16' ? 2 : 1), rowsPerUnit },
+    );
+  const expertMatrix = (rows: number, columns: number, seed: number): Promise<HeldExperts> =>
+    uploadExperts(
+      gpu,
+      [experts, rows, columns],
+      randomMxfp4(experts * rows * columns, seed),
+      randomValues(experts * rows, seed),
+      { maxBindingBytes: (3 * rows * columns) / 2 },
+    );
+  const qkvRows = (heads + 2 * kvHeads) * HEAD_SIZE;
+  const scale = randomValues(hiddenSize, 9);
+  const weights: LayerWeights = {
+    embedding: await matrix(vocabularySize, hiddenSize, 1, 320),
+    unembedding: await matrix(vocabularySize, hiddenSize, 2, 512),
+    qkv: await matrix(qkvRows, hiddenSize, 3, 3 * HEAD_SIZE, HEAD_SIZE),
+    qkvBias: randomValues(qkvRows, 4),
+    out: await matrix(hiddenSize, heads * HEAD_SIZE, 5, 64),
+    outBias: randomValues(hiddenSize, 6),
+    sinks: Float64Array.from({ length: heads }, (_, head) => [-50, 1, 3, 0][head % 4]!),
+    gate: await matrix(experts, hiddenSize, 7, 4096, 32, 'bf16'),
+    gateBias: randomValues(experts, 8),
+    mlp1: await expertMatrix(2 * intermediateSize, hiddenSize, 10),
+    mlp2: await expertMatrix(hiddenSize, intermediateSize, 11),
+    scale,
+    scaleBuffer: uploadFloats(gpu, scale),
+  };
+  for (const { matrix: held } of [weights.embedding, weights.qkv, weights.out, weights.mlp1]) {
+    expect(held.parts.length).toBeGreaterThan(1);
+  }
+  return weights;
+}
