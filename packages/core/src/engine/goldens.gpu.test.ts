@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createVectorCheckpoint, type VectorModel } from '../../test/checkpoint.ts';
+import { PRESETS } from '../../test/config.ts';
+import {
+  difference,
+  divergence,
+  likeliest,
+  openTestDevice,
+  type TestDevice,
+} from '../../test/engine.ts';
+import {
+  readGoldenJson,
+  readGoldenTensors,
+  readTiny,
+  type TinyCheckpoint,
+  type TinyGreedy,
+  type TinyLogitRows,
+  type TinyPrompts,
+} from '../../test/golden.ts';
+import { tensorValues } from '../../test/number-formats.ts';
+import { createReference } from '../../test/reference.ts';
+import type { Tensor } from '../../test/safetensors-file.ts';
+import type { Engine } from './engine.ts';
+
+const PROMPTS = ['p001', 'p005', 'p017', 'p040', 'p130', 'p300', 'edge', 'same'];
+
+let gpu: TestDevice;
+let tiny: TinyCheckpoint;
+let prompts: TinyPrompts['prompts'];
+let goldenRows: TinyLogitRows['prompts'];
+let goldenLogits: Map<string, Tensor>;
+let greedy: TinyGreedy['continuations'];
+
+beforeAll(async () => {
+  gpu = await openTestDevice();
+  tiny = await readTiny('hf');
+  ({ prompts } = await readGoldenJson<TinyPrompts>('tiny/golden/prompts.json'));
+  ({ prompts: goldenRows } = await readGoldenJson<TinyLogitRows>(
+    'tiny/golden/torch_f32_logits.json',
+  ));
+  goldenLogits = await readGoldenTensors('tiny/golden/torch_f32_logits.safetensors');
+  ({ continuations: greedy } = await readGoldenJson<TinyGreedy>(
+    'tiny/golden/torch_f32_greedy.json',
+  ));
+});
+
+afterAll(() => gpu.close());
+
+/** The logits of every position of a prompt that is golden, and the golden ones: rows of the vocabulary. */
+async function goldenPair(
+  engine: Engine,
+  name: string,
+): Promise<{ actual: Float32Array; expected: Float64Array }> {
+  const { first_position: first } = goldenRows[name]!;
+  const session = engine.createSession();
+  const logits = await session.evaluate(prompts[name]!.tokens, { logits: 'all' });
+  session.dispose();
+  return {
+    actual: logits.subarray(first * tiny.config.vocabulary),
+    expected: tensorValues(goldenLogits.get(`${name}.logits`)!),
+  };
+}
+
+/** The rows of logits of some positions. */
+function rowsOf<T extends Float32Array | Float64Array>(logits: T): T[] {
+  const { vocabulary } = tiny.config;
+  return Array.from(
+    { length: logits.length / vocabulary },
+    (_, row) => logits.subarray(row * vocabulary, (row + 1) * vocabulary) as T,
+  );
+}
+
+async function continueGreedily(engine: Engine, prompt: readonly number[]): Promise<number[]> {
+  const session = engine.createSession();
+  const { result } = session.generate(Uint32Array.from(prompt), { temperature: 0, maxTokens: 64 });
+  const { reason, usage } = await result;
+  expect(reason).toBe('length');
+  expect(usage).toEqual({ promptTokens: prompt.length, reusedTokens: 0, completionTokens: 64 });
+  const generated = session.tokens.slice(prompt.length);
+  session.dispose();
+  return generated;
+}
+
+describe.each(['hf', 'original'] as const)('the tiny checkpoint in the %s layout', (layout) => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await gpu.engine((await readTiny(layout)).files);
+  });
+
+  test.each(PROMPTS)('gives the golden logits at every position of %s', async (name) => {
+    const { actual, expected } = await goldenPair(engine, name);
+    const { max, rms } = difference(actual, expected);
+    expect(max).toBeLessThan(1e-3);
+    expect(rms).toBeLessThan(1e-4);
+    const goldenTop = rowsOf(expected).map(likeliest);
+    expect(rowsOf(actual).map(likeliest)).toEqual(goldenTop);
+  });
+
+  // The weights of both layouts are the same: one continuation shows that decoding reads them in both.
+  const continued = layout === 'hf' ? ['g0', 'g1', 'g2'] : ['g2'];
+  test.each(continued)('continues %s greedily with the golden tokens', async (name) => {
+    const { prompt, tokens } = greedy[name]!;
+    expect(await continueGreedily(engine, prompt)).toEqual(tokens);
+  });
+});
+
+describe('the tiny checkpoint with a float16 cache', () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await gpu.engine(tiny.files, { kvCache: 'f16' });
+  });
+
+  test.each(PROMPTS)('stays within the float16 tier of the goldens for %s', async (name) => {
+    const { actual, expected } = await goldenPair(engine, name);
+    const { max, rms } = difference(actual, expected);
+    expect(max).toBeLessThan(0.3);
+    expect(rms).toBeLessThan(0.03);
+    const actualRows = rowsOf(actual);
+    const divergences = rowsOf(expected).map((row, i) => divergence(actualRows[i]!, row));
+    expect(divergences.reduce((a, b) => a + b, 0) / divergences.length).toBeLessThan(1e-4);
+    rowsOf(expected).forEach((row, i) => {
+      const [first, second] = [...row].sort((a, b) => b - a) as [number, number];
+      if (first - second > 0.1) expect(likeliest(actualRows[i]!)).toBe(likeliest(row));
+    });
+  });
+
+  test('rounds its keys and values: its logits are not those of a float32 cache', async () => {
+    const { actual, expected } = await goldenPair(engine, 'p300');
+    expect(difference(actual, expected).rms).toBeGreaterThan(2e-4);
+  });
+
+  test('agrees with a reference that rounds keys and values to float16', async () => {
+    const { tokens } = prompts.p130!;
+    const reference = createReference(tiny.tensors, tiny.config, { kvCache: 'f16' });
+    const { logits } = await reference.forward(tokens, { logits: 'last' });
+    const actual = await engine.createSession().evaluate(tokens);
+    // A rounding that goes the other way moves single values by 2^-11: less than the tier allows, more than float32.
+    expect(difference(actual, logits).rms).toBeLessThan(0.01);
+  });
+
+  test('continues the prompt of the closest margins greedily with the golden tokens', async () => {
+    const { prompt, tokens } = greedy.g1!;
+    expect(await continueGreedily(engine, prompt)).toEqual(tokens);
+  });
+});
+
+describe('the tiny checkpoint with 8-bit dense weights', () => {
+  test('agrees with the float64 reference on the same quantised weights', async () => {
+    const engine = await gpu.engine(tiny.files, { dense: 'int8', kvCache: 'f32' });
+    const reference = createReference(tiny.tensors, tiny.config, { dense: 'int8' });
+    for (const name of ['p005', 'p040', 'edge', 'p130']) {
+      const { tokens } = prompts[name]!;
+      const first = Math.max(0, tokens.length - 40);
+      const wanted = Array.from({ length: tokens.length - first }, (_, i) => first + i);
+      const { logits: expected } = await reference.forward(tokens, { logits: wanted });
+      const session = engine.createSession();
+      const logits = await session.evaluate(tokens, { logits: 'all' });
+      session.dispose();
+      const actual = logits.subarray(first * tiny.config.vocabulary);
+      const { max, rms } = difference(actual, expected);
+      expect(max, name).toBeLessThan(1e-3);
+      expect(rms, name).toBeLessThan(1e-4);
+      expect(rowsOf(actual).map(likeliest), name).toEqual(rowsOf(expected).map(likeliest));
+    }
+  });
+
+  test('is the default, with a float16 cache', async () => {
+    const defaults = { dense: undefined, contextLength: undefined } as object;
+    const engine = await gpu.engine(tiny.files, defaults);
+    expect(engine.info).toMatchObject({ dense: 'int8', kvCache: 'f16', contextLength: 8192 });
+    const reference = createReference(tiny.tensors, tiny.config, {
+      dense: 'int8',
+      kvCache: 'f16',
+    });
+    const { tokens } = prompts.p130!;
+    const { logits } = await reference.forward(tokens, { logits: 'last' });
+    const actual = await engine.createSession().evaluate(tokens);
+    expect(difference(actual, logits).rms).toBeLessThan(0.01);
+  });
+});
+
+interface Vectors {
+  readonly tiny_model: VectorModel & {
+    readonly token_ids: readonly number[];
+    readonly argmax_per_position: readonly number[];
+    readonly last_logits: readonly number[];
+    readonly position_5_first8: readonly number[];
+  };
+}
+
+test.each(['hf', 'original'] as const)(
+  'the model of gpt-oss-vectors.json gives the stated logits in the %s layout',
+  async (layout) => {
+    const { tiny_model: model } = await readGoldenJson<Vectors>('gpt-oss-vectors.json');
+    const { files, config } = createVectorCheckpoint(model, PRESETS.tiny, { layout });
+    const engine = await gpu.engine(files);
+    const logits = await engine.createSession().evaluate(model.token_ids, { logits: 'all' });
+    const row = (position: number) =>
+      logits.subarray(position * config.vocabulary, (position + 1) * config.vocabulary);
+    expect(model.token_ids.map((_, position) => likeliest(row(position)))).toEqual(
+      model.argmax_per_position,
+    );
+    expect(difference(row(39), model.last_logits).max).toBeLessThan(2e-4);
+    expect(difference(row(5).subarray(0, 8), model.position_5_first8).max).toBeLessThan(2e-4);
+  },
+);

@@ -1,0 +1,193 @@
+/** Engines for tests: on devices that are watched for errors, and on devices that are counted or feign other limits. */
+
+import { expect } from 'vitest';
+import { createEngine, type Engine, type EngineOptions } from '../src/engine/engine.ts';
+import { loadWeights } from '../src/engine/load-weights.ts';
+import { planLoad } from '../src/engine/plan.ts';
+import type { Runtime } from '../src/engine/runtime.ts';
+import type { Buffers } from '../src/gpu/buffers.ts';
+import { type Gpu, requestDevice } from '../src/gpu/device.ts';
+import { Kernels } from '../src/kernels/kernels.ts';
+import { ropeTable } from '../src/model/rope.ts';
+import { createActivations } from '../src/model/state.ts';
+import { openCheckpoint } from '../src/weights/checkpoint.ts';
+import { ProgressMeter } from '../src/weights/progress.ts';
+import { openSource } from '../src/weights/sources.ts';
+
+/** Options of {@link TestDevice.engine}. */
+export type TestEngineOptions = Partial<Omit<EngineOptions, 'device' | 'source'>>;
+
+/** A device of a test file, with the engines that the file loads on it. */
+export class TestDevice {
+  readonly device: GPUDevice;
+  readonly #errors: string[] = [];
+  readonly #engines: Engine[] = [];
+
+  constructor(device: GPUDevice) {
+    this.device = device;
+    device.addEventListener('uncapturederror', (event) => {
+      event.preventDefault();
+      this.#errors.push(event.error.message);
+    });
+  }
+
+  /** Loads an engine, with weights and cache as published unless the options say otherwise. */
+  async engine(source: EngineOptions['source'], options: TestEngineOptions = {}): Promise<Engine> {
+    const defaults = { dense: 'bf16', contextLength: 512 } as const;
+    const engine = await createEngine({ device: this.device, source, ...defaults, ...options });
+    this.#engines.push(engine);
+    return engine;
+  }
+
+  /** Disposes of the engines, destroys the device, and fails where the device reported an error that nobody caught. */
+  async close(): Promise<void> {
+    for (const engine of this.#engines) engine.dispose();
+    await this.device.queue.onSubmittedWorkDone();
+    this.device.destroy();
+    expect(this.#errors, 'errors of the device').toEqual([]);
+  }
+}
+
+/** Opens a device for a test file: in `beforeAll`, to be closed in `afterAll`. */
+export async function openTestDevice(): Promise<TestDevice> {
+  return new TestDevice(await requestDevice());
+}
+
+/** What happened on a {@link countedDevice}. */
+export interface DeviceCounts {
+  /** Calls by method, those of the device, its queue, its encoders and their passes in one. */
+  readonly calls: ReadonlyMap<string, number>;
+  /** Sizes of the buffers that are neither destroyed nor released, by label. */
+  readonly liveBuffers: ReadonlyMap<GPUBuffer, string>;
+}
+
+/** How a {@link countedDevice} differs from the one behind it. */
+export interface CountedDeviceOptions {
+  /** Limits that the device claims to have. */
+  readonly limits?: Readonly<Record<string, number>>;
+  /** Called before each call of a method. */
+  readonly onCall?: (method: string, args: readonly unknown[]) => void;
+}
+
+/** Wraps a device so that calls and buffers are counted. */
+export function countedDevice(
+  device: GPUDevice,
+  { limits = {}, onCall }: CountedDeviceOptions = {},
+): { readonly device: GPUDevice; readonly counts: DeviceCounts } {
+  const calls = new Map<string, number>();
+  const liveBuffers = new Map<GPUBuffer, string>();
+  const wrap = <T extends object>(target: T, replace: Readonly<Record<string, unknown>>): T =>
+    new Proxy(target, {
+      get(_, name) {
+        if (typeof name === 'string' && Object.hasOwn(replace, name)) return replace[name];
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== 'function') return value;
+        return (...args: unknown[]): unknown => {
+          const method = String(name);
+          calls.set(method, (calls.get(method) ?? 0) + 1);
+          onCall?.(method, args);
+          const result: unknown = value.apply(target, args);
+          if (method === 'createBuffer') trackBuffer(result as GPUBuffer);
+          const isEncoder = method === 'createCommandEncoder' || method === 'beginComputePass';
+          return isEncoder ? wrap(result as object, {}) : result;
+        };
+      },
+    });
+  const trackBuffer = (buffer: GPUBuffer): void => {
+    liveBuffers.set(buffer, buffer.label);
+    const destroy = buffer.destroy.bind(buffer);
+    Object.defineProperty(buffer, 'destroy', {
+      value: () => {
+        liveBuffers.delete(buffer);
+        destroy();
+      },
+    });
+  };
+  const feigned = new Proxy(device.limits, {
+    get: (target, name) => limits[String(name)] ?? Reflect.get(target, name, target),
+  });
+  const queue = wrap(device.queue, {});
+  return {
+    device: wrap(device, { limits: feigned, queue }),
+    counts: { calls, liveBuffers },
+  };
+}
+
+/** A loaded model without an engine around it, for tests that drive the forward pass themselves. */
+export async function loadRuntime(
+  gpu: Gpu,
+  buffers: Buffers,
+  files: readonly File[],
+  options: Parameters<typeof planLoad>[1],
+): Promise<Runtime> {
+  const source = await openSource(files);
+  const checkpoint = await openCheckpoint(source);
+  const { config, shape } = planLoad(checkpoint.config, options);
+  const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
+  const step = buffers.create('step', 16, UNIFORM | STORAGE | COPY_DST);
+  const progress = new ProgressMeter(undefined);
+  return {
+    gpu,
+    config,
+    shape,
+    step,
+    kernels: await Kernels.compile(gpu, shape, step, buffers),
+    weights: await loadWeights(
+      gpu,
+      buffers,
+      config,
+      shape.dense,
+      checkpoint,
+      source,
+      progress,
+      undefined,
+    ),
+    activations: createActivations(buffers, shape),
+    ropeTable: buffers.storageOf('rope', ropeTable(config, shape.contextLength)),
+  };
+}
+
+/** The id of the largest number, the lowest id among equals. */
+export function likeliest(logits: ArrayLike<number>): number {
+  let best = 0;
+  for (let id = 1; id < logits.length; id++) {
+    if ((logits[id] as number) > (logits[best] as number)) best = id;
+  }
+  return best;
+}
+
+/** How far two arrays are apart. */
+export interface Difference {
+  /** The largest absolute difference; NaN where any number is. */
+  readonly max: number;
+  /** The root of the mean square. */
+  readonly rms: number;
+}
+
+/** Compares two arrays of the same length. */
+export function difference(actual: ArrayLike<number>, expected: ArrayLike<number>): Difference {
+  expect(actual.length).toBe(expected.length);
+  let max = 0;
+  let sum = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const error = Math.abs((actual[i] as number) - (expected[i] as number));
+    if (!(error <= max)) max = error;
+    sum += error * error;
+  }
+  return { max, rms: Math.sqrt(sum / expected.length) };
+}
+
+/** Kullback-Leibler divergence in nats of the distribution of logits `actual` from that of `expected`. */
+export function divergence(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  const p = logSoftmax(expected);
+  const q = logSoftmax(actual);
+  return p.reduce((sum, logP, i) => sum + Math.exp(logP) * (logP - (q[i] as number)), 0);
+}
+
+/** ln softmax of logits. */
+export function logSoftmax(logits: ArrayLike<number>): Float64Array {
+  const values = Float64Array.from(logits);
+  const largest = values.reduce((a, b) => Math.max(a, b), -Infinity);
+  const sum = values.reduce((total, logit) => total + Math.exp(logit - largest), 0);
+  return values.map((logit) => logit - largest - Math.log(sum));
+}
