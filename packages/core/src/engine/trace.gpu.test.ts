@@ -1,0 +1,206 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { difference, loadRuntime } from '../../test/engine.ts';
+import {
+  readGoldenJson,
+  readGoldenTensors,
+  readTiny,
+  type TinyCheckpoint,
+  type TinyPrompts,
+} from '../../test/golden.ts';
+import { tensorValues } from '../../test/number-formats.ts';
+import { attention } from '../../test/oracles.ts';
+import { Buffers, readBuffer } from '../gpu/buffers.ts';
+import { Gpu, requestDevice } from '../gpu/device.ts';
+import { encode } from '../gpu/recorder.ts';
+import { forward, unembed } from '../model/gpt-oss.ts';
+import { createKvCache } from '../model/state.ts';
+import { type Runtime, writeStep } from './runtime.ts';
+
+let device: GPUDevice;
+let gpu: Gpu;
+let buffers: Buffers;
+let tiny: TinyCheckpoint;
+let runtime: Runtime;
+let prompts: TinyPrompts['prompts'];
+const errors: string[] = [];
+
+beforeAll(async () => {
+  device = await requestDevice();
+  device.addEventListener('uncapturederror', ({ error }) => errors.push(error.message));
+  gpu = new Gpu(device);
+  buffers = new Buffers(gpu, 'test');
+  tiny = await readTiny('hf');
+  runtime = await loadRuntime(gpu, buffers, tiny.files, { dense: 'bf16', contextLength: 512 });
+  ({ prompts } = await readGoldenJson<TinyPrompts>('tiny/golden/prompts.json'));
+});
+
+afterAll(() => {
+  buffers.dispose();
+  gpu.dispose();
+  device.destroy();
+  expect(errors).toEqual([]);
+});
+
+/** What the dispatches of a label leave behind: the name in the golden trace, the buffer, and the width of its rows. */
+function capturesOf(label: string): readonly (readonly [string, GPUBuffer, number])[] {
+  const { activations: a, config } = runtime;
+  const { hiddenSize, intermediateSize, experts, expertsPerToken, heads, kvHeads } = config;
+  const [, layer, stage] = /^block\.(\d+)\.(.*)$/.exec(label) ?? [];
+  const name = (last: string) => `layer${layer}.${last}`;
+  const projected = [name('projected'), a.projected, (heads + 2 * kvHeads) * 64] as const;
+  const attended = [name('attn_out_pre'), a.attended, heads * 64] as const;
+  const residual = [name('resid_out'), a.x, hiddenSize] as const;
+  switch (stage ?? label) {
+    case 'embedding.weight':
+      return [['embedding', a.x, hiddenSize]];
+    case 'norm':
+      return [['final_norm', a.h, hiddenSize]];
+    case 'attn.norm':
+      return [[name('attn_norm'), a.h, hiddenSize]];
+    case 'attn.qkv.weight':
+    case 'attn.qkv.weight rope': // where there are many tokens, by a dispatch of its own
+      return [projected];
+    case 'attn':
+    case 'attn reduce':
+      return [attended];
+    case 'attn.out.weight':
+      return [[name('resid_mid'), a.x, hiddenSize]];
+    case 'mlp.gate.weight':
+      return [
+        [name('mlp_norm'), a.h, hiddenSize],
+        [name('router_logits'), a.choice.routerLogits, experts],
+        [name('expert_ids'), a.choice.experts, expertsPerToken],
+        [name('expert_weights'), a.choice.weights, expertsPerToken],
+      ];
+    case 'mlp.mlp1':
+      return [[name('mlp_act'), a.hidden, expertsPerToken * intermediateSize]];
+    case 'mlp.mlp2':
+    case 'mlp.mlp2 sum':
+      return [residual];
+    default:
+      return [];
+  }
+}
+
+/** Runs a prompt in passes of the given lengths, and reads back what every dispatch leaves behind: [tokens, width] each. */
+async function trace(
+  tokens: readonly number[],
+  passes: readonly number[],
+): Promise<Map<string, Float64Array>> {
+  const { kernels, weights, activations, ropeTable, shape, config } = runtime;
+  const owned = new Buffers(gpu, 'trace');
+  const kv = createKvCache(owned, config, shape);
+  const captures = new Map<string, { buffer: GPUBuffer; width: number }>();
+  let position = 0;
+  for (const count of passes) {
+    const pass = Uint32Array.from(tokens.slice(position, position + count));
+    device.queue.writeBuffer(activations.tokens, 0, pass);
+    writeStep(runtime, position, count, 0);
+    const encoder = device.createCommandEncoder();
+    const dispatches = [
+      ...forward(kernels, weights, activations, kv, ropeTable, count),
+      ...unembed(kernels, weights, activations, count),
+    ];
+    for (const dispatch of dispatches) {
+      encode(encoder, [dispatch]);
+      for (const [name, from, width] of capturesOf(dispatch.label)) {
+        const capture = captures.get(name) ?? {
+          buffer: owned.storage(name, 4 * tokens.length * width),
+          width,
+        };
+        captures.set(name, capture);
+        const rowBytes = 4 * width;
+        encoder.copyBufferToBuffer(from, 0, capture.buffer, position * rowBytes, count * rowBytes);
+      }
+    }
+    device.queue.submit([encoder.finish()]);
+    position += count;
+  }
+  expect(position).toBe(tokens.length);
+  const result = new Map<string, Float64Array>();
+  for (const [name, { buffer }] of captures) {
+    const bytes = await readBuffer(gpu, buffer);
+    const isIds = name.endsWith('expert_ids');
+    result.set(name, Float64Array.from(isIds ? new Uint32Array(bytes) : new Float32Array(bytes)));
+  }
+  for (const [layer, { keys, values }] of kv.layers.entries()) {
+    result.set(`layer${layer}.k_rope`, await readCache(keys, tokens.length));
+    result.set(`layer${layer}.v`, await readCache(values, tokens.length));
+    derive(result, layer);
+  }
+  owned.dispose();
+  return result;
+}
+
+/** The first positions of a cache, [kvHeads, capacity, 64], as [positions, kvHeads * 64]. */
+async function readCache(buffer: GPUBuffer, positions: number): Promise<Float64Array> {
+  const { kvHeads } = runtime.config;
+  const cache = new Float32Array(await readBuffer(gpu, buffer));
+  const headElements = cache.length / kvHeads;
+  return Float64Array.from({ length: positions * kvHeads * 64 }, (_, i) => {
+    const position = Math.floor(i / (kvHeads * 64));
+    const head = Math.floor(i / 64) % kvHeads;
+    return cache[head * headElements + position * 64 + (i % 64)]!;
+  });
+}
+
+/** Adds what no buffer holds by itself: queries alone, differences of the residual, and what the sinks took. */
+function derive(values: Map<string, Float64Array>, layer: number): void {
+  const { heads, kvHeads } = runtime.config;
+  const of = (name: string) => values.get(`layer${layer}.${name}`)!;
+  const set = (name: string, value: Float64Array) => values.set(`layer${layer}.${name}`, value);
+  const width = (heads + 2 * kvHeads) * 64;
+  set(
+    'q_rope',
+    of('projected').filter((_, i) => i % width < heads * 64),
+  );
+  const before =
+    layer === 0 ? values.get('embedding')! : values.get(`layer${layer - 1}.resid_out`)!;
+  set(
+    'attn_out_post',
+    of('resid_mid').map((x, i) => x - before[i]!),
+  );
+  set(
+    'mlp_out',
+    of('resid_out').map((x, i) => x - of('resid_mid')[i]!),
+  );
+  const { sinkMass } = attention({
+    q: of('q_rope'),
+    k: of('k_rope'),
+    v: of('v'),
+    sinks: tensorValues(tiny.tensors.get(`model.layers.${layer}.self_attn.sinks`)!),
+    kvHeads,
+    headDim: 64,
+    window: layer % 2 === 0 ? tiny.config.window : 0,
+  });
+  set('sink_mass', sinkMass);
+}
+
+const ones = (count: number) => Array.from({ length: count }, () => 1);
+
+describe.each([
+  ['p040', 'torch_f32_trace', 'in one pass', [40]],
+  ['p040', 'torch_f32_trace', 'one token at a time', ones(40)],
+  ['p040', 'torch_f32_trace', 'in passes of few and of many tokens', [2, 5, 4, 1, 17, 3, 8]],
+  ['p005', 'torch_f32_trace_p005', 'in one pass', [5]],
+  ['p005', 'torch_f32_trace_p005', 'one token at a time', ones(5)],
+] as const)('%s (%s) %s', (prompt, file, _, passes) => {
+  test('gives every golden intermediate result', async () => {
+    const golden = await readGoldenTensors(`tiny/golden/${file}.safetensors`);
+    const actual = await trace(prompts[prompt]!.tokens, passes);
+    for (const [name, tensor] of golden) {
+      if (name.endsWith('mlp1_out')) continue; // stays in registers: mlp_act is made of it in the same dispatch
+      const expected = tensorValues(tensor);
+      const values = actual.get(name);
+      expect(values, name).toBeDefined();
+      if (name.endsWith('expert_ids')) {
+        expect([...values!], name).toEqual([...expected]);
+      } else {
+        const largest = expected.reduce((a, b) => Math.max(a, Math.abs(b)), 1);
+        expect(difference(values!, expected).max, name).toBeLessThan(1e-4 * largest);
+      }
+    }
+    const stages = prompt === 'p005' ? 15 : 14;
+    expect(golden.size).toBeGreaterThanOrEqual(4 * stages + 2);
+  });
+});
