@@ -1,13 +1,15 @@
 import axe from 'axe-core';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { DemoBrowser, type DemoPage } from './test/demo-browser.ts';
 
 let browser: DemoBrowser;
 let demo: DemoPage;
 beforeAll(async () => {
   browser = await DemoBrowser.start();
+  demo = await browser.open();
+  await demo.ready();
 });
-afterEach(() => demo.close());
+beforeEach(() => demo.startOver());
 afterAll(() => browser.close());
 
 /** What axe-core finds wrong with what is on the page now. */
@@ -38,8 +40,7 @@ const focused = (): Promise<string> => demo.page.evaluate(() => document.activeE
 test.each(['light', 'dark'] as const)(
   'axe finds nothing wrong with the page in %s',
   async (scheme) => {
-    demo = await browser.open({ scheme });
-    await demo.ready();
+    await demo.page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
     expect(await violations()).toEqual([]);
     await demo.ask('What is 17 + 25?');
     expect(await violations()).toEqual([]);
@@ -55,11 +56,9 @@ test.each(['light', 'dark'] as const)(
 );
 
 test('everything can be done with the keyboard', async () => {
-  demo = await browser.open();
-  await demo.ready();
   const { keyboard } = demo.page;
 
-  await keyboard.press('Tab');
+  await tabTo('.skip-link');
   await keyboard.press('Enter');
   expect(await focused()).toBe('prompt');
   await keyboard.type('What is 17 + 25?');
@@ -104,8 +103,6 @@ test('everything can be done with the keyboard', async () => {
 });
 
 test('screen readers hear states and the finished answer, not every token', async () => {
-  demo = await browser.open();
-  await demo.ready();
   await demo.page.evaluate(() => {
     const heard: string[] = [];
     Object.assign(globalThis, { heard });
@@ -128,8 +125,7 @@ test('screen readers hear states and the finished answer, not every token', asyn
 });
 
 test('nothing is cut off at a width of 320 pixels', async () => {
-  demo = await browser.open({ width: 320 });
-  await demo.ready();
+  await demo.page.setViewport({ width: 320, height: 640 });
   const overflow = (): Promise<number> =>
     demo.page.evaluate(() =>
       Math.max(

@@ -1,18 +1,15 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { DemoBrowser, type DemoPage, type OpenOptions } from './test/demo-browser.ts';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { DemoBrowser, type DemoPage } from './test/demo-browser.ts';
 
 let browser: DemoBrowser;
 let demo: DemoPage;
 beforeAll(async () => {
   browser = await DemoBrowser.start();
+  demo = await browser.open();
+  await demo.ready();
 });
-afterEach(() => demo.close());
+beforeEach(() => demo.startOver());
 afterAll(() => browser.close());
-
-async function open(options?: OpenOptions): Promise<DemoPage> {
-  demo = await browser.open(options);
-  return demo;
-}
 
 /** Records the lengths of reasoning and answer whenever either changes. */
 function recordGrowth(page: DemoPage): Promise<void> {
@@ -29,7 +26,6 @@ function recordGrowth(page: DemoPage): Promise<void> {
 }
 
 test('the embedded model loads at once and answers: the reasoning streams, then the answer', async () => {
-  await (await open()).ready();
   await recordGrowth(demo);
   expect(await demo.ask('What is 17 + 25?')).toContain('42');
   const lengths = await demo.page.evaluate(
@@ -49,10 +45,7 @@ test('the embedded model loads at once and answers: the reasoning streams, then 
 });
 
 test('the status line tells the adapter, the GPU memory and the context used', async () => {
-  await (await open()).ready();
-  expect(await demo.text('#status-line')).toMatch(
-    /SwiftShader.*\d MB on the GPU.*\b0 of 8,192 tokens/s,
-  );
+  expect(await demo.text('#status-line')).toMatch(/\w+.*\d MB on the GPU.*\b0 of 8,192 tokens/s);
   await demo.ask('Hi');
   expect(await demo.text('#status-line')).toMatch(/\b[1-9]\d* of 8,192 tokens/);
   await demo.click('#new-chat');
@@ -60,7 +53,6 @@ test('the status line tells the adapter, the GPU memory and the context used', a
 });
 
 test('an answer stops midway, keeps what it has, and the next question is answered', async () => {
-  await (await open()).ready();
   await demo.send('Show the times table of 7.');
   await demo.page.waitForFunction(() =>
     document.querySelector('.markdown')?.textContent?.includes('7 x 2'),
@@ -75,7 +67,6 @@ test('an answer stops midway, keeps what it has, and the next question is answer
 });
 
 test('an edited message is asked again in place of what followed it', async () => {
-  await (await open()).ready();
   await demo.ask('What is 17 + 25?');
   await demo.ask('Hi');
   await demo.click('.turn:first-child [aria-label="Edit message"]');
@@ -87,7 +78,6 @@ test('an edited message is asked again in place of what followed it', async () =
 });
 
 test('an answer is given again on request, the same at temperature 0', async () => {
-  await (await open()).ready();
   const first = await demo.ask('What is 17 + 25?');
   await demo.click('.reply [aria-label="Answer again"]');
   await demo.page.waitForSelector('.reply[aria-busy=true]');
@@ -96,13 +86,11 @@ test('an answer is given again on request, the same at temperature 0', async () 
 });
 
 test('a follow-up question refers to the answer before it', async () => {
-  await (await open()).ready();
   await demo.ask('What is 17 + 25?');
   expect(await demo.ask('Add 10 more.')).toContain('52');
 });
 
 test('the model calls a tool of the page, sees its result and reports it', async () => {
-  await (await open()).ready();
   await demo.click('.suggestions li:last-child button');
   const answer = await demo.answer();
   expect(await demo.text('.tool-call')).toMatch(
@@ -113,7 +101,6 @@ test('the model calls a tool of the page, sees its result and reports it', async
 });
 
 test('the reasoning effort reaches the model', async () => {
-  await (await open()).ready();
   const reasoningAt = async (effort: string): Promise<string> => {
     await demo.page.evaluate((value) => {
       document.querySelector<HTMLInputElement>(`input[value=${value}]`)?.click();
@@ -127,7 +114,6 @@ test('the reasoning effort reaches the model', async () => {
 });
 
 test('settings outlive a reload', async () => {
-  await (await open()).ready();
   await demo.click('#settings-button');
   await demo.page.locator('#instructions').fill('Answer in one sentence.');
   await demo.page.reload();

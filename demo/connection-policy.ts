@@ -6,7 +6,10 @@ import { allowedConnections, type CheckpointSource, requestedSource } from './ch
 /** The checkpoint whose host this page may connect to, for as long as it is open. */
 export const openedFor: CheckpointSource = requestedSource(location.href);
 
-if (import.meta.env.PROD) {
+/** Whether this is the built page, which has a policy; the development server needs connections and styles of its own. */
+export const isBuilt: boolean = document.querySelector('meta[http-equiv]') !== null;
+
+if (isBuilt) {
   const policy = document.createElement('meta');
   policy.httpEquiv = 'Content-Security-Policy';
   policy.content = `connect-src ${allowedConnections(openedFor).join(' ')}`;

@@ -8,9 +8,15 @@ import type { ModelSlot, ModelState } from './model-slot.ts';
 const PHASES: Record<LoadProgress['phase'], string> = {
   download: 'Downloading',
   verify: 'Checking',
-  upload: 'Moving to the GPU',
-  compile: 'Compiling shaders',
-  ready: 'Ready',
+  upload: 'Moving to the GPU:',
+  compile: 'Preparing',
+  ready: 'Preparing',
+};
+const NOT_BEGUN: LoadProgress = {
+  phase: 'download',
+  loadedBytes: 0,
+  totalBytes: 0,
+  bytesPerSecond: 0,
 };
 const ANNOUNCED_STEP = 0.25;
 
@@ -57,29 +63,24 @@ export class LoadNotice {
   }
 
   #showProgress(name: string, progress: LoadProgress | undefined): void {
-    if (progress === undefined || progress.totalBytes === 0) {
-      this.#title.textContent = `${progress ? PHASES[progress.phase] : 'Opening'} ${progress ? '' : name}`;
+    const { phase, loadedBytes, totalBytes, bytesPerSecond, etaSeconds } = progress ?? NOT_BEGUN;
+    if (progress === undefined || loadedBytes >= totalBytes) {
+      // Nothing to count: headers are read, or shaders are compiled.
+      this.#title.textContent = progress ? 'Preparing the GPU' : `Opening ${name}`;
       this.#facts.textContent = '';
       this.#bar.removeAttribute('value');
       return;
     }
-    const { phase, loadedBytes, totalBytes, bytesPerSecond, etaSeconds } = progress;
-    const share = Math.min(1, loadedBytes / totalBytes);
-    const counts = phase !== 'compile' && phase !== 'ready';
-    this.#title.textContent = counts ? `${PHASES[phase]} ${name}` : PHASES[phase];
-    this.#facts.textContent = counts
-      ? [
-          `${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`,
-          bytesPerSecond > 0 && `${formatBytes(bytesPerSecond)}/s`,
-          etaSeconds !== undefined &&
-            etaSeconds >= 1 &&
-            `${formatSeconds(Math.round(etaSeconds))} left`,
-        ]
-          .filter((fact) => typeof fact === 'string')
-          .join(' · ')
-      : '';
+    const share = loadedBytes / totalBytes;
+    const left = etaSeconds !== undefined && etaSeconds >= 1 ? Math.round(etaSeconds) : undefined;
+    const facts = [`${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`];
+    if (bytesPerSecond > 0) facts.push(`${formatBytes(bytesPerSecond)}/s`);
+    if (left !== undefined) facts.push(`${formatSeconds(left)} left`);
+    this.#title.textContent = `${PHASES[phase]} ${name}`;
+    this.#facts.textContent = facts.join(' · ');
     this.#bar.value = share;
-    const step = `${PHASES[phase]} ${name}, ${Math.floor(share / ANNOUNCED_STEP) * ANNOUNCED_STEP * 100} %`;
+    const percent = Math.floor(share / ANNOUNCED_STEP) * ANNOUNCED_STEP * 100;
+    const step = `${PHASES[phase]} ${name}, ${percent} %`;
     if (step !== this.#announced) announce(step);
     this.#announced = step;
   }

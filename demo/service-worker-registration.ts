@@ -1,5 +1,7 @@
+import { isBuilt } from './connection-policy.ts';
+
 /** Lets the built page open without a network; a browser that refuses still has the page, online. */
 export async function registerServiceWorker(): Promise<void> {
-  if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return;
+  if (!isBuilt || !('serviceWorker' in navigator)) return;
   await navigator.serviceWorker.register('./service-worker.js').catch(() => undefined);
 }

@@ -108,7 +108,7 @@ function mayFetch(address: string): Promise<{ page: boolean; worker: boolean }> 
 test('the policy keeps page and workers from hosts other than the model’s', async () => {
   const elsewhere = `${otherHost.url}/gpt-oss-nano/config.json`;
   demo = await browser.open();
-  await demo.ready();
+  await demo.page.waitForSelector('.load-strip');
   expect(await mayFetch(elsewhere)).toEqual({ page: false, worker: false });
   expect(await mayFetch(`${browser.url}icon.svg`)).toEqual({ page: true, worker: true });
   await demo.close();
@@ -116,7 +116,7 @@ test('the policy keeps page and workers from hosts other than the model’s', as
   demo = await browser.open({
     query: `?model=${encodeURIComponent(`${otherHost.url}/gpt-oss-nano/`)}`,
   });
-  await demo.ready();
+  await demo.page.waitForSelector('.load-strip');
   const before = browser.proxy.requests.length;
   expect(await mayFetch(elsewhere)).toEqual({ page: true, worker: true });
   expect(await mayFetch('https://huggingface.co/robots.txt')).toEqual({

@@ -5,19 +5,22 @@ import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'vite';
 
 /**
- * The policy of the built pages. Checkpoints may come from any host, so connections are left open here; the first module
- * of the page closes them to all but one host (connection-policy.ts).
+ * The policy of a built page. In the chat page, checkpoints may come from any host, so connections are left open here; its
+ * first script closes them to all but one host (connection-policy.ts). Other pages use the embedded model alone.
  */
-const POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "worker-src 'self' blob:",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self' https: http:",
-  "base-uri 'none'",
-  "form-action 'none'",
-].join('; ');
+function policyOf(path: string): string {
+  const connections = path === '/index.html' ? "'self' https: http:" : "'self'";
+  return [
+    "default-src 'none'",
+    "script-src 'self'",
+    "worker-src 'self' blob:",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    `connect-src ${connections}`,
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join('; ');
+}
 
 const SERVICE_WORKER = 'service-worker.js';
 const fromHere = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
@@ -30,10 +33,10 @@ export function builtPage(): Plugin {
     buildStart() {
       this.emitFile({ type: 'chunk', id: fromHere('service-worker.ts'), fileName: SERVICE_WORKER });
     },
-    transformIndexHtml: () => [
+    transformIndexHtml: (_html, { path }) => [
       {
         tag: 'meta',
-        attrs: { 'http-equiv': 'Content-Security-Policy', content: POLICY },
+        attrs: { 'http-equiv': 'Content-Security-Policy', content: policyOf(path) },
         injectTo: 'head-prepend',
       },
     ],

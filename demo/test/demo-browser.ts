@@ -3,8 +3,8 @@ import { chromeOptions } from '../../scripts/browser.ts';
 import { type FolderServer, serveFolder } from '../../scripts/static-server.ts';
 import { type RecordingProxy, startRecordingProxy } from './recording-proxy.ts';
 
-const LOAD_TIMEOUT_MS = 120_000;
-const ANSWER_TIMEOUT_MS = 120_000;
+const LOAD_TIMEOUT_MS = 180_000;
+const ANSWER_TIMEOUT_MS = 180_000;
 
 /** What a test may choose about the page that it opens. */
 export interface OpenOptions {
@@ -98,6 +98,16 @@ export class DemoPage {
   async ready(): Promise<this> {
     await this.page.waitForSelector('[data-status=ready]', { timeout: LOAD_TIMEOUT_MS });
     return this;
+  }
+
+  /** Starts a new chat with the settings of a first visit. */
+  async startOver(): Promise<void> {
+    await this.page.evaluate(() => {
+      for (const dialog of document.querySelectorAll<HTMLDialogElement>('dialog[open]'))
+        dialog.close();
+      const buttons = '.failure [aria-label=Dismiss], #new-chat, #reset-settings';
+      for (const button of document.querySelectorAll<HTMLElement>(buttons)) button.click();
+    });
   }
 
   /** Types a question and sends it. */
