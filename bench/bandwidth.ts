@@ -1,0 +1,40 @@
+import type { Buffers } from '../packages/core/src/gpu/buffers.ts';
+import type { Gpu } from '../packages/core/src/gpu/device.ts';
+import { type Dispatch, Kernel } from '../packages/core/src/gpu/kernel.ts';
+
+const INVOCATIONS = 256;
+const LOADS = 16;
+const BYTES_PER_WORKGROUP = INVOCATIONS * LOADS * 16;
+
+/** Adds up a buffer, 16 bytes a load, neighbours side by side: about as fast as memory can be read. */
+const READ_BUFFER = /* wgsl */ `
+@group(0) @binding(0) var<storage, read> source: array<vec4u>;
+@group(0) @binding(1) var<storage, read_write> sums: array<vec4u>;
+@compute @workgroup_size(${INVOCATIONS})
+fn read_buffer(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let first = group.x * ${INVOCATIONS * LOADS} + lane;
+  var sum = vec4u(0);
+  for (var i = 0u; i < ${LOADS}; i++) { sum += source[first + i * ${INVOCATIONS}]; }
+  sums[group.x * ${INVOCATIONS} + lane] = sum; // 1/${LOADS} of what is read
+}`;
+
+/** Dispatches that read as much memory as they can in one binding, to set the speed of kernels against. */
+export async function readDispatches(
+  gpu: Gpu,
+  buffers: Buffers,
+  mostBytes: number,
+): Promise<{ dispatches: readonly Dispatch[]; bytes: number }> {
+  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
+  const most = Math.min(mostBytes, maxStorageBufferBindingSize, maxBufferSize);
+  const workgroups = Math.min(65_535, Math.max(1, Math.floor(most / BYTES_PER_WORKGROUP)));
+  const bytes = workgroups * BYTES_PER_WORKGROUP;
+  const kernel = await Kernel.compile(gpu, {
+    entryPoint: 'read_buffer',
+    files: [{ path: 'read_buffer.wgsl', wgsl: READ_BUFFER }],
+  });
+  const resources = {
+    source: buffers.storage('read/source', bytes),
+    sums: buffers.storage('read/sums', bytes / LOADS),
+  };
+  return { dispatches: [kernel.dispatch('read', resources, [workgroups])], bytes };
+}

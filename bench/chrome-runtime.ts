@@ -1,0 +1,139 @@
+import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import puppeteer, { type Browser, type WebWorker } from 'puppeteer-core';
+import { build } from 'vite';
+import { chromeOptions } from '../scripts/browser.ts';
+import { type FolderServer, serveFolder } from '../scripts/static-server.ts';
+import type { Side, SideRuntime } from './side.ts';
+
+const ARGUMENTS = [
+  '--enable-webgpu-developer-features', // else timestamps are rounded to some tens of microseconds
+  '--disable-renderer-backgrounding', // sides have a tab each, of which one is in front
+  '--disable-background-timer-throttling',
+];
+
+/**
+ * A headless Chrome, on this machine's GPU, or on SwiftShader where it can use none.
+ *
+ * @param software - SwiftShader even where there is a GPU.
+ * @throws Error where there is no browser, or it has no WebGPU.
+ */
+export async function startChrome(software: boolean): Promise<SideRuntime> {
+  const folder = await mkdtemp(join(tmpdir(), 'ossicle-bench-'));
+  const servers: FolderServer[] = [];
+  const serve = async (path: string): Promise<string> => {
+    const server = await serveFolder(path);
+    servers.push(server);
+    return server.url;
+  };
+  await writeFile(join(folder, 'index.html'), '<!doctype html>');
+  const blank = await serve(folder);
+  const browser =
+    (software ? undefined : await launch(true, blank)) ?? (await launch(false, blank));
+  const dispose = async (): Promise<void> => {
+    await browser?.close();
+    for (const server of servers) await server.close();
+    await rm(folder, { recursive: true });
+  };
+  if (!browser) {
+    await dispose();
+    throw new Error('This Chrome has no WebGPU adapter, not even SwiftShader.');
+  }
+  return {
+    name: 'chrome',
+    version: await browser.version(),
+    hasStore: true,
+    start: async (checkout) => {
+      const page = await mkdtemp(join(folder, 'page-'));
+      await buildPage(checkout, page);
+      const worker = await openWorker(browser, await serve(page));
+      return chromeSide(worker, async (checkpoint) => {
+        const bare = await mkdtemp(join(folder, 'checkpoint-'));
+        await linkWithoutTokenizer(checkpoint, bare);
+        return `${await serve(bare)}/`;
+      });
+    },
+    dispose,
+  };
+}
+
+/** A browser that has an adapter, or `undefined`. */
+async function launch(gpu: boolean, url: string): Promise<Browser | undefined> {
+  const options = await chromeOptions(gpu);
+  const browser = await puppeteer.launch({
+    ...options,
+    args: [...(options.args ?? []), ...ARGUMENTS],
+    protocolTimeout: 0, // a stage of a large model takes its time
+  });
+  const page = await browser.newPage();
+  await page.goto(`${url}/`); // WebGPU needs a secure context, which about:blank is not
+  if (await page.evaluate(async () => (await navigator.gpu?.requestAdapter()) != null)) {
+    await page.close();
+    return browser;
+  }
+  await browser.close();
+  return undefined;
+}
+
+async function buildPage(checkout: string, outDir: string): Promise<void> {
+  await build({
+    root: `${checkout}/bench`,
+    base: './',
+    configFile: false,
+    logLevel: 'warn',
+    resolve: { alias: { '@ossicle/harmony': `${checkout}/packages/harmony/src/index.ts` } },
+    worker: { format: 'es' },
+    build: { outDir, target: 'es2023', emptyOutDir: false },
+  });
+}
+
+async function openWorker(browser: Browser, url: string): Promise<WebWorker> {
+  const page = await browser.newPage();
+  const started = new Promise<WebWorker>((resolve, reject) => {
+    page.once('workercreated', resolve);
+    page.once('pageerror', reject);
+  });
+  await page.goto(`${url}/index.html`);
+  const worker = await started;
+  // The worker exists before its module has run.
+  for (let left = 300; left > 0; left--) {
+    if (await worker.evaluate(() => 'stageHost' in globalThis)) return worker;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error('The bench did not start in the page within 30 s.');
+}
+
+function chromeSide(
+  worker: WebWorker,
+  serveCheckpoint: (folder: string) => Promise<string>,
+): Promise<Side> {
+  return worker
+    .evaluate(async () => (await globalThis.stageHost).adapter)
+    .then((adapter) => ({
+      adapter,
+      open: async (name, checkpoint, options) => {
+        const source = checkpoint === undefined ? undefined : await serveCheckpoint(checkpoint);
+        return worker.evaluate(
+          async (...args) => (await globalThis.stageHost).open(...args),
+          name,
+          source,
+          options,
+        );
+      },
+      measure: (measurement) =>
+        worker.evaluate(async (name) => (await globalThis.stageHost).measure(name), measurement),
+      close: () => worker.evaluate(async () => (await globalThis.stageHost).close()),
+      heapBytes: async () => {
+        const usage = await worker.client.send('Runtime.getHeapUsage');
+        return usage.usedSize + usage.backingStorageSize;
+      },
+    }));
+}
+
+/** Without its tokenizer, a checkpoint takes and gives token ids only, and generates as many as it is asked for. */
+async function linkWithoutTokenizer(checkpoint: string, into: string): Promise<void> {
+  for (const name of await readdir(checkpoint)) {
+    if (!/^tokenizer.*\.json$/.test(name)) await symlink(join(checkpoint, name), join(into, name));
+  }
+}

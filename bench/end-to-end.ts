@@ -1,0 +1,179 @@
+import { createEngine, type Engine, type Session } from '../packages/core/src/engine/index.ts';
+import type { LoadProgress, ModelSource, Timings } from '../packages/core/src/types.ts';
+import { countCalls } from './call-counter.ts';
+import type { Sample, Stage, StageOptions } from './stage.ts';
+
+/** Tokens decoded to count the calls of a step. */
+const COUNTED_STEPS = 8;
+
+/** A checkpoint through the engine's public interface. */
+export class EndToEndStage implements Stage {
+  readonly facts: readonly Sample[];
+  readonly measurements: readonly string[];
+  readonly #engine: Engine;
+  /** Its memory is there before anything is timed. */
+  readonly #session: Session;
+  readonly #options: StageOptions;
+  #prompts = 0;
+
+  private constructor(engine: Engine, options: StageOptions, facts: readonly Sample[]) {
+    this.#engine = engine;
+    this.#session = engine.createSession();
+    this.#options = options;
+    this.facts = facts;
+    this.measurements = [
+      ...options.prompts.map((length) => `prefill ${length}`),
+      ...options.depths.map((depth) => `decode @${depth}`),
+    ];
+  }
+
+  /** Loads the checkpoint, checks what it computes, and counts the calls of a decode step. */
+  static async open(
+    device: GPUDevice,
+    source: ModelSource,
+    options: StageOptions,
+  ): Promise<EndToEndStage> {
+    const facts: Sample[] = [];
+    const load = async (prefix: string): Promise<Engine> => {
+      const { onProgress, finish } = watchLoad();
+      const engine = await createEngine({
+        device,
+        source,
+        dense: options.dense,
+        ...(options.kvCache && { kvCache: options.kvCache }),
+        contextLength: options.context,
+        prefillChunkLength: options.chunk,
+        store: options.store,
+        onProgress,
+      });
+      facts.push(...finish(prefix));
+      return engine;
+    };
+    let engine = await load('load');
+    if (options.store) {
+      engine.dispose();
+      engine = await load('load again');
+    }
+    facts.push({ name: 'GPU memory', value: engine.info.gpuBytes / 2 ** 20, unit: 'MiB' });
+    const stage = new EndToEndStage(engine, options, facts);
+    await stage.#check();
+    facts.push(...(await stage.#countStep()));
+    return stage;
+  }
+
+  /** One prompt that shares no prefix with the one before, so that the session reuses nothing. */
+  async measure(measurement: string): Promise<Sample[]> {
+    const [kind, length = ''] = measurement.split(/ @?/);
+    const tokens = Number(length);
+    const isPrefill = kind === 'prefill';
+    const maxTokens = isPrefill ? 1 : this.#options.decode + 1;
+    const timings = await this.#generate(this.#session, this.#prompt(tokens), maxTokens);
+    if (isPrefill) {
+      return [
+        sample(measurement, timings.prefillTokensPerSecond, 'tokens/s'),
+        sample(`time to first token ${tokens}`, timings.timeToFirstTokenMs, 'ms'),
+      ];
+    }
+    return [sample(measurement, timings.decodeTokensPerSecond, 'tokens/s')];
+  }
+
+  async dispose(): Promise<void> {
+    this.#engine.dispose();
+  }
+
+  async #generate(session: Session, prompt: Uint32Array, maxTokens: number): Promise<Timings> {
+    const { timings, usage } = await session.generate(prompt, { maxTokens, temperature: 0 }).result;
+    if (usage.reusedTokens !== 0 || usage.completionTokens !== maxTokens) {
+      throw new Error(
+        `A prompt of ${prompt.length} fresh tokens for ${maxTokens} gave ${JSON.stringify(usage)}`,
+      );
+    }
+    return timings;
+  }
+
+  /** Logits that are finite and differ, whose largest is the token that generation takes. */
+  async #check(): Promise<void> {
+    const prompt = this.#prompt(Math.min(16, this.#options.context - 2));
+    const evaluated = this.#engine.createSession();
+    const logits = await evaluated.evaluate(prompt);
+    evaluated.dispose();
+    let best = 0;
+    let lowest = Infinity;
+    for (let i = 0; i < logits.length; i++) {
+      const logit = logits[i] as number;
+      if (!Number.isFinite(logit)) throw new Error(`Logit ${i} is ${logit}: nothing is timed`);
+      if (logit > (logits[best] as number)) best = i;
+      lowest = Math.min(lowest, logit);
+    }
+    if (lowest === logits[best]) throw new Error(`All logits are ${lowest}: nothing is timed`);
+    await this.#generate(this.#session, prompt, 1);
+    const chosen = this.#session.tokens.at(-1);
+    if (chosen !== best) {
+      throw new Error(
+        `Greedy decoding took token ${chosen}, evaluate() says ${best}: nothing is timed`,
+      );
+    }
+  }
+
+  /** Calls of one decode step: the difference between a long generation and a short one. */
+  async #countStep(): Promise<Sample[]> {
+    const count = (maxTokens: number) =>
+      countCalls(() => this.#generate(this.#session, this.#prompt(4), maxTokens));
+    const short = await count(4);
+    const long = await count(4 + COUNTED_STEPS);
+    return Object.entries(long).map(([name, calls]) =>
+      sample(
+        `${name} per token`,
+        (calls - short[name as keyof typeof short]) / COUNTED_STEPS,
+        'calls',
+      ),
+    );
+  }
+
+  /** Token ids in no order, another first one at every call. */
+  #prompt(length: number): Uint32Array {
+    const { vocabularySize } = this.#engine.info.config;
+    this.#prompts++;
+    let state = this.#prompts;
+    return Uint32Array.from({ length }, (_, i) => {
+      if (i === 0) return this.#prompts % vocabularySize;
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // Numerical Recipes' generator
+      return Math.floor((state / 2 ** 32) * vocabularySize);
+    });
+  }
+}
+
+/** Times the phases of a load: each lasts until the next one begins. */
+function watchLoad(): {
+  onProgress: (progress: LoadProgress) => void;
+  finish: (prefix: string) => Sample[];
+} {
+  const beginMs = performance.now();
+  const phases: { phase: LoadProgress['phase']; startMs: number; bytes: number }[] = [];
+  return {
+    onProgress: ({ phase, totalBytes }) => {
+      if (phases.at(-1)?.phase === phase) return;
+      phases.push({ phase, startMs: performance.now(), bytes: totalBytes });
+    },
+    finish: (prefix) => {
+      const endMs = performance.now();
+      const samples = phases.flatMap(({ phase, startMs, bytes }, i) => {
+        const ms = (phases[i + 1]?.startMs ?? endMs) - startMs;
+        if (phase === 'ready') return [];
+        const seconds = sample(`${prefix}: ${phase}`, ms / 1000, 's');
+        if (bytes === 0 || ms === 0) return [seconds];
+        return [seconds, sample(`${prefix}: ${phase} speed`, bytes / ms / 1e3, 'MB/s')];
+      });
+      const firstMs = (phases[0]?.startMs ?? endMs) - beginMs;
+      return [
+        sample(`${prefix}: headers, first shaders`, firstMs / 1000, 's'),
+        ...samples,
+        sample(`${prefix}: all`, (endMs - beginMs) / 1000, 's'),
+      ];
+    },
+  };
+}
+
+function sample(name: string, value: number, unit: string): Sample {
+  return { name, value, unit };
+}

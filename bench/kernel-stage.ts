@@ -1,0 +1,282 @@
+import { planLoad } from '../packages/core/src/engine/plan.ts';
+import {
+  encodeSamplingOptions,
+  parseSamplingOptions,
+} from '../packages/core/src/engine/sampling-options.ts';
+import { Buffers, readBuffer } from '../packages/core/src/gpu/buffers.ts';
+import { Gpu } from '../packages/core/src/gpu/device.ts';
+import type { Dispatch } from '../packages/core/src/gpu/kernel.ts';
+import {
+  addToTimeline,
+  profile,
+  timePasses,
+  totalsByKernel,
+} from '../packages/core/src/gpu/profiler.ts';
+import { submit } from '../packages/core/src/gpu/recorder.ts';
+import { Kernels } from '../packages/core/src/kernels/kernels.ts';
+import type { KernelShape } from '../packages/core/src/kernels/shape.ts';
+import { forward, unembed } from '../packages/core/src/model/gpt-oss.ts';
+import { ropeTable } from '../packages/core/src/model/rope.ts';
+import {
+  type Activations,
+  createActivations,
+  createKvCache,
+} from '../packages/core/src/model/state.ts';
+import { allocateWeights } from '../packages/core/src/model/weights.ts';
+import { readDispatches } from './bandwidth.ts';
+import { type KernelCost, kernelCost } from './kernel-cost.ts';
+import { RATE_SUFFIXES } from './records.ts';
+import type { Sample, Stage, StageOptions } from './stage.ts';
+import { WeightFiller } from './synthetic-weights.ts';
+
+/** How long a timed pass shall be: long against the clock's steps and a pass's own cost, short against a GPU's watchdog. */
+const PASS_NANOSECONDS = 20e6;
+
+const MAX_DISPATCHES_PER_PASS = 2000;
+
+/** The dispatches of one operation in every layer, so that weights change from one to the next. */
+interface Group {
+  readonly name: string;
+  readonly dispatches: readonly Dispatch[];
+  /** How many operations the dispatches are: an operation on a large matrix takes several. */
+  readonly operations: number;
+  readonly cost: KernelCost;
+  /** How often a timed pass repeats the dispatches; found out by the first one. */
+  repeats: number;
+}
+
+/** A forward pass of some tokens. */
+interface Pass {
+  readonly tokens: number;
+  readonly depth: number;
+  readonly dispatches: readonly Dispatch[];
+  readonly groups: readonly Group[];
+}
+
+/** The kernels of the forward pass at a model's shapes, on made-up weights. */
+export class KernelStage implements Stage {
+  readonly facts: readonly Sample[] = [];
+  readonly measurements: readonly string[];
+  readonly #gpu: Gpu;
+  readonly #buffers: Buffers;
+  readonly #passes: ReadonlyMap<string, Pass>;
+  readonly #step: GPUBuffer;
+  readonly #memory: Group;
+
+  private constructor(
+    gpu: Gpu,
+    buffers: Buffers,
+    passes: ReadonlyMap<string, Pass>,
+    step: GPUBuffer,
+    memory: Group,
+  ) {
+    this.#gpu = gpu;
+    this.#buffers = buffers;
+    this.#passes = passes;
+    this.#step = step;
+    this.#memory = memory;
+    this.measurements = ['memory', ...passes.keys(), 'step'];
+  }
+
+  /** Makes up weights, and checks that a decode step and a chunk give numbers. */
+  static async open(device: GPUDevice, options: StageOptions): Promise<KernelStage> {
+    const gpu = new Gpu(device);
+    const buffers = new Buffers(gpu, 'bench');
+    try {
+      const { config, shape } = planLoad(options.config, {
+        contextLength: options.context,
+        dense: options.dense,
+        prefillChunkLength: options.chunk,
+        ...(options.kvCache && { kvCache: options.kvCache }),
+      });
+      const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
+      const { weights, parameters } = allocateWeights(
+        config,
+        buffers,
+        shape.dense,
+        Math.min(maxStorageBufferBindingSize, maxBufferSize),
+      );
+      const activations = createActivations(buffers, shape);
+      const kv = createKvCache(buffers, config, shape);
+      const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
+      const step = buffers.create(
+        'step',
+        16,
+        GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+      );
+      const kernels = await Kernels.compile(gpu, shape, step, buffers);
+      const filler = new WeightFiller(gpu, buffers);
+      for (const parameter of parameters) filler.fillParameter(parameter);
+      filler.fillCache(kv, shape.kvCache);
+      device.queue.writeBuffer(
+        activations.sampling.options,
+        0,
+        encodeSamplingOptions(parseSamplingOptions({ temperature: 0, seed: 1 })),
+      );
+      const tokens = Uint32Array.from(
+        { length: shape.maxTokens },
+        (_, i) => (i * 7919) % shape.vocabularySize,
+      );
+      device.queue.writeBuffer(activations.tokens, 0, tokens);
+
+      const output = [
+        ...unembed(kernels, weights, activations, 1),
+        ...kernels.sample(activations.logits, activations.sampling, activations.tokens),
+      ];
+      const pass = (count: number, last: readonly Dispatch[]): Pass => {
+        const depth = Math.min(Math.max(0, ...options.depths), shape.contextLength - count);
+        const dispatches = [...forward(kernels, weights, activations, kv, table, count), ...last];
+        const groups = groupDispatches(dispatches, shape, config.slidingLayers, count, depth);
+        return { tokens: count, depth, dispatches, groups };
+      };
+      const passes = new Map<string, Pass>([['1 token', pass(1, output)]]);
+      const chunk = Math.min(options.chunk, shape.maxTokens);
+      if (chunk > 1) passes.set(`${chunk} tokens`, pass(chunk, []));
+      const read = await readDispatches(gpu, buffers, memoryBytes(shape));
+      const memory: Group = {
+        name: 'memory read',
+        dispatches: read.dispatches,
+        operations: 1,
+        cost: { bytes: read.bytes, flops: 0 },
+        repeats: 0,
+      };
+      await buffers.allocated();
+      const stage = new KernelStage(gpu, buffers, passes, step, memory);
+      for (const each of passes.values()) await stage.#check(each, activations, shape);
+      return stage;
+    } catch (error) {
+      buffers.dispose();
+      gpu.dispose();
+      throw error;
+    }
+  }
+
+  /** Times `memory`, every operation of a pass by its name, or the dispatches of a decode `step` one by one. */
+  async measure(measurement: string): Promise<Sample[]> {
+    if (measurement === 'memory') return this.#timeGroup(this.#memory, '');
+    const pass = this.#passes.get(measurement);
+    if (!pass) return this.#profileStep();
+    const samples: Sample[] = [];
+    for (const group of pass.groups) {
+      this.#writeStep(pass);
+      samples.push(...(await this.#timeGroup(group, `, ${measurement}`)));
+    }
+    return samples;
+  }
+
+  async dispose(): Promise<void> {
+    this.#buffers.dispose();
+    this.#gpu.dispose();
+  }
+
+  async #timeGroup(group: Group, suffix: string): Promise<Sample[]> {
+    const { dispatches, operations, cost } = group;
+    if (group.repeats === 0) {
+      const [first] = await timePasses(this.#gpu, [dispatches]);
+      const most = Math.max(1, Math.floor(MAX_DISPATCHES_PER_PASS / dispatches.length));
+      const wanted = Math.ceil(PASS_NANOSECONDS / Math.max(1, first?.nanoseconds ?? 0));
+      group.repeats = Math.min(most, wanted);
+    }
+    const repeated = Array.from({ length: group.repeats }, () => dispatches).flat();
+    const [time] = await timePasses(this.#gpu, [repeated]);
+    const nanoseconds = (time?.nanoseconds ?? 0) / (group.repeats * operations);
+    const name = group.name + suffix;
+    const samples: Sample[] = [{ name, value: nanoseconds / 1e3, unit: 'us' }];
+    if (nanoseconds > 0) {
+      samples.push({
+        name: name + RATE_SUFFIXES.read,
+        value: cost.bytes / nanoseconds,
+        unit: 'GB/s',
+      });
+      if (cost.flops > 0) {
+        samples.push({
+          name: name + RATE_SUFFIXES.math,
+          value: cost.flops / nanoseconds,
+          unit: 'GFLOP/s',
+        });
+      }
+    }
+    return samples;
+  }
+
+  /** Every dispatch of a decode step in a pass of its own: what each kernel takes of it. */
+  async #profileStep(): Promise<Sample[]> {
+    const pass = this.#passes.get('1 token') as Pass;
+    this.#writeStep(pass);
+    const startMs = performance.now();
+    const rows = await profile(this.#gpu, pass.dispatches);
+    addToTimeline(rows, startMs);
+    const all = rows.reduce((sum, { nanoseconds }) => sum + nanoseconds, 0);
+    return [
+      { name: 'step: all dispatches one by one', value: all / 1e3, unit: 'us' },
+      ...totalsByKernel(rows).map(({ kernel, nanoseconds }) => ({
+        name: `step: ${kernel}`,
+        value: nanoseconds / 1e3,
+        unit: 'us',
+      })),
+    ];
+  }
+
+  #writeStep({ depth, tokens }: Pass): void {
+    const step = Uint32Array.of(depth, tokens, tokens - 1);
+    this.#gpu.device.queue.writeBuffer(this.#step, 0, step);
+  }
+
+  /** What a pass leaves must be finite, and mostly not zero. */
+  async #check(pass: Pass, { x, logits }: Activations, shape: KernelShape): Promise<void> {
+    this.#writeStep(pass);
+    submit(this.#gpu, pass.dispatches);
+    const stream = await readBuffer(this.#gpu, x, 0, 4 * pass.tokens * shape.hiddenSize);
+    checkNumbers(`the residual stream of ${pass.tokens} tokens`, new Float32Array(stream));
+    if (pass.tokens > 1) return;
+    const row = await readBuffer(this.#gpu, logits, 0, 4 * shape.vocabularySize);
+    checkNumbers('logits', new Float32Array(row));
+  }
+}
+
+/** Memory to read for the measure of memory: more than caches hold, but not for the models of tests. */
+function memoryBytes({ hiddenSize }: KernelShape): number {
+  return hiddenSize < 1024 ? 16 * 2 ** 20 : 2 ** 30;
+}
+
+function checkNumbers(what: string, values: Float32Array): void {
+  let zeros = 0;
+  for (const value of values) {
+    if (!Number.isFinite(value))
+      throw new Error(`There is a ${value} in ${what}: nothing is timed`);
+    if (value === 0) zeros++;
+  }
+  if (zeros > values.length / 2) {
+    throw new Error(`${zeros} of ${values.length} values of ${what} are zero: nothing is timed`);
+  }
+}
+
+/** Puts dispatches of the same kernel on the same part of a layer together. */
+function groupDispatches(
+  dispatches: readonly Dispatch[],
+  shape: KernelShape,
+  slidingLayers: readonly boolean[],
+  tokens: number,
+  depth: number,
+): Group[] {
+  const byName = new Map<string, { dispatches: Dispatch[]; cost: KernelCost }>();
+  for (const dispatch of dispatches) {
+    const [, layer, part] = /^(?:block\.(\d+)\.)?(.*)$/.exec(dispatch.label) as RegExpExecArray;
+    const kernel = dispatch.pipeline.label;
+    const sliding = slidingLayers[Number(layer)] ?? false;
+    const span = kernel.startsWith('attend') ? (sliding ? ' sliding' : ' full') : '';
+    const name = `${kernel} ${part}${span}`;
+    const group = byName.get(name) ?? {
+      dispatches: [],
+      cost: kernelCost(shape, { kernel, part: part as string, sliding, tokens, depth }),
+    };
+    group.dispatches.push(dispatch);
+    byName.set(name, group);
+  }
+  return [...byName].map(([name, group]) => ({
+    name,
+    ...group,
+    operations: new Set(group.dispatches.map(({ label }) => label)).size,
+    repeats: 0,
+  }));
+}

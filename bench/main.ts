@@ -1,0 +1,9 @@
+// The worker of the bench's page: lets Puppeteer drive a stage.
+import { StageHost } from './stage.ts';
+
+declare global {
+  /** What Puppeteer calls. */
+  var stageHost: Promise<StageHost>;
+}
+
+globalThis.stageHost = StageHost.start();

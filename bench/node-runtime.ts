@@ -1,0 +1,79 @@
+import { runnerImport } from 'vite';
+import { create, globals } from 'webgpu';
+import { openCheckpointFolder } from '../packages/core/test/checkpoint-folder.ts';
+import type { Side, SideRuntime } from './side.ts';
+import type { StageHost } from './stage.ts';
+
+/** Files whose absence makes the engine take and give token ids only. */
+const TOKENIZER_FILE = /^tokenizer.*\.json$/;
+
+/**
+ * Node with Dawn: on this machine's GPU, or on the driver that OSSICLE_VK_ICD names.
+ *
+ * @param features - Dawn toggles to turn on.
+ * @param flags - Other flags of the `webgpu` package, as in `backend=vulkan`.
+ * @throws Error where Dawn finds no adapter.
+ */
+export async function startNode(
+  features: readonly string[],
+  flags: readonly string[],
+): Promise<SideRuntime> {
+  const driver = process.env.OSSICLE_VK_ICD;
+  if (driver !== undefined && driver !== '') process.env.VK_DRIVER_FILES = driver;
+  const gpu = create([
+    `enable-dawn-features=${['allow_unsafe_apis', ...features].join(',')}`,
+    'disable-dawn-features=timestamp_quantization',
+    ...flags,
+  ]);
+  if (!(await gpu.requestAdapter())) {
+    throw new Error(
+      'Dawn found no adapter in Node. Install a Vulkan driver, or name one with OSSICLE_VK_ICD=/path/to/icd.json.',
+    );
+  }
+  Object.assign(globalThis, globals);
+  const host = globalThis.navigator ?? {}; // Node 20 has none
+  Object.defineProperty(host, 'gpu', { value: gpu, configurable: true });
+  Object.defineProperty(globalThis, 'navigator', { value: host, configurable: true });
+  const sides: StageHost[] = [];
+  return {
+    name: 'node',
+    version: process.version,
+    hasStore: false,
+    start: async (checkout) => {
+      const host = await startHost(checkout);
+      sides.push(host);
+      return nodeSide(host);
+    },
+    dispose: async () => {
+      for (const side of sides) await side.close();
+    },
+  };
+}
+
+/** Imports the code of a checkout, WGSL included. */
+async function startHost(checkout: string): Promise<StageHost> {
+  const { module } = await runnerImport<typeof import('./stage.ts')>(`${checkout}/bench/stage.ts`, {
+    root: checkout,
+    configFile: false,
+    logLevel: 'error',
+    resolve: { alias: { '@ossicle/harmony': `${checkout}/packages/harmony/src/index.ts` } },
+  });
+  return module.StageHost.start();
+}
+
+function nodeSide(host: StageHost): Side {
+  return {
+    adapter: host.adapter,
+    open: async (name, checkpoint, options) => {
+      const files = checkpoint === undefined ? [] : await openCheckpointFolder(checkpoint);
+      const source = files.filter((file) => !TOKENIZER_FILE.test(file.name));
+      return host.open(name, source, options);
+    },
+    measure: (measurement) => host.measure(measurement),
+    close: () => host.close(),
+    heapBytes: async () => {
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      return heapUsed + arrayBuffers;
+    },
+  };
+}

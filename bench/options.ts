@@ -1,0 +1,174 @@
+import { parseArgs } from 'node:util';
+import { PRESETS } from '../packages/core/test/config.ts';
+import type { StageName } from './stage.ts';
+
+/** How it is used. */
+export const USAGE: string = `Measures speed: a checkpoint end to end, and the kernels of its forward pass.
+
+  npm run bench -- [options]
+
+  --config NAME|FOLDER   ${Object.keys(PRESETS).join(', ')}, or a checkpoint's folder; default: nano
+  --runtime R            chrome, node or both; default: chrome
+  --end-to-end           load, prefill and decode only
+  --kernels              kernels only; needs no checkpoint on disk
+  --dense F              int8 or bf16; default: int8
+  --kv-cache F           f16 or f32; default: what goes with --dense
+  --context N            positions of the KV cache; default: 8192, or what the model or the lengths below ask for
+  --chunk N              tokens of a prefill pass, and of the kernels for many tokens; default: 512
+  --prompt N,N           lengths to prefill; default: 128,512
+  --depth N,N            tokens in front of what is decoded; default: 128
+  --decode N             tokens to decode; default: 64
+  --repeat N             rounds, after one that does not count; default: 5
+  --no-store             in Chrome, do not load by way of the browser's store
+  --compare K=A,B        two values of dense, kv-cache, context or chunk, measured in turn
+  --against FOLDER       this checkout (A) and another one (B), measured in turn
+  --software             Chrome on SwiftShader even where there is a GPU
+  --dawn-feature NAME    a Dawn toggle to turn on, in Node; may be repeated
+  --dawn-flag KEY=VALUE  any other flag of the webgpu package, in Node; may be repeated
+  --json FILE            append one JSON object a line for each measurement`;
+
+/** What differs between the sides of a bench. */
+export interface SideOptions {
+  /** How dense weights are held. */
+  readonly dense: 'int8' | 'bf16';
+  /** How keys and values are held; default: what goes with `dense`. */
+  readonly kvCache?: 'f16' | 'f32';
+  /** Positions of the KV cache; default: see {@link USAGE}. */
+  readonly context?: number;
+  /** Tokens of one pass of a prefill. */
+  readonly chunk: number;
+}
+
+/** The parsed command line. */
+export interface BenchOptions {
+  /** A preset's name, or a folder. */
+  readonly config: string;
+  readonly runtimes: readonly ('chrome' | 'node')[];
+  readonly stages: readonly StageName[];
+  /** One side; or A and B. */
+  readonly sides: readonly SideOptions[];
+  /** The checkout that B runs; default: this one. */
+  readonly against?: string;
+  readonly prompts: readonly number[];
+  readonly depths: readonly number[];
+  readonly decode: number;
+  readonly repeat: number;
+  readonly store: boolean;
+  readonly software: boolean;
+  readonly dawnFeatures: readonly string[];
+  readonly dawnFlags: readonly string[];
+  /** Where records are appended. */
+  readonly json?: string;
+  /** The arguments as given, for the records. */
+  readonly commandLine: string;
+}
+
+/** Parses the command line. @throws TypeError, RangeError on what {@link USAGE} does not know. */
+export function parseBenchOptions(args: readonly string[]): BenchOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      config: { type: 'string', default: 'nano' },
+      runtime: { type: 'string', default: 'chrome' },
+      'end-to-end': { type: 'boolean', default: false },
+      kernels: { type: 'boolean', default: false },
+      dense: { type: 'string', default: 'int8' },
+      'kv-cache': { type: 'string' },
+      context: { type: 'string' },
+      chunk: { type: 'string', default: '512' },
+      prompt: { type: 'string', default: '128,512' },
+      depth: { type: 'string', default: '128' },
+      decode: { type: 'string', default: '64' },
+      repeat: { type: 'string', default: '5' },
+      'no-store': { type: 'boolean', default: false },
+      compare: { type: 'string' },
+      against: { type: 'string' },
+      software: { type: 'boolean', default: false },
+      'dawn-feature': { type: 'string', multiple: true, default: [] },
+      'dawn-flag': { type: 'string', multiple: true, default: [] },
+      json: { type: 'string' },
+    },
+  });
+  const { compare, against, json, 'kv-cache': kvCache, context } = values;
+  if (compare !== undefined && against !== undefined) {
+    throw new TypeError(
+      '--compare and --against exclude each other: two sides are measured in turn',
+    );
+  }
+  const side = parseSide({
+    dense: values.dense,
+    chunk: values.chunk,
+    ...(kvCache !== undefined && { 'kv-cache': kvCache }),
+    ...(context !== undefined && { context }),
+  });
+  const sides = compare === undefined ? [side] : parseComparison(compare, side);
+  const runtime = oneOf('--runtime', values.runtime, ['chrome', 'node', 'both']);
+  return {
+    config: values.config,
+    runtimes: runtime === 'both' ? ['chrome', 'node'] : [runtime],
+    stages:
+      values.kernels === values['end-to-end']
+        ? ['end-to-end', 'kernels']
+        : [values.kernels ? 'kernels' : 'end-to-end'],
+    sides: against === undefined ? sides : [side, side],
+    ...(against !== undefined && { against }),
+    prompts: values.prompt.split(',').map((text) => count('--prompt', text)),
+    depths: values.depth.split(',').map((text) => count('--depth', text)),
+    decode: count('--decode', values.decode),
+    repeat: count('--repeat', values.repeat),
+    store: !values['no-store'],
+    software: values.software,
+    dawnFeatures: values['dawn-feature'],
+    dawnFlags: values['dawn-flag'],
+    ...(json !== undefined && { json }),
+    commandLine: args.join(' '),
+  };
+}
+
+const SIDE_KEYS = ['dense', 'kv-cache', 'context', 'chunk'] as const;
+
+type SideValues = Partial<Record<(typeof SIDE_KEYS)[number], string>>;
+
+function parseSide(values: SideValues): SideOptions {
+  const { dense = '', 'kv-cache': kvCache, context, chunk = '' } = values;
+  return {
+    dense: oneOf('--dense', dense, ['int8', 'bf16']),
+    chunk: count('--chunk', chunk),
+    ...(kvCache !== undefined && { kvCache: oneOf('--kv-cache', kvCache, ['f16', 'f32']) }),
+    ...(context !== undefined && { context: count('--context', context) }),
+  };
+}
+
+function parseComparison(text: string, side: SideOptions): SideOptions[] {
+  const [key = '', list = ''] = text.split('=');
+  const values = list.split(',');
+  const known = SIDE_KEYS.find((each) => each === key);
+  if (known === undefined || values.length !== 2) {
+    throw new TypeError(
+      `--compare ${text}: give one of ${SIDE_KEYS.join(', ')} two values, as in dense=int8,bf16`,
+    );
+  }
+  const given: SideValues = {
+    dense: side.dense,
+    chunk: String(side.chunk),
+    ...(side.kvCache && { 'kv-cache': side.kvCache }),
+    ...(side.context && { context: String(side.context) }),
+  };
+  return values.map((value) => parseSide({ ...given, [known]: value }));
+}
+
+function oneOf<Name extends string>(option: string, value: string, names: readonly Name[]): Name {
+  const name = names.find((each) => each === value);
+  if (name === undefined) {
+    throw new RangeError(`${option} must be ${names.join(' or ')}, not ${JSON.stringify(value)}`);
+  }
+  return name;
+}
+
+function count(option: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new RangeError(`${option} must be a whole number above 0, not ${JSON.stringify(text)}`);
+  }
+  return value;
+}
