@@ -84,7 +84,7 @@ export class Context {
     }
     this.#evaluated = this.#snapshots.restore(length);
     this.#ringEnd = this.#evaluated;
-    this.#ringStart = Math.max(0, this.#evaluated - slidingWindow);
+    this.#ringStart = Math.max(0, this.#evaluated - slidingWindow + 1);
   }
 
   /**

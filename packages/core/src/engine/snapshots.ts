@@ -51,10 +51,11 @@ export class Snapshots {
 
   /** Brings the windows back to the longest prefix of at most `length` tokens that is kept; 0 where there is none. */
   restore(length: number): number {
-    const snapshot = this.#snapshots.findLast((kept) => kept.length <= length);
+    // A window holds one position more than the next token sees before it: its last token can be evaluated again.
+    const snapshot = this.#snapshots.findLast((kept) => kept.length <= length + 1);
     if (!snapshot) return 0;
     this.#copy(snapshot, 'restore');
-    return snapshot.length;
+    return Math.min(snapshot.length, length);
   }
 
   /** Forgets prefixes of more than `length` tokens. */
