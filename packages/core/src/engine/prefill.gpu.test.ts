@@ -1,0 +1,209 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createCheckpoint } from '../../test/checkpoint.ts';
+import { type Config, PRESETS } from '../../test/config.ts';
+import {
+  countedDevice,
+  difference,
+  likeliest,
+  openTestDevice,
+  TestDevice,
+} from '../../test/engine.ts';
+import { readGoldenJson, readTiny, type TinyPrompts } from '../../test/golden.ts';
+import { createRandom } from '../../test/random.ts';
+import { createReference } from '../../test/reference.ts';
+import type { Engine } from './engine.ts';
+
+let gpu: TestDevice;
+let files: readonly File[];
+let prompts: TinyPrompts['prompts'];
+
+beforeAll(async () => {
+  gpu = await openTestDevice();
+  ({ files } = await readTiny('hf'));
+  ({ prompts } = await readGoldenJson<TinyPrompts>('tiny/golden/prompts.json'));
+});
+
+afterAll(() => gpu.close());
+
+/** Fails where logits differ by more than float32 arithmetic in another order makes them. */
+function expectSame(actual: ArrayLike<number>, expected: ArrayLike<number>, of?: string): void {
+  const { max, rms } = difference(actual, expected);
+  expect(max, of).toBeLessThan(1e-3);
+  expect(rms, of).toBeLessThan(1e-4);
+}
+
+/** Evaluates tokens in a session of their own. */
+async function evaluateFresh(
+  engine: Engine,
+  tokens: readonly number[],
+  logits: 'last' | 'all' = 'last',
+): Promise<Float32Array> {
+  const session = engine.createSession();
+  const result = await session.evaluate(tokens, { logits });
+  session.dispose();
+  return result;
+}
+
+describe('a prompt', () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await gpu.engine(files);
+  });
+
+  test.each([1, 4, 5, 15, 16, 17, 127, 128])(
+    'of %i tokens and one more gives the logits of both at once',
+    async (count) => {
+      const tokens = prompts.p130!.tokens.slice(0, count + 1);
+      const session = engine.createSession();
+      await session.evaluate(tokens.slice(0, count));
+      const decoded = await session.evaluate(tokens.slice(count));
+      session.dispose();
+      expectSame(decoded, await evaluateFresh(engine, tokens));
+    },
+  );
+
+  test('gives the same logits in whatever calls it comes', async () => {
+    const { tokens } = prompts.p130!;
+    const whole = await evaluateFresh(engine, tokens, 'all');
+    const random = createRandom(7);
+    for (let round = 0; round < 3; round++) {
+      const session = engine.createSession();
+      const rows: number[] = [];
+      while (session.tokens.length < tokens.length) {
+        const count = 1 + random.integer(random.integer(2) === 0 ? 4 : 40);
+        const next = tokens.slice(session.tokens.length, session.tokens.length + count);
+        rows.push(...(await session.evaluate(next, { logits: 'all' })));
+      }
+      session.dispose();
+      expectSame(rows, whole, `round ${round}`);
+    }
+  });
+
+  test.each([1, 7, 64])('gives the same in chunks of %i tokens', async (prefillChunkLength) => {
+    const chunked = await gpu.engine(files, { prefillChunkLength });
+    const { tokens } = prompts.p130!;
+    expectSame(
+      await evaluateFresh(chunked, tokens, 'all'),
+      await evaluateFresh(engine, tokens, 'all'),
+    );
+    const [one, other] = await Promise.all(
+      [engine, chunked].map(async (either) => {
+        const session = either.createSession();
+        const prompt = Uint32Array.from(prompts.p040!.tokens);
+        await session.generate(prompt, { temperature: 0, maxTokens: 8 }).result;
+        return session.tokens.slice(prompt.length);
+      }),
+    );
+    expect(one).toHaveLength(8);
+    expect(other).toEqual(one);
+  });
+
+  test('fills the context to its last token, and no further', async () => {
+    const tokens = [...prompts.p300!.tokens, ...prompts.p130!.tokens, ...prompts.p130!.tokens];
+    const session = engine.createSession();
+    await session.evaluate(tokens.slice(0, 506));
+    expect(await session.evaluate(tokens.slice(506, 512))).toHaveLength(640);
+    await expect(session.evaluate([1])).rejects.toMatchObject({ code: 'context-overflow' });
+    session.dispose();
+
+    const generating = engine.createSession();
+    const prompt = Uint32Array.from(tokens.slice(0, 506));
+    const { reason, usage } = await generating.generate(prompt, { temperature: 0 }).result;
+    expect({ reason, ...usage }).toMatchObject({ reason: 'length', completionTokens: 6 });
+    const evaluating = engine.createSession();
+    const chosen: number[] = [];
+    let logits = await evaluating.evaluate(prompt);
+    while (chosen.length < 6) {
+      chosen.push(likeliest(logits));
+      if (chosen.length < 6) logits = await evaluating.evaluate(chosen.slice(-1));
+    }
+    expect(generating.tokens.slice(506)).toEqual(chosen);
+    evaluating.dispose();
+  });
+});
+
+/** Small enough for the reference to evaluate thousands of tokens; the window and the frequencies are the published ones. */
+const LONG: Config = {
+  ...PRESETS.tiny,
+  layers: 2,
+  hidden: 64,
+  intermediate: 32,
+  heads: 2,
+  kvHeads: 1,
+  experts: 4,
+  vocabulary: 96,
+  window: 128,
+  specialIds: { bos: 93, pad: 94, eos: 95 },
+};
+
+describe('a prompt around and far beyond the window', () => {
+  const LENGTHS = [1, 127, 128, 129, 300, 5000];
+  const random = createRandom(5000);
+  const tokens = Array.from({ length: 5000 }, () => random.integer(LONG.vocabulary));
+  let engine: Engine;
+  let expected: Float64Array;
+
+  beforeAll(async () => {
+    const checkpoint = createCheckpoint(LONG);
+    engine = await gpu.engine(checkpoint.files, { contextLength: 5120 });
+    // Later tokens change nothing before them: one pass gives the logits after every length.
+    const reference = createReference(checkpoint.tensors, LONG);
+    const logits = LENGTHS.map((length) => length - 1);
+    expected = (await reference.forward(tokens, { logits })).logits;
+  });
+
+  const expectedAfter = (length: number) => {
+    const row = LENGTHS.indexOf(length);
+    return expected.subarray(row * LONG.vocabulary, (row + 1) * LONG.vocabulary);
+  };
+
+  test.each(LENGTHS)('gives the reference’s logits after %i tokens', async (length) => {
+    expectSame(await evaluateFresh(engine, tokens.slice(0, length)), expectedAfter(length));
+  });
+
+  test.each(LENGTHS.slice(1))(
+    'gives the reference’s logits where the last of %i tokens comes by itself',
+    async (length) => {
+      const session = engine.createSession();
+      await session.evaluate(tokens.slice(0, length - 1));
+      expectSame(await session.evaluate([tokens[length - 1]!]), expectedAfter(length));
+      session.dispose();
+    },
+  );
+});
+
+describe.each([
+  ['bf16', 65536, ['block.0.mlp.mlp1.blocks']],
+  ['int8', 32768, ['block.0.mlp.mlp1.blocks', 'block.3.mlp.mlp2.blocks']],
+] as const)('a device of small bindings with %s weights', (dense, bindingBytes, splitExperts) => {
+  const options = { dense, kvCache: 'f32', contextLength: 64, prefillChunkLength: 16 } as const;
+
+  test('gives the logits of one that splits no matrix', async () => {
+    const { device, counts } = countedDevice(gpu.device, {
+      limits: { maxStorageBufferBindingSize: bindingBytes },
+    });
+    const whole = await gpu.engine(files, options);
+    const split = await new TestDevice(device).engine(files, options);
+    const weights = [...counts.liveBuffers].filter(([, label]) => label.endsWith(':]'));
+    for (const [buffer, label] of weights)
+      expect(buffer.size, label).toBeLessThanOrEqual(bindingBytes);
+    for (const name of [
+      'embedding.weight',
+      'block.1.attn.qkv.weight',
+      'block.2.attn.out.weight',
+      'unembedding.weight',
+      ...splitExperts,
+    ]) {
+      const parts = weights.filter(([, label]) => label.startsWith(`model/${name}[`));
+      expect(parts.length, name).toBeGreaterThan(1);
+    }
+    const { tokens } = prompts.p040!;
+    const expected = await evaluateFresh(whole, tokens, 'all');
+    expectSame(await evaluateFresh(split, tokens, 'all'), expected, 'in chunks of 16');
+    const session = split.createSession();
+    const rows: number[] = [];
+    for (const token of tokens) rows.push(...(await session.evaluate([token])));
+    expectSame(rows, expected, 'one token at a time');
+    split.dispose();
+  });
+});
