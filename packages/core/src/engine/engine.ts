@@ -205,7 +205,9 @@ class LoadedEngine implements Engine {
     if (this.#isDisposed) {
       throw new OssicleError('disposed', 'The engine was disposed of. Create another one.');
     }
-    const session = new EngineSession(this.#runtime, this.#tokenizer, this.#queue);
+    const session = new EngineSession(this.#runtime, this.#tokenizer, this.#queue, (disposed) =>
+      this.#sessions.delete(disposed),
+    );
     this.#sessions.add(session);
     return session;
   }

@@ -57,12 +57,20 @@ export class EngineSession implements Session {
   readonly #queue: Queue;
   readonly #context: Context;
   readonly #reader: TokenReader;
+  readonly #onDispose: (session: EngineSession) => void;
   #isDisposed = false;
 
-  constructor(runtime: Runtime, tokenizer: CheckpointTokenizer | undefined, queue: Queue) {
+  /** @param onDispose - Called when the session is disposed of. */
+  constructor(
+    runtime: Runtime,
+    tokenizer: CheckpointTokenizer | undefined,
+    queue: Queue,
+    onDispose: (session: EngineSession) => void,
+  ) {
     this.#runtime = runtime;
     this.#tokenizer = tokenizer;
     this.#queue = queue;
+    this.#onDispose = onDispose;
     this.#context = new Context(runtime);
     this.#reader = new TokenReader(runtime.gpu);
   }
@@ -83,7 +91,9 @@ export class EngineSession implements Session {
     return this.#run(async () => {
       if (tokens.length === 0) throw new RangeError('evaluate() needs at least one token');
       this.#context.append(tokens);
-      return this.#context.logits(logits === 'all' ? tokens.length : 1);
+      const rows = await this.#context.logits(logits === 'all' ? tokens.length : 1);
+      this.#checkDisposed();
+      return rows;
     });
   }
 
@@ -107,7 +117,9 @@ export class EngineSession implements Session {
   }
 
   dispose(): void {
+    if (this.#isDisposed) return;
     this.#isDisposed = true;
+    this.#onDispose(this);
     void this.#queue.run(async () => {
       this.#context.dispose();
       this.#reader.dispose();
@@ -152,12 +164,10 @@ export class EngineSession implements Session {
 
     const accepted: number[] = [];
     const logprobs: TokenLogprobs[] = [];
-    const report = (): void =>
-      push({
-        type: 'prefill',
-        processedTokens: context.evaluated,
-        totalTokens: prompt.length,
-      });
+    const report = (): void => {
+      this.#checkDisposed();
+      push({ type: 'prefill', processedTokens: context.evaluated, totalTokens: prompt.length });
+    };
     let firstTokenMs: number | undefined;
     let reason: FinishReason = 'length';
     const prefillStartMs = performance.now();
@@ -169,7 +179,7 @@ export class EngineSession implements Session {
       context.takeSnapshot();
       for await (const { token, logits } of this.#decode(
         maxTokens,
-        (options.logprobs ?? 0) > 0,
+        options.logprobs !== undefined,
         accepted,
       )) {
         if (firstTokenMs === undefined) {

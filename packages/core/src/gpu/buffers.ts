@@ -6,7 +6,7 @@ export class Buffers {
   readonly #gpu: Gpu;
   readonly #owner: string;
   readonly #buffers = new Set<GPUBuffer>();
-  readonly #allocations: Promise<void>[] = [];
+  #allocation: Promise<void> = Promise.resolve();
   readonly #params = new Map<string, GPUBuffer>();
   #sizeBytes = 0;
 
@@ -40,7 +40,10 @@ export class Buffers {
     // The scope spans one synchronous call, so that concurrent work cannot get into it.
     device.pushErrorScope('out-of-memory');
     const buffer = device.createBuffer({ label: `${this.#owner}/${label}`, size, usage });
-    const allocation = device.popErrorScope().then((error) => {
+    const scope = device.popErrorScope();
+    const earlier = this.#allocation;
+    this.#allocation = scope.then(async (error) => {
+      await earlier;
       if (!error) return;
       throw new OssicleError(
         'out-of-memory',
@@ -48,8 +51,7 @@ export class Buffers {
           `${mebibytes(this.#sizeBytes - size)} of ${this.#owner}). Close other tabs, or use a shorter context.`,
       );
     });
-    allocation.catch(() => undefined); // reported by allocated()
-    this.#allocations.push(allocation);
+    this.#allocation.catch(() => undefined); // reported by allocated()
     this.#buffers.add(buffer);
     this.#sizeBytes += size;
     return buffer;
@@ -91,7 +93,7 @@ export class Buffers {
 
   /** Resolves when every buffer made so far has its memory. @throws {@link OssicleError} `out-of-memory`. */
   async allocated(): Promise<void> {
-    await this.#gpu.settle(Promise.all(this.#allocations.splice(0)));
+    await this.#gpu.settle(this.#allocation);
   }
 
   /** Releases one buffer. */
