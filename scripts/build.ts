@@ -23,14 +23,26 @@ export async function main(): Promise<void> {
 /** Builds the packages: ES modules with the worker and the shaders inlined, and their types. */
 export async function buildLibraries(): Promise<void> {
   for (const library of LIBRARIES) {
-    await build(await libraryConfig(library));
+    await buildForProduction(await libraryConfig(library));
     await emitTypes(library);
   }
 }
 
 /** Builds the demo from the packages' sources. */
 export async function buildDemo(): Promise<void> {
-  await build({ configFile: 'vite.config.ts', logLevel: 'warn' });
+  await buildForProduction({ configFile: 'vite.config.ts', logLevel: 'warn' });
+}
+
+/** Builds what ships, also from within Vitest, which sets NODE_ENV to test. */
+async function buildForProduction(config: InlineConfig): Promise<void> {
+  const environment = process.env.NODE_ENV;
+  process.env.NODE_ENV = 'production';
+  try {
+    await build(config);
+  } finally {
+    if (environment === undefined) delete process.env.NODE_ENV;
+    else process.env.NODE_ENV = environment;
+  }
 }
 
 async function libraryConfig({ folder, entries }: Library): Promise<InlineConfig> {
