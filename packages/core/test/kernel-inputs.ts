@@ -21,11 +21,6 @@ const UNWRITTEN = 0x7fc00000;
 /** Elements that output buffers are longer than their output, to see what is written beyond it. */
 const GUARD = 64;
 
-/** Numbers as bfloat16 holds them. */
-export function roundToBf16(values: ArrayLike<number>): Float64Array {
-  return Float64Array.from(values, (value) => fromBf16(toBf16(value)));
-}
-
 /** {@link random} numbers, as float64 for oracles and float32 for buffers: the same numbers. */
 export function randomValues(length: number, seed: number, scale = 1): Float64Array {
   return Float64Array.from(random(length, seed), (value) => Math.fround(value * scale));
