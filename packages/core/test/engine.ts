@@ -57,7 +57,7 @@ export async function openTestDevice(): Promise<TestDevice> {
 export interface DeviceCounts {
   /** Calls by method, those of the device, its queue, its encoders and their passes in one. */
   readonly calls: ReadonlyMap<string, number>;
-  /** Sizes of the buffers that are neither destroyed nor released, by label. */
+  /** The buffers that are not destroyed, with their labels. */
   readonly liveBuffers: ReadonlyMap<GPUBuffer, string>;
 }
 
@@ -65,6 +65,8 @@ export interface DeviceCounts {
 export interface CountedDeviceOptions {
   /** Limits that the device claims to have. */
   readonly limits?: Readonly<Record<string, number>>;
+  /** Methods that do something else. */
+  readonly methods?: Readonly<Record<string, (...args: never[]) => unknown>>;
   /** Called before each call of a method. */
   readonly onCall?: (method: string, args: readonly unknown[]) => void;
 }
@@ -72,7 +74,7 @@ export interface CountedDeviceOptions {
 /** Wraps a device so that calls and buffers are counted. */
 export function countedDevice(
   device: GPUDevice,
-  { limits = {}, onCall }: CountedDeviceOptions = {},
+  { limits = {}, methods = {}, onCall }: CountedDeviceOptions = {},
 ): { readonly device: GPUDevice; readonly counts: DeviceCounts } {
   const calls = new Map<string, number>();
   const liveBuffers = new Map<GPUBuffer, string>();
@@ -108,7 +110,7 @@ export function countedDevice(
   });
   const queue = wrap(device.queue, {});
   return {
-    device: wrap(device, { limits: feigned, queue }),
+    device: wrap(device, { ...methods, limits: feigned, queue }),
     counts: { calls, liveBuffers },
   };
 }
