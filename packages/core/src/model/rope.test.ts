@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+import { huggingFaceConfig, PRESETS } from '../../test/config.ts';
+import { readGoldenJson } from '../../test/golden.ts';
+import { type ModelConfig, parseConfig } from './config.ts';
+import { attentionFactor, inverseFrequencies, ropeTable } from './rope.ts';
+
+interface Yarn {
+  readonly attention_factor: number;
+  readonly inv_freq_f64: readonly number[];
+  readonly rounded_range_variant: { readonly inv_freq_f64: readonly number[] };
+  readonly positions: readonly {
+    readonly position: number;
+    readonly cos_f64: readonly number[];
+    readonly sin_f64: readonly number[];
+  }[];
+}
+
+const yarn = await readGoldenJson<Yarn>('yarn.json');
+const config: ModelConfig = parseConfig(JSON.parse(huggingFaceConfig(PRESETS['20b'])));
+
+describe('the frequencies', () => {
+  test('are those of YaRN with the range as it is', () => {
+    const frequencies = inverseFrequencies(config.rope);
+    expect(frequencies).toHaveLength(32);
+    yarn.inv_freq_f64.forEach((expected, i) => {
+      expect(frequencies[i]! / expected).toBeCloseTo(1, 13);
+    });
+  });
+
+  test('are others where the range is rounded outwards', () => {
+    const frequencies = inverseFrequencies({ ...config.rope, truncate: true });
+    yarn.rounded_range_variant.inv_freq_f64.forEach((expected, i) => {
+      expect(frequencies[i]! / expected).toBeCloseTo(1, 13);
+    });
+    expect(frequencies[12]).not.toBe(inverseFrequencies(config.rope)[12]);
+  });
+
+  test('are plain ones, and rotations keep lengths, where the context was not extended', () => {
+    const plain = { ...config.rope, factor: 1 };
+    inverseFrequencies(plain).forEach((frequency, i) => {
+      expect(frequency).toBeCloseTo(plain.theta ** (-i / 32), 15);
+    });
+    expect(attentionFactor(plain)).toBe(1);
+    expect(attentionFactor(config.rope)).toBeCloseTo(yarn.attention_factor, 14);
+  });
+});
+
+describe('the table', () => {
+  const table = ropeTable(config, 131072);
+
+  test('has the golden cosines and sines, attention factor included, up to the last position', () => {
+    expect(table).toHaveLength(131072 * 64);
+    expect(yarn.positions.map(({ position }) => position)).toContain(131071);
+    for (const { position, cos_f64, sin_f64 } of yarn.positions) {
+      const row = table.subarray(position * 64, (position + 1) * 64);
+      [...cos_f64, ...sin_f64].forEach((expected, i) => {
+        // Rounded to float32 once: the angles are float64.
+        expect(Math.abs(row[i]! - expected), `${position}, ${i}`).toBeLessThan(1.2e-7);
+      });
+    }
+  });
+});
