@@ -3,20 +3,11 @@ import { chromeOptions } from '../../scripts/browser.ts';
 import { type FolderServer, serveFolder } from '../../scripts/static-server.ts';
 import { type RecordingProxy, startRecordingProxy } from './recording-proxy.ts';
 
+const WEBGPU_FLAGS = /webgpu|vulkan/i;
+/** Chrome asks its maker about the forms of a page; the record of requests is to hold the page's own only. */
+const CHROME_SILENT = ['--disable-features=AutofillServerCommunication'];
 const LOAD_TIMEOUT_MS = 180_000;
 const ANSWER_TIMEOUT_MS = 180_000;
-
-/** What a test may choose about the page that it opens. */
-export interface OpenOptions {
-  /** The query of the address, with its question mark. */
-  readonly query?: string;
-  /** The width of the window in CSS pixels; default: 1000. */
-  readonly width?: number;
-  /** Default: light. */
-  readonly scheme?: 'light' | 'dark';
-  /** Runs before the page's own scripts. */
-  readonly before?: () => void;
-}
 
 /** The built demo, served by itself, in a browser whose every request is recorded. */
 export class DemoBrowser {
@@ -30,14 +21,19 @@ export class DemoBrowser {
     this.proxy = proxy;
   }
 
-  /** Serves demo/dist and starts Chrome. */
-  static async start(): Promise<DemoBrowser> {
+  /**
+   * Serves demo/dist and starts Chrome.
+   *
+   * @param hasAdapter false: without any adapter for WebGPU.
+   */
+  static async start({ hasAdapter = true }: { hasAdapter?: boolean } = {}): Promise<DemoBrowser> {
     const [server, proxy, options] = await Promise.all([
       serveFolder('demo/dist'),
       startRecordingProxy(),
       chromeOptions(),
     ]);
-    const args = [...(options.args ?? []), ...proxy.chromeFlags];
+    const args = (options.args ?? []).filter((flag) => hasAdapter || !WEBGPU_FLAGS.test(flag));
+    args.push(...CHROME_SILENT, ...(hasAdapter ? [] : ['--disable-gpu']));
     return new DemoBrowser(await puppeteer.launch({ ...options, args }), server, proxy);
   }
 
@@ -46,18 +42,19 @@ export class DemoBrowser {
     return `${this.#server.url}/`;
   }
 
-  /** Opens the demo as a browser that has never seen it. */
-  async open({
-    query = '',
-    width = 1000,
-    scheme = 'light',
-    before,
-  }: OpenOptions = {}): Promise<DemoPage> {
-    const context = await this.#browser.createBrowserContext();
+  /**
+   * Opens the demo as a browser that has never seen it.
+   *
+   * @param query of the address, with its question mark.
+   */
+  async open(query = ''): Promise<DemoPage> {
+    const context = await this.#browser.createBrowserContext({
+      proxyServer: this.proxy.address,
+      proxyBypassList: ['<-loopback>'],
+    });
     const page = await context.newPage();
-    await page.setViewport({ width, height: 760 });
-    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
-    if (before) await page.evaluateOnNewDocument(before);
+    await page.setViewport({ width: 1000, height: 760 });
+    await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }]);
     const demo = new DemoPage(context, page);
     await page.goto(this.url + query);
     return demo;

@@ -6,14 +6,14 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** A proxy through which a browser makes every request of its own, of its pages, workers and service workers. */
+/** A proxy through which a browser context makes the requests of its pages, workers and service workers. */
 export interface RecordingProxy {
-  /** Flags that make Chrome use it, loopback addresses included. */
-  readonly chromeFlags: readonly string[];
+  /** Its address, for a browser context to use. */
+  readonly address: string;
   /** The addresses asked for so far, in order; of encrypted connections, the host. */
   readonly requests: string[];
-  /** Requests whose address it matches wait until it is set to something else. */
-  held: RegExp | undefined;
+  /** Requests for which it is true wait until it is set to something else; `range` is the header. */
+  held: ((url: string, range: string | undefined) => boolean) | undefined;
   /** Cuts the network: everything fails from now on. */
   cut(): void;
   /** Stops it. */
@@ -29,7 +29,7 @@ export async function startRecordingProxy(): Promise<RecordingProxy> {
   const pass = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const url = incoming.url ?? '';
     requests.push(url);
-    while (proxy.held?.test(url) && !isCut && !response.destroyed)
+    while (proxy.held?.(url, incoming.headers.range) && !isCut && !response.destroyed)
       await new Promise((resolve) => setTimeout(resolve, HOLD_CHECK_MS));
     if (isCut || response.destroyed) {
       response.destroy();
@@ -53,10 +53,7 @@ export async function startRecordingProxy(): Promise<RecordingProxy> {
   });
   await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve));
   const proxy: RecordingProxy = {
-    chromeFlags: [
-      `--proxy-server=http://localhost:${(server.address() as AddressInfo).port}`,
-      '--proxy-bypass-list=<-loopback>',
-    ],
+    address: `http://localhost:${(server.address() as AddressInfo).port}`,
     requests,
     held: undefined,
     cut: () => {
