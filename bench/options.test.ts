@@ -65,6 +65,7 @@ test.each([
   [['--compare', 'repeat=1,2'], 'give one of dense, kv-cache, context, chunk two values'],
   [['--compare', 'dense=int8'], 'two values'],
   [['--compare', 'dense=int8,bf16', '--against', 'x'], 'exclude each other'],
+  [['--against', 'x', '--repeat', '1'], 'one pair tells nothing'],
   [['--unknown'], 'unknown'],
 ])('%j is refused', (args, message) => {
   expect(() => parseBenchOptions(args)).toThrow(message);

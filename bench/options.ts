@@ -95,6 +95,12 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
       '--compare and --against exclude each other: two sides are measured in turn',
     );
   }
+  const repeat = count('--repeat', values.repeat);
+  if ((compare !== undefined || against !== undefined) && repeat < 2) {
+    throw new RangeError(
+      '--repeat must be 2 or more where two sides are compared: one pair tells nothing',
+    );
+  }
   const side = parseSide({
     dense: values.dense,
     chunk: values.chunk,
@@ -115,7 +121,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     prompts: values.prompt.split(',').map((text) => count('--prompt', text)),
     depths: values.depth.split(',').map((text) => count('--depth', text)),
     decode: count('--decode', values.decode),
-    repeat: count('--repeat', values.repeat),
+    repeat,
     store: !values['no-store'],
     software: values.software,
     dawnFeatures: values['dawn-feature'],

@@ -27,21 +27,32 @@ export interface Ratio {
   readonly name: string;
   /** The median of B / A, pair by pair. */
   readonly ratio: number;
-  /** The smallest of B / A. */
-  readonly min: number;
-  /** The largest of B / A. */
-  readonly max: number;
+  /** A quarter of the pairs is below this. */
+  readonly lowerQuartile: number;
+  /** A quarter of the pairs is above this. */
+  readonly upperQuartile: number;
   /** How many pairs. */
   readonly pairs: number;
 }
 
 /** The middle value; the mean of the two in the middle where their number is even. @throws RangeError where there is none. */
 export function median(values: readonly number[]): number {
-  if (values.length === 0) throw new RangeError('There is no median of no values');
+  return quantile(values, 0.5);
+}
+
+/**
+ * The value that a part of the values does not exceed, interpolated between neighbours.
+ *
+ * @param part - In [0, 1].
+ * @throws RangeError where there is no value.
+ */
+export function quantile(values: readonly number[], part: number): number {
+  if (values.length === 0) throw new RangeError('There is no quantile of no values');
   const sorted = [...values].sort((a, b) => a - b);
-  const upper = sorted.length >> 1;
-  const lower = (sorted.length - 1) >> 1;
-  return ((sorted[lower] as number) + (sorted[upper] as number)) / 2;
+  const place = part * (sorted.length - 1);
+  const lower = sorted[Math.floor(place)] as number;
+  const upper = sorted[Math.ceil(place)] as number;
+  return lower + (upper - lower) * (place - Math.floor(place));
 }
 
 /** Samples as they come, of one side, kept by name in the order of first appearance. */
@@ -73,18 +84,19 @@ export class SampleLog {
   }
 }
 
-/** B against A, in every measurement that both have as often and that is above zero in A. */
+/** B against A, in every measurement that both have as often, and more than once, and that is above zero in A. */
 export function compare(a: readonly BenchRecord[], b: readonly BenchRecord[]): Ratio[] {
   return a.flatMap(({ name, samples }) => {
     const others = b.find((record) => record.name === name)?.samples;
-    if (others?.length !== samples.length || samples.some((value) => value <= 0)) return [];
+    if (samples.length < 2 || others?.length !== samples.length) return [];
+    if (samples.some((value) => value <= 0)) return [];
     const ratios = samples.map((value, i) => (others[i] as number) / value);
     return [
       {
         name,
         ratio: median(ratios),
-        min: Math.min(...ratios),
-        max: Math.max(...ratios),
+        lowerQuartile: quantile(ratios, 0.25),
+        upperQuartile: quantile(ratios, 0.75),
         pairs: ratios.length,
       },
     ];
@@ -123,10 +135,10 @@ export function kernelRows(records: readonly BenchRecord[]): string[][] {
 
 /** Ratios as rows of text. */
 export function ratioRows(ratios: readonly Ratio[]): string[][] {
-  return ratios.map(({ name, ratio, min, max, pairs }) => [
+  return ratios.map(({ name, ratio, lowerQuartile, upperQuartile, pairs }) => [
     name,
     ratio.toFixed(3),
-    `${min.toFixed(3)} .. ${max.toFixed(3)}`,
+    `${lowerQuartile.toFixed(3)} .. ${upperQuartile.toFixed(3)}`,
     String(pairs),
   ]);
 }

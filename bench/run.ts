@@ -56,6 +56,7 @@ async function runOn(
   const checkouts = options.sides.map((_, i) =>
     i === 1 && options.against !== undefined ? resolve(options.against) : here,
   );
+  const commits = checkouts.map(commitOf);
   const sides: Side[] = [];
   for (const checkout of checkouts) sides.push(await runtime.start(checkout));
   const { adapter } = sides[0] as Side;
@@ -78,6 +79,7 @@ async function runOn(
     const records = await runRounds(stage, roundSides, options.repeat, showProgress);
     showProgress('');
     print(`${title}, ${stage}`, stage, records);
+    if (isSoftware(adapter)) console.log('\nA software adapter: only ratios mean anything.');
     const lines = records.map((record) => {
       const i = record.side === 'B' ? 1 : 0;
       return JSON.stringify({
@@ -85,8 +87,9 @@ async function runOn(
         stage,
         runtime: `${runtime.name} ${runtime.version}`,
         adapter,
+        isSoftwareAdapter: isSoftware(adapter),
         date: new Date().toISOString(),
-        commit: commitOf(checkouts[i] as string),
+        commit: commits[i],
         config: options.config,
         options: roundSides[i]?.options && withoutConfig(roundSides[i].options),
         command: options.commandLine,
@@ -135,17 +138,29 @@ function print(title: string, stage: StageName, records: readonly BenchRecord[])
   }
   if (b.length === 0) return;
   console.log(`\n${title}, B / A`);
-  console.log(formatTable(['measurement', 'ratio', 'range', 'pairs'], ratioRows(compare(a, b))));
+  console.log(
+    formatTable(['measurement', 'ratio', 'middle half', 'pairs'], ratioRows(compare(a, b))),
+  );
 }
 
 function adapterName({ vendor, architecture, description }: AdapterSummary): string {
   return description || [vendor, architecture].filter((part) => part !== '').join(' ') || 'a GPU';
 }
 
+/** Whether the adapter computes on the CPU. */
+function isSoftware({ vendor, architecture, description }: AdapterSummary): boolean {
+  return /swiftshader|llvmpipe|lavapipe|software|basic render/i.test(
+    `${vendor} ${architecture} ${description}`,
+  );
+}
+
 /** The checkout's commit; `+` says that files differ from it. */
 function commitOf(checkout: string): string {
   const git = (...args: string[]): string =>
-    execFileSync('git', ['-C', checkout, ...args], { encoding: 'utf8' }).trim();
+    execFileSync('git', ['-C', checkout, ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
   try {
     const isChanged = git('status', '--porcelain', '--untracked-files=no') !== '';
     return git('rev-parse', '--short=12', 'HEAD') + (isChanged ? '+' : '');
