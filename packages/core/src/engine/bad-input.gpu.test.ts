@@ -1,0 +1,361 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createCheckpoint, type Damage } from '../../test/checkpoint.ts';
+import { type Config, huggingFaceConfig, PRESETS } from '../../test/config.ts';
+import {
+  type CountedDeviceOptions,
+  countedDevice,
+  openTestDevice,
+  type TestDevice,
+} from '../../test/engine.ts';
+import { createRandom } from '../../test/random.ts';
+import type { ErrorCode } from '../errors.ts';
+import type { LoadProgress } from '../types.ts';
+import { createEngine, type Engine, type EngineOptions } from './engine.ts';
+
+const CONFIG: Config = {
+  ...PRESETS.tiny,
+  layers: 2,
+  hidden: 64,
+  intermediate: 32,
+  heads: 4,
+  kvHeads: 2,
+  experts: 4,
+  vocabulary: 160,
+  specialIds: { bos: 157, pad: 158, eos: 159 },
+};
+
+const SHARD = 'model-00001-of-00002.safetensors';
+const INDEX = 'model.safetensors.index.json';
+
+let gpu: TestDevice;
+
+beforeAll(async () => {
+  gpu = await openTestDevice();
+});
+
+afterAll(() => gpu.close());
+
+/** Loads on a counted device; whatever comes of it, a load that fails must leave no buffer behind. */
+async function load(
+  files: readonly File[],
+  options: Partial<EngineOptions> = {},
+  countOptions: CountedDeviceOptions = {},
+): Promise<Engine> {
+  const { device, counts } = countedDevice(gpu.device, countOptions);
+  try {
+    return await createEngine({
+      device,
+      source: files,
+      dense: 'bf16',
+      contextLength: 64,
+      ...options,
+    });
+  } catch (error) {
+    expect([...counts.liveBuffers.values()], 'buffers left behind').toEqual([]);
+    throw error;
+  }
+}
+
+async function expectFailure(
+  loading: Promise<unknown>,
+  code: ErrorCode,
+  ...messages: readonly RegExp[]
+): Promise<void> {
+  const error = await loading.then(
+    () => expect.unreachable('it loaded'),
+    (reason: unknown) => reason as Error & { code?: string },
+  );
+  expect(error.name, error.message).toBe('OssicleError');
+  expect(error.code, error.message).toBe(code);
+  for (const message of messages) expect(error.message).toMatch(message);
+}
+
+const norm = 'model.norm.weight';
+const blocks = 'model.layers.1.mlp.experts.gate_up_proj_blocks';
+const json = huggingFaceConfig(CONFIG);
+
+const DAMAGES: readonly {
+  readonly what: string;
+  readonly damage: Damage;
+  readonly code: ErrorCode;
+  readonly says: readonly RegExp[];
+}[] = [
+  {
+    what: 'without one of its shards',
+    damage: { kind: 'missing-file', file: SHARD },
+    code: 'download-failed',
+    says: [/model-00001-of-00002\.safetensors/],
+  },
+  {
+    what: 'without config.json',
+    damage: { kind: 'missing-file', file: 'config.json' },
+    code: 'download-failed',
+    says: [/config\.json/],
+  },
+  {
+    what: 'without a tensor that its index lists',
+    damage: { kind: 'missing-tensor', tensor: blocks },
+    code: 'format-invalid',
+    says: [/layers\.1\.mlp\.experts\.gate_up_proj_blocks/],
+  },
+  {
+    what: 'with a tensor of another type',
+    damage: { kind: 'dtype', tensor: norm, dtype: 'F16' },
+    code: 'format-invalid',
+    says: [/norm\.scale/, /F16 \[64\]/, /BF16 \[64\]/],
+  },
+  {
+    what: 'with a tensor of another shape',
+    damage: { kind: 'shape', tensor: blocks, shape: [4, 64, 2, 8] },
+    code: 'format-invalid',
+    says: [/block\.1\.mlp\.mlp1_weight\.blocks/, /U8 \[4, 64, 2, 8\]/, /U8 \[4, 64, 2, 16\]/],
+  },
+  {
+    what: 'with a part of a matrix that does not go with the others',
+    damage: {
+      kind: 'shape',
+      tensor: 'model.layers.0.self_attn.k_proj.weight',
+      shape: [128, 32],
+    },
+    code: 'format-invalid',
+    says: [/k_proj/, /\[128, 32\]/, /\[256, 64\]/],
+  },
+  {
+    what: 'with a shard that lacks its last 7 bytes',
+    damage: { kind: 'truncated', file: SHARD, missingBytes: 7 },
+    code: 'integrity',
+    says: [/model-00001-of-00002/, /\d+ bytes/],
+  },
+  {
+    what: 'with a shard of 4 bytes',
+    damage: { kind: 'content', file: SHARD, content: new Uint8Array(4) },
+    code: 'integrity',
+    says: [/model-00001-of-00002/, /\b4\b/],
+  },
+  {
+    what: 'with offsets beyond the file',
+    damage: { kind: 'offsets', tensor: norm, offsets: [0, 10 ** 12] },
+    code: 'format-invalid',
+    says: [/model\.norm\.weight/, /1000000000000/],
+  },
+  {
+    what: 'with a header longer than any',
+    damage: { kind: 'header-length', file: SHARD, length: 2n ** 60n },
+    code: 'format-invalid',
+    says: [/model-00001-of-00002/],
+  },
+  {
+    what: 'with a config.json that is cut short',
+    damage: { kind: 'content', file: 'config.json', content: '{' },
+    code: 'format-invalid',
+    says: [/config\.json/, /JSON/],
+  },
+  {
+    what: 'with a page where a shard should be',
+    damage: { kind: 'content', file: SHARD, content: '<!doctype html><title>404</title>' },
+    code: 'format-invalid',
+    says: [/model-00001-of-00002/],
+  },
+  {
+    what: 'with an index that is none',
+    damage: { kind: 'content', file: INDEX, content: '{"weight_map": 1}' },
+    code: 'format-invalid',
+    says: [/model\.safetensors\.index\.json/],
+  },
+  {
+    what: 'of another architecture',
+    damage: { kind: 'content', file: 'config.json', content: json.replace('gpt_oss', 'qwen3') },
+    code: 'format-invalid',
+    says: [/"qwen3"/, /gpt_oss/],
+  },
+  {
+    what: 'whose tensors are not what its config says',
+    damage: {
+      kind: 'content',
+      file: 'config.json',
+      content: json.replace('"vocab_size": 160', '"vocab_size": 320'),
+    },
+    code: 'format-invalid',
+    says: [/embedding\.weight/, /\[160, 64\]/, /\[320, 64\]/],
+  },
+];
+
+describe('a damaged checkpoint', () => {
+  test.each(DAMAGES)(
+    '$what is refused with its name and numbers',
+    async ({ damage, code, says }) => {
+      const { files } = createCheckpoint(CONFIG, { damage });
+      await expectFailure(load(files), code, ...says);
+    },
+  );
+
+  test('that lost its index loads all the same: its files say what it was', async () => {
+    const damage = { kind: 'missing-file', file: INDEX } as const;
+    const engine = await load(createCheckpoint(CONFIG, { damage }).files);
+    expect(await engine.createSession().evaluate([1, 2, 3])).toHaveLength(160);
+    engine.dispose();
+  });
+
+  test('leaves nothing that keeps a whole one from loading', async () => {
+    const damage = { kind: 'truncated', file: SHARD, missingBytes: 1 } as const;
+    await expectFailure(load(createCheckpoint(CONFIG, { damage }).files), 'integrity');
+    const engine = await load(createCheckpoint(CONFIG).files);
+    expect(await engine.createSession().evaluate([1])).toHaveLength(160);
+    engine.dispose();
+  });
+});
+
+describe('wrong options', () => {
+  test.each([
+    [{ contextLength: 0 }, /contextLength must be a whole number from 1 to 131072, not 0/],
+    [{ contextLength: 200000 }, /contextLength .* 131072, not 200000/],
+    [{ contextLength: 1.5 }, /contextLength .* 1\.5/],
+    [{ prefillChunkLength: 0 }, /prefillChunkLength .* not 0/],
+    [{ prefillChunkLength: 5000 }, /prefillChunkLength .* 4096, not 5000/],
+    [{ dense: 'int4' }, /dense must be int8 or bf16, not "int4"/],
+    [{ kvCache: 'f8' }, /kvCache must be f16 or f32, not "f8"/],
+  ])('%j are refused', async (options, message) => {
+    const loading = load(createCheckpoint(CONFIG).files, options as Partial<EngineOptions>);
+    await expect(loading).rejects.toThrow(message);
+    await expect(loading).rejects.toBeInstanceOf(RangeError);
+  });
+
+  test('a source that is none is refused', async () => {
+    const loading = createEngine({ device: gpu.device, source: 'nothing' });
+    await expect(loading).rejects.toThrow(TypeError);
+    await expect(loading).rejects.toThrow(/"nothing"/);
+  });
+});
+
+describe('a device that is too small', () => {
+  const { files } = createCheckpoint(CONFIG);
+
+  test.each([
+    ['maxComputeInvocationsPerWorkgroup', 128],
+    ['maxComputeWorkgroupStorageSize', 8192],
+    ['maxStorageBuffersPerShaderStage', 4],
+  ])('is refused for its %s of %i', async (limit, value) => {
+    const loading = load(files, {}, { limits: { [limit]: value } });
+    await expectFailure(loading, 'device-unsuitable', new RegExp(`${limit} ${value}`));
+  });
+
+  test('is refused for a context that it cannot bind, with one that it can', async () => {
+    const limits = { maxStorageBufferBindingSize: 2 ** 20 };
+    const loading = load(files, { contextLength: 4096, kvCache: 'f32' }, { limits });
+    await expectFailure(loading, 'device-unsuitable', /4096 tokens.*2 MiB.*1 MiB.*2048/);
+    const engine = await load(files, { contextLength: 2048, kvCache: 'f32' }, { limits });
+    expect(await engine.createSession().evaluate([1])).toHaveLength(160);
+    engine.dispose();
+  });
+
+  test('is refused for activations that it cannot bind', async () => {
+    const loading = load(files, { prefillChunkLength: 64 }, { limits: { maxBufferSize: 32768 } });
+    await expectFailure(loading, 'device-unsuitable', /at most/);
+  });
+});
+
+describe('a GPU without memory', () => {
+  const { files } = createCheckpoint(CONFIG);
+
+  /** Makes the `count`th allocation from now on fail, as the GPU would. */
+  function failingDevice(count: number): CountedDeviceOptions {
+    let calls = 0;
+    const popErrorScope = async (): Promise<GPUError | null> => {
+      const error = await gpu.device.popErrorScope();
+      calls++;
+      return calls === count ? new GPUOutOfMemoryError('no memory') : error;
+    };
+    return { methods: { popErrorScope } };
+  }
+
+  test.each([1, 12, 40])('is told of at allocation %i of a load', async (count) => {
+    const loading = load(files, {}, failingDevice(count));
+    await expectFailure(loading, 'out-of-memory', /The GPU has no room for \w+\/\S+ \(.* MiB/);
+  });
+
+  test('ends the calls of the session that it had no room for, and no other', async () => {
+    let isFull = false;
+    const popErrorScope = async (): Promise<GPUError | null> => {
+      const isFailing = isFull;
+      const error = await gpu.device.popErrorScope();
+      return isFailing ? new GPUOutOfMemoryError('no memory') : error;
+    };
+    const engine = await load(files, {}, { methods: { popErrorScope } });
+    const first = engine.createSession();
+    isFull = true;
+    const second = engine.createSession();
+    isFull = false;
+    await expectFailure(second.evaluate([1]), 'out-of-memory', /session\/keys/);
+    await expectFailure(second.generate(Uint32Array.of(1)).result, 'out-of-memory');
+    expect(await first.evaluate([1])).toHaveLength(160);
+    second.dispose();
+    expect(await engine.createSession().evaluate([1])).toHaveLength(160);
+    engine.dispose();
+  });
+});
+
+describe('an aborted load', () => {
+  const { files } = createCheckpoint(CONFIG);
+
+  test('that has not begun makes nothing', async () => {
+    const reason = new Error('changed my mind');
+    const loading = load(files, { signal: AbortSignal.abort(reason) });
+    await expect(loading).rejects.toBe(reason);
+  });
+
+  test('ends at whatever moment it is, with the signal’s reason, and another one succeeds', async () => {
+    let calls = 0;
+    const count = { onCall: () => calls++ };
+    const whole = await load(files, {}, count);
+    const expected = await whole.createSession().evaluate([1, 2, 3, 4, 5, 6]);
+    whole.dispose();
+    const callsOfLoad = calls;
+    const random = createRandom(3);
+    for (let round = 0; round < 8; round++) {
+      const stop = new AbortController();
+      const reason = new Error(`round ${round}`);
+      let left = 1 + random.integer(callsOfLoad * 0.8);
+      const onCall = () => {
+        left--;
+        if (left === 0) stop.abort(reason);
+      };
+      await expect(load(files, { signal: stop.signal }, { onCall })).rejects.toBe(reason);
+    }
+    const engine = await load(files);
+    expect(await engine.createSession().evaluate([1, 2, 3, 4, 5, 6])).toEqual(expected);
+    engine.dispose();
+  });
+});
+
+test('a load tells how far it is: bytes of the upload, then the compilation, then that it is ready', async () => {
+  const { files } = createCheckpoint(CONFIG);
+  const progress: LoadProgress[] = [];
+  const engine = await load(files, { onProgress: (update) => progress.push(update) });
+  const phases = progress.map(({ phase }) => phase).filter((phase, i, all) => phase !== all[i - 1]);
+  expect(phases).toEqual(['upload', 'compile', 'ready']);
+  const uploads = progress.filter(({ phase }) => phase === 'upload');
+  const { totalBytes } = uploads[0]!;
+  const weights = files.filter(({ name }) => name.endsWith('.safetensors'));
+  expect(totalBytes).toBeLessThan(weights.reduce((sum, { size }) => sum + size, 0));
+  expect(totalBytes).toBeGreaterThan(engine.info.parameterCount / 2);
+  expect(uploads.at(-1)).toMatchObject({ loadedBytes: totalBytes, totalBytes });
+  const loaded = uploads.map(({ loadedBytes }) => loadedBytes);
+  expect(loaded).toEqual([...loaded].sort((a, b) => a - b));
+  engine.dispose();
+});
+
+test('an engine says what it is', async () => {
+  const { device, counts } = countedDevice(gpu.device);
+  const { files } = createCheckpoint(CONFIG);
+  const engine = await createEngine({ device, source: files, contextLength: 64 });
+  const { info } = engine;
+  expect(info.id).toMatch(/^files:/);
+  expect(info).toMatchObject({ contextLength: 64, dense: 'int8', kvCache: 'f16' });
+  expect(info.config).toMatchObject({ layers: 2, hiddenSize: 64, vocabularySize: 160 });
+  expect(info.adapter.maxBufferBytes).toBe(gpu.device.limits.maxBufferSize);
+  engine.createSession();
+  const held = [...counts.liveBuffers.keys()].reduce((sum, { size }) => sum + size, 0);
+  expect(info.gpuBytes).toBeLessThanOrEqual(held);
+  expect(info.gpuBytes).toBeGreaterThan(held - 65536); // small buffers are not counted
+  engine.dispose();
+});
