@@ -86,7 +86,7 @@ async function runTests(suite: string): Promise<Totals> {
       ? await run('bash', ['scripts/lavapipe.sh'], environment)
       : await run(
           process.execPath,
-          ['node_modules/vitest/vitest.mjs', 'run', '--project', suite],
+          ['node_modules/vitest/vitest.mjs', 'run', '--project', `${suite}*`],
           environment,
         );
   const totals: Totals = await readFile(file, 'utf8').then(JSON.parse, () => ({
