@@ -2,6 +2,7 @@ import { OssicleError } from '../errors.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { submit } from '../gpu/recorder.ts';
+import { limitKeys } from '../kernels/kernels.ts';
 import { forward, unembed } from '../model/gpt-oss.ts';
 import { createKvCache, type KvCache } from '../model/state.ts';
 import { type Runtime, submitInParts, writeStep } from './runtime.ts';
@@ -24,7 +25,14 @@ export class Context {
   #ringStart = 0;
   /** One past the highest position that was ever written to the rings since they were filled from their start. */
   #ringEnd = 0;
-  #decode: readonly Dispatch[] | undefined;
+  /** Decode dispatches for any number of keys, and for up to `reach` of them. */
+  #decode:
+    | {
+        readonly reach: number;
+        readonly all: readonly Dispatch[];
+        readonly limited: readonly Dispatch[];
+      }
+    | undefined;
 
   /** Call {@link Context.allocated} before use. */
   constructor(runtime: Runtime) {
@@ -160,14 +168,23 @@ export class Context {
     this.#snapshots.take(this.#evaluated);
   }
 
-  /** The dispatches that evaluate the token which the last sampling chose, up to its logits; always the same. */
-  decodeDispatches(): readonly Dispatch[] {
+  /**
+   * The dispatches that evaluate the token which the last sampling chose, up to its logits. They stay the same until the
+   * keys have doubled; then only workgroups of attention are added.
+   *
+   * @param step - How many generated tokens are evaluated with this one, since the last prefill.
+   */
+  decodeDispatches(step: number): readonly Dispatch[] {
     const { kernels, weights, activations, ropeTable } = this.#runtime;
-    this.#decode ??= [
-      ...forward(kernels, weights, activations, this.#kv, ropeTable, 1),
-      ...unembed(kernels, weights, activations, 1),
-    ];
-    return this.#decode;
+    const reach = 2 ** Math.ceil(Math.log2(this.#evaluated + step));
+    if (this.#decode?.reach !== reach) {
+      const all = this.#decode?.all ?? [
+        ...forward(kernels, weights, activations, this.#kv, ropeTable, 1),
+        ...unembed(kernels, weights, activations, 1),
+      ];
+      this.#decode = { reach, all, limited: limitKeys(all, reach) };
+    }
+    return this.#decode.limited;
   }
 
   /**

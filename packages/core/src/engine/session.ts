@@ -280,19 +280,24 @@ export class EngineSession implements Session {
     const { kernels, activations } = this.#runtime;
     const { logits, sampling, tokens } = activations;
     const sample = kernels.sample(logits, sampling, tokens);
-    const step = [...this.#context.decodeDispatches(), ...sample];
+    let decode: readonly Dispatch[] = [];
+    let step: readonly Dispatch[] = [];
     const arriving: Promise<number>[] = [];
     let sampled = 0;
     try {
       while (sampled < maxTokens || arriving.length > 0) {
         let logitsOfToken: Float32Array | undefined;
         if (withLogits) {
-          if (sampled > 0) this.#submit(this.#context.decodeDispatches());
+          if (sampled > 0) this.#submit(this.#context.decodeDispatches(sampled));
           logitsOfToken = await this.#readLogits(); // sampling may change them
           arriving.push(this.#submit(sample, true));
           sampled++;
         } else {
           while (sampled < maxTokens && this.#reader.isFree) {
+            if (sampled > 0 && decode !== this.#context.decodeDispatches(sampled)) {
+              decode = this.#context.decodeDispatches(sampled);
+              step = [...decode, ...sample];
+            }
             arriving.push(this.#submit(sampled === 0 ? sample : step, true));
             sampled++;
           }

@@ -3,11 +3,37 @@ import type { Gpu } from '../gpu/device.ts';
 import { type BindingResource, type Dispatch, Kernel } from '../gpu/kernel.ts';
 import { type DenseMatrix, type ExpertMatrix, TILE_ROWS } from './matrix.ts';
 import type { AttentionSplits, ExpertChoice, LayerCache, SamplingState } from './operands.ts';
-import { HEAD_SIZE, type KernelShape, STRIP, slotTileCount, splitCount } from './shape.ts';
+import {
+  HEAD_SIZE,
+  type KernelShape,
+  SPLIT_KEYS,
+  STRIP,
+  slotTileCount,
+  splitCount,
+} from './shape.ts';
 import { kernelVariants } from './variants.ts';
 
 /** Up to this many tokens, matmuls read the weights once per token; from there on, once per tile of tokens. */
-export const FEW_TOKENS = 4;
+const FEW_TOKENS = 4;
+
+/** Decode attention covers the whole context: a workgroup of its second dimension for this many keys. */
+interface SplitDispatch extends Dispatch {
+  readonly keysPerWorkgroup: number;
+}
+
+/**
+ * Leaves out workgroups of decode attention that would find no keys.
+ *
+ * @param keys - At least as many as there are.
+ */
+export function limitKeys(dispatches: readonly Dispatch[], keys: number): Dispatch[] {
+  return dispatches.map((dispatch) => {
+    if (!('keysPerWorkgroup' in dispatch)) return dispatch;
+    const { keysPerWorkgroup, workgroups } = dispatch as SplitDispatch;
+    const [x, y, z] = workgroups;
+    return { ...dispatch, workgroups: [x, Math.min(y, Math.ceil(keys / keysPerWorkgroup)), z] };
+  });
+}
 
 type Resources = Record<string, BindingResource>;
 
@@ -163,12 +189,15 @@ export class Kernels {
     }
     const split = { split_out: splits.out, split_stats: splits.stats };
     const splitsOfLayer = splitCount(this.#shape, cache.sliding);
-    const attend = this.#dispatch(
-      `attend/${span}`,
-      label,
-      { step, projected, keys, values, sinks, attended, ...split },
-      [kvHeads, splitsOfLayer],
-    );
+    const attend: SplitDispatch = {
+      ...this.#dispatch(
+        `attend/${span}`,
+        label,
+        { step, projected, keys, values, sinks, attended, ...split },
+        [kvHeads, splitsOfLayer],
+      ),
+      keysPerWorkgroup: SPLIT_KEYS,
+    };
     if (splitsOfLayer === 1) return [attend];
     return [
       attend,

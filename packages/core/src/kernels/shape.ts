@@ -4,7 +4,7 @@ import type { DenseFormat } from './matrix.ts';
 export const HEAD_SIZE = 64;
 
 /** Keys that one split of decode attention covers (`shaders/attend.wgsl`). */
-const SPLIT_KEYS = 128;
+export const SPLIT_KEYS = 128;
 
 /** Logits that one workgroup of sampling goes through (`shaders/lib/sampling.wgsl`). */
 export const STRIP = 4096;
