@@ -1,4 +1,4 @@
-import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { defineConfig, type TestUserConfig, type ViteUserConfig } from 'vitest/config';
 import { puppeteerProvider } from './packages/core/test/puppeteer.ts';
 import { chromeOptions } from './scripts/browser.ts';
 import { TotalsReporter } from './scripts/totals.ts';
@@ -6,11 +6,39 @@ import { sourceAliases } from './vite.config.ts';
 
 const node = ['**/node_modules/**', '**/dist/**'];
 const gpuTests = 'packages/**/*.gpu.test.ts';
+/** Tests of a model of true size: in projects of their own, for what they take of time and memory. */
+const largeTests = '**/large.gpu.test.ts';
 const fileServer = './packages/core/test/file-server.ts';
 
 /** The manifest of the Vulkan driver that Dawn shall use; here, because test workers have no environment of their own. */
 const icd = process.env.OSSICLE_VK_ICD;
 if (icd !== undefined && icd !== '') process.env.VK_DRIVER_FILES = icd;
+
+/** A new object each time: Vitest writes into it. */
+const chrome = (): TestUserConfig => ({
+  fileParallelism: false,
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
+  browser: {
+    enabled: true,
+    headless: true,
+    ui: false,
+    screenshotFailures: false,
+    instances: [{ browser: 'chrome' }],
+    provider: puppeteerProvider(chromeOptions),
+  },
+});
+
+const dawn: TestUserConfig = {
+  setupFiles: ['./packages/core/test/dawn.ts'],
+  pool: 'threads', // the lavapipe run has no executable that could be forked
+  fileParallelism: false,
+  isolate: false, // one Vulkan instance for the run
+  testTimeout: 300_000,
+  hookTimeout: 300_000,
+};
+
+const largeReference = './packages/core/test/large-reference.ts';
 
 const config: ViteUserConfig = defineConfig({
   resolve: { alias: sourceAliases },
@@ -36,19 +64,9 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'gpu',
           include: [gpuTests],
-          exclude: node,
+          exclude: [...node, largeTests],
           globalSetup: [fileServer],
-          fileParallelism: false,
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
-          browser: {
-            enabled: true,
-            headless: true,
-            ui: false,
-            screenshotFailures: false,
-            instances: [{ browser: 'chrome' }],
-            provider: puppeteerProvider(chromeOptions),
-          },
+          ...chrome(),
         },
       },
       {
@@ -56,14 +74,29 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'dawn',
           include: [gpuTests],
-          exclude: node,
+          exclude: [...node, largeTests],
           globalSetup: [fileServer],
-          setupFiles: ['./packages/core/test/dawn.ts'],
-          pool: 'threads', // the lavapipe run has no executable that could be forked
-          fileParallelism: false,
-          isolate: false, // one Vulkan instance for the run
-          testTimeout: 300_000,
-          hookTimeout: 300_000,
+          ...dawn,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'gpu-large',
+          include: [largeTests],
+          exclude: node,
+          globalSetup: [largeReference],
+          ...chrome(),
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'dawn-large',
+          include: [largeTests],
+          exclude: node,
+          globalSetup: [largeReference],
+          ...dawn,
         },
       },
       {

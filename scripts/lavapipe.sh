@@ -34,4 +34,4 @@ fi
 
 export OSSICLE_VK_ICD=$tree/usr/share/vulkan/icd.d/lvp_icd.json
 exec "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" "$(command -v node)" \
-  node_modules/vitest/vitest.mjs run --project dawn "$@"
+  node_modules/vitest/vitest.mjs run --project 'dawn*' "$@"

@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { PRESETS } from '../../test/config.ts';
+import { difference, likeliest, openTestDevice, type TestDevice } from '../../test/engine.ts';
+import { createLazyCheckpoint } from '../../test/lazy-checkpoint.ts';
+import type { Engine } from './engine.ts';
+
+const CONFIG = PRESETS['20b-2layers'];
+const { tokens, stride, rows, likeliest: chosen } = inject('largeReference');
+
+let gpu: TestDevice;
+let engine: Engine;
+
+beforeAll(async () => {
+  gpu = await openTestDevice();
+  const { files } = createLazyCheckpoint(CONFIG);
+  engine = await gpu.engine(files, { dense: 'int8', kvCache: 'f16', contextLength: 8192 });
+});
+
+afterAll(() => gpu.close());
+
+/** Compares the logits after the `row`th token with the reference's. */
+function expectRow(logits: Float32Array, row: number): void {
+  const sample = logits.filter((_, id) => id % stride === 0);
+  const { max, rms } = difference(sample, rows[row]!);
+  // Keys and values are rounded to float16, some of them to the other side of a tie in float32.
+  expect(rms, `row ${row}`).toBeLessThan(1e-3);
+  expect(max, `row ${row}`).toBeLessThan(1e-2);
+  expect(likeliest(logits), `row ${row}`).toBe(chosen[row]);
+}
+
+describe('two layers of the true size of 20b', () => {
+  test('give the reference’s logits after a prompt and after one token more, and decode', async () => {
+    const session = engine.createSession();
+    const last = tokens.length - 1;
+    const logits = await session.evaluate(tokens.slice(0, last), { logits: 'all' });
+    expect(logits).toHaveLength(last * CONFIG.vocabulary);
+    for (let row = 0; row < last; row++) {
+      expectRow(logits.subarray(row * CONFIG.vocabulary, (row + 1) * CONFIG.vocabulary), row);
+    }
+    expectRow(await session.evaluate(tokens.slice(last)), last);
+
+    // All but the last token is kept: one token is evaluated, one decoded.
+    const prompt = Uint32Array.from(tokens);
+    const { usage } = await session.generate(prompt, { temperature: 0, maxTokens: 2 }).result;
+    expect(usage).toEqual({ promptTokens: 6, reusedTokens: 5, completionTokens: 2 });
+    expect(session.tokens[tokens.length]).toBe(chosen[last]);
+    session.dispose();
+  });
+
+  test('take the memory that was foretold', () => {
+    // 880 MB of experts, 579 MB each of embedding and unembedding with 36 MB of scales, and the rest.
+    expect(engine.info.gpuBytes).toBeGreaterThan(2.1e9);
+    expect(engine.info.gpuBytes).toBeLessThan(2.4e9);
+  });
+});
