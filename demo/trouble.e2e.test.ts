@@ -21,7 +21,7 @@ afterAll(async () => {
 test('a browser without an adapter for WebGPU is told so, and what to do', async () => {
   const poor = await DemoBrowser.start({ hasAdapter: false });
   demo = await poor.open();
-  await demo.page.waitForSelector('.failure', { timeout: 120_000 });
+  await demo.page.waitForSelector('.failure');
   expect(await demo.text('.failure h3')).toBe('WebGPU is not available here');
   expect((await demo.text('.failure p')).length).toBeGreaterThan(40);
   expect(await demo.count('.failure [data-step=reload]')).toBe(1);

@@ -6,8 +6,8 @@ import { type RecordingProxy, startRecordingProxy } from './recording-proxy.ts';
 const WEBGPU_FLAGS = /webgpu|vulkan/i;
 /** Chrome asks its maker about the forms of a page; the record of requests is to hold the page's own only. */
 const CHROME_SILENT = ['--disable-features=AutofillServerCommunication'];
-const LOAD_TIMEOUT_MS = 180_000;
-const ANSWER_TIMEOUT_MS = 180_000;
+/** A software adapter may keep a busy machine from drawing for long. */
+const PATIENCE_MS = 180_000;
 
 /** The built demo, served by itself, in a browser whose every request is recorded. */
 export class DemoBrowser {
@@ -84,6 +84,7 @@ export class DemoPage {
   constructor(context: BrowserContext, page: Page) {
     this.#context = context;
     this.page = page;
+    page.setDefaultTimeout(PATIENCE_MS);
     page.on('console', (message) => {
       const type = message.type();
       if (type === 'error' || type === 'warn') this.complaints.push(`${type}: ${message.text()}`);
@@ -93,7 +94,7 @@ export class DemoPage {
 
   /** Waits until a model can answer. */
   async ready(): Promise<this> {
-    await this.page.waitForSelector('[data-status=ready]', { timeout: LOAD_TIMEOUT_MS });
+    await this.page.waitForSelector('[data-status=ready]');
     return this;
   }
 
@@ -115,9 +116,7 @@ export class DemoPage {
 
   /** Waits until nothing is being generated, and returns the text of the last answer. */
   async answer(): Promise<string> {
-    await this.page.waitForSelector('.turn:last-child .reply[aria-busy=false]', {
-      timeout: ANSWER_TIMEOUT_MS,
-    });
+    await this.page.waitForSelector('.turn:last-child .reply[aria-busy=false]');
     return this.text('.turn:last-child .markdown');
   }
 
@@ -149,7 +148,10 @@ export class DemoPage {
   /** Opens the model panel and loads what is typed there. */
   async loadFrom(source: string): Promise<void> {
     await this.click('#model-button');
-    await this.page.locator('#model-source').fill(source);
+    await this.page.evaluate(() =>
+      document.querySelector<HTMLInputElement>('#model-source')?.select(),
+    );
+    await this.page.keyboard.type(source);
     await this.page.keyboard.press('Enter');
   }
 
