@@ -13,6 +13,29 @@ import { createActivations } from '../src/model/state.ts';
 import { openCheckpoint } from '../src/weights/checkpoint.ts';
 import { ProgressMeter } from '../src/weights/progress.ts';
 import { openSource } from '../src/weights/sources.ts';
+import { type Config, PRESETS } from './config.ts';
+import { createRandom } from './random.ts';
+
+/**
+ * The least that has every part of the model: a sliding layer and a full one. Passes of it have few dispatches, of which
+ * each takes milliseconds on a software adapter.
+ */
+export const SMALL: Config = {
+  ...PRESETS.tiny,
+  layers: 2,
+  hidden: 64,
+  intermediate: 32,
+  heads: 4,
+  experts: 6,
+  vocabulary: 160,
+  specialIds: { bos: 157, pad: 158, eos: 159 },
+};
+
+/** Seeded ids of {@link SMALL}. */
+export function smallIds(count: number, seed: number): number[] {
+  const random = createRandom(seed);
+  return Array.from({ length: count }, () => random.integer(SMALL.vocabulary));
+}
 
 /** Options of {@link TestDevice.engine}. */
 export type TestEngineOptions = Partial<Omit<EngineOptions, 'device' | 'source'>>;

@@ -1,28 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCheckpoint, type Damage } from '../../test/checkpoint.ts';
-import { type Config, huggingFaceConfig, PRESETS } from '../../test/config.ts';
+import { huggingFaceConfig } from '../../test/config.ts';
 import {
   type CountedDeviceOptions,
   countedDevice,
   openTestDevice,
+  SMALL,
   type TestDevice,
 } from '../../test/engine.ts';
 import { createRandom } from '../../test/random.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { LoadProgress } from '../types.ts';
 import { createEngine, type Engine, type EngineOptions } from './engine.ts';
-
-const CONFIG: Config = {
-  ...PRESETS.tiny,
-  layers: 2,
-  hidden: 64,
-  intermediate: 32,
-  heads: 4,
-  kvHeads: 2,
-  experts: 4,
-  vocabulary: 160,
-  specialIds: { bos: 157, pad: 158, eos: 159 },
-};
 
 const SHARD = 'model-00001-of-00002.safetensors';
 const INDEX = 'model.safetensors.index.json';
@@ -72,7 +61,7 @@ async function expectFailure(
 
 const norm = 'model.norm.weight';
 const blocks = 'model.layers.1.mlp.experts.gate_up_proj_blocks';
-const json = huggingFaceConfig(CONFIG);
+const json = huggingFaceConfig(SMALL);
 
 const DAMAGES: readonly {
   readonly what: string;
@@ -106,9 +95,9 @@ const DAMAGES: readonly {
   },
   {
     what: 'with a tensor of another shape',
-    damage: { kind: 'shape', tensor: blocks, shape: [4, 64, 2, 8] },
+    damage: { kind: 'shape', tensor: blocks, shape: [6, 64, 2, 8] },
     code: 'format-invalid',
-    says: [/block\.1\.mlp\.mlp1_weight\.blocks/, /U8 \[4, 64, 2, 8\]/, /U8 \[4, 64, 2, 16\]/],
+    says: [/block\.1\.mlp\.mlp1_weight\.blocks/, /U8 \[6, 64, 2, 8\]/, /U8 \[6, 64, 2, 16\]/],
   },
   {
     what: 'with a part of a matrix that does not go with the others',
@@ -184,22 +173,22 @@ describe('a damaged checkpoint', () => {
   test.each(DAMAGES)(
     '$what is refused with its name and numbers',
     async ({ damage, code, says }) => {
-      const { files } = createCheckpoint(CONFIG, { damage });
+      const { files } = createCheckpoint(SMALL, { damage });
       await expectFailure(load(files), code, ...says);
     },
   );
 
   test('that lost its index loads all the same: its files say what it was', async () => {
     const damage = { kind: 'missing-file', file: INDEX } as const;
-    const engine = await load(createCheckpoint(CONFIG, { damage }).files);
+    const engine = await load(createCheckpoint(SMALL, { damage }).files);
     expect(await engine.createSession().evaluate([1, 2, 3])).toHaveLength(160);
     engine.dispose();
   });
 
   test('leaves nothing that keeps a whole one from loading', async () => {
     const damage = { kind: 'truncated', file: SHARD, missingBytes: 1 } as const;
-    await expectFailure(load(createCheckpoint(CONFIG, { damage }).files), 'integrity');
-    const engine = await load(createCheckpoint(CONFIG).files);
+    await expectFailure(load(createCheckpoint(SMALL, { damage }).files), 'integrity');
+    const engine = await load(createCheckpoint(SMALL).files);
     expect(await engine.createSession().evaluate([1])).toHaveLength(160);
     engine.dispose();
   });
@@ -215,7 +204,7 @@ describe('wrong options', () => {
     [{ dense: 'int4' }, /dense must be int8 or bf16, not "int4"/],
     [{ kvCache: 'f8' }, /kvCache must be f16 or f32, not "f8"/],
   ])('%j are refused', async (options, message) => {
-    const loading = load(createCheckpoint(CONFIG).files, options as Partial<EngineOptions>);
+    const loading = load(createCheckpoint(SMALL).files, options as Partial<EngineOptions>);
     await expect(loading).rejects.toThrow(message);
     await expect(loading).rejects.toBeInstanceOf(RangeError);
   });
@@ -228,7 +217,7 @@ describe('wrong options', () => {
 });
 
 describe('a device that is too small', () => {
-  const { files } = createCheckpoint(CONFIG);
+  const { files } = createCheckpoint(SMALL);
 
   test.each([
     ['maxComputeInvocationsPerWorkgroup', 128],
@@ -255,32 +244,40 @@ describe('a device that is too small', () => {
 });
 
 describe('a GPU without memory', () => {
-  const { files } = createCheckpoint(CONFIG);
+  const { files } = createCheckpoint(SMALL);
 
-  /** Makes the `count`th allocation from now on fail, as the GPU would. */
-  function failingDevice(count: number): CountedDeviceOptions {
-    let calls = 0;
-    const popErrorScope = async (): Promise<GPUError | null> => {
-      const error = await gpu.device.popErrorScope();
-      calls++;
-      return calls === count ? new GPUOutOfMemoryError('no memory') : error;
+  /** A device that says of allocations that they failed, where it is asked to. */
+  function failingDevice(isFailing: () => boolean): CountedDeviceOptions {
+    const scopes: GPUErrorFilter[] = [];
+    const pushErrorScope = (filter: GPUErrorFilter): void => {
+      scopes.push(filter);
+      gpu.device.pushErrorScope(filter);
     };
-    return { methods: { popErrorScope } };
+    const popErrorScope = async (): Promise<GPUError | null> => {
+      const isFull = scopes.pop() === 'out-of-memory' && isFailing();
+      const error = await gpu.device.popErrorScope();
+      return isFull ? new GPUOutOfMemoryError('no memory') : error;
+    };
+    return { methods: { pushErrorScope, popErrorScope } };
   }
 
   test.each([1, 12, 40])('is told of at allocation %i of a load', async (count) => {
-    const loading = load(files, {}, failingDevice(count));
+    let left = count;
+    const loading = load(
+      files,
+      {},
+      failingDevice(() => --left === 0),
+    );
     await expectFailure(loading, 'out-of-memory', /The GPU has no room for \w+\/\S+ \(.* MiB/);
   });
 
   test('ends the calls of the session that it had no room for, and no other', async () => {
     let isFull = false;
-    const popErrorScope = async (): Promise<GPUError | null> => {
-      const isFailing = isFull;
-      const error = await gpu.device.popErrorScope();
-      return isFailing ? new GPUOutOfMemoryError('no memory') : error;
-    };
-    const engine = await load(files, {}, { methods: { popErrorScope } });
+    const engine = await load(
+      files,
+      {},
+      failingDevice(() => isFull),
+    );
     const first = engine.createSession();
     isFull = true;
     const second = engine.createSession();
@@ -295,7 +292,7 @@ describe('a GPU without memory', () => {
 });
 
 describe('an aborted load', () => {
-  const { files } = createCheckpoint(CONFIG);
+  const { files } = createCheckpoint(SMALL);
 
   test('that has not begun makes nothing', async () => {
     const reason = new Error('changed my mind');
@@ -328,7 +325,7 @@ describe('an aborted load', () => {
 });
 
 test('a load tells how far it is: bytes of the upload, then the compilation, then that it is ready', async () => {
-  const { files } = createCheckpoint(CONFIG);
+  const { files } = createCheckpoint(SMALL);
   const progress: LoadProgress[] = [];
   const engine = await load(files, { onProgress: (update) => progress.push(update) });
   const phases = progress.map(({ phase }) => phase).filter((phase, i, all) => phase !== all[i - 1]);
@@ -346,7 +343,7 @@ test('a load tells how far it is: bytes of the upload, then the compilation, the
 
 test('an engine says what it is', async () => {
   const { device, counts } = countedDevice(gpu.device);
-  const { files } = createCheckpoint(CONFIG);
+  const { files } = createCheckpoint(SMALL);
   const engine = await createEngine({ device, source: files, contextLength: 64 });
   const { info } = engine;
   expect(info.id).toMatch(/^files:/);

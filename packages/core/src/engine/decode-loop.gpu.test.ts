@@ -42,10 +42,10 @@ async function callsPerToken(config: Config): Promise<ReadonlyMap<string, number
   };
   await generate(1, 2);
   const short = await generate(2, 4);
-  const long = await generate(3, 24);
+  const long = await generate(3, 12);
   engine.dispose();
   const more = [...long].map(
-    ([name, count]) => [name, (count - (short.get(name) ?? 0)) / 20] as const,
+    ([name, count]) => [name, (count - (short.get(name) ?? 0)) / 8] as const,
   );
   return new Map(more.filter(([, count]) => count !== 0));
 }

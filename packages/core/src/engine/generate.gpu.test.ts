@@ -1,8 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { likeliest, logSoftmax, openTestDevice, type TestDevice } from '../../test/engine.ts';
-import { readTiny } from '../../test/golden.ts';
+import { createCheckpoint } from '../../test/checkpoint.ts';
+import {
+  likeliest,
+  logSoftmax,
+  openTestDevice,
+  SMALL,
+  smallIds,
+  type TestDevice,
+} from '../../test/engine.ts';
 import { repetitionPenalty } from '../../test/oracles.ts';
-import { createRandom } from '../../test/random.ts';
 import type { GenerateEvent, GenerateOptions, GenerateResult } from '../types.ts';
 import type { Engine } from './engine.ts';
 
@@ -12,14 +18,13 @@ let engine: Engine;
 
 beforeAll(async () => {
   gpu = await openTestDevice();
-  engine = await gpu.engine((await readTiny('hf')).files, { contextLength: 128 });
+  engine = await gpu.engine(createCheckpoint(SMALL).files, { contextLength: 128 });
 });
 
 afterAll(() => gpu.close());
 
 function ids(count: number, seed: number): Uint32Array {
-  const random = createRandom(seed);
-  return Uint32Array.from({ length: count }, () => random.integer(640));
+  return Uint32Array.from(smallIds(count, seed));
 }
 
 const PROMPT = ids(20, 1);
@@ -166,7 +171,7 @@ describe('log probabilities', () => {
 
 describe('a generation', () => {
   test('tells how the prompt comes on, then that it has ended', async () => {
-    const chunked = await gpu.engine((await readTiny('hf')).files, {
+    const chunked = await gpu.engine(createCheckpoint(SMALL).files, {
       contextLength: 128,
       prefillChunkLength: 7,
     });
@@ -279,8 +284,8 @@ describe('wrong arguments', () => {
   test('ids that the vocabulary does not have are refused, and the session goes on', async () => {
     const session = engine.createSession();
     const before = await session.evaluate(PROMPT);
-    await expect(session.evaluate([3, 640])).rejects.toThrow(
-      new RangeError('tokens[1] is 640; ids of this model run from 0 to 639'),
+    await expect(session.evaluate([3, 160])).rejects.toThrow(
+      new RangeError('tokens[1] is 160; ids of this model run from 0 to 159'),
     );
     for (const id of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
       await expect(session.evaluate([id]), String(id)).rejects.toThrow(RangeError);
@@ -302,7 +307,7 @@ describe('wrong arguments', () => {
     await expect(result).rejects.toThrow(/128 tokens.*context of 128.*contextLength/s);
     await expect(session.evaluate(ids(129, 1))).rejects.toMatchObject({ code: 'context-overflow' });
     await expect(session.evaluate(ids(129, 1))).rejects.toThrow(/129 tokens.*128.*contextLength/s);
-    expect(await session.evaluate(PROMPT)).toHaveLength(640);
+    expect(await session.evaluate(PROMPT)).toHaveLength(160);
     session.dispose();
   });
 

@@ -6,6 +6,8 @@ import {
   difference,
   likeliest,
   openTestDevice,
+  SMALL,
+  smallIds,
   TestDevice,
 } from '../../test/engine.ts';
 import { readGoldenJson, readTiny, type TinyPrompts } from '../../test/golden.ts';
@@ -14,13 +16,9 @@ import { createReference } from '../../test/reference.ts';
 import type { Engine } from './engine.ts';
 
 let gpu: TestDevice;
-let files: readonly File[];
-let prompts: TinyPrompts['prompts'];
 
 beforeAll(async () => {
   gpu = await openTestDevice();
-  ({ files } = await readTiny('hf'));
-  ({ prompts } = await readGoldenJson<TinyPrompts>('tiny/golden/prompts.json'));
 });
 
 afterAll(() => gpu.close());
@@ -45,25 +43,25 @@ async function evaluateFresh(
 }
 
 describe('a prompt', () => {
+  const { files } = createCheckpoint(SMALL);
+  const tokens = smallIds(130, 1);
   let engine: Engine;
   beforeAll(async () => {
-    engine = await gpu.engine(files);
+    engine = await gpu.engine(files, { contextLength: 256 });
   });
 
   test.each([1, 4, 5, 15, 16, 17, 127, 128])(
     'of %i tokens and one more gives the logits of both at once',
     async (count) => {
-      const tokens = prompts.p130!.tokens.slice(0, count + 1);
       const session = engine.createSession();
       await session.evaluate(tokens.slice(0, count));
-      const decoded = await session.evaluate(tokens.slice(count));
+      const decoded = await session.evaluate(tokens.slice(count, count + 1));
       session.dispose();
-      expectSame(decoded, await evaluateFresh(engine, tokens));
+      expectSame(decoded, await evaluateFresh(engine, tokens.slice(0, count + 1)));
     },
   );
 
   test('gives the same logits in whatever calls it comes', async () => {
-    const { tokens } = prompts.p130!;
     const whole = await evaluateFresh(engine, tokens, 'all');
     const random = createRandom(7);
     for (let round = 0; round < 3; round++) {
@@ -80,8 +78,7 @@ describe('a prompt', () => {
   });
 
   test.each([1, 7, 64])('gives the same in chunks of %i tokens', async (prefillChunkLength) => {
-    const chunked = await gpu.engine(files, { prefillChunkLength });
-    const { tokens } = prompts.p130!;
+    const chunked = await gpu.engine(files, { contextLength: 256, prefillChunkLength });
     expectSame(
       await evaluateFresh(chunked, tokens, 'all'),
       await evaluateFresh(engine, tokens, 'all'),
@@ -89,7 +86,7 @@ describe('a prompt', () => {
     const [one, other] = await Promise.all(
       [engine, chunked].map(async (either) => {
         const session = either.createSession();
-        const prompt = Uint32Array.from(prompts.p040!.tokens);
+        const prompt = Uint32Array.from(tokens.slice(0, 40));
         await session.generate(prompt, { temperature: 0, maxTokens: 8 }).result;
         return session.tokens.slice(prompt.length);
       }),
@@ -99,15 +96,15 @@ describe('a prompt', () => {
   });
 
   test('fills the context to its last token, and no further', async () => {
-    const tokens = [...prompts.p300!.tokens, ...prompts.p130!.tokens, ...prompts.p130!.tokens];
+    const full = smallIds(256, 2);
     const session = engine.createSession();
-    await session.evaluate(tokens.slice(0, 506));
-    expect(await session.evaluate(tokens.slice(506, 512))).toHaveLength(640);
+    await session.evaluate(full.slice(0, 250));
+    expect(await session.evaluate(full.slice(250))).toHaveLength(SMALL.vocabulary);
     await expect(session.evaluate([1])).rejects.toMatchObject({ code: 'context-overflow' });
     session.dispose();
 
     const generating = engine.createSession();
-    const prompt = Uint32Array.from(tokens.slice(0, 506));
+    const prompt = Uint32Array.from(full.slice(0, 250));
     const { reason, usage } = await generating.generate(prompt, { temperature: 0 }).result;
     expect({ reason, ...usage }).toMatchObject({ reason: 'length', completionTokens: 6 });
     const evaluating = engine.createSession();
@@ -117,7 +114,7 @@ describe('a prompt', () => {
       chosen.push(likeliest(logits));
       if (chosen.length < 6) logits = await evaluating.evaluate(chosen.slice(-1));
     }
-    expect(generating.tokens.slice(506)).toEqual(chosen);
+    expect(generating.tokens.slice(250)).toEqual(chosen);
     evaluating.dispose();
   });
 });
@@ -179,6 +176,7 @@ describe.each([
   const options = { dense, kvCache: 'f32', contextLength: 64, prefillChunkLength: 16 } as const;
 
   test('gives the logits of one that splits no matrix', async () => {
+    const { files } = await readTiny('hf');
     const { device, counts } = countedDevice(gpu.device, {
       limits: { maxStorageBufferBindingSize: bindingBytes },
     });
@@ -197,7 +195,8 @@ describe.each([
       const parts = weights.filter(([, label]) => label.startsWith(`model/${name}[`));
       expect(parts.length, name).toBeGreaterThan(1);
     }
-    const { tokens } = prompts.p040!;
+    const { prompts } = await readGoldenJson<TinyPrompts>('tiny/golden/prompts.json');
+    const { tokens } = prompts.p017!;
     const expected = await evaluateFresh(whole, tokens, 'all');
     expectSame(await evaluateFresh(split, tokens, 'all'), expected, 'in chunks of 16');
     const session = split.createSession();

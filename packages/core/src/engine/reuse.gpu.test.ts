@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCheckpoint } from '../../test/checkpoint.ts';
-import { huggingFaceConfig, PRESETS } from '../../test/config.ts';
-import { difference, openTestDevice, type TestDevice } from '../../test/engine.ts';
-import { readTiny } from '../../test/golden.ts';
+import { huggingFaceConfig } from '../../test/config.ts';
+import { difference, openTestDevice, SMALL, smallIds, type TestDevice } from '../../test/engine.ts';
 import { createRandom } from '../../test/random.ts';
 import type { Engine } from './engine.ts';
 import type { Session } from './session.ts';
@@ -16,16 +15,10 @@ let engine: Engine;
 
 beforeAll(async () => {
   gpu = await openTestDevice();
-  engine = await gpu.engine((await readTiny('hf')).files, { prefillChunkLength: CHUNK });
+  engine = await gpu.engine(createCheckpoint(SMALL).files, { prefillChunkLength: CHUNK });
 });
 
 afterAll(() => gpu.close());
-
-/** Seeded ids. */
-function ids(count: number, seed: number): number[] {
-  const random = createRandom(seed);
-  return Array.from({ length: count }, () => random.integer(640));
-}
 
 interface Turn {
   /** Tokens of the prompt that were not evaluated again. */
@@ -75,11 +68,11 @@ function engineOf(session: Session): Engine {
 describe('a session', () => {
   test('continues its own conversation from where it ended', async () => {
     const session = createSession();
-    let prompt = ids(40, 1);
+    let prompt = smallIds(40, 1);
     expect((await takeAsFresh(session, prompt)).reused).toBe(0);
     for (let turn = 0; turn < 4; turn++) {
       const before = session.tokens.length;
-      prompt = [...session.tokens, ...ids(3 + 9 * turn, turn)];
+      prompt = [...session.tokens, ...smallIds(3 + 9 * turn, turn)];
       expect((await takeAsFresh(session, prompt)).reused).toBe(before);
     }
     session.dispose();
@@ -87,10 +80,10 @@ describe('a session', () => {
 
   test('evaluates the last generated token, whose keys nothing has made yet', async () => {
     const session = createSession();
-    const prompt = Uint32Array.from(ids(20, 1));
+    const prompt = Uint32Array.from(smallIds(20, 1));
     const options = { temperature: 0, maxTokens: 5 };
     await session.generate(prompt, options).result;
-    const next = [...session.tokens, ...ids(6, 2)];
+    const next = [...session.tokens, ...smallIds(6, 2)];
     expect(next).toHaveLength(31);
     expect((await takeAsFresh(session, next)).reused).toBe(24);
     session.dispose();
@@ -98,21 +91,21 @@ describe('a session', () => {
 
   test('goes back a few tokens within its rings', async () => {
     const session = createSession();
-    const prompt = ids(60, 1);
+    const prompt = smallIds(60, 1);
     await take(session, prompt, 2);
     // The rings hold the positions 40 to 62; the token at 56 sees 41 to 55 before it.
     const kept = prompt.slice(0, 56);
-    expect((await takeAsFresh(session, [...kept, ...ids(5, 2)])).reused).toBe(56);
+    expect((await takeAsFresh(session, [...kept, ...smallIds(5, 2)])).reused).toBe(56);
     session.dispose();
   });
 
   test('goes back to the end of an earlier prompt, however far it is', async () => {
     const session = createSession();
-    const first = ids(40, 1);
+    const first = smallIds(40, 1);
     await take(session, first);
-    const second = [...session.tokens, ...ids(100, 2)];
+    const second = [...session.tokens, ...smallIds(100, 2)];
     await take(session, second);
-    const edited = [...session.tokens.slice(0, 43), ...ids(70, 3)];
+    const edited = [...session.tokens.slice(0, 43), ...smallIds(70, 3)];
     expect((await takeAsFresh(session, edited)).reused).toBe(40);
     expect(edited.length).toBeGreaterThan(40 + 2 * (WINDOW + CHUNK));
     session.dispose();
@@ -120,7 +113,7 @@ describe('a session', () => {
 
   test('answers the same prompt again after a long answer without evaluating it again', async () => {
     const session = createSession();
-    const prompt = ids(50, 1);
+    const prompt = smallIds(50, 1);
     await take(session, prompt, 60);
     expect((await takeAsFresh(session, prompt)).reused).toBe(49);
     session.dispose();
@@ -128,7 +121,7 @@ describe('a session', () => {
 
   test('drops its tail where the prompt is the beginning of what it holds', async () => {
     const session = createSession();
-    const prompt = ids(90, 1);
+    const prompt = smallIds(90, 1);
     await take(session, prompt.slice(0, 45));
     await take(session, prompt);
     expect((await takeAsFresh(session, prompt.slice(0, 46))).reused).toBe(45);
@@ -137,10 +130,10 @@ describe('a session', () => {
 
   test('begins anew where nothing that it keeps is a beginning of the prompt', async () => {
     const session = createSession();
-    await take(session, ids(60, 1));
-    expect((await takeAsFresh(session, ids(60, 2))).reused).toBe(0);
+    await take(session, smallIds(60, 1));
+    expect((await takeAsFresh(session, smallIds(60, 2))).reused).toBe(0);
     const shared = session.tokens.slice(0, 10); // forgotten by the rings, and shorter than any prompt before
-    expect((await takeAsFresh(session, [...shared, ...ids(50, 3)])).reused).toBe(0);
+    expect((await takeAsFresh(session, [...shared, ...smallIds(50, 3)])).reused).toBe(0);
     session.dispose();
   });
 
@@ -149,12 +142,12 @@ describe('a session', () => {
     const ends: number[] = [];
     let prompt: readonly number[] = [];
     for (let turn = 0; turn < 6; turn++) {
-      prompt = [...session.tokens, ...ids(30, turn)];
+      prompt = [...session.tokens, ...smallIds(30, turn)];
       ends.push(prompt.length);
       await take(session, prompt);
     }
     const whole = [...session.tokens];
-    const back = (length: number) => [...whole.slice(0, length), ...ids(40, 99)];
+    const back = (length: number) => [...whole.slice(0, length), ...smallIds(40, 99)];
     expect((await takeAsFresh(session, back(ends[3]! + 1))).reused).toBe(ends[3]);
     // Two of six were given up: before the third's end nothing is left.
     expect((await takeAsFresh(session, back(ends[2]! - 1))).reused).toBe(0);
@@ -169,7 +162,7 @@ describe('a session', () => {
       const held = session.tokens.length;
       const kept = random.integer(3) === 0 ? held : random.integer(held + 1);
       const room = 300 - kept;
-      const added = ids(1 + random.integer(Math.min(40, room)), 100 + turn);
+      const added = smallIds(1 + random.integer(Math.min(40, room)), 100 + turn);
       reused += (await takeAsFresh(session, [...session.tokens.slice(0, kept), ...added])).reused;
     }
     expect(reused).toBeGreaterThan(0);
@@ -178,11 +171,11 @@ describe('a session', () => {
 
   test('takes turns with another one of the same engine', async () => {
     const [one, other] = [createSession(), createSession()];
-    const prompts = [ids(40, 1), ids(40, 2)] as const;
+    const prompts = [smallIds(40, 1), smallIds(40, 2)] as const;
     await Promise.all([take(one, prompts[0]), take(other, prompts[1])]);
     const turns = await Promise.all([
-      takeAsFresh(one, [...prompts[0], ...ids(20, 3)]),
-      takeAsFresh(other, [...prompts[1], ...ids(20, 4)]),
+      takeAsFresh(one, [...prompts[0], ...smallIds(20, 3)]),
+      takeAsFresh(other, [...prompts[1], ...smallIds(20, 4)]),
     ]);
     // 44 positions were in the rings: enough for the token behind the prompt.
     expect(turns.map((turn) => turn.reused)).toEqual([40, 40]);
@@ -192,13 +185,14 @@ describe('a session', () => {
 });
 
 test('a model without sliding layers reuses every prefix', async () => {
-  const config = { ...PRESETS.tiny, layers: 2 };
-  const text = huggingFaceConfig(config).replaceAll('sliding_attention', 'full_attention');
+  const text = huggingFaceConfig(SMALL).replaceAll('sliding_attention', 'full_attention');
   const damage = { kind: 'content', file: 'config.json', content: text } as const;
-  const { files } = createCheckpoint(config, { damage });
+  const { files } = createCheckpoint(SMALL, { damage });
   const session = createSession(await gpu.engine(files, { prefillChunkLength: CHUNK }));
-  const prompt = ids(90, 1);
+  const prompt = smallIds(90, 1);
   await take(session, prompt);
-  expect((await takeAsFresh(session, [...prompt.slice(0, 10), ...ids(50, 2)])).reused).toBe(10);
+  expect((await takeAsFresh(session, [...prompt.slice(0, 10), ...smallIds(50, 2)])).reused).toBe(
+    10,
+  );
   session.dispose();
 });
