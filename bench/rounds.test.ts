@@ -71,8 +71,6 @@ function fakeSide(name: string, calls: string[], failing?: string): RoundSide {
       vendor: '',
       architecture: '',
       description: name,
-      shaderF16: false,
-      subgroups: false,
       maxBufferBytes: 0,
       maxBindingBytes: 0,
     },

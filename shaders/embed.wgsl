@@ -4,7 +4,8 @@
 // Needs lib/tile, lib/dense_*.
 
 override COLUMNS: u32 = 2880;
-override WORKGROUP_SIZE: u32 = 128;
+
+const WORKGROUP_SIZE = 128u;
 
 struct Params {
   first_row: u32, // of the part, a multiple of TILE_ROWS

@@ -5,7 +5,8 @@
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of one expert
 override TOP: u32 = 4; // experts per token
-override SPLITS: u32 = 8;
+
+const SPLITS = 8u;
 
 struct Params {
   first_expert: u32, // of the part

@@ -7,7 +7,8 @@ override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of all parts
 override HAS_BIAS: bool = true;
 override ADD: bool = false;
-override SPLITS: u32 = 8;
+
+const SPLITS = 8u;
 
 struct Params {
   first_row: u32, // of the part, a multiple of TILE_ROWS

@@ -5,7 +5,8 @@
 override HEADS: u32 = 64;
 override KV_HEADS: u32 = 8;
 override CAPACITY: u32 = 8192; // positions that the cache holds
-override WORKGROUP_SIZE: u32 = 64;
+
+const WORKGROUP_SIZE = 64u;
 
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> rope_table: array<vec4f>;   // [positions, 16]

@@ -5,7 +5,7 @@
 // to those with at least min_p of the largest probability. The choice is the token with the largest logit / temperature -
 // ln(exponential variate), which samples from p without adding it up (Gumbel-max). It depends on seed and position alone.
 //
-// Grid: one workgroup. Needs lib/sampling, lib/step, lib/reduce.
+// Grid: one workgroup. Needs lib/sampling, lib/step, lib/reduce, lib/keep_best, lib/random.
 
 override VOCABULARY: u32 = 201088;
 
@@ -21,8 +21,6 @@ const MASS_ONE = 1073741824f; // 2^30: probabilities are added up as integers, i
 @group(0) @binding(5) var<storage, read_write> tokens: array<u32>;     // the next step's
 @group(0) @binding(6) var<storage, read_write> seen: array<u32>;       // a bit for each token that has occurred
 
-var<workgroup> best_scores: array<f32, WORKGROUP_SIZE>;
-var<workgroup> best_tokens: array<u32, WORKGROUP_SIZE>;
 var<workgroup> bins: array<atomic<u32>, BINS>;
 var<workgroup> chosen_bin: u32;
 var<workgroup> bins_above: u32;
@@ -70,24 +68,6 @@ fn sample(@builtin(local_invocation_index) local: u32) {
   }
 }
 
-// Leaves the best pair of all invocations in element 0: the highest score, the lowest token among equals.
-fn keep_best(score: f32, token: u32, local: u32) {
-  best_scores[local] = score;
-  best_tokens[local] = token;
-  workgroupBarrier();
-  for (var stride = WORKGROUP_SIZE / 2; stride > 0; stride /= 2) {
-    if (local < stride) {
-      let other = local + stride;
-      if (best_scores[other] > best_scores[local] ||
-          (best_scores[other] == best_scores[local] && best_tokens[other] < best_tokens[local])) {
-        best_scores[local] = best_scores[other];
-        best_tokens[local] = best_tokens[other];
-      }
-    }
-    workgroupBarrier();
-  }
-}
-
 // The key of the least likely token that may be sampled.
 fn lowest_key(largest: f32, local: u32) -> u32 {
   var key = 0u;
@@ -103,7 +83,7 @@ fn lowest_key(largest: f32, local: u32) -> u32 {
       }
     }
     let unit = MASS_ONE / workgroup_sum(sum, local);
-    key = select_key(true, u32(sampling.top_p * MASS_ONE), key, largest, unit, local);
+    key = max(key, select_key(true, u32(sampling.top_p * MASS_ONE), key, largest, unit, local));
   }
   if (sampling.min_p > 0) {
     key = max(key, order_key(largest + sampling.temperature * log(sampling.min_p)));
@@ -155,23 +135,4 @@ fn select_key(by_mass: bool, target_sum: u32, floor_key: u32, largest: f32, unit
 fn order_key(value: f32) -> u32 {
   let bits = bitcast<u32>(value);
   return select(bits | 0x80000000, ~bits, (bits >> 31) == 1);
-}
-
-// A standard exponential variate, fine-grained near 0, where the likely winners are.
-fn exponential(position: u32, token: u32) -> f32 {
-  // Below 1 by one step of f32, to which the largest hashes would round.
-  let v = min((f32(hash(position, token)) + 0.5) / 4294967296.0, 0.99999994);
-  // -ln(1 - v); by its series where 1 - v would lose v's digits.
-  return select(-log(1 - v), v + v * v * (0.5 + v * (1.0 / 3.0)), v < 0.01);
-}
-
-// Rounds of PCG (https://jcgt.org/published/0009/03/02/) over seed, position and token.
-fn hash(position: u32, token: u32) -> u32 {
-  return pcg(pcg(pcg(pcg(sampling.seed_low) ^ sampling.seed_high) ^ position) ^ token);
-}
-
-fn pcg(value: u32) -> u32 {
-  let state = value * 747796405 + 2891336453;
-  let word = ((state >> ((state >> 28) + 4)) ^ state) * 277803737;
-  return (word >> 22) ^ word;
 }

@@ -1,6 +1,6 @@
 // First pass of sampling: applies the repetition penalty to the logits, and finds the largest of each strip of them.
 //
-// Grid: (strips). Needs lib/sampling.
+// Grid: (strips). Needs lib/sampling, lib/keep_best.
 
 override VOCABULARY: u32 = 201088;
 
@@ -11,9 +11,6 @@ const WORKGROUP_SIZE = 256u;
 @group(0) @binding(2) var<storage, read_write> logits: array<f32>;        // [VOCABULARY]
 @group(0) @binding(3) var<storage, read_write> strip_logits: array<f32>;  // [strips]
 @group(0) @binding(4) var<storage, read_write> strip_tokens: array<u32>;  // [strips]
-
-var<workgroup> best_logits: array<f32, WORKGROUP_SIZE>;
-var<workgroup> best_tokens: array<u32, WORKGROUP_SIZE>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -31,22 +28,9 @@ fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
       best_token = token;
     }
   }
-  best_logits[local] = best;
-  best_tokens[local] = best_token;
-  workgroupBarrier();
-  for (var stride = WORKGROUP_SIZE / 2; stride > 0; stride /= 2) {
-    if (local < stride) {
-      let other = local + stride;
-      if (best_logits[other] > best_logits[local] ||
-          (best_logits[other] == best_logits[local] && best_tokens[other] < best_tokens[local])) {
-        best_logits[local] = best_logits[other];
-        best_tokens[local] = best_tokens[other];
-      }
-    }
-    workgroupBarrier();
-  }
+  keep_best(best, best_token, local);
   if (local == 0) {
-    strip_logits[workgroup.x] = best_logits[0];
+    strip_logits[workgroup.x] = best_scores[0];
     strip_tokens[workgroup.x] = best_tokens[0];
   }
 }

@@ -196,10 +196,6 @@ export interface AdapterSummary {
   readonly architecture: string;
   /** A name for people, where the browser gives one. */
   readonly description: string;
-  /** Whether shaders can compute in f16. */
-  readonly shaderF16: boolean;
-  /** Whether shaders can use subgroups. */
-  readonly subgroups: boolean;
   /** The largest buffer, in bytes. */
   readonly maxBufferBytes: number;
   /** The most that one binding of a storage buffer can hold, in bytes. */

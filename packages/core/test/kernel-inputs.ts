@@ -5,11 +5,11 @@ import type { Dispatch } from '../src/gpu/kernel.ts';
 import {
   allocateDense,
   allocateExperts,
-  type DenseFormat,
   type DenseMatrix,
   type ExpertMatrix,
 } from '../src/kernels/matrix.ts';
 import { RepackKernels } from '../src/kernels/repack.ts';
+import type { DenseFormat } from '../src/types.ts';
 import { random, type TestGpu } from './gpu.ts';
 import { decodeMxfp4, fromBf16, quantizeInt8, toBf16 } from './number-formats.ts';
 import { linear } from './oracles.ts';

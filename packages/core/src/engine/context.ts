@@ -1,8 +1,7 @@
 import { OssicleError } from '../errors.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
-import { submit } from '../gpu/recorder.ts';
-import { limitKeys } from '../kernels/kernels.ts';
+import { limitGrids, submit } from '../gpu/recorder.ts';
 import { forward, unembed } from '../model/gpt-oss.ts';
 import { createKvCache, type KvCache } from '../model/state.ts';
 import { type Runtime, submitInParts, writeStep } from './runtime.ts';
@@ -45,11 +44,6 @@ export class Context {
   /** Resolves when the GPU has given the cache its memory. @throws {@link OssicleError} `out-of-memory`. */
   allocated(): Promise<void> {
     return this.#buffers.allocated();
-  }
-
-  /** Bytes held on the GPU. */
-  get sizeBytes(): number {
-    return this.#buffers.sizeBytes + this.#snapshots.sizeBytes;
   }
 
   /** How many tokens still fit. */
@@ -140,12 +134,15 @@ export class Context {
     gpu.check();
   }
 
-  /** Evaluates the tokens that are not yet, and returns the logits of the last `rows` tokens: f32 [rows, vocabulary]. */
-  async logits(rows: number): Promise<Float32Array> {
+  /**
+   * Evaluates the tokens that are not yet, and reads the logits of the last ones.
+   *
+   * @param into - f32 [rows, vocabulary].
+   */
+  async readLogits(into: Float32Array): Promise<void> {
     const { gpu, shape, kernels, weights, activations } = this.#runtime;
     const { vocabularySize } = shape;
-    const firstRow = this.tokens.length - rows;
-    const logits = new Float32Array(rows * vocabularySize);
+    const firstRow = this.tokens.length - into.length / vocabularySize;
     while (this.#evaluated < this.tokens.length) {
       const position = this.#evaluated;
       const count = this.#submitPass();
@@ -155,17 +152,16 @@ export class Context {
         writeStep(this.#runtime, position, count, row - position);
         submit(gpu, unembed(kernels, weights, activations, batch));
         const bytes = await readBuffer(gpu, activations.logits, 0, 4 * batch * vocabularySize);
-        logits.set(new Float32Array(bytes), (row - firstRow) * vocabularySize);
+        into.set(new Float32Array(bytes), (row - firstRow) * vocabularySize);
         row += batch;
       }
       this.#setEvaluated(position + count);
     }
-    return logits;
   }
 
   /** Makes it possible to come back here when the conversation goes another way. All tokens must be evaluated. */
-  takeSnapshot(): void {
-    this.#snapshots.take(this.#evaluated);
+  takeSnapshot(): Promise<void> {
+    return this.#snapshots.take(this.#evaluated);
   }
 
   /**
@@ -182,7 +178,7 @@ export class Context {
         ...forward(kernels, weights, activations, this.#kv, ropeTable, 1),
         ...unembed(kernels, weights, activations, 1),
       ];
-      this.#decode = { reach, all, limited: limitKeys(all, reach) };
+      this.#decode = { reach, all, limited: limitGrids(all, reach) };
     }
     return this.#decode.limited;
   }
@@ -222,7 +218,8 @@ export class Context {
   }
 }
 
-function checkTokens(tokens: ArrayLike<number>, vocabularySize: number): void {
+/** @throws RangeError where one is no token's id. */
+export function checkTokens(tokens: ArrayLike<number>, vocabularySize: number): void {
   for (let i = 0; i < tokens.length; i++) {
     const token = tokens[i] as number;
     if (!Number.isInteger(token) || token < 0 || token >= vocabularySize) {

@@ -89,7 +89,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     );
     const tokenizerJson = await checkpoint.tokenizer(signal);
     const tokenizer =
-      tokenizerJson === undefined ? undefined : new CheckpointTokenizer(tokenizerJson);
+      tokenizerJson === undefined
+        ? undefined
+        : new CheckpointTokenizer(tokenizerJson, config.vocabularySize);
     progress.start('compile', 0);
     const ready = { ...(await runtime), weights };
     await buffers.allocated();

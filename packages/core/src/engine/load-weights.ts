@@ -1,10 +1,11 @@
-import { Buffers } from '../gpu/buffers.ts';
+import { Buffers, maxBindingBytes } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { encode } from '../gpu/recorder.ts';
-import type { DenseFormat } from '../kernels/matrix.ts';
+import type {} from '../kernels/matrix.ts';
 import { PUBLISHED_ROWS, RepackKernels, type StagedRows } from '../kernels/repack.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { allocateWeights, type Parameter, type Weights } from '../model/weights.ts';
+import type { DenseFormat } from '../types.ts';
 import type { Checkpoint, CheckpointTensor } from '../weights/checkpoint.ts';
 import type { ProgressMeter } from '../weights/progress.ts';
 import type { ByteSource } from '../weights/sources.ts';
@@ -30,9 +31,12 @@ export async function loadWeights(
   progress: ProgressMeter,
   signal: AbortSignal | undefined,
 ): Promise<Weights> {
-  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
-  const maxBindingBytes = Math.min(maxStorageBufferBindingSize, maxBufferSize);
-  const { weights, parameters } = allocateWeights(config, buffers, format, maxBindingBytes);
+  const { weights, parameters } = allocateWeights(
+    config,
+    buffers,
+    format,
+    maxBindingBytes(gpu.device.limits),
+  );
   const tensors = parameters.map(({ name, kind, shape }) =>
     checkpoint.expect(name, DTYPES[kind], shape),
   );

@@ -1,5 +1,6 @@
 import { OssicleError } from '../errors.ts';
-import type { KernelShape } from '../kernels/shape.ts';
+import { maxBindingBytes, mebibytes } from '../gpu/buffers.ts';
+import { attendWorkgroupBytes, type KernelShape } from '../kernels/shape.ts';
 import { type ModelConfig, parseConfig } from '../model/config.ts';
 import { activationBytes, cacheBytes, kernelShape } from '../model/state.ts';
 import { weightBytes } from '../model/weights.ts';
@@ -77,7 +78,7 @@ export function findObstacles({ shape }: LoadPlan, limits: GPUSupportedLimits): 
           `The GPU device allows ${name} ${has}; ossicle needs ${least}. Use another GPU or browser.`,
         ];
   });
-  const binding = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  const binding = maxBindingBytes(limits);
   const cache = cacheBytes(shape, false);
   if (cache > binding) {
     const fits = Math.floor((shape.contextLength * binding) / cache);
@@ -86,15 +87,26 @@ export function findObstacles({ shape }: LoadPlan, limits: GPUSupportedLimits): 
         `${mebibytes(binding)}. Load the model with a contextLength of at most ${fits}.`,
     );
   }
-  // The smallest parts of weights that cannot be split, and the largest activations.
+  // What cannot be split: an expert's weights, a row of logits; and what a shorter chunk makes smaller.
   const { hiddenSize, intermediateSize, maxTokens, expertsPerToken, vocabularySize } = shape;
-  const expert = hiddenSize * intermediateSize;
-  const expertOut = 4 * maxTokens * expertsPerToken * Math.max(hiddenSize, intermediateSize);
-  const logits = 4 * vocabularySize;
-  const largest = Math.max(expert, expertOut, logits);
-  if (largest > binding) {
+  const weights = Math.max(hiddenSize * intermediateSize, 4 * vocabularySize);
+  if (weights > binding) {
     obstacles.push(
-      `The model needs buffers of ${mebibytes(largest)}; this GPU binds at most ${mebibytes(binding)}. Use another GPU.`,
+      `The model needs buffers of ${mebibytes(weights)}; this GPU binds at most ${mebibytes(binding)}. Use another GPU.`,
+    );
+  }
+  const perToken = 4 * expertsPerToken * Math.max(hiddenSize, intermediateSize);
+  if (maxTokens * perToken > binding) {
+    obstacles.push(
+      `A prefill chunk of ${maxTokens} tokens needs buffers of ${mebibytes(maxTokens * perToken)}; this GPU binds at most ` +
+        `${mebibytes(binding)}. Use a prefillChunkLength of at most ${Math.floor(binding / perToken)}.`,
+    );
+  }
+  const workgroupBytes = attendWorkgroupBytes(shape);
+  if (workgroupBytes > limits.maxComputeWorkgroupStorageSize) {
+    obstacles.push(
+      `${shape.heads / shape.kvHeads} query heads to a key head need ${workgroupBytes} bytes of workgroup memory; this GPU ` +
+        `allows ${limits.maxComputeWorkgroupStorageSize}. Use another GPU.`,
     );
   }
   return obstacles;
@@ -116,8 +128,4 @@ function checkOneOf(name: string, value: string, allowed: readonly string[]): vo
   if (!allowed.includes(value)) {
     throw new RangeError(`${name} must be ${allowed.join(' or ')}, not ${JSON.stringify(value)}`);
   }
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.ceil(bytes / 2 ** 20)} MiB`;
 }

@@ -1,4 +1,6 @@
+import { isOssicleError } from '../errors.ts';
 import { Buffers } from '../gpu/buffers.ts';
+import { HEAD_SIZE } from '../kernels/shape.ts';
 import type { KvCache } from '../model/state.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -10,6 +12,8 @@ interface Snapshot {
   readonly length: number;
   /** [sliding layers, (keys, values), kvHeads, window, 64]. */
   readonly buffer: GPUBuffer;
+  /** Owns the buffer. */
+  readonly buffers: Buffers;
 }
 
 /**
@@ -19,34 +23,32 @@ interface Snapshot {
 export class Snapshots {
   readonly #runtime: Runtime;
   readonly #kv: KvCache;
-  readonly #buffers: Buffers;
   #snapshots: Snapshot[] = [];
 
   constructor(runtime: Runtime, kv: KvCache) {
     this.#runtime = runtime;
     this.#kv = kv;
-    this.#buffers = new Buffers(runtime.gpu, 'snapshots');
   }
 
-  /** Bytes held on the GPU. */
-  get sizeBytes(): number {
-    return this.#buffers.sizeBytes;
-  }
-
-  /** Keeps the windows as they are after `length` tokens. */
-  take(length: number): void {
-    if (this.#slidingCaches().length === 0) return;
+  /** Keeps the windows as they are after `length` tokens, if the GPU has room: a snapshot only saves time. */
+  async take(length: number): Promise<void> {
+    const caches = this.#slidingCaches();
+    if (caches.length === 0) return;
     this.drop(length - 1);
-    if (this.#snapshots.length === MAX_SNAPSHOTS) {
-      const oldest = this.#snapshots.shift();
-      if (oldest) this.#buffers.release(oldest.buffer);
+    if (this.#snapshots.length === MAX_SNAPSHOTS) this.#snapshots.shift()?.buffers.dispose();
+    const { gpu, shape } = this.#runtime;
+    const buffers = new Buffers(gpu, 'snapshots');
+    try {
+      const sizeBytes = caches.length * shape.kvHeads * shape.slidingWindow * this.#positionBytes();
+      const buffer = buffers.storage(`at ${length}`, sizeBytes);
+      await buffers.allocated();
+      const snapshot = { length, buffer, buffers };
+      this.#copy(snapshot, 'take');
+      this.#snapshots.push(snapshot);
+    } catch (error) {
+      buffers.dispose();
+      if (!isOssicleError(error) || error.code !== 'out-of-memory') throw error;
     }
-    const { shape } = this.#runtime;
-    const headBytes = shape.slidingWindow * this.#positionBytes();
-    const sizeBytes = this.#slidingCaches().length * shape.kvHeads * headBytes;
-    const snapshot = { length, buffer: this.#buffers.storage(`at ${length}`, sizeBytes) };
-    this.#copy(snapshot, 'take');
-    this.#snapshots.push(snapshot);
   }
 
   /** Brings the windows back to the longest prefix of at most `length` tokens that is kept; 0 where there is none. */
@@ -60,15 +62,15 @@ export class Snapshots {
 
   /** Forgets prefixes of more than `length` tokens. */
   drop(length: number): void {
-    for (const { buffer } of this.#snapshots.filter((kept) => kept.length > length)) {
-      this.#buffers.release(buffer);
+    for (const { buffers } of this.#snapshots.filter((kept) => kept.length > length)) {
+      buffers.dispose();
     }
     this.#snapshots = this.#snapshots.filter((kept) => kept.length <= length);
   }
 
+  /** Forgets all. */
   dispose(): void {
-    this.#buffers.dispose();
-    this.#snapshots = [];
+    this.drop(-1);
   }
 
   /** Copies the last positions of the window from their places in the ring, or to them; a ring's end cuts them in two. */
@@ -108,6 +110,6 @@ export class Snapshots {
   /** Bytes of one position of one head. */
   #positionBytes(): number {
     const { kvCache } = this.#runtime.shape;
-    return 64 * (kvCache === 'f16' ? 2 : 4);
+    return HEAD_SIZE * (kvCache === 'f16' ? 2 : 4);
   }
 }

@@ -24,9 +24,10 @@ export class CheckpointTokenizer implements Tokenizer {
 
   /**
    * @param json - The parsed tokenizer.json.
+   * @param vocabularySize - The model's; the tokenizer may know fewer tokens, but no others.
    * @throws {@link OssicleError} `format-invalid` where it is not one that gpt-oss models have.
    */
-  constructor(json: unknown) {
+  constructor(json: unknown, vocabularySize: number) {
     try {
       this.harmony = createTokenizer(json);
     } catch (cause) {
@@ -34,6 +35,13 @@ export class CheckpointTokenizer implements Tokenizer {
         'format-invalid',
         `tokenizer.json cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`,
         { cause },
+      );
+    }
+    if (this.harmony.vocabularySize > vocabularySize) {
+      throw new OssicleError(
+        'format-invalid',
+        `tokenizer.json has ids up to ${this.harmony.vocabularySize - 1}, the model only ${vocabularySize} tokens. ` +
+          'It belongs to another model.',
       );
     }
   }

@@ -7,8 +7,6 @@ export function summarizeAdapter(from: GPUDevice | GPUAdapter): AdapterSummary {
     vendor: info.vendor,
     architecture: info.architecture,
     description: info.description || info.device,
-    shaderF16: from.features.has('shader-f16'),
-    subgroups: from.features.has('subgroups'),
     maxBufferBytes: from.limits.maxBufferSize,
     maxBindingBytes: from.limits.maxStorageBufferBindingSize,
   };

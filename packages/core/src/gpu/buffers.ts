@@ -137,6 +137,12 @@ export async function readBuffer(
   }
 }
 
-function mebibytes(bytes: number): string {
+/** The most that one storage binding can hold, in bytes. */
+export function maxBindingBytes(limits: GPUSupportedLimits): number {
+  return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+}
+
+/** A size for people. */
+export function mebibytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 3 : 0)} MiB`;
 }

@@ -1,7 +1,7 @@
 import { OssicleError } from '../errors.ts';
 
-/** Features that kernels use where the adapter has them. None is required. */
-const USEFUL_FEATURES: readonly GPUFeatureName[] = ['shader-f16', 'subgroups', 'timestamp-query'];
+/** Requested where the adapter has it: the profiler times dispatches by it. Kernels need no feature. */
+const USEFUL_FEATURES: readonly GPUFeatureName[] = ['timestamp-query'];
 
 /** Limits that a model is the better for when they are larger; asked for at the adapter's maximum. */
 const USEFUL_LIMITS = [
@@ -81,11 +81,6 @@ export class Gpu {
         ),
       );
     });
-  }
-
-  /** The first failure of the device, if there was one. */
-  get failure(): OssicleError | undefined {
-    return this.#failure;
   }
 
   /** Throws the device's failure, if there was one. */

@@ -19,11 +19,6 @@ export interface KernelSource {
   readonly constants?: Readonly<Record<string, number>>;
 }
 
-/** A buffer, or a part of one, to bind. The offset must be a multiple of 256. */
-export type BindingResource =
-  | GPUBuffer
-  | { readonly buffer: GPUBuffer; readonly offset: number; readonly size: number };
-
 /** One dispatch, ready to be encoded as often as wanted. */
 export interface Dispatch {
   /** What it computes, for errors and the profiler. */
@@ -31,6 +26,8 @@ export interface Dispatch {
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
   readonly workgroups: readonly [x: number, y: number, z: number];
+  /** Where the grid's second dimension covers a sequence that grows: how many of its elements a workgroup takes. */
+  readonly elementsPerWorkgroup?: number;
 }
 
 interface Declaration {
@@ -74,7 +71,11 @@ export class Kernel {
     const { device } = gpu;
     const code = files.map(({ wgsl }) => wgsl).join('\n');
     const declarations = parseDeclarations(code);
+    // A module that does not compile is a validation error, too, which would count as the device's. What went wrong is in
+    // the compilation info.
+    device.pushErrorScope('validation');
     const module = device.createShaderModule({ label: entryPoint, code });
+    void device.popErrorScope().catch(() => undefined);
     const { messages } = await gpu.settle(module.getCompilationInfo());
     const error = messages.find(({ type }) => type === 'error');
     if (error) {
@@ -117,7 +118,7 @@ export class Kernel {
    */
   dispatch(
     label: string,
-    resources: Readonly<Record<string, BindingResource>>,
+    resources: Readonly<Record<string, GPUBuffer>>,
     [x, y = 1, z = 1]: readonly [x: number, y?: number, z?: number],
   ): Dispatch {
     const names = Object.keys(resources);
@@ -133,10 +134,10 @@ export class Kernel {
     const bindGroup = this.#device.createBindGroup({
       label,
       layout: this.#layout,
-      entries: this.#declarations.map(({ name, binding }) => {
-        const resource = resources[name] as BindingResource;
-        return { binding, resource: 'buffer' in resource ? { ...resource } : { buffer: resource } };
-      }),
+      entries: this.#declarations.map(({ name, binding }) => ({
+        binding,
+        resource: { buffer: resources[name] as GPUBuffer },
+      })),
     });
     return { label, pipeline: this.#pipeline, bindGroup, workgroups: [x, y, z] };
   }

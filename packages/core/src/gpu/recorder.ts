@@ -29,3 +29,17 @@ export function submit(gpu: Gpu, dispatches: readonly Dispatch[]): void {
   encode(encoder, dispatches);
   gpu.device.queue.submit([encoder.finish()]);
 }
+
+/**
+ * Leaves out workgroups that would find nothing of a sequence that grows. Pipelines and bind groups stay the same.
+ *
+ * @param length - At least as many elements as the sequence has.
+ */
+export function limitGrids(dispatches: readonly Dispatch[], length: number): Dispatch[] {
+  return dispatches.map((dispatch) => {
+    if (dispatch.elementsPerWorkgroup === undefined) return dispatch;
+    const [x, y, z] = dispatch.workgroups;
+    const needed = Math.ceil(length / dispatch.elementsPerWorkgroup);
+    return { ...dispatch, workgroups: [x, Math.min(y, needed), z] };
+  });
+}

@@ -12,7 +12,8 @@ import {
 import { linear } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
-import { type DenseFormat, TILE_ROWS } from './matrix.ts';
+import type { DenseFormat } from '../types.ts';
+import { TILE_ROWS } from './matrix.ts';
 import { kernelSource } from './shaders.ts';
 
 const FORMATS: readonly DenseFormat[] = ['bf16', 'int8'];

@@ -1,41 +1,26 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { type BindingResource, type Dispatch, Kernel } from '../gpu/kernel.ts';
+import { type Dispatch, Kernel } from '../gpu/kernel.ts';
 import { type DenseMatrix, type ExpertMatrix, TILE_ROWS } from './matrix.ts';
 import type { AttentionSplits, ExpertChoice, LayerCache, SamplingState } from './operands.ts';
 import {
   HEAD_SIZE,
   type KernelShape,
+  REDUCE_INVOCATIONS,
+  ROPE_INVOCATIONS,
   SPLIT_KEYS,
   STRIP,
   slotTileCount,
   splitCount,
+  TILE_TOKENS,
+  WORKGROUP_SIZE,
 } from './shape.ts';
 import { kernelVariants } from './variants.ts';
 
 /** Up to this many tokens, matmuls read the weights once per token; from there on, once per tile of tokens. */
 const FEW_TOKENS = 4;
 
-/** Decode attention covers the whole context: a workgroup of its second dimension for this many keys. */
-interface SplitDispatch extends Dispatch {
-  readonly keysPerWorkgroup: number;
-}
-
-/**
- * Leaves out workgroups of decode attention that would find no keys.
- *
- * @param keys - At least as many as there are.
- */
-export function limitKeys(dispatches: readonly Dispatch[], keys: number): Dispatch[] {
-  return dispatches.map((dispatch) => {
-    if (!('keysPerWorkgroup' in dispatch)) return dispatch;
-    const { keysPerWorkgroup, workgroups } = dispatch as SplitDispatch;
-    const [x, y, z] = workgroups;
-    return { ...dispatch, workgroups: [x, Math.min(y, Math.ceil(keys / keysPerWorkgroup)), z] };
-  });
-}
-
-type Resources = Record<string, BindingResource>;
+type Resources = Record<string, GPUBuffer>;
 
 /**
  * The kernels of one model, compiled. A method makes the dispatches of one operation, in whatever variant suits the
@@ -136,7 +121,7 @@ export class Kernels {
           `rope/${span}`,
           `${w.label} rope`,
           { step, rope_table: ropeTable, projected, keys, values },
-          [Math.ceil(((heads + 2 * kvHeads) * HEAD_SIZE) / 8 / 64), count],
+          [Math.ceil(((heads + 2 * kvHeads) * ROPE_INVOCATIONS) / WORKGROUP_SIZE), count],
         ),
       ];
     }
@@ -183,20 +168,20 @@ export class Kernels {
           `attend_tiled/${span}`,
           label,
           { step, projected, keys, values, sinks, attended },
-          [kvHeads, Math.ceil((count * (heads / kvHeads)) / 64)],
+          [kvHeads, Math.ceil((count * (heads / kvHeads)) / WORKGROUP_SIZE)],
         ),
       ];
     }
     const split = { split_out: splits.out, split_stats: splits.stats };
     const splitsOfLayer = splitCount(this.#shape, cache.sliding);
-    const attend: SplitDispatch = {
+    const attend: Dispatch = {
       ...this.#dispatch(
         `attend/${span}`,
         label,
         { step, projected, keys, values, sinks, attended, ...split },
         [kvHeads, splitsOfLayer],
       ),
-      keysPerWorkgroup: SPLIT_KEYS,
+      elementsPerWorkgroup: SPLIT_KEYS,
     };
     if (splitsOfLayer === 1) return [attend];
     return [
@@ -205,7 +190,7 @@ export class Kernels {
         `attend_reduce/${span}`,
         `${label} reduce`,
         { step, ...split, sinks, attended },
-        [Math.ceil(heads / 4)],
+        [Math.ceil((heads * REDUCE_INVOCATIONS) / WORKGROUP_SIZE)],
       ),
     ];
   }
@@ -357,7 +342,7 @@ export class Kernels {
       ),
     );
     const sum = this.#dispatch('expert_sum', `${mlp2.label} sum`, { out: expertOut, x }, [
-      Math.ceil(this.#shape.hiddenSize / 4 / 64),
+      Math.ceil(this.#shape.hiddenSize / 4 / WORKGROUP_SIZE),
       count,
     ]);
     return [...products, sum];
@@ -408,7 +393,7 @@ export class Kernels {
             `linear_tiled/${variant}`,
             w.label,
             this.#withParams(resources, firstRow, count),
-            [tiles, Math.ceil(count / 64)],
+            [tiles, Math.ceil(count / TILE_TOKENS)],
           );
     });
   }

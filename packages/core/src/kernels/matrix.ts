@@ -1,10 +1,8 @@
 import type { Buffers } from '../gpu/buffers.ts';
+import type { DenseFormat } from '../types.ts';
 
 /** Rows of a tile: how many rows of a weight matrix lie side by side (`shaders/lib/tile.wgsl`). */
 export const TILE_ROWS = 32;
-
-/** How a dense matrix is held on the GPU. */
-export type DenseFormat = 'int8' | 'bf16';
 
 /** Some rows of a dense matrix, in buffers that one binding can hold. */
 export interface DensePart {

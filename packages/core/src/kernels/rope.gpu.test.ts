@@ -21,7 +21,8 @@ import {
 import { fromF16 } from '../../test/number-formats.ts';
 import { linear, rope } from '../../test/oracles.ts';
 import { Kernel } from '../gpu/kernel.ts';
-import type { DenseFormat } from './matrix.ts';
+import type { DenseFormat } from '../types.ts';
+import type {} from './matrix.ts';
 import { kernelSource } from './shaders.ts';
 
 interface Shape extends CacheShape {

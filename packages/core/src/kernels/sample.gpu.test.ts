@@ -38,8 +38,11 @@ type Sampler = (draw: Draw) => Promise<Drawn>;
 async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler> {
   const constants = { VOCABULARY: vocabulary };
   const [first, second] = await Promise.all([
-    Kernel.compile(gpu.gpu, kernelSource('sample_strips', ['sampling'], constants)),
-    Kernel.compile(gpu.gpu, kernelSource('sample', ['sampling', 'step', 'reduce'], constants)),
+    Kernel.compile(gpu.gpu, kernelSource('sample_strips', ['sampling', 'keep_best'], constants)),
+    Kernel.compile(
+      gpu.gpu,
+      kernelSource('sample', ['sampling', 'step', 'reduce', 'keep_best', 'random'], constants),
+    ),
   ]);
   const strips = Math.ceil(vocabulary / STRIP);
   return async (draw) => {

@@ -12,9 +12,11 @@ import append from '../../../../shaders/lib/append.wgsl?raw';
 import denseBf16 from '../../../../shaders/lib/dense_bf16.wgsl?raw';
 import denseInt8 from '../../../../shaders/lib/dense_int8.wgsl?raw';
 import expertTile from '../../../../shaders/lib/expert_tile.wgsl?raw';
+import keepBest from '../../../../shaders/lib/keep_best.wgsl?raw';
 import kvF16 from '../../../../shaders/lib/kv_f16.wgsl?raw';
 import kvF32 from '../../../../shaders/lib/kv_f32.wgsl?raw';
 import mxfp4 from '../../../../shaders/lib/mxfp4.wgsl?raw';
+import random from '../../../../shaders/lib/random.wgsl?raw';
 import reduce from '../../../../shaders/lib/reduce.wgsl?raw';
 import repack from '../../../../shaders/lib/repack.wgsl?raw';
 import ropeLibrary from '../../../../shaders/lib/rope.wgsl?raw';
@@ -69,9 +71,11 @@ export type LibraryName =
   | 'dense_bf16'
   | 'dense_int8'
   | 'expert_tile'
+  | 'keep_best'
   | 'kv_f16'
   | 'kv_f32'
   | 'mxfp4'
+  | 'random'
   | 'reduce'
   | 'repack'
   | 'rope'
@@ -112,9 +116,11 @@ const LIBRARIES: Readonly<Record<LibraryName, string>> = {
   dense_bf16: denseBf16,
   dense_int8: denseInt8,
   expert_tile: expertTile,
+  keep_best: keepBest,
   kv_f16: kvF16,
   kv_f32: kvF32,
   mxfp4,
+  random,
   reduce,
   repack,
   rope: ropeLibrary,

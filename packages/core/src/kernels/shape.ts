@@ -1,4 +1,4 @@
-import type { DenseFormat } from './matrix.ts';
+import type { DenseFormat, KvCacheFormat } from '../types.ts';
 
 /** Dimensions of a head. The model family has no other. */
 export const HEAD_SIZE = 64;
@@ -8,6 +8,18 @@ export const SPLIT_KEYS = 128;
 
 /** Logits that one workgroup of sampling goes through (`shaders/lib/sampling.wgsl`). */
 export const STRIP = 4096;
+
+/** Invocations of a workgroup of `rope`, `attend_tiled`, `attend_reduce` and `expert_sum`. */
+export const WORKGROUP_SIZE = 64;
+
+/** Invocations that rotate one head (`shaders/rope.wgsl`). */
+export const ROPE_INVOCATIONS = 8;
+
+/** Invocations that join the splits of one head (`shaders/attend_reduce.wgsl`). */
+export const REDUCE_INVOCATIONS = 16;
+
+/** Tokens of a tile of the dense tiled matmul (`shaders/linear_tiled.wgsl`). */
+export const TILE_TOKENS = 64;
 
 /** Slots of a tile of the grouped expert matmuls (`shaders/lib/slot_tile.wgsl`). */
 const TILE_SLOTS = 32;
@@ -35,7 +47,7 @@ export interface KernelShape {
   /** The most tokens of one forward pass. */
   readonly maxTokens: number;
   readonly dense: DenseFormat;
-  readonly kvCache: 'f16' | 'f32';
+  readonly kvCache: KvCacheFormat;
 }
 
 /** Sizes of scratch buffers, in bytes, that follow from how kernels divide their work. */
@@ -63,4 +75,12 @@ export function splitCount(shape: KernelShape, sliding: boolean): number {
 export function slotTileCount({ experts, expertsPerToken }: KernelShape, tokens: number): number {
   const slots = tokens * expertsPerToken;
   return Math.floor(slots / TILE_SLOTS) + Math.min(experts, slots);
+}
+
+/** Workgroup memory of decode attention, which grows with the query heads to a key head (`shaders/attend.wgsl`). */
+export function attendWorkgroupBytes({ heads, kvHeads }: KernelShape): number {
+  const queries = HEAD_SIZE * 4;
+  const scores = SPLIT_KEYS * 4;
+  const strips = 16 * 4;
+  return (heads / kvHeads) * (queries + scores + strips);
 }

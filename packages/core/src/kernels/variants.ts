@@ -48,10 +48,10 @@ export function kernelVariants(shape: KernelShape): Record<string, KernelSource>
     expert_out: kernelSource('expert_out', expert, { ...mlp2, TOP }),
     expert_out_tiled: kernelSource('expert_out_tiled', tiledExpert, mlp2),
     expert_sum: kernelSource('expert_sum', [], { COLUMNS: hiddenSize, TOP }),
-    sample_strips: kernelSource('sample_strips', ['sampling'], {
+    sample_strips: kernelSource('sample_strips', ['sampling', 'keep_best'], {
       VOCABULARY: shape.vocabularySize,
     }),
-    sample: kernelSource('sample', ['sampling', 'step', 'reduce'], {
+    sample: kernelSource('sample', ['sampling', 'step', 'reduce', 'keep_best', 'random'], {
       VOCABULARY: shape.vocabularySize,
     }),
   };

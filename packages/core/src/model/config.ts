@@ -1,4 +1,5 @@
 import { OssicleError } from '../errors.ts';
+import { HEAD_SIZE } from '../kernels/shape.ts';
 
 /** The numbers of a gpt-oss model. The field's words, as in openai/gpt-oss `torch/model.py`. */
 export interface ModelConfig {
@@ -39,8 +40,8 @@ export interface RopeConfig {
   readonly truncate: boolean;
 }
 
-/** The size of a head in every model of the family. */
-const HEAD_SIZE = 64;
+/** Layers beyond this are a mistake, or malice. */
+const MAX_LAYERS = 1024;
 
 /** MXFP4 blocks, and groups of int8 weights, have this many columns. */
 const BLOCK_COLUMNS = 32;
@@ -57,7 +58,7 @@ export function parseConfig(json: Readonly<Record<string, unknown>>): ModelConfi
       `config.json says model_type ${JSON.stringify(modelType)}; ossicle runs gpt_oss models only.`,
     );
   }
-  const layers = count(json, 'num_hidden_layers');
+  const layers = count(json, 'num_hidden_layers', undefined, MAX_LAYERS);
   const hiddenSize = count(json, 'hidden_size');
   const intermediateSize = count(json, 'intermediate_size');
   const heads = count(json, 'num_attention_heads');
@@ -178,11 +179,21 @@ function parseLayerTypes(types: unknown, layers: number): boolean[] {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** More than any model has of anything: what is beyond is a mistake, or malice. */
+const MAX_COUNT = 2 ** 24;
+
 /** A positive integer. Where several names are given, the first that is there counts. */
-function count(json: Fields, names: string | readonly string[], fallback?: number): number {
+function count(
+  json: Fields,
+  names: string | readonly string[],
+  fallback?: number,
+  most: number = MAX_COUNT,
+): number {
   const value = number(json, names, fallback);
-  if (!Number.isSafeInteger(value) || value < 1) {
-    throw invalid(`config.json says ${String(names)} ${value}; it must be a positive integer.`);
+  if (!Number.isSafeInteger(value) || value < 1 || value > most) {
+    throw invalid(
+      `config.json says ${[names].flat().join(' or ')} ${value}; it must be a whole number from 1 to ${most}.`,
+    );
   }
   return value;
 }

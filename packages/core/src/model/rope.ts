@@ -1,7 +1,8 @@
+import { HEAD_SIZE } from '../kernels/shape.ts';
 import type { ModelConfig, RopeConfig } from './config.ts';
 
-/** Angles of a head: one for each pair of its 64 dimensions. */
-const HALF = 32;
+/** Angles of a head: one for each pair of its dimensions. */
+const HALF = HEAD_SIZE / 2;
 
 /**
  * Radians per position of each rotated pair, scaled by parts as in YaRN (https://arxiv.org/abs/2309.00071, §3.2): quick

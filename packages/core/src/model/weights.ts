@@ -2,13 +2,13 @@ import type { Buffers } from '../gpu/buffers.ts';
 import {
   allocateDense,
   allocateExperts,
-  type DenseFormat,
   type DenseMatrix,
   denseTileBytes,
   type ExpertMatrix,
   expertBytes,
   TILE_ROWS,
 } from '../kernels/matrix.ts';
+import type { DenseFormat } from '../types.ts';
 import type { ModelConfig } from './config.ts';
 
 /** A matrix and its bias. */

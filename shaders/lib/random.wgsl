@@ -1,0 +1,20 @@
+// Random numbers of a seed, a position and a token. Needs the binding `sampling`.
+
+// A standard exponential variate, fine-grained near 0, where the likely winners are.
+fn exponential(position: u32, token: u32) -> f32 {
+  // Below 1 by one step of f32, to which the largest hashes would round.
+  let v = min((f32(hash(position, token)) + 0.5) / 4294967296.0, 0.99999994);
+  // -ln(1 - v); by its series where 1 - v would lose v's digits.
+  return select(-log(1 - v), v + v * v * (0.5 + v * (1.0 / 3.0)), v < 0.01);
+}
+
+// Rounds of PCG (https://jcgt.org/published/0009/03/02/) over seed, position and token.
+fn hash(position: u32, token: u32) -> u32 {
+  return pcg(pcg(pcg(pcg(sampling.seed_low) ^ sampling.seed_high) ^ position) ^ token);
+}
+
+fn pcg(value: u32) -> u32 {
+  let state = value * 747796405 + 2891336453;
+  let word = ((state >> ((state >> 28) + 4)) ^ state) * 277803737;
+  return (word >> 22) ^ word;
+}
