@@ -7,6 +7,9 @@ import { callback, ModelWorker } from './worker/model-worker.ts';
 /** The model that is loaded where none is named. */
 const DEFAULT_SOURCE = 'openai/gpt-oss-20b';
 
+/** How long the worker may take to abort a load before it is ended. */
+const ABORT_PATIENCE_MS = 1000;
+
 /**
  * Loads a model into a worker of its own. The first load stores the published files in the browser's private file
  * system, from where later ones come without a request.
@@ -30,12 +33,21 @@ export async function load(
     );
   }
   const worker = new ModelWorker();
+  let patience: ReturnType<typeof setTimeout> | undefined;
   const abort = (): void => {
     worker.call((service) => service.abortLoad()).catch(() => undefined);
+    // Compiling cannot be interrupted. What is stored is safe without the worker.
+    patience = setTimeout(() => void worker.dispose(), ABORT_PATIENCE_MS);
   };
   signal?.addEventListener('abort', abort);
   try {
-    const report = callback((progress: LoadProgress) => onProgress?.(progress));
+    const report = callback((progress: LoadProgress) => {
+      try {
+        onProgress?.(progress);
+      } catch (error) {
+        reportError(error); // the caller's own, which must not end the load
+      }
+    });
     const info = await worker.call((service) => service.load(resolved, plain, report));
     signal?.throwIfAborted();
     return new WorkerModel(worker, info);
@@ -44,5 +56,6 @@ export async function load(
     throw signal?.aborted ? signal.reason : error;
   } finally {
     signal?.removeEventListener('abort', abort);
+    clearTimeout(patience);
   }
 }

@@ -1,31 +1,31 @@
 import * as Comlink from 'comlink';
 import { type ErrorCode, isOssicleError, OssicleError } from '../errors.ts';
 
-/** An error as it crosses the boundary. Anything else that is thrown crosses as it is, if it can be cloned. */
+/** What Comlink carries of an error, and what it leaves out. */
 interface WireError {
   readonly name: string;
   readonly message: string;
   readonly stack: string | undefined;
   readonly code: ErrorCode | undefined;
+  readonly isDomException: boolean;
   readonly cause: WireError | undefined;
 }
 
-type Wire = { readonly error: WireError } | { readonly value: unknown };
-
-/** Lets errors keep their class, code and cause across Comlink, which carries their text only. */
+/**
+ * Lets errors that this worker throws keep their code and cause. To be called in the library's own worker: the page's
+ * Comlink, which the application may use, too, stays as it is, and reads what is sent here.
+ */
 export function installErrorTransfer(): void {
-  const comlinkHandler = Comlink.transferHandlers.get('throw');
-  if (!comlinkHandler) throw new Error('this Comlink has no handler for what is thrown');
+  const handler = Comlink.transferHandlers.get('throw');
+  if (!handler) throw new Error('this Comlink has no handler for what is thrown');
   Comlink.transferHandlers.set('throw', {
-    canHandle: comlinkHandler.canHandle,
-    serialize: (thrown): [Wire, Transferable[]] => {
+    ...handler,
+    serialize: (thrown) => {
       const { value } = thrown as { value: unknown };
-      return [value instanceof Error ? { error: toWire(value) } : { value }, []];
+      if (!(value instanceof Error)) return handler.serialize(thrown);
+      return [{ isError: true, value: toWire(value) }, []];
     },
-    deserialize: (wire: Wire): never => {
-      throw 'error' in wire ? fromWire(wire.error) : wire.value;
-    },
-  } as Comlink.TransferHandler<unknown, Wire>);
+  });
 }
 
 function toWire(error: Error): WireError {
@@ -35,26 +35,27 @@ function toWire(error: Error): WireError {
     message,
     stack,
     code: isOssicleError(error) ? error.code : undefined,
+    isDomException: error instanceof DOMException,
     cause: cause instanceof Error ? toWire(cause) : undefined,
   };
 }
 
 const CLASSES = { TypeError, RangeError, SyntaxError } as const;
 
-function fromWire({ name, message, stack, code, cause }: WireError): Error {
-  const options = cause ? { cause: fromWire(cause) } : {};
-  if (code !== undefined) return withStack(new OssicleError(code, message, options), stack);
-  if (name in CLASSES) {
-    return withStack(new CLASSES[name as keyof typeof CLASSES](message, options), stack);
-  }
-  // DOMException's name is what programs look at, as in AbortError.
-  const isDomException = ['AbortError', 'TimeoutError', 'QuotaExceededError'].includes(name);
-  return isDomException
-    ? new DOMException(message, name)
-    : withStack(new Error(message, options), stack);
+/** Gives an error that came from the worker its class back. Comlink makes it an `Error` with the fields that were sent. */
+export function restoreError(received: unknown): unknown {
+  if (!(received instanceof Error) || !('isDomException' in received)) return received;
+  return fromWire(received as Error & WireError);
 }
 
-function withStack(error: Error, stack: string | undefined): Error {
+function fromWire({ name, message, stack, code, isDomException, cause }: WireError): Error {
+  if (isDomException) return new DOMException(message, name); // its name is what programs look at, as in AbortError
+  const options = cause ? { cause: fromWire(cause) } : {};
+  const isKnown = name in CLASSES;
+  const error =
+    code !== undefined
+      ? new OssicleError(code, message, options)
+      : new (isKnown ? CLASSES[name as keyof typeof CLASSES] : Error)(message, options);
   if (stack !== undefined) error.stack = stack;
   return error;
 }

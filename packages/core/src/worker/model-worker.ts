@@ -1,6 +1,6 @@
 import * as Comlink from 'comlink';
 import { OssicleError } from '../errors.ts';
-import { installErrorTransfer } from './errors-across.ts';
+import { restoreError } from './errors-across.ts';
 import type { ModelService } from './model-service.ts';
 import InlineWorker from './worker.ts?worker&inline';
 
@@ -13,13 +13,16 @@ export class ModelWorker {
   readonly #service: Comlink.Remote<ModelService>;
   readonly #ended: Promise<never>;
   #end: (error: OssicleError) => void = () => undefined;
+  #isEnded = false;
   #isTerminated = false;
 
   /** Starts a worker. */
   constructor() {
-    installErrorTransfer();
     this.#ended = new Promise((_, reject) => {
-      this.#end = reject;
+      this.#end = (error) => {
+        this.#isEnded = true;
+        reject(error);
+      };
     });
     this.#ended.catch(() => undefined); // calls hear of it
     this.#worker = new InlineWorker({ name: 'ossicle' });
@@ -38,9 +41,14 @@ export class ModelWorker {
     this.#service = Comlink.wrap<ModelService>(this.#worker);
   }
 
-  /** Calls the worker; rejects when the worker ends before it answers. */
-  call<T>(use: (service: Comlink.Remote<ModelService>) => Promise<T>): Promise<T> {
-    return Promise.race([this.#ended, use(this.#service)]);
+  /** Calls the worker; rejects when the worker ends before it answers, or has ended. */
+  async call<T>(use: (service: Comlink.Remote<ModelService>) => Promise<T>): Promise<T> {
+    if (this.#isEnded) return this.#ended;
+    try {
+      return await Promise.race([this.#ended, use(this.#service)]);
+    } catch (error) {
+      throw restoreError(error);
+    }
   }
 
   /**
