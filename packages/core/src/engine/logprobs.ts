@@ -15,11 +15,11 @@ export function tokenLogprobs(
   for (const logit of logits) largest = Math.max(largest, logit);
   let sum = 0;
   for (const logit of logits) sum += Math.exp(logit - largest);
-  const normalizer = largest + Math.log(sum);
+  const logSum = Math.log(sum);
   const entry = (id: number): TokenLogprob => ({
     id,
     text: decode(id),
-    logprob: (logits[id] as number) - normalizer,
+    logprob: (logits[id] as number) - largest - logSum,
   });
   return { ...entry(token), top: likeliest(logits, count).map(entry) };
 }

@@ -1,0 +1,161 @@
+import { type Message, stopTokens } from '@ossicle/harmony';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { readTestJson } from '../../test/files.ts';
+import type { GenerateEvent, GenerateOptions } from '../types.ts';
+import { HarmonyOutput, type OutputSummary } from './output.ts';
+import { CheckpointTokenizer } from './tokenizer.ts';
+
+let tokenizer: CheckpointTokenizer;
+
+beforeAll(async () => {
+  const folder = 'demo/public/models/gpt-oss-nano';
+  tokenizer = new CheckpointTokenizer(await readTestJson(`${folder}/tokenizer.json`), 1600);
+});
+
+/** What a model writes, as ids: text between control tokens, which are given by name. */
+function ids(written: string): number[] {
+  return written
+    .split(/(<\|\w+\|>)/)
+    .filter((part) => part !== '')
+    .flatMap((part) =>
+      part.startsWith('<|') ? [tokenizer.harmony.tokenId(part)!] : tokenizer.encode(part),
+    );
+}
+
+interface Read {
+  readonly events: readonly GenerateEvent[];
+  readonly summary: OutputSummary;
+  /** How many tokens were taken until the output had ended. */
+  readonly taken: number;
+  /** The same as the text deltas, joined. */
+  readonly deltas: string;
+}
+
+/** Reads what a model writes until it has ended, as a generation does. */
+function read(written: string, options: GenerateOptions = {}): Read {
+  const output = new HarmonyOutput(tokenizer.harmony, options);
+  const events: GenerateEvent[] = [];
+  let taken = 0;
+  for (const id of ids(written)) {
+    events.push(...output.push(id));
+    taken++;
+    if (output.isStopped) break;
+  }
+  events.push(...output.finish());
+  const deltas = events.flatMap((event) => (event.type === 'text-delta' ? [event.text] : []));
+  return { events, summary: output.summary(), taken, deltas: deltas.join('') };
+}
+
+const ANALYSIS = '<|channel|>analysis<|message|>Ones first.<|end|><|start|>assistant';
+const FINAL = '<|channel|>final<|message|>17 + 25 is 42, of course.';
+
+describe('the output of a model', () => {
+  test('is reasoning, then text, each told as it comes and in the result', () => {
+    const { events, summary, deltas } = read(`${ANALYSIS}${FINAL}<|return|>`);
+    expect(summary).toMatchObject({
+      reasoning: 'Ones first.',
+      text: '17 + 25 is 42, of course.',
+      toolCalls: [],
+    });
+    expect(deltas).toBe(summary.text);
+    const reasoning = events.flatMap((event) =>
+      event.type === 'reasoning-delta' ? [event.text] : [],
+    );
+    expect(reasoning.join('')).toBe(summary.reasoning);
+    expect(reasoning.length).toBeGreaterThan(1);
+    const types = events.map(({ type }) => type);
+    expect(types.lastIndexOf('reasoning-delta')).toBeLessThan(types.indexOf('text-delta'));
+    expect(summary.messages).toMatchObject([
+      { role: 'assistant', channel: 'analysis', content: 'Ones first.' },
+      { role: 'assistant', channel: 'final', content: '17 + 25 is 42, of course.' },
+    ]);
+  });
+
+  test('ends at a stop token, and not before', () => {
+    const { taken } = read(`${ANALYSIS}${FINAL}<|return|>never read`);
+    expect(taken).toBe(ids(`${ANALYSIS}${FINAL}<|return|>`).length);
+    expect(stopTokens(tokenizer.harmony)).toContain(ids('<|return|>')[0]);
+  });
+
+  test('that is cut off keeps what it has come to', () => {
+    const { summary } = read(`${ANALYSIS}<|channel|>final<|message|>17 + 25`);
+    expect(summary.text).toBe('17 + 25');
+    expect(summary.messages.at(-1)).toMatchObject({ channel: 'final', content: '17 + 25' });
+  });
+
+  test('counts commentary to the user as text, and calls of tools not', () => {
+    const tools = [{ name: 'get_weather', description: 'Weather', parameters: {} }];
+    const call = '<|channel|>commentary to=functions.get_weather<|constrain|>json<|message|>';
+    const { summary, events } = read(
+      `<|channel|>commentary<|message|>I will look.<|end|><|start|>assistant${call}{"city": "Bern"}<|call|>`,
+      { tools },
+    );
+    expect(summary.text).toBe('I will look.');
+    expect(summary.toolCalls).toEqual([
+      {
+        id: expect.stringMatching(/.+/),
+        name: 'get_weather',
+        input: { city: 'Bern' },
+        inputText: '{"city": "Bern"}',
+      },
+    ]);
+    const calls = events.filter(({ type }) => type === 'tool-call');
+    expect(calls).toEqual([{ type: 'tool-call', ...summary.toolCalls[0] }]);
+    expect(summary.messages).toHaveLength(2);
+  });
+
+  test('gives arguments that are not JSON as text, without input', () => {
+    const call = '<|channel|>commentary to=functions.run<|constrain|>json<|message|>';
+    const { summary } = read(`${call}Bern, please<|call|>`, {
+      tools: [{ name: 'run', description: 'Runs', parameters: {} }],
+    });
+    expect(summary.toolCalls).toMatchObject([{ name: 'run', inputText: 'Bern, please' }]);
+    expect(summary.toolCalls[0]!.input).toBeUndefined();
+  });
+});
+
+describe('stop strings', () => {
+  test.each([
+    ['in the middle of a token’s text', [' 4'], '17 + 25 is'],
+    ['across many tokens', ['25 is 42, of'], '17 + '],
+    ['that begin alike: the first to occur', ['is 42, or', 'is 42, o', ', of'], '17 + 25 '],
+    ['at the very beginning', ['1'], ''],
+    ['at the very end', ['course.'], '17 + 25 is 42, of '],
+  ])('end the answer %s', (_, stop, expected) => {
+    const { summary, deltas, taken } = read(`${ANALYSIS}${FINAL}<|return|>`, { stop });
+    expect(summary.text).toBe(expected);
+    expect(deltas).toBe(expected);
+    expect(taken).toBeLessThan(ids(`${ANALYSIS}${FINAL}<|return|>`).length);
+    expect(summary.messages.at(-1)!.content).toBe(expected);
+  });
+
+  test('that only begin hold nothing back for good', () => {
+    const { summary, deltas } = read(`${ANALYSIS}${FINAL}<|return|>`, {
+      stop: ['course. The', 'of courses', '.!'],
+    });
+    expect(summary.text).toBe('17 + 25 is 42, of course.');
+    expect(deltas).toBe(summary.text);
+  });
+
+  test('that only begin are given where the answer is cut off', () => {
+    const { summary, deltas } = read(`${ANALYSIS}<|channel|>final<|message|>17 + 25`, {
+      stop: ['25 is'],
+    });
+    expect(summary.text).toBe('17 + 25');
+    expect(deltas).toBe('17 + 25');
+  });
+
+  test('in the reasoning end nothing', () => {
+    const { summary } = read(`${ANALYSIS}${FINAL}<|return|>`, { stop: ['Ones'] });
+    expect(summary.text).toBe('17 + 25 is 42, of course.');
+  });
+
+  test('leave a message to append that says what the answer says', () => {
+    const { summary } = read(`${ANALYSIS}${FINAL}<|return|>`, { stop: [', of'] });
+    const last = summary.messages.at(-1) as Message;
+    expect(last).toMatchObject({ role: 'assistant', channel: 'final', content: '17 + 25 is 42' });
+    const prompt = tokenizer.encodeConversation([{ role: 'user', content: 'Sum?' }, last]);
+    expect(tokenizer.decode(prompt)).toContain('17 + 25 is 42<|');
+    expect(tokenizer.decode(prompt)).not.toContain('of course');
+  });
+});

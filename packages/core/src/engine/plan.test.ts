@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest';
+import { huggingFaceConfig, PRESETS } from '../../test/config.ts';
+import { findObstacles, planLoad } from './plan.ts';
+
+const config = (name: '20b' | '120b'): Record<string, unknown> =>
+  JSON.parse(huggingFaceConfig(PRESETS[name]));
+
+/** The limits that every WebGPU device has, but for those given. */
+function limits(changes: Partial<Record<keyof GPUSupportedLimits, number>>): GPUSupportedLimits {
+  return {
+    maxBufferSize: 2 ** 28,
+    maxStorageBufferBindingSize: 2 ** 27,
+    maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupStorageSize: 16384,
+    maxStorageBuffersPerShaderStage: 8,
+    ...changes,
+  } as unknown as GPUSupportedLimits;
+}
+
+describe('the plan of a load', () => {
+  test('holds 20b in 8 bits with a context of 8192 tokens unless told otherwise', () => {
+    const { shape, gpuBytes } = planLoad(config('20b'), {});
+    expect(shape).toMatchObject({
+      dense: 'int8',
+      kvCache: 'f16',
+      contextLength: 8192,
+      maxTokens: 512,
+      ringCapacity: 128 + 512,
+    });
+    // 10.6 GB of experts, 1.2 GB of embeddings, 0.7 GB of attention; caches and activations of some hundred MB.
+    expect(gpuBytes).toBeGreaterThan(12.3e9);
+    expect(gpuBytes).toBeLessThan(13.5e9);
+  });
+
+  test('holds the cache in float32 where the weights are as published', () => {
+    expect(planLoad(config('20b'), { dense: 'bf16' }).shape.kvCache).toBe('f32');
+    expect(planLoad(config('20b'), { dense: 'bf16', kvCache: 'f16' }).shape.kvCache).toBe('f16');
+  });
+
+  test('counts what a longer context costs: the caches of full layers, and the rotation table', () => {
+    const bytes = (contextLength: number) => planLoad(config('20b'), { contextLength }).gpuBytes;
+    // 12 full layers, keys and values, 8 heads of 64 halves; 64 floats.
+    const perToken = 12 * 2 * 8 * 64 * 2 + 64 * 4;
+    const more = bytes(65536) - bytes(32768);
+    expect(more / 32768).toBeGreaterThanOrEqual(perToken);
+    expect(more / 32768).toBeLessThan(perToken * 1.1);
+  });
+
+  test('takes no longer passes than the context is', () => {
+    const { shape } = planLoad(config('20b'), { contextLength: 100 });
+    expect(shape).toMatchObject({ maxTokens: 100, ringCapacity: 228, contextLength: 100 });
+  });
+
+  test('gives a short model its own context length', () => {
+    const json = { ...config('20b'), max_position_embeddings: 2048 };
+    expect(planLoad(json, {}).shape.contextLength).toBe(2048);
+    expect(() => planLoad(json, { contextLength: 2049 })).toThrow(RangeError);
+  });
+
+  test.each(['20b', '120b'] as const)(
+    'finds no obstacle to %s in the limits of any device',
+    (name) => {
+      expect(findObstacles(planLoad(config(name), {}), limits({}))).toEqual([]);
+      const whole = planLoad(config(name), { contextLength: 131072 });
+      expect(findObstacles(whole, limits({}))).toEqual([]);
+    },
+  );
+
+  test('names a context that fits where one does not', () => {
+    const plan = planLoad(config('20b'), { contextLength: 131072, kvCache: 'f32' });
+    const [obstacle = '', ...others] = findObstacles(plan, limits({}));
+    expect(others).toEqual([]);
+    const [, fitting] = /contextLength of at most (\d+)/.exec(obstacle) ?? [];
+    const shorter = planLoad(config('20b'), { contextLength: Number(fitting), kvCache: 'f32' });
+    expect(findObstacles(shorter, limits({}))).toEqual([]);
+    const longer = planLoad(config('20b'), { contextLength: Number(fitting) + 1, kvCache: 'f32' });
+    expect(findObstacles(longer, limits({}))).toHaveLength(1);
+  });
+
+  test('names every limit that is too low, with its number', () => {
+    const low = limits({
+      maxComputeInvocationsPerWorkgroup: 128,
+      maxStorageBufferBindingSize: 2 ** 20,
+    });
+    const obstacles = findObstacles(planLoad(config('20b'), {}), low).join('\n');
+    expect(obstacles).toMatch(/maxComputeInvocationsPerWorkgroup 128.*256/);
+    expect(obstacles).toMatch(/1 MiB/);
+  });
+});

@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { Queue } from './queue.ts';
+
+test('tasks run one at a time, in the order of their calls, whether or not earlier ones fail', async () => {
+  const queue = new Queue();
+  const log: string[] = [];
+  const task = (name: string, fails = false) =>
+    queue.run(async () => {
+      log.push(`${name} begins`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      log.push(`${name} ends`);
+      if (fails) throw new Error(name);
+      return name;
+    });
+  const results = await Promise.allSettled([task('a'), task('b', true), task('c')]);
+  expect(log).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
+  expect(results).toMatchObject([{ value: 'a' }, { reason: { message: 'b' } }, { value: 'c' }]);
+});
+
+test('a task that is added while another runs waits for it', async () => {
+  const queue = new Queue();
+  const log: string[] = [];
+  let inner: Promise<unknown> = Promise.resolve();
+  await queue.run(async () => {
+    inner = queue.run(async () => log.push('inner'));
+    await Promise.resolve();
+    log.push('outer');
+  });
+  await inner;
+  expect(log).toEqual(['outer', 'inner']);
+});

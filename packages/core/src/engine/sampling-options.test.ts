@@ -1,0 +1,60 @@
+import { describe, expect, test } from 'vitest';
+import { encodeSamplingOptions, parseSamplingOptions } from './sampling-options.ts';
+
+describe('the sampling options', () => {
+  test('are those that OpenAI recommends, with a seed of its own for each generation', () => {
+    const { seed, ...others } = parseSamplingOptions({});
+    expect(others).toEqual({
+      temperature: 1,
+      topP: 1,
+      topK: 0,
+      minP: 0,
+      repetitionPenalty: 1,
+    });
+    expect(Number.isSafeInteger(seed)).toBe(true);
+    const seeds = Array.from({ length: 50 }, () => parseSamplingOptions({}).seed);
+    expect(new Set(seeds).size).toBe(50);
+    expect(Math.max(...seeds)).toBeGreaterThan(2 ** 32);
+  });
+
+  test('are laid out as the shaders read them', () => {
+    const options = {
+      temperature: 0.5,
+      topP: 0.25,
+      topK: 7,
+      minP: 0.125,
+      repetitionPenalty: 1.5,
+      seed: 2 ** 33 + 3,
+    };
+    const view = new DataView(encodeSamplingOptions(parseSamplingOptions(options)));
+    expect([0, 4, 8, 12].map((at) => view.getFloat32(at, true))).toEqual([0.5, 0.25, 0.125, 1.5]);
+    expect([16, 20, 24, 28].map((at) => view.getUint32(at, true))).toEqual([7, 3, 2, 0]);
+  });
+
+  test('keep every bit of a seed apart, negative ones too', () => {
+    const words = (seed: number) => {
+      const view = new DataView(encodeSamplingOptions(parseSamplingOptions({ seed })));
+      return [view.getUint32(20, true), view.getUint32(24, true)];
+    };
+    expect(words(-1)).toEqual([0xffffffff, 0xffffffff]);
+    expect(words(Number.MAX_SAFE_INTEGER)).toEqual([0xffffffff, 0x1fffff]);
+    expect(words(0)).toEqual([0, 0]);
+  });
+
+  test('hold temperatures apart that a GPU would flush to zero', () => {
+    const temperature = (value: number) =>
+      new DataView(
+        encodeSamplingOptions(parseSamplingOptions({ temperature: value, seed: 1 })),
+      ).getFloat32(0, true);
+    expect(temperature(0)).toBe(0);
+    expect(temperature(1e-40)).toBeGreaterThan(1.2e-38);
+    expect(temperature(2)).toBe(2);
+  });
+
+  test('at the ends of their ranges are taken', () => {
+    const least = { temperature: 0, topP: 1e-6, topK: 0, minP: 0, repetitionPenalty: 0.1 };
+    const most = { temperature: 100, topP: 1, topK: 2 ** 32 - 1, minP: 1, repetitionPenalty: 100 };
+    expect(parseSamplingOptions({ ...least, seed: 1 })).toEqual({ ...least, seed: 1 });
+    expect(parseSamplingOptions({ ...most, seed: 1 })).toEqual({ ...most, seed: 1 });
+  });
+});
