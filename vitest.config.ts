@@ -6,6 +6,8 @@ import { sourceAliases } from './vite.config.ts';
 
 const node = ['**/node_modules/**', '**/dist/**'];
 const gpuTests = 'packages/**/*.gpu.test.ts';
+/** Tests that need a page and its workers. */
+const pageTests = 'packages/**/*.page.test.ts';
 /** Tests of a model of true size: in projects of their own, for what they take of time and memory. */
 const largeTests = '**/large.gpu.test.ts';
 const fileServer = './packages/core/test/file-server.ts';
@@ -55,7 +57,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'unit',
           include: ['packages/**/*.test.ts', '{bench,demo,scripts}/**/*.test.ts'],
-          exclude: [...node, '**/*.gpu.test.ts', '**/*.e2e.test.ts'],
+          exclude: [...node, '**/*.{gpu,page,e2e}.test.ts'],
           globalSetup: [fileServer],
         },
       },
@@ -63,7 +65,7 @@ const config: ViteUserConfig = defineConfig({
         extends: true,
         test: {
           name: 'gpu',
-          include: [gpuTests],
+          include: [gpuTests, pageTests],
           exclude: [...node, largeTests],
           globalSetup: [fileServer],
           ...chrome(),

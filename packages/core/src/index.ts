@@ -26,6 +26,7 @@ export type {
   LoadProgress,
   ModelInfo,
   ModelSource,
+  SystemMessage,
   Timings,
   TokenLogprob,
   TokenLogprobs,

@@ -1,4 +1,4 @@
-import type { Message, ToolDefinition } from '@ossicle/harmony';
+import type { Channel, Message, ToolDefinition } from '@ossicle/harmony';
 import type { ModelConfig } from './model/config.ts';
 
 export type { Message, ModelConfig, ToolDefinition };
@@ -82,8 +82,20 @@ export interface GenerateOptions {
   readonly logprobs?: number;
   /** The date that the system message tells the model, YYYY-MM-DD. Default: none. */
   readonly currentDate?: string;
+  /** What else the system message says; `null` leaves it out. Instructions of the application belong into `instructions`. */
+  readonly systemMessage?: SystemMessage | null;
   /** Stops the generation before its next token. */
   readonly signal?: AbortSignal;
+}
+
+/** The parts of the system message that models were trained with one value of; change them with care. */
+export interface SystemMessage {
+  /** The first sentence. Default: the one that gpt-oss was trained with. */
+  readonly identity?: string;
+  /** Default: `2024-06`; `null` for none. */
+  readonly knowledgeCutoff?: string | null;
+  /** The channels that the model may use. Default: all. */
+  readonly channels?: readonly Channel[];
 }
 
 /** Why a generation ended. */

@@ -295,3 +295,10 @@ describe('old analysis', () => {
     expect(thoughts([user, think('one'), final, user], { keepAnalysis: true })).toEqual(['one']);
   });
 });
+
+test('a conversation can go without a system message', () => {
+  const messages = [{ role: 'user', content: '8x5?' }] as const;
+  expect(promptOf(messages, { omitSystemMessage: true })).toBe(
+    '<|start|>user<|message|>8x5?<|end|><|start|>assistant',
+  );
+});

@@ -20,7 +20,10 @@ export interface MessageOptions extends Pick<PromptOptions, 'tools' | 'systemToo
 }
 
 /** Options of rendering a conversation. */
-export interface ConversationOptions extends PromptOptions, MessageOptions {}
+export interface ConversationOptions extends PromptOptions, MessageOptions {
+  /** Leaves the system message out. Models were trained to have one. */
+  readonly omitSystemMessage?: boolean;
+}
 
 const ROLES: readonly Role[] = ['system', 'developer', 'user', 'assistant', 'tool'];
 
@@ -48,7 +51,7 @@ export function renderConversation(
   ];
   const instructions = given.filter((text) => text !== '').join('\n\n');
   const developerText = renderDeveloperText({ ...options, instructions });
-  renderer.add('system', renderSystemText(options));
+  if (!options.omitSystemMessage) renderer.add('system', renderSystemText(options));
   if (developerText !== '') renderer.add('developer', developerText);
   renderer.addMessages(messages.slice(head));
   renderer.start('assistant');

@@ -27,6 +27,7 @@ export type {
   LoadProgress,
   ModelInfo,
   ModelSource,
+  SystemMessage,
   Timings,
   TokenLogprob,
   TokenLogprobs,

@@ -60,6 +60,7 @@ export class CheckpointTokenizer implements Tokenizer {
       ...(tools !== undefined && { tools }),
       ...(responseFormat !== undefined && { responseFormat }),
       ...(currentDate !== undefined && { currentDate }),
+      ...(options.systemMessage === null ? { omitSystemMessage: true } : options.systemMessage),
     });
   }
 
