@@ -85,7 +85,9 @@ export class ModelSlot {
       const model = await load(checkpoint.source, {
         signal: abort.signal,
         onProgress: (progress) => {
-          if (this.#abort === abort && !abort.signal.aborted)
+          // Progress comes by a way of its own, and may come after the model.
+          const isUnderWay = this.#abort === abort && this.#state.status === 'loading';
+          if (isUnderWay && !abort.signal.aborted)
             this.#set({ status: 'loading', checkpoint, progress, ...withCurrent() });
         },
       });
