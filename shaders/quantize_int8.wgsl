@@ -1,12 +1,12 @@
-// Published bfloat16 rows -> tiles of lib/dense_int8. In each group of 32 columns: scale = f16(max |x| / 127),
+// Published rows -> tiles of lib/dense_int8. In each group of 32 columns: scale = f16(max |x| / 127),
 // int8 = round(127 x / max |x|), halves away from zero. The same numbers as ggml's Q8_0.
 //
-// Grid: one invocation per row and pair of groups, flattened. Needs lib/tile, lib/repack.
+// Grid: one invocation per row and pair of groups, flattened. Needs lib/tile, lib/repack, and one of lib/rows_*.
 
 override COLUMNS: u32 = 2880;
 
 @group(0) @binding(0) var<uniform> params: RepackParams;
-@group(0) @binding(1) var<storage, read> rows: array<vec4u>;          // [rows, COLUMNS / 8]
+@group(0) @binding(1) var<storage, read> rows: array<u32>;            // [rows, COLUMNS] as published
 @group(0) @binding(2) var<storage, read_write> weights: array<vec4u>;
 @group(0) @binding(3) var<storage, read_write> scales: array<u32>;
 
@@ -19,7 +19,7 @@ fn quantize_int8(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     return;
   }
   let from_row = params.from_row + i / pairs;
-  let row = params.to_row + i / pairs;
+  let row = params.to_row + i / pairs * params.row_step;
   let pair = i % pairs;
 
   var pair_scales = 0u;
@@ -34,21 +34,17 @@ fn quantize_int8(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
 
 // Returns the group's scale, as f16 bits.
 fn quantize_group(from_row: u32, row: u32, group: u32) -> u32 {
-  let source = (from_row * (COLUMNS / 32) + group) * 4;
-  var largest = 0f;
-  for (var i = 0u; i < 4; i++) {
-    let v = rows[source + i];
-    let low = abs(bitcast<vec4f>(v << vec4u(16)));
-    let high = abs(bitcast<vec4f>(v & vec4u(0xffff0000)));
-    let m = max(low, high);
-    largest = max(largest, max(max(m.x, m.y), max(m.z, m.w)));
+  let quad = (from_row * (COLUMNS / 32) + group) * 8;
+  var m = vec4f();
+  for (var i = 0u; i < 8; i++) {
+    m = max(m, abs(bitcast<vec4f>(row_quad(quad + i))));
   }
+  let largest = max(max(m.x, m.y), max(m.z, m.w));
   for (var i = 0u; i < 2; i++) {
-    let a = rows[source + 2 * i];
-    let b = rows[source + 2 * i + 1];
+    let first = quad + 4 * i;
     let vector = vec4u(
-      quantize_quad(a.xy, largest), quantize_quad(a.zw, largest),
-      quantize_quad(b.xy, largest), quantize_quad(b.zw, largest),
+      quantize_quad(row_quad(first), largest), quantize_quad(row_quad(first + 1), largest),
+      quantize_quad(row_quad(first + 2), largest), quantize_quad(row_quad(first + 3), largest),
     );
     weights[(row / TILE_ROWS * (COLUMNS / 16) + 2 * group + i) * TILE_ROWS + row % TILE_ROWS] = vector;
   }
@@ -56,14 +52,14 @@ fn quantize_group(from_row: u32, row: u32, group: u32) -> u32 {
 }
 
 // Four columns -> four int8 in a u32.
-fn quantize_quad(pairs: vec2u, largest: f32) -> u32 {
-  let x = bitcast<vec4f>(vec4u(pairs.x << 16, pairs.x & 0xffff0000, pairs.y << 16, pairs.y & 0xffff0000));
+fn quantize_quad(bits: vec4u, largest: f32) -> u32 {
   if (largest == 0) {
     return 0;
   }
-  // 127 |x| / largest of two bfloat16 lies on a half, or at least 1/65000 of itself from one. The 1/250000 brings halves
-  // up in spite of an inexact division, and nothing else across.
-  let magnitude = floor(127 * abs(x) / largest * 1.000004 + 0.5);
+  let x = bitcast<vec4f>(bits);
+  // 127 |x| / largest of two bfloat16 or f16 lies on a half, or at least 1/520000 of itself from one. The 1/1000000 brings
+  // halves up in spite of an inexact division, and nothing else across. Of f32, it also brings up what is that near.
+  let magnitude = floor(127 * abs(x) / largest * 1.000001 + 0.5);
   let q = vec4u(vec4i(sign(x) * magnitude)) & vec4u(0xff);
   return q.x | (q.y << 8) | (q.z << 16) | (q.w << 24);
 }

@@ -1,11 +1,11 @@
-// Published bfloat16 rows -> tiles of lib/dense_bf16: only the order of 16-byte vectors changes.
+// Published rows -> tiles of lib/dense_bf16. Bfloat16 stays as it is; the rest is rounded to the nearest, ties to even.
 //
-// Grid: one invocation per vector, flattened. Needs lib/tile, lib/repack.
+// Grid: one invocation per 8 columns, flattened. Needs lib/tile, lib/repack, and one of lib/rows_*.
 
 override COLUMNS: u32 = 2880;
 
 @group(0) @binding(0) var<uniform> params: RepackParams;
-@group(0) @binding(1) var<storage, read> rows: array<vec4u>;          // [rows, COLUMNS / 8]
+@group(0) @binding(1) var<storage, read> rows: array<u32>;            // [rows, COLUMNS] as published
 @group(0) @binding(2) var<storage, read_write> weights: array<vec4u>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
@@ -15,6 +15,18 @@ fn repack_bf16(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocatio
   if (i >= params.rows * vectors) {
     return;
   }
-  let row = params.to_row + i / vectors;
-  weights[(row / TILE_ROWS * vectors + i % vectors) * TILE_ROWS + row % TILE_ROWS] = rows[params.from_row * vectors + i];
+  let row = params.to_row + i / vectors * params.row_step;
+  let quad = 2 * (params.from_row * vectors + i);
+  let a = bf16_bits(row_quad(quad));
+  let b = bf16_bits(row_quad(quad + 1));
+  weights[(row / TILE_ROWS * vectors + i % vectors) * TILE_ROWS + row % TILE_ROWS] = vec4u(
+    a.x | (a.y << 16), a.z | (a.w << 16), b.x | (b.y << 16), b.z | (b.w << 16),
+  );
+}
+
+// f32 bits -> bfloat16 bits. By integers, so that subnormals stay; a carry adds to the exponent, as it should.
+fn bf16_bits(bits: vec4u) -> vec4u {
+  let rounded = (bits + vec4u(0x7fff) + ((bits >> vec4u(16)) & vec4u(1))) >> vec4u(16);
+  let is_nan = (bits & vec4u(0x7fffffff)) > vec4u(0x7f800000);
+  return select(rounded, (bits >> vec4u(16)) | vec4u(0x40), is_nan);
 }

@@ -15,7 +15,7 @@ fn repack_mxfp4_blocks(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_i
   if (i >= params.rows * block_count) {
     return;
   }
-  let row = params.to_row + i / block_count;
+  let row = params.to_row + i / block_count * params.row_step;
   let block = rows[params.from_row * block_count + i];
   blocks[(row / TILE_ROWS * block_count + i % block_count) * TILE_ROWS + row % TILE_ROWS] = repack_nibbles(block);
 }

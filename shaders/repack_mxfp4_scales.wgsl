@@ -16,7 +16,7 @@ fn repack_mxfp4_scales(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_i
   if (i >= params.rows * quads) {
     return;
   }
-  let row = params.to_row + i / quads;
+  let row = params.to_row + i / quads * params.row_step;
   let first = (params.from_row + i / quads) * block_count;
   var packed = 0u;
   for (var j = 0u; j < 4; j++) {

@@ -7,6 +7,7 @@ struct RepackParams {
   from_row: u32, // in the staged rows
   to_row: u32,   // in the matrix part
   rows: u32,
+  row_step: u32, // from one row to the next in the matrix part: 2 where gate and up rows lie apart in the file
 }
 
 fn repack_index(workgroup: vec3u, local: u32) -> u32 {

@@ -28,6 +28,11 @@ const TINY_FILES = {
   original: ['config.json', 'dtypes.json', 'model.safetensors'],
 } as const;
 
+/** The tiny checkpoint as a GGUF file. */
+export async function readTinyGguf(): Promise<File> {
+  return new File([await readTestFile(`${FOLDER}/tiny/gguf/model.gguf`)], 'model.gguf');
+}
+
 /** The tiny checkpoint. */
 export interface TinyCheckpoint {
   /** Read from its config.json. */

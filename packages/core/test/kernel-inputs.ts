@@ -115,13 +115,13 @@ export async function uploadDense(
     maxBindingBytes,
     rowsPerUnit,
   );
-  const repack = await RepackKernels.compile(gpu.gpu, [columns], gpu.buffers);
+  const repacking = await new RepackKernels(gpu.gpu, gpu.buffers).dense('BF16', matrix);
   const dispatches: Dispatch[] = [];
   const published = Uint16Array.from(numbers, toBf16);
   for (let firstRow = 0; firstRow < rows; firstRow += rowsPerChunk) {
     const chunk = published.slice(firstRow * columns, (firstRow + rowsPerChunk) * columns);
     const staged = gpu.upload(new Uint32Array(chunk.buffer));
-    dispatches.push(...repack.dense({ staged, firstRow, rows: chunk.length / columns }, matrix));
+    dispatches.push(...repacking.dispatches({ staged, firstRow, rows: chunk.length / columns }));
   }
   gpu.run(...dispatches);
   const values = Float64Array.from(published, fromBf16);
@@ -170,7 +170,8 @@ export async function uploadExperts(
     uploadFloats(gpu, bias),
     maxBindingBytes,
   );
-  const repack = await RepackKernels.compile(gpu.gpu, [columns], gpu.buffers);
+  const repack = new RepackKernels(gpu.gpu, gpu.buffers);
+  const [toBlocks, toScales] = [await repack.blocks(matrix), await repack.scales(matrix)];
   const dispatches: Dispatch[] = [];
   const blocksPerRow = columns / 32;
   const upload = (bytes: Uint8Array<ArrayBuffer>): GPUBuffer => {
@@ -185,8 +186,8 @@ export async function uploadExperts(
     const stagedBlocks = upload(blocks.subarray(from * 16, to * 16));
     const stagedScales = upload(scales.subarray(from, to));
     dispatches.push(
-      ...repack.blocks({ staged: stagedBlocks, firstRow, rows: chunk }, matrix),
-      ...repack.scales({ staged: stagedScales, firstRow, rows: chunk }, matrix),
+      ...toBlocks.dispatches({ staged: stagedBlocks, firstRow, rows: chunk }),
+      ...toScales.dispatches({ staged: stagedScales, firstRow, rows: chunk }),
     );
   }
   gpu.run(...dispatches);

@@ -9,17 +9,24 @@ import expertSwiglu from '../../../../shaders/expert_swiglu.wgsl?raw';
 import expertSwigluTiled from '../../../../shaders/expert_swiglu_tiled.wgsl?raw';
 import groupByExpert from '../../../../shaders/group_by_expert.wgsl?raw';
 import append from '../../../../shaders/lib/append.wgsl?raw';
+import bytes from '../../../../shaders/lib/bytes.wgsl?raw';
 import denseBf16 from '../../../../shaders/lib/dense_bf16.wgsl?raw';
 import denseInt8 from '../../../../shaders/lib/dense_int8.wgsl?raw';
 import expertTile from '../../../../shaders/lib/expert_tile.wgsl?raw';
+import f16 from '../../../../shaders/lib/f16.wgsl?raw';
 import keepBest from '../../../../shaders/lib/keep_best.wgsl?raw';
 import kvF16 from '../../../../shaders/lib/kv_f16.wgsl?raw';
 import kvF32 from '../../../../shaders/lib/kv_f32.wgsl?raw';
 import mxfp4 from '../../../../shaders/lib/mxfp4.wgsl?raw';
+import mxfp4Codes from '../../../../shaders/lib/mxfp4_codes.wgsl?raw';
 import random from '../../../../shaders/lib/random.wgsl?raw';
 import reduce from '../../../../shaders/lib/reduce.wgsl?raw';
 import repack from '../../../../shaders/lib/repack.wgsl?raw';
 import ropeLibrary from '../../../../shaders/lib/rope.wgsl?raw';
+import rowsBf16 from '../../../../shaders/lib/rows_bf16.wgsl?raw';
+import rowsF16 from '../../../../shaders/lib/rows_f16.wgsl?raw';
+import rowsF32 from '../../../../shaders/lib/rows_f32.wgsl?raw';
+import rowsQ8 from '../../../../shaders/lib/rows_q8_0.wgsl?raw';
 import sampling from '../../../../shaders/lib/sampling.wgsl?raw';
 import slotTile from '../../../../shaders/lib/slot_tile.wgsl?raw';
 import step from '../../../../shaders/lib/step.wgsl?raw';
@@ -30,9 +37,12 @@ import linear from '../../../../shaders/linear.wgsl?raw';
 import linearTiled from '../../../../shaders/linear_tiled.wgsl?raw';
 import qkv from '../../../../shaders/qkv.wgsl?raw';
 import quantizeInt8 from '../../../../shaders/quantize_int8.wgsl?raw';
+import quantizeMxfp4 from '../../../../shaders/quantize_mxfp4.wgsl?raw';
 import repackBf16 from '../../../../shaders/repack_bf16.wgsl?raw';
+import repackGgmlMxfp4 from '../../../../shaders/repack_ggml_mxfp4.wgsl?raw';
 import repackMxfp4Blocks from '../../../../shaders/repack_mxfp4_blocks.wgsl?raw';
 import repackMxfp4Scales from '../../../../shaders/repack_mxfp4_scales.wgsl?raw';
+import repackQ8 from '../../../../shaders/repack_q8_0.wgsl?raw';
 import rmsNorm from '../../../../shaders/rms_norm.wgsl?raw';
 import rope from '../../../../shaders/rope.wgsl?raw';
 import route from '../../../../shaders/route.wgsl?raw';
@@ -56,9 +66,12 @@ export type KernelName =
   | 'linear_tiled'
   | 'qkv'
   | 'quantize_int8'
+  | 'quantize_mxfp4'
   | 'repack_bf16'
+  | 'repack_ggml_mxfp4'
   | 'repack_mxfp4_blocks'
   | 'repack_mxfp4_scales'
+  | 'repack_q8_0'
   | 'rms_norm'
   | 'rope'
   | 'route'
@@ -68,17 +81,24 @@ export type KernelName =
 /** The name of a file of `shaders/lib`. */
 export type LibraryName =
   | 'append'
+  | 'bytes'
   | 'dense_bf16'
   | 'dense_int8'
   | 'expert_tile'
+  | 'f16'
   | 'keep_best'
   | 'kv_f16'
   | 'kv_f32'
   | 'mxfp4'
+  | 'mxfp4_codes'
   | 'random'
   | 'reduce'
   | 'repack'
   | 'rope'
+  | 'rows_bf16'
+  | 'rows_f16'
+  | 'rows_f32'
+  | 'rows_q8_0'
   | 'sampling'
   | 'slot_tile'
   | 'step'
@@ -101,9 +121,12 @@ const KERNELS: Readonly<Record<KernelName, string>> = {
   linear_tiled: linearTiled,
   qkv,
   quantize_int8: quantizeInt8,
+  quantize_mxfp4: quantizeMxfp4,
   repack_bf16: repackBf16,
+  repack_ggml_mxfp4: repackGgmlMxfp4,
   repack_mxfp4_blocks: repackMxfp4Blocks,
   repack_mxfp4_scales: repackMxfp4Scales,
+  repack_q8_0: repackQ8,
   rms_norm: rmsNorm,
   rope,
   route,
@@ -113,17 +136,24 @@ const KERNELS: Readonly<Record<KernelName, string>> = {
 
 const LIBRARIES: Readonly<Record<LibraryName, string>> = {
   append,
+  bytes,
   dense_bf16: denseBf16,
   dense_int8: denseInt8,
   expert_tile: expertTile,
+  f16,
   keep_best: keepBest,
   kv_f16: kvF16,
   kv_f32: kvF32,
   mxfp4,
+  mxfp4_codes: mxfp4Codes,
   random,
   reduce,
   repack,
   rope: ropeLibrary,
+  rows_bf16: rowsBf16,
+  rows_f16: rowsF16,
+  rows_f32: rowsF32,
+  rows_q8_0: rowsQ8,
   sampling,
   slot_tile: slotTile,
   step,

@@ -48,16 +48,16 @@ export interface Weights {
   readonly unembedding: DenseMatrix;
 }
 
-/** A tensor of the checkpoint, and where it goes. */
+/** A parameter of the checkpoint, and where it goes. */
 export type Parameter = {
-  /** Its name in OpenAI's original layout. */
+  /** Its name in OpenAI's original layout; for experts, without `.blocks` or `.scales`. */
   readonly name: string;
-  /** As published. */
+  /** Of its numbers, outermost first. */
   readonly shape: readonly number[];
 } & (
   | { readonly kind: 'vector'; readonly to: GPUBuffer }
   | { readonly kind: 'dense'; readonly to: DenseMatrix }
-  | { readonly kind: 'blocks' | 'scales'; readonly to: ExpertMatrix }
+  | { readonly kind: 'experts'; readonly to: ExpertMatrix }
 );
 
 /** The head's rows stay in one part, as `qkv` rotates them together. */
@@ -96,11 +96,12 @@ export function allocateWeights(
   const expert = (name: string, rows: number, columns: number): ExpertMatrix => {
     const bias = vector(`${name}_bias`, experts, rows);
     const to = allocateExperts(buffers, name, [experts, rows, columns], bias, maxBindingBytes);
-    const blocks = columns / 32;
-    parameters.push(
-      { name: `${name}_weight.blocks`, shape: [experts, rows, blocks, 16], kind: 'blocks', to },
-      { name: `${name}_weight.scales`, shape: [experts, rows, blocks], kind: 'scales', to },
-    );
+    parameters.push({
+      name: `${name}_weight`,
+      shape: [experts, rows, columns],
+      kind: 'experts',
+      to,
+    });
     return to;
   };
 

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { readTestFile, readTestJson, testFileUrl } from '../../test/files.ts';
 import type { ByteSource } from './byte-source.ts';
-import { openCheckpoint, type TensorPiece } from './checkpoint.ts';
+import { openCheckpoint } from './checkpoint.ts';
+import { checkTensor, type PublishedTensor } from './checkpoint-tensor.ts';
 import { openSource } from './sources.ts';
 import { readTensor } from './upload.ts';
 
@@ -72,7 +73,8 @@ test('every tensor has the same bytes, type and shape in both layouts', async ()
   expect([a.layout, b.layout]).toEqual(['hf', 'original']);
   for (const name of NAMES) {
     const [left, right] = [a.tensor(name), b.tensor(name)];
-    expect([left.dtype, left.shape], name).toEqual([right.dtype, right.shape]);
+    expect(left.shape, name).toEqual(right.shape);
+    for (const { encoding } of left.pieces) expect(encoding).toBe(right.pieces[0]?.encoding);
     expect(left.pieces).toHaveLength(name.includes('qkv') ? 3 : 1);
     expect(right.pieces).toHaveLength(1);
     const bytes = await Promise.all(
@@ -161,22 +163,31 @@ test.each([
   expect(checkpoint.files).toHaveLength(4);
 });
 
-test('expect tells what was expected, what was found, and where', async () => {
+test('a check tells what was expected, what was found, and where', async () => {
   const checkpoint = await openCheckpoint(await hf());
   const shape = [8, 192, 3, 16];
-  expect(checkpoint.expect('block.1.mlp.mlp1_weight.blocks', 'U8', shape).shape).toEqual(shape);
-  expect(checkpoint.expect('norm.scale', ['F32', 'BF16'], [96]).dtype).toBe('BF16');
-  for (const [dtype, wrong] of [
-    ['BF16', shape],
-    ['U8', [8, 192, 48]],
-    ['U8', [8, 192, 3]],
-  ] as const) {
-    expect(() => checkpoint.expect('block.1.mlp.mlp1_weight.blocks', dtype, wrong)).toThrow(
+  const blocks = checkpoint.tensor('block.1.mlp.mlp1_weight.blocks');
+  expect(checkTensor(blocks, ['U8'], shape).shape).toEqual(shape);
+  const norm = checkTensor(checkpoint.tensor('norm.scale'), ['F32', 'BF16'], [96]);
+  expect(norm.pieces[0]?.encoding).toBe('BF16');
+  expect(() => checkTensor(blocks, ['BF16', 'F32'], shape)).toThrow(
+    expect.objectContaining({
+      code: 'format-invalid',
+      message: expect.stringMatching(
+        /model\.layers\.1\.mlp\.experts\.gate_up_proj_blocks \(block\.1\.mlp\.mlp1_weight\.blocks\) in model-\S+ is of type U8; ossicle reads BF16, F32 there/,
+      ),
+    }),
+  );
+  for (const wrong of [
+    [8, 192, 48],
+    [8, 192, 3],
+  ]) {
+    expect(() => checkTensor(blocks, ['U8'], wrong)).toThrow(
       expect.objectContaining({
         code: 'format-invalid',
         message: expect.stringMatching(
           new RegExp(
-            `block\\.1\\.mlp\\.mlp1_weight\\.blocks in model-\\S+ is U8 \\[8, 192, 3, 16\\].*${dtype} \\[${wrong.join(', ')}\\]`,
+            `block\\.1\\.mlp\\.mlp1_weight\\.blocks in model-\\S+ is U8 \\[8, 192, 3, 16\\].*U8 \\[${wrong.join(', ')}\\]`,
           ),
         ),
       }),
@@ -307,7 +318,7 @@ test('parts of one tensor that do not go together are refused', async () => {
   const text = json(
     Object.fromEntries([
       header('model.layers.0.self_attn.q_proj.bias', 'BF16', [2], 0, 4),
-      header('model.layers.0.self_attn.k_proj.bias', 'F32', [1], 4, 4),
+      header('model.layers.0.self_attn.k_proj.bias', 'F32', [1, 1], 4, 4),
       header('model.layers.0.self_attn.v_proj.bias', 'BF16', [2], 8, 4),
       header('model.embed_tokens.weight', 'BF16', [1, 2], 12, 4),
     ]),
@@ -320,7 +331,7 @@ test('parts of one tensor that do not go together are refused', async () => {
     await sourceOf({ 'config.json': json({}), 'model.safetensors': file }),
   );
   expect(() => checkpoint.tensor('block.0.attn.qkv.bias')).toThrow(
-    /k_proj\.bias in model\.safetensors is F32 \[1\], which does not go with/,
+    /k_proj\.bias in model\.safetensors is F32 \[1, 1\], which does not go with/,
   );
 });
 
@@ -340,7 +351,7 @@ test('small tensors are read as float32, in any of three types', async () => {
   const whole = (await openCheckpoint(others)).tensor('block.3.attn.qkv.bias');
   expect(qkv).toEqual(await readTensor(others, whole));
   const raw = new Uint8Array(2 * 1280);
-  const [{ path, offsetBytes }] = whole.pieces as readonly [TensorPiece];
+  const { path, offsetBytes } = whole.pieces[0] as PublishedTensor;
   await others.read(path, offsetBytes, raw);
   const view = new DataView(raw.buffer);
   const bits = new DataView(qkv.buffer);
@@ -362,12 +373,18 @@ test('small tensors are read as float32, in any of three types', async () => {
     0xb5,
   );
   const memory = await sourceOf({ 'config.json': bytes });
-  const tensor = (dtype: 'F16' | 'F32' | 'U8') => ({
-    name: 't',
-    dtype,
-    shape: [6],
-    pieces: [{ path: 'config.json', offsetBytes: 0, sizeBytes: 12 }],
-  });
+  const tensor = (encoding: 'F16' | 'F32' | 'U8') => {
+    const shape = [encoding === 'F32' ? 3 : 6];
+    const piece: PublishedTensor = {
+      name: 't',
+      encoding,
+      shape,
+      path: 'config.json',
+      offsetBytes: 0,
+      sizeBytes: 12,
+    };
+    return { name: 't', shape, pieces: [piece], order: 'consecutive' as const };
+  };
   expect([...(await readTensor(memory, tensor('F16')))]).toEqual([
     1,
     2 ** -24,

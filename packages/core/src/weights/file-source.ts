@@ -11,16 +11,17 @@ interface PathFile {
 
 /**
  * Opens files that a person picked or dropped. The checkpoint's folder is where the shallowest `config.json` or
- * safetensors file lies.
+ * safetensors file lies; where there are no safetensors, the shallowest GGUF file is the checkpoint.
+ *
+ * @throws {@link OssicleError} `format-invalid` where it cannot be told which of several GGUF files is meant.
  */
 export async function openFiles(files: readonly (File | PathFile)[]): Promise<ByteSource> {
   const all = files.map((item) =>
     'file' in item ? item : { path: item.webkitRelativePath || item.name, file: item },
   );
-  const depth = (path: string): number => path.split('/').length;
-  const [first] = all
-    .filter(({ path }) => /(^|\/)(config\.json|[^/]+\.safetensors)$/.test(path))
-    .sort((a, b) => depth(a.path) - depth(b.path));
+  const hasSafetensors = all.some(({ path }) => path.endsWith('.safetensors'));
+  const gguf = hasSafetensors ? undefined : shallowest(all, /\.gguf$/i);
+  const first = gguf ?? shallowest(all, /(^|\/)(config\.json|[^/]+\.safetensors)$/);
   const root = first?.path.replace(/[^/]*$/, '') ?? '';
   const inside = new Map(
     all
@@ -28,8 +29,28 @@ export async function openFiles(files: readonly (File | PathFile)[]): Promise<By
       .map(({ path, file }) => [path.slice(root.length), file]),
   );
   const prints = [...inside].map(([path, file]) => `${path} ${file.size} ${file.lastModified}`);
-  const name = root.split('/').at(-2) ?? 'picked';
+  const name = gguf ? onlyGguf([...inside.keys()]) : (root.split('/').at(-2) ?? 'picked');
   return new FileSource(`files:${name}#${await shortHash(prints.sort().join('\n'))}`, inside);
+}
+
+function shallowest(files: readonly PathFile[], pattern: RegExp): PathFile | undefined {
+  const depth = ({ path }: PathFile): number => path.split('/').length;
+  return files
+    .filter(({ path }) => pattern.test(path))
+    .sort((a, b) => depth(a) - depth(b) || (a.path < b.path ? -1 : 1))[0];
+}
+
+/** The GGUF file among those of a folder, of a split one the first part. */
+function onlyGguf(paths: readonly string[]): string {
+  const names = paths.filter((path) => /^[^/]+\.gguf$/i.test(path)).sort();
+  const models = new Set(names.map((name) => name.replace(/-\d{5}-of-\d{5}\.gguf$/i, '.gguf')));
+  if (models.size > 1) {
+    throw new OssicleError(
+      'format-invalid',
+      `There are ${models.size} GGUF models in one folder: ${[...models].join(', ')}. Pick the files of one of them.`,
+    );
+  }
+  return names[0] ?? '';
 }
 
 /** Lists the files of a folder and of the folders in it. */

@@ -22,8 +22,14 @@ const DTYPE_BYTES = {
   C64: 8,
 } as const;
 
-/** The largest header that the format allows. */
-const MAX_HEADER_BYTES = 100_000_000;
+/** Published headers have up to 60 KB. The format allows 100 MB, which would take far more than that when parsed. */
+const MAX_HEADER_BYTES = 2 * 2 ** 20;
+
+const [QUOTE, BACKSLASH] = [0x22, 0x5c];
+const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
+
+/** An entry's shape is as deep as a header goes. */
+const MAX_HEADER_DEPTH = 3;
 
 /** Read at once in the hope that the whole header is in it. */
 const FIRST_READ_BYTES = 64 * 2 ** 10;
@@ -85,6 +91,7 @@ export function parseSafetensorsHeader(
 ): Map<string, SafetensorsEntry> {
   const dataStart = 8 + parseHeaderSize(bytes, fileSizeBytes, file);
   if (dataStart > bytes.length) throw truncated(file, dataStart, bytes.length);
+  checkDepth(bytes.subarray(8, dataStart), file);
   let text: string;
   let header: unknown;
   try {
@@ -157,6 +164,21 @@ function parseEntry(
     );
   }
   return { dtype: dtype as Dtype, shape, offsetBytes: dataStart + start, sizeBytes };
+}
+
+/** Keeps objects and arrays in each other from taking more memory than the header itself. */
+function checkDepth(json: Uint8Array, file: string): void {
+  let depth = 0;
+  let isString = false;
+  for (let i = 0; i < json.length; i++) {
+    const byte = json[i];
+    if (byte === QUOTE) isString = !isString;
+    else if (isString) i += byte === BACKSLASH ? 1 : 0;
+    else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+      depth += 1;
+      if (depth > MAX_HEADER_DEPTH) throw invalid(file, 'its header is nested too deep');
+    } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) depth -= 1;
+  }
 }
 
 /** A key that occurs twice in the outermost object of a valid JSON text: `JSON.parse` keeps the last one silently. */

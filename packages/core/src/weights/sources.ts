@@ -33,7 +33,10 @@ export async function openSource(source: ModelSource): Promise<ByteSource> {
     return openFiles(Array.isArray(resolved) ? resolved : await readDirectory(resolved));
   }
   const repo = parseRepo(resolved);
-  if (!repo) return new HttpSource(new URL(resolved));
+  if (!repo) {
+    const { folder, id } = splitAddress(new URL(resolved));
+    return new HttpSource(folder, id);
+  }
   const { name, revision } = repo;
   return new HttpSource(
     new URL(`${HUGGING_FACE}/${name}/resolve/${encodeURIComponent(revision)}/`),
@@ -59,7 +62,7 @@ function resolveAddress(source: string): string {
         },
       );
     }
-    if (!url.pathname.endsWith('/')) url.pathname += '/';
+    if (!/(\/|\.gguf)$/i.test(url.pathname)) url.pathname += '/';
     url.hash = '';
     return url.href;
   }
@@ -68,6 +71,18 @@ function resolveAddress(source: string): string {
     `The source ${JSON.stringify(source)} is neither a Hugging Face repo (owner/name or owner/name@revision) ` +
       'nor an address; a relative folder starts with ./',
   );
+}
+
+/** The folder of an address, and the identity of what is there: of a GGUF file its own address, as a folder may have several. */
+function splitAddress(url: URL): { folder: URL; id: string } {
+  const folder = new URL('./', url);
+  folder.search = url.search;
+  if (url.origin === HUGGING_FACE) {
+    // What the site shows as a page, it has as a file below resolve/.
+    folder.pathname = folder.pathname.replace(/^(\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
+  }
+  const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);
+  return { folder, id: folder.origin + folder.pathname + decodeURIComponent(name) };
 }
 
 /** A Hugging Face repo, named or by its page's address. */

@@ -2,7 +2,7 @@ import { OssicleError } from '../errors.ts';
 import { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { ByteSource } from './byte-source.ts';
-import type { CheckpointTensor, TensorPiece } from './checkpoint.ts';
+import type { CheckpointTensor, PublishedTensor, TensorPiece } from './checkpoint-tensor.ts';
 
 /** What all staging may take together, on both sides of the copy. */
 const MAX_STAGING_BYTES = 64 * 2 ** 20;
@@ -285,25 +285,43 @@ export class Uploader {
  */
 export async function readTensor(
   source: ByteSource,
-  { name, dtype, pieces }: CheckpointTensor,
+  { pieces, shape, order }: CheckpointTensor,
   signal?: AbortSignal,
 ): Promise<Float32Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
-  let filledBytes = 0;
-  for (const { path, offsetBytes, sizeBytes } of pieces) {
-    const into = bytes.subarray(filledBytes, filledBytes + sizeBytes);
-    await source.read(path, offsetBytes, into, signal);
-    filledBytes += sizeBytes;
+  const parts = await Promise.all(pieces.map((piece) => readPiece(source, piece, signal)));
+  const values = new Float32Array(shape.reduce((product, extent) => product * extent, 1));
+  if (order === 'consecutive') {
+    let filled = 0;
+    for (const part of parts) {
+      values.set(part, filled);
+      filled += part.length;
+    }
+  } else {
+    parts.forEach((part, first) => {
+      part.forEach((value, i) => {
+        values[first + i * parts.length] = value;
+      });
+    });
   }
-  if (dtype === 'F32') return new Float32Array(bytes.buffer);
-  if (dtype === 'BF16') {
+  return values;
+}
+
+async function readPiece(
+  source: ByteSource,
+  { name, path, offsetBytes, sizeBytes, encoding }: PublishedTensor,
+  signal: AbortSignal | undefined,
+): Promise<Float32Array> {
+  const bytes = new Uint8Array(sizeBytes);
+  await source.read(path, offsetBytes, bytes, signal);
+  if (encoding === 'F32') return new Float32Array(bytes.buffer);
+  if (encoding === 'BF16') {
     const words = Uint32Array.from(new Uint16Array(bytes.buffer), (half) => half << 16);
     return new Float32Array(words.buffer);
   }
-  if (dtype === 'F16') return Float32Array.from(new Uint16Array(bytes.buffer), halfToFloat);
+  if (encoding === 'F16') return Float32Array.from(new Uint16Array(bytes.buffer), halfToFloat);
   throw new OssicleError(
     'format-invalid',
-    `${name} is of type ${dtype}; BF16, F16 or F32 was expected. Check that it is the published checkpoint.`,
+    `${name} is of type ${encoding}; BF16, F16 or F32 was expected. Check that it is the published checkpoint.`,
   );
 }
 

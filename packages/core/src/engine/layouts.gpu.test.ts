@@ -1,0 +1,121 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  difference,
+  likeliest,
+  loadRuntime,
+  openTestDevice,
+  type TestDevice,
+} from '../../test/engine.ts';
+import {
+  readGoldenJson,
+  readGoldenTensors,
+  readTiny,
+  readTinyGguf,
+  type TinyLogitRows,
+  type TinyPrompts,
+} from '../../test/golden.ts';
+import { tensorValues } from '../../test/number-formats.ts';
+import { Buffers, readBuffer } from '../gpu/buffers.ts';
+import { Gpu } from '../gpu/device.ts';
+import type { DenseMatrix, ExpertMatrix } from '../kernels/matrix.ts';
+
+let gpu: TestDevice;
+
+beforeAll(async () => {
+  gpu = await openTestDevice();
+});
+
+afterAll(() => gpu.close());
+
+/** The bytes of every weight on the GPU, by name. */
+async function residentBytes(
+  files: readonly File[],
+  dense: 'int8' | 'bf16',
+): Promise<Map<string, Uint8Array>> {
+  const device = new Gpu(gpu.device);
+  const buffers = new Buffers(device, 'model');
+  const { weights } = await loadRuntime(device, buffers, files, { dense, contextLength: 64 });
+  const found = new Map<string, Uint8Array>();
+  const read = async (name: string, buffer: GPUBuffer): Promise<void> => {
+    found.set(name, new Uint8Array(await readBuffer(device, buffer)));
+  };
+  const readDense = async ({ label, parts }: DenseMatrix): Promise<void> => {
+    for (const part of parts) {
+      await read(`${label}[${part.firstRow}:]`, part.values);
+      await read(`${label}[${part.firstRow}:].scales`, part.scales);
+    }
+  };
+  const readExperts = async ({ label, parts, bias }: ExpertMatrix): Promise<void> => {
+    await read(`${label}.bias`, bias);
+    for (const part of parts) {
+      await read(`${label}[${part.firstExpert}:].blocks`, part.blocks);
+      await read(`${label}[${part.firstExpert}:].scales`, part.scales);
+    }
+  };
+  const { embedding, unembedding, norm, block } = weights;
+  await readDense(embedding);
+  await readDense(unembedding);
+  await read('norm', norm);
+  for (const [layer, { attn, mlp }] of block.entries()) {
+    await read(`${layer}.attn.norm`, attn.norm);
+    await read(`${layer}.attn.sinks`, attn.sinks);
+    await read(`${layer}.mlp.norm`, mlp.norm);
+    for (const [name, { weight, bias }] of Object.entries({
+      qkv: attn.qkv,
+      out: attn.out,
+      gate: mlp.gate,
+    })) {
+      await readDense(weight);
+      await read(`${layer}.${name}.bias`, bias);
+    }
+    await readExperts(mlp.mlp1);
+    await readExperts(mlp.mlp2);
+  }
+  buffers.dispose();
+  device.dispose();
+  return found;
+}
+
+describe.each(['bf16', 'int8'] as const)('the tiny checkpoint with %s dense weights', (dense) => {
+  test('has the same bytes on the GPU from all three layouts', async () => {
+    const hf = await residentBytes((await readTiny('hf')).files, dense);
+    expect([...hf.keys()].filter((name) => name.endsWith('.blocks'))).toHaveLength(8);
+    for (const files of [(await readTiny('original')).files, [await readTinyGguf()]]) {
+      const other = await residentBytes(files, dense);
+      expect([...other.keys()]).toEqual([...hf.keys()]);
+      for (const [name, bytes] of other) {
+        expect(bytes.some((byte) => byte !== 0) || name.endsWith('].scales'), name).toBe(true);
+        const expected = hf.get(name)!;
+        expect(bytes.length, name).toBe(expected.length);
+        expect(
+          bytes.findIndex((byte, i) => byte !== expected[i]),
+          name,
+        ).toBe(-1);
+      }
+    }
+  });
+});
+
+test('the tiny GGUF file gives the golden logits at every position', async () => {
+  const engine = await gpu.engine([await readTinyGguf()]);
+  const { prompts } = await readGoldenJson<TinyPrompts>('tiny/golden/prompts.json');
+  const { prompts: rows } = await readGoldenJson<TinyLogitRows>(
+    'tiny/golden/torch_f32_logits.json',
+  );
+  const golden = await readGoldenTensors('tiny/golden/torch_f32_logits.safetensors');
+  for (const name of ['p005', 'p040', 'p300']) {
+    const session = engine.createSession();
+    const logits = await session.evaluate(prompts[name]!.tokens, { logits: 'all' });
+    session.dispose();
+    const expected = tensorValues(golden.get(`${name}.logits`)!);
+    const actual = logits.subarray(rows[name]!.first_position * 640);
+    const { max, rms } = difference(actual, expected);
+    expect(max, name).toBeLessThan(1e-3);
+    expect(rms, name).toBeLessThan(1e-4);
+    for (let at = 0; at < expected.length; at += 640) {
+      expect(likeliest(actual.subarray(at, at + 640)), name).toBe(
+        likeliest(expected.subarray(at, at + 640)),
+      );
+    }
+  }
+});

@@ -1,0 +1,8 @@
+// Published f16 rows. Needs the binding `rows: array<u32>`, and lib/f16.
+
+// f32 bits of the staged elements 4 quad .. 4 quad + 3.
+fn row_quad(quad: u32) -> vec4u {
+  let a = rows[2 * quad];
+  let b = rows[2 * quad + 1];
+  return f32_bits(vec4u(a & 0xffff, a >> 16, b & 0xffff, b >> 16));
+}

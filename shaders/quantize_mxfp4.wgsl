@@ -1,0 +1,93 @@
+// Published rows or columns of numbers -> tiles of lib/mxfp4. In each block of 32 columns the scale is the power of two
+// 2^(floor(log2(max |x|)) - 2), or twice that where the squared error is less; values are rounded to the nearest e2m1, ties
+// to the even code, and what is beyond 6 scales becomes 6. What is MXFP4 already stays exactly the same number.
+//
+// Grid: one invocation per block, flattened. Needs lib/tile, lib/repack, lib/mxfp4_codes, and one of lib/rows_*.
+
+override COLUMNS: u32 = 2880;
+override ROWS: u32 = 5760;           // of one expert; only counts where IS_TRANSPOSED
+override IS_TRANSPOSED: bool = true; // `rows` holds [experts, COLUMNS, ROWS], and params count its rows: whole blocks
+
+@group(0) @binding(0) var<uniform> params: RepackParams;
+@group(0) @binding(1) var<storage, read> rows: array<u32>;           // as published
+@group(0) @binding(2) var<storage, read_write> blocks: array<vec4u>;
+@group(0) @binding(3) var<storage, read_write> scales: array<atomic<u32>>; // bytes, of which each is still 0
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn quantize_mxfp4(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  let block_count = COLUMNS / 32;
+  let i = repack_index(workgroup, local);
+  var row: u32;
+  var block: u32;
+  var first: u32; // element of the staged rows
+  var stride: u32;
+  if (IS_TRANSPOSED) {
+    if (i >= params.rows / 32 * ROWS) {
+      return;
+    }
+    let flat_block = params.to_row / 32 + i / ROWS;
+    row = flat_block / block_count * ROWS + i % ROWS;
+    block = flat_block % block_count;
+    first = (params.from_row + i / ROWS * 32) * ROWS + i % ROWS;
+    stride = ROWS;
+  } else {
+    if (i >= params.rows * block_count) {
+      return;
+    }
+    row = params.to_row + i / block_count * params.row_step;
+    block = i % block_count;
+    first = (params.from_row * block_count + i) * 32;
+    stride = 1;
+  }
+
+  var x: array<f32, 32>;
+  var largest = 0f;
+  for (var j = 0u; j < 32; j++) {
+    let element = first + j * stride;
+    x[j] = bitcast<f32>(row_quad(element / 4)[element % 4]);
+    largest = max(largest, abs(x[j]));
+  }
+  // The biased exponent of f32 less 2. Blocks below 2^-124 are zero: bytes 0 and 1 read as zero anyway.
+  let exponent = (bitcast<u32>(largest) >> 23) & 0xff;
+  var scale = 0u;
+  var packed = vec4u();
+  if (exponent > 3) {
+    scale = exponent - 2;
+    // Errors are in units of the scale.
+    if (4 * squared_error(&x, scale + 1) < squared_error(&x, scale)) {
+      scale++;
+    }
+    for (var j = 0u; j < 32; j++) {
+      packed[j / 8] |= e2m1_code(x[j] * inverse_scale(scale)) << (8 * (j % 4) + 4 * (j / 4 % 2));
+    }
+  }
+  let quads = (block_count + 3) / 4;
+  let tile = row / TILE_ROWS;
+  blocks[(tile * block_count + block) * TILE_ROWS + row % TILE_ROWS] = packed;
+  atomicOr(&scales[(tile * quads + block / 4) * TILE_ROWS + row % TILE_ROWS], scale << (8 * (block % 4)));
+}
+
+// 2^(127 - byte): a power of two, so that products with it are exact.
+fn inverse_scale(byte: u32) -> f32 {
+  return bitcast<f32>((254 - byte) << 23);
+}
+
+fn squared_error(x: ptr<function, array<f32, 32>>, byte: u32) -> f32 {
+  var sum = 0f;
+  for (var j = 0u; j < 32; j++) {
+    let value = abs((*x)[j]) * inverse_scale(byte);
+    let code = e2m1_code(value);
+    // Of codes below 2 the value is half the code; of the others, 2^(code / 2 - 1), and half as much again for odd ones.
+    let magnitude = select(f32((2 + (code & 1)) << (code / 2)) / 4, f32(code) / 2, code < 2);
+    let difference = value - magnitude;
+    sum += difference * difference;
+  }
+  return sum;
+}
+
+// The nearest of 0, 0.5, 1, 1.5, 2, 3, 4, 6 and their negatives, ties to the even code; never negative zero.
+fn e2m1_code(value: f32) -> u32 {
+  let a = abs(value);
+  let code = u32(a > 0.25) + u32(a >= 0.75) + u32(a > 1.25) + u32(a >= 1.75) + u32(a > 2.5) + u32(a >= 3.5) + u32(a > 5);
+  return code + select(0u, 8u, value < 0 && code > 0);
+}

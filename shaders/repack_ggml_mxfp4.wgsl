@@ -1,0 +1,49 @@
+// Published rows in ggml's MXFP4 -> tiles of lib/mxfp4. A block is 17 bytes: the scale byte, then 16 bytes of which byte j
+// holds column j in the low nibble and column j + 16 in the high one.
+// https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h (block_mxfp4)
+//
+// Grid: one invocation per row and 4 blocks, flattened. Needs lib/tile, lib/repack, lib/bytes, lib/mxfp4_codes.
+
+override COLUMNS: u32 = 2880;
+
+const BLOCK_BYTES = 17u;
+
+@group(0) @binding(0) var<uniform> params: RepackParams;
+@group(0) @binding(1) var<storage, read> rows: array<u32>;           // bytes: [rows, COLUMNS / 32, 17]
+@group(0) @binding(2) var<storage, read_write> blocks: array<vec4u>;
+@group(0) @binding(3) var<storage, read_write> scales: array<u32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn repack_ggml_mxfp4(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  let block_count = COLUMNS / 32;
+  let quads = (block_count + 3) / 4;
+  let i = repack_index(workgroup, local);
+  if (i >= params.rows * quads) {
+    return;
+  }
+  let row = params.to_row + i / quads * params.row_step;
+  var packed = 0u;
+  for (var j = 0u; j < 4; j++) {
+    let block = i % quads * 4 + j;
+    if (block < block_count) {
+      let at = ((params.from_row + i / quads) * block_count + block) * BLOCK_BYTES;
+      packed |= (row_word(at) & 0xff) << (8 * j);
+      blocks[(row / TILE_ROWS * block_count + block) * TILE_ROWS + row % TILE_ROWS] = repack_codes(
+        vec4u(row_word(at + 1), row_word(at + 5), row_word(at + 9), row_word(at + 13)),
+      );
+    }
+  }
+  scales[(row / TILE_ROWS * quads + i % quads) * TILE_ROWS + row % TILE_ROWS] = packed;
+}
+
+// In each u32: columns 0..3 to the low nibbles of the bytes, 4..7 to the high ones.
+fn repack_codes(block: vec4u) -> vec4u {
+  let low = block & vec4u(0x0f0f0f0f);
+  let high = block & vec4u(0xf0f0f0f0);
+  return vec4u(
+    without_negative_zeros(low.x | (low.y << 4)),
+    without_negative_zeros(low.z | (low.w << 4)),
+    without_negative_zeros((high.x >> 4) | high.y),
+    without_negative_zeros((high.z >> 4) | high.w),
+  );
+}
