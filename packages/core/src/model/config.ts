@@ -47,7 +47,7 @@ const MAX_LAYERS = 1024;
 const BLOCK_COLUMNS = 32;
 
 /**
- * Reads config.json, of Hugging Face's layout or of OpenAI's original one.
+ * Reads config.json, of Hugging Face's layout or of OpenAI's original one, or what a GGUF file has in its place.
  *
  * @throws {@link OssicleError} `format-invalid` where a field is missing or holds what no gpt-oss model can.
  */
@@ -55,7 +55,7 @@ export function parseConfig(json: Readonly<Record<string, unknown>>): ModelConfi
   const modelType = json.model_type;
   if (modelType !== undefined && modelType !== 'gpt_oss') {
     throw invalid(
-      `config.json says model_type ${JSON.stringify(modelType)}; ossicle runs gpt_oss models only.`,
+      `The model's config says model_type ${JSON.stringify(modelType)}; ossicle runs gpt_oss models only.`,
     );
   }
   const layers = count(json, 'num_hidden_layers', undefined, MAX_LAYERS);
@@ -67,16 +67,18 @@ export function parseConfig(json: Readonly<Record<string, unknown>>): ModelConfi
   const expertsPerToken = count(json, ['num_experts_per_tok', 'experts_per_token']);
   const headSize = count(json, 'head_dim');
   if (headSize !== HEAD_SIZE) {
-    throw invalid(`config.json says head_dim ${headSize}; gpt-oss models have ${HEAD_SIZE}.`);
+    throw invalid(
+      `The model's config says head_dim ${headSize}; gpt-oss models have ${HEAD_SIZE}.`,
+    );
   }
   if (heads % kvHeads !== 0) {
     throw invalid(
-      `config.json says num_attention_heads ${heads}, which is no multiple of num_key_value_heads ${kvHeads}.`,
+      `The model's config says num_attention_heads ${heads}, which is no multiple of num_key_value_heads ${kvHeads}.`,
     );
   }
   if (expertsPerToken > experts) {
     throw invalid(
-      `config.json asks for ${expertsPerToken} experts per token and has only ${experts}.`,
+      `The model's config asks for ${expertsPerToken} experts per token and has only ${experts}.`,
     );
   }
   for (const [name, size] of [
@@ -85,7 +87,7 @@ export function parseConfig(json: Readonly<Record<string, unknown>>): ModelConfi
   ] as const) {
     if (size % BLOCK_COLUMNS !== 0) {
       throw invalid(
-        `config.json says ${name} ${size}; MXFP4 weights need a multiple of ${BLOCK_COLUMNS}.`,
+        `The model's config says ${name} ${size}; MXFP4 weights need a multiple of ${BLOCK_COLUMNS}.`,
       );
     }
   }
@@ -137,7 +139,7 @@ function parseRope(json: Readonly<Record<string, unknown>>): RopeConfig {
     const type = fields.rope_type ?? fields.type;
     if (type !== 'yarn') {
       throw invalid(
-        `config.json says rope_type ${JSON.stringify(type)}; gpt-oss models have "yarn".`,
+        `The model's config says rope_type ${JSON.stringify(type)}; gpt-oss models have "yarn".`,
       );
     }
     return {
@@ -166,13 +168,13 @@ function parseRope(json: Readonly<Record<string, unknown>>): RopeConfig {
 function parseLayerTypes(types: unknown, layers: number): boolean[] {
   if (types === undefined) return Array.from({ length: layers }, (_, layer) => layer % 2 === 0);
   if (!Array.isArray(types) || types.length !== layers) {
-    throw invalid(`config.json has no layer_types for each of its ${layers} layers.`);
+    throw invalid(`The model's config has no layer_types for each of its ${layers} layers.`);
   }
   return types.map((type: unknown, layer) => {
     if (type === 'sliding_attention') return true;
     if (type === 'full_attention') return false;
     throw invalid(
-      `config.json says layer_types[${layer}] ${JSON.stringify(type)}, which ossicle does not know.`,
+      `The model's config says layer_types[${layer}] ${JSON.stringify(type)}, which ossicle does not know.`,
     );
   });
 }
@@ -192,7 +194,7 @@ function count(
   const value = number(json, names, fallback);
   if (!Number.isSafeInteger(value) || value < 1 || value > most) {
     throw invalid(
-      `config.json says ${[names].flat().join(' or ')} ${value}; it must be a whole number from 1 to ${most}.`,
+      `The model's config says ${[names].flat().join(' or ')} ${value}; it must be a whole number from 1 to ${most}.`,
     );
   }
   return value;
@@ -203,11 +205,13 @@ function number(json: Fields, names: string | readonly string[], fallback?: numb
   const found = [names].flat().find((name) => json[name] !== undefined && json[name] !== null);
   const value = found === undefined ? fallback : json[found];
   if (value === undefined) {
-    throw invalid(`config.json has no ${[names].flat().join(' or ')}. Is it a gpt-oss checkpoint?`);
+    throw invalid(
+      `The model's config has no ${[names].flat().join(' or ')}. Is it a gpt-oss checkpoint?`,
+    );
   }
   if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
     throw invalid(
-      `config.json says ${found} ${JSON.stringify(value)}; it must be a number above 0.`,
+      `The model's config says ${found} ${JSON.stringify(value)}; it must be a number above 0.`,
     );
   }
   return value;

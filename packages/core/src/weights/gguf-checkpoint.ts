@@ -122,22 +122,23 @@ class GgufCheckpoint implements Checkpoint {
   }
 }
 
-/** Each part of a split file says which it is, and the first how many tensors all have; files that are whole say nothing. */
+/** Each part of a split file says which it is, and how many tensors all have; files that are whole may say nothing. */
 function checkSplit(files: readonly CheckpointFile[], headers: readonly GgufHeader[]): void {
   const tensors = headers.reduce((sum, header) => sum + header.tensors.size, 0);
-  headers.forEach(({ metadata }, i) => {
-    for (const [key, expected] of [
-      ['split.no', i],
-      ['split.count', files.length],
-      ['split.tensors.count', tensors],
-    ] as const) {
+  const check = (key: string, expected: (part: number) => number): void => {
+    headers.forEach(({ metadata }, part) => {
       const value = metadata.get(key);
       const isWhole = files.length === 1 && (value === undefined || value === 0);
-      if (value === expected || isWhole) continue;
-      const { path } = files[i] as CheckpointFile;
-      throw invalid(path, `it says ${key} ${String(value)} where ${expected} was expected`);
-    }
-  });
+      if (value === expected(part) || isWhole) return;
+      throw invalid(
+        files[part]?.path ?? '',
+        `it says ${key} ${String(value)} where ${expected(part)} was expected`,
+      );
+    });
+  };
+  check('split.no', (part) => part);
+  check('split.count', () => files.length);
+  check('split.tensors.count', () => tensors);
 }
 
 function mergeTensors(

@@ -80,7 +80,7 @@ test.each<[string, unknown, number, RegExp]>([
     'declares a tensor twice',
     '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\\u0061":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}',
     1,
-    /declares a twice/,
+    /declares "a" twice/,
   ],
 ])('a header that %s is invalid', (_, header, dataBytes, message) => {
   const file = fileOf(header, dataBytes);
@@ -96,7 +96,7 @@ test('a header that is not UTF-8 is invalid', () => {
   expect(() => parse(file)).toThrow(expect.objectContaining({ code: 'format-invalid' }));
 });
 
-test.each([0n, 1n, 100_000_001n, 2n ** 63n, 2n ** 64n - 1n])(
+test.each([0n, 1n, 2n ** 21n + 1n, 2n ** 63n, 2n ** 64n - 1n])(
   'a header of %i bytes is invalid before it is read',
   (size) => {
     const file = fileOf({ a }, 12);

@@ -25,6 +25,9 @@ const DTYPE_BYTES = {
 /** Published headers have up to 60 KB. The format allows 100 MB, which would take far more than that when parsed. */
 const MAX_HEADER_BYTES = 2 * 2 ** 20;
 
+const MAX_NAME_LENGTH = 256;
+const MAX_DIMENSIONS = 8;
+
 const [QUOTE, BACKSLASH] = [0x22, 0x5c];
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d];
 
@@ -102,7 +105,7 @@ export function parseSafetensorsHeader(
   }
   if (!isRecord(header)) throw invalid(file, 'its header is not a JSON object');
   const repeated = findRepeatedKey(text);
-  if (repeated !== undefined) throw invalid(file, `it declares ${repeated} twice`);
+  if (repeated !== undefined) throw invalid(file, `it declares ${shown(repeated)} twice`);
 
   const dataSize = fileSizeBytes - dataStart;
   const entries = Object.entries(header)
@@ -147,14 +150,17 @@ function parseEntry(
   value: unknown,
   dataStart: number,
 ): SafetensorsEntry {
+  if (name.length > MAX_NAME_LENGTH) throw invalid(file, `it has the tensor name ${shown(name)}`);
   const { dtype, shape, data_offsets: offsets } = isRecord(value) ? value : {};
   if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype)) {
-    throw invalid(file, `${name} has the unknown dtype ${JSON.stringify(dtype)}`);
+    throw invalid(file, `${name} has the unknown dtype ${shown(dtype)}`);
   }
-  if (!isSizes(shape)) throw invalid(file, `${name} has the shape ${JSON.stringify(shape)}`);
+  if (!isSizes(shape) || shape.length > MAX_DIMENSIONS) {
+    throw invalid(file, `${name} has the shape ${shown(shape)}`);
+  }
   const [start, end, ...more] = isSizes(offsets) ? offsets : [];
   if (start === undefined || end === undefined || more.length > 0 || end < start) {
-    throw invalid(file, `${name} has the offsets ${JSON.stringify(offsets)}`);
+    throw invalid(file, `${name} has the offsets ${shown(offsets)}`);
   }
   const sizeBytes = shape.reduce((size, extent) => size * extent, DTYPE_BYTES[dtype as Dtype]);
   if (sizeBytes !== end - start) {
@@ -196,6 +202,12 @@ function findRepeatedKey(json: string): string | undefined {
     }
   }
   return undefined;
+}
+
+/** JSON of anything, cut to a length that fits into a sentence. */
+function shown(value: unknown): string {
+  const json = JSON.stringify(value) ?? 'undefined';
+  return json.length > 80 ? `${json.slice(0, 80)}…` : json;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

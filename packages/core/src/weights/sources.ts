@@ -82,7 +82,16 @@ function splitAddress(url: URL): { folder: URL; id: string } {
     folder.pathname = folder.pathname.replace(/^(\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
   }
   const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);
-  return { folder, id: folder.origin + folder.pathname + decodeURIComponent(name) };
+  return { folder, id: folder.origin + folder.pathname + decoded(name) };
+}
+
+/** A file's name as a person writes it; as it is, where its escapes are none. */
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 /** A Hugging Face repo, named or by its page's address. */
