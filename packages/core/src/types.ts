@@ -3,7 +3,10 @@ import type { ModelConfig } from './model/config.ts';
 
 export type { Message, ModelConfig, ToolDefinition };
 
-/** Where a checkpoint comes from: a Hugging Face repo (`owner/name` or `owner/name@revision`), a folder's URL, or local files. */
+/**
+ * Where a checkpoint comes from: a Hugging Face repo (`owner/name` or `owner/name@revision`), the URL of a folder or of a GGUF
+ * file, or local files.
+ */
 export type ModelSource = string | URL | Iterable<File> | FileSystemDirectoryHandle;
 
 /** A JSON Schema, as plain data. */

@@ -21,22 +21,17 @@ const VECTOR_ENCODINGS = ['BF16', 'F16', 'F32'] as const;
 const NUMBER_ENCODINGS: readonly NumberEncoding[] = ['BF16', 'F16', 'F32', 'Q8_0'];
 const EXPERT_ENCODINGS = ['MXFP4', ...NUMBER_ENCODINGS] as const;
 
-/** A parameter with what the checkpoint has of it, checked against the model's config. */
-interface Assignment {
-  readonly sizeBytes: number;
-  /** Brings it to the GPU. */
-  load(loader: Loader): Promise<void>;
+/** One published tensor, and how it gets to its place. */
+interface Transfer {
+  readonly piece: TensorPiece;
+  readonly repacking: Repacking;
 }
 
-/** What loading one parameter takes. */
-interface Loader {
-  readonly gpu: Gpu;
-  readonly source: ByteSource;
-  readonly repack: RepackKernels;
-  readonly signal: AbortSignal | undefined;
-  readonly progress: ProgressMeter;
-  upload(piece: TensorPiece, repacking: Repacking): Promise<void>;
-}
+/** A parameter with what the checkpoint has of it, checked against the model's config. */
+type Assignment = { readonly sizeBytes: number } & (
+  | { readonly kind: 'vector'; readonly tensor: CheckpointTensor; readonly to: GPUBuffer }
+  | { readonly kind: 'matrix'; prepare(repack: RepackKernels): Promise<Transfer[]> }
+);
 
 /**
  * Brings a checkpoint's tensors to the GPU, and into the layout that the kernels read.
@@ -66,31 +61,35 @@ export async function loadWeights(
 
   const transient = new Buffers(gpu, 'load');
   const uploader = new Uploader(gpu);
-  const loader: Loader = {
-    gpu,
-    source,
-    repack: new RepackKernels(gpu, transient),
-    signal,
-    progress,
-    upload: (piece, { rowBytes, rowsPerTile, dispatches }) =>
-      uploader.upload(
-        source,
-        [piece],
-        rowBytes,
-        rowsPerTile,
-        (encoder, staged, firstRow, rows) =>
-          encode(encoder, dispatches({ staged, firstRow, rows })),
-        { signal, onBytes: (bytes) => progress.add(bytes) },
-      ),
-  };
   try {
+    const repack = new RepackKernels(gpu, transient);
+    const transfers = await Promise.all(
+      assignments.map((assignment) =>
+        assignment.kind === 'matrix' ? assignment.prepare(repack) : [],
+      ),
+    );
     progress.start(
       'upload',
       assignments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     );
-    for (const assignment of assignments) {
+    for (const [i, assignment] of assignments.entries()) {
       signal?.throwIfAborted();
-      await assignment.load(loader);
+      if (assignment.kind === 'vector') {
+        const values = await readTensor(source, assignment.tensor, signal);
+        gpu.device.queue.writeBuffer(assignment.to, 0, values);
+        progress.add(assignment.sizeBytes);
+      }
+      for (const { piece, repacking } of transfers[i] ?? []) {
+        await uploader.upload(
+          source,
+          [piece],
+          repacking.rowBytes,
+          repacking.rowsPerTile,
+          (encoder, staged, firstRow, rows) =>
+            encode(encoder, repacking.dispatches({ staged, firstRow, rows })),
+          { signal, onBytes: (bytes) => progress.add(bytes) },
+        );
+      }
     }
     await uploader.finish();
     progress.end();
@@ -108,70 +107,66 @@ function assign(parameter: Parameter, checkpoint: Checkpoint): Assignment {
   const sizeBytes = tensorBytes(found);
   if (kind === 'vector') {
     const tensor = checkTensor(found, VECTOR_ENCODINGS, shape);
-    return {
-      sizeBytes,
-      load: async ({ gpu, source, signal, progress }) => {
-        gpu.device.queue.writeBuffer(to, 0, await readTensor(source, tensor, signal));
-        progress.add(sizeBytes);
-      },
-    };
+    return { kind: 'vector', sizeBytes, tensor, to };
   }
-  const tensor = checkTensor(found, NUMBER_ENCODINGS, shape);
-  return {
-    sizeBytes,
-    load: async ({ repack, upload }) => {
-      let first = 0;
-      for (const piece of tensor.pieces) {
-        await upload(piece, await repack.dense(piece.encoding, to, { first, step: 1 }));
-        first += piece.shape[0] as number;
-      }
-    },
-  };
+  const { pieces } = checkTensor(found, NUMBER_ENCODINGS, shape);
+  return matrix(sizeBytes, (repack) => {
+    let first = 0;
+    return pieces.map((piece) => {
+      const repacking = repack.dense(piece.encoding, to, { first, step: 1 });
+      first += piece.shape[0] ?? 0;
+      return { piece, repacking };
+    });
+  });
 }
 
 function assignExperts(name: string, to: ExpertMatrix, checkpoint: Checkpoint): Assignment {
   const { experts, rows, columns } = to;
   const found = checkpoint.experts(name);
   if (found.form === 'blocks-and-scales') {
-    const { blocks, scales } = found;
-    checkTensor(blocks, ['U8'], [experts, rows, columns / 32, 16]);
-    checkTensor(scales, ['U8'], [experts, rows, columns / 32]);
-    return {
-      sizeBytes: tensorBytes(blocks) + tensorBytes(scales),
-      load: async ({ repack, upload }) => {
-        for (const piece of blocks.pieces) await upload(piece, await repack.blocks(to));
-        for (const piece of scales.pieces) await upload(piece, await repack.scales(to));
-      },
-    };
+    const blocks = checkTensor(found.blocks, ['U8'], [experts, rows, columns / 32, 16]);
+    const scales = checkTensor(found.scales, ['U8'], [experts, rows, columns / 32]);
+    return matrix(tensorBytes(blocks) + tensorBytes(scales), (repack) => [
+      ...blocks.pieces.map((piece) => ({ piece, repacking: repack.blocks(to) })),
+      ...scales.pieces.map((piece) => ({ piece, repacking: repack.scales(to) })),
+    ]);
   }
   const sizeBytes = tensorBytes(found.weight);
   if (found.form === 'columns') {
-    const weight = checkTensor(found.weight, VECTOR_ENCODINGS, [experts, columns, rows]);
-    return {
-      sizeBytes,
-      load: async ({ repack, upload }) => {
-        for (const piece of weight.pieces) {
-          await upload(piece, await repack.quantizedColumns(piece.encoding, to));
-        }
-      },
-    };
+    const { pieces } = checkTensor(found.weight, VECTOR_ENCODINGS, [experts, columns, rows]);
+    return matrix(sizeBytes, (repack) =>
+      pieces.map((piece) => ({
+        piece,
+        repacking: repack.quantizedColumns(piece.encoding, to),
+      })),
+    );
   }
-  const weight = checkTensor(found.weight, EXPERT_ENCODINGS, [experts, rows, columns]);
-  return { sizeBytes, load: (loader) => loadExpertRows(loader, weight, to) };
+  // Gate and up, whose rows alternate, or down.
+  const { pieces } = checkTensor(found.weight, EXPERT_ENCODINGS, [experts, rows, columns]);
+  const step = pieces.length;
+  return matrix(sizeBytes, (repack) =>
+    pieces.map((piece, first) => ({
+      piece,
+      repacking:
+        piece.encoding === 'MXFP4'
+          ? repack.ggmlBlocks(to, { first, step })
+          : repack.quantizedRows(piece.encoding, to, { first, step }),
+    })),
+  );
 }
 
-/** Gate and up of GGUF files, whose rows alternate, or down. */
-async function loadExpertRows(
-  { repack, upload }: Loader,
-  { pieces }: CheckpointTensor<(typeof EXPERT_ENCODINGS)[number]>,
-  to: ExpertMatrix,
-): Promise<void> {
-  for (const [first, piece] of pieces.entries()) {
-    const placement = { first, step: pieces.length };
-    const repacking =
-      piece.encoding === 'MXFP4'
-        ? await repack.ggmlBlocks(to, placement)
-        : await repack.quantizedRows(piece.encoding, to, placement);
-    await upload(piece, repacking);
-  }
+function matrix(
+  sizeBytes: number,
+  start: (
+    repack: RepackKernels,
+  ) => readonly { readonly piece: TensorPiece; readonly repacking: Promise<Repacking> }[],
+): Assignment {
+  return {
+    kind: 'matrix',
+    sizeBytes,
+    prepare: (repack) =>
+      Promise.all(
+        start(repack).map(async ({ piece, repacking }) => ({ piece, repacking: await repacking })),
+      ),
+  };
 }

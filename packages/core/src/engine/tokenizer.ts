@@ -23,7 +23,7 @@ export class CheckpointTokenizer implements Tokenizer {
   readonly harmony: HarmonyTokenizer;
 
   /**
-   * @param json - The parsed tokenizer.json.
+   * @param json - The parsed tokenizer.json, or what a GGUF file has in its place.
    * @param vocabularySize - The model's; the tokenizer may know fewer tokens, but no others.
    * @throws {@link OssicleError} `format-invalid` where it is not one that gpt-oss models have.
    */
@@ -33,7 +33,7 @@ export class CheckpointTokenizer implements Tokenizer {
     } catch (cause) {
       throw new OssicleError(
         'format-invalid',
-        `tokenizer.json cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`,
+        `The checkpoint's tokenizer cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`,
         { cause },
       );
     }
