@@ -221,6 +221,34 @@ gpuTest.each(EXPERTS)(
   },
 );
 
+gpuTest('experts of any shape, parts and chunks come out the same', async (gpu) => {
+  const next = createRandom(40);
+  const repack = new RepackKernels(gpu.gpu, gpu.buffers);
+  for (let round = 0; round < 3; round++) {
+    const [experts, rows] = [1 + next.integer(5), 64 * (1 + next.integer(3))];
+    const columns = 32 * (1 + next.integer(9));
+    const maxBindingBytes = 1 + next.integer(3 * rows * columns);
+    const shape = { experts, rows, columns, maxBindingBytes, rowsPerChunk: 1 + next.integer(90) };
+    const published = randomMxfp4(experts * rows * columns, round);
+    const ggml = toGgmlMxfp4(published.blocks, published.scales);
+    const [packed, quantized] = [allocate(gpu, shape), allocate(gpu, shape)];
+    for (const first of [0, 1]) {
+      const repacking = await repack.ggmlBlocks(packed, { first, step: 2 });
+      stage(gpu, repacking, halfOfRows(ggml, repacking.rowBytes, first), shape.rowsPerChunk);
+    }
+    const values = decodeMxfp4(published.blocks, published.scales);
+    const turned = writeNumbers('BF16', transpose(values, shape)).bytes;
+    stage(
+      gpu,
+      await repack.quantizedColumns('BF16', quantized),
+      turned,
+      32 * (1 + next.integer(9)),
+    );
+    expectSame((await readExpertMatrix(gpu, packed)).values, values);
+    expectSame((await readExpertMatrix(gpu, quantized)).values, values);
+  }
+});
+
 /** The codes of a block with a scale, and the squared error of what they are. */
 function encodeBlock(x: Float64Array, scaleByte: number): { codes: number[]; error: number } {
   const scale = 2 ** (scaleByte - 127);

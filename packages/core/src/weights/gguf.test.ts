@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readTestFile } from '../../test/files.ts';
 import {
@@ -276,6 +277,65 @@ test('a file that ends anywhere before its last tensor ends has no integrity', a
     });
   }
   expect((await read(file.slice(0, end))).tensors.size).toBe(2);
+});
+
+const NUMBERS = ['u8', 'u16', 'u32'] as const;
+const metadataValue = fc.oneof(
+  fc.tuple(fc.constantFrom(...NUMBERS), fc.integer({ min: 0, max: 255 })),
+  fc.tuple(fc.constant('i32' as const), fc.integer()),
+  fc.tuple(fc.constant('text' as const), fc.string({ unit: 'grapheme', maxLength: 100 })),
+  fc.tuple(fc.constant('texts' as const), fc.array(fc.string({ unit: 'grapheme' }))),
+);
+const extents = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 0, maxLength: 3 });
+const name = fc.string({ minLength: 1, maxLength: 60 });
+/** Tensors of one type with whole blocks. */
+const tensor = fc
+  .tuple(
+    name,
+    fc.constantFrom(['F32', 1, 4], ['BF16', 1, 2], ['Q8_0', 32, 34], ['MXFP4', 32, 17] as const),
+    extents,
+    fc.integer({ min: 1, max: 5 }),
+  )
+  .map(([label, [type, elements, bytes], outer, blocks]) => ({
+    name: label,
+    type: GGML_TYPE[type as keyof typeof GGML_TYPE],
+    typeName: type,
+    shape: [...outer, blocks * Number(elements)],
+    bytes: new Uint8Array(outer.reduce((product, n) => product * n, blocks * Number(bytes))),
+  }));
+
+test('whatever is written is read again', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.dictionary(name, metadataValue, { maxKeys: 8 }),
+      fc.uniqueArray(tensor, { selector: (item) => item.name, maxLength: 8 }),
+      fc.constantFrom(8, 32, 64),
+      async (values, tensors, alignment) => {
+        const written: Record<string, MetadataValue> = {
+          ...values,
+          'general.alignment': ['u32', alignment],
+        };
+        const file = writeGguf({ metadata: written, tensors, alignment });
+        const header = await read(file);
+        expect(header.metadata.size).toBe(Object.keys(written).length);
+        for (const [key, [type, value]] of Object.entries(written)) {
+          const found = header.metadata.get(key);
+          if (type === 'texts') {
+            const source = sourceOf(file);
+            const texts = readTexts(source, PATH, file.length, key, found as GgufArray);
+            expect(await texts).toEqual(value);
+          } else expect(found).toBe(value);
+        }
+        expect(header.tensors.size).toBe(tensors.length);
+        for (const { name: label, typeName, shape, bytes } of tensors) {
+          const found = header.tensors.get(label);
+          expect(found).toMatchObject({ type: typeName, shape, sizeBytes: bytes.length });
+          expect(found!.offsetBytes % alignment).toBe(0);
+        }
+      },
+    ),
+    { seed: 5, numRuns: 300 },
+  );
 });
 
 test('the golden file is read in full', async () => {
