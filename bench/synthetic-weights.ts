@@ -51,11 +51,11 @@ export class WeightFiller {
           if (parameter.to.format === 'int8') this.#fill(scales, 'int8Scales');
         }
         break;
-      case 'blocks':
-        for (const { blocks } of parameter.to.parts) this.#fill(blocks, 'blocks');
-        break;
-      case 'scales':
-        for (const { scales } of parameter.to.parts) this.#fill(scales, 'blockScales');
+      case 'experts':
+        for (const { blocks, scales } of parameter.to.parts) {
+          this.#fill(blocks, 'blocks');
+          this.#fill(scales, 'blockScales');
+        }
         break;
     }
   }

@@ -5,13 +5,8 @@ import { randomMxfp4, uploadExperts } from '../../test/kernel-inputs.ts';
 import { readDenseMatrix, readExpertMatrix } from '../../test/matrix-layout.ts';
 import { decodeMxfp4, E2M1, quantizeInt8, toBf16, toF16 } from '../../test/number-formats.ts';
 import { createRandom } from '../../test/random.ts';
-import {
-  allocateDense,
-  allocateExperts,
-  type DenseFormat,
-  type DenseMatrix,
-  type ExpertMatrix,
-} from './matrix.ts';
+import type { DenseFormat } from '../types.ts';
+import { allocateDense, allocateExperts, type DenseMatrix, type ExpertMatrix } from './matrix.ts';
 import { type Repacking, RepackKernels } from './repack.ts';
 
 /** Stages a tensor some rows at a time, and runs what becomes of each chunk. */
