@@ -50,7 +50,7 @@ function safetensors(of: ReadonlyMap<string, Tensor>): File[] {
 }
 
 /** Conversations of each test: not all, as the software GPU of the tests takes seconds for each. */
-const CONVERSATIONS = 8;
+const CONVERSATIONS = 4;
 
 /**
  * How many golden conversations a model answers with every golden token, of the {@link CONVERSATIONS} shortest without a
