@@ -2,10 +2,13 @@ import { findObstacles, type PlanOptions, planLoad } from './engine/plan.ts';
 import { isOssicleError } from './errors.ts';
 import { summarizeAdapter } from './gpu/adapter-summary.ts';
 import { requestAdapter } from './gpu/device.ts';
-import type { AdapterSummary, ModelSource } from './types.ts';
+import type { AdapterSummary, LoadOptions, ModelSource } from './types.ts';
 import { openCheckpoint } from './weights/checkpoint.ts';
 import { openSource } from './weights/sources.ts';
 import { listStoredModels, readUsage } from './weights/stored-models.ts';
+
+/** What of the load to come matters beforehand. */
+export type SupportOptions = PlanOptions & Pick<LoadOptions, 'huggingFace'>;
 
 /** What a machine has, and what a model needs of it. */
 export interface SupportReport {
@@ -39,7 +42,7 @@ export interface SupportReport {
  */
 export async function checkSupport(
   source?: ModelSource,
-  options: PlanOptions = {},
+  options: SupportOptions = {},
 ): Promise<SupportReport> {
   const reasons: string[] = [];
   let adapter: GPUAdapter | undefined;
@@ -63,8 +66,8 @@ export async function checkSupport(
   };
 }
 
-async function describeModel(source: ModelSource, options: PlanOptions) {
-  const bytes = await openSource(source);
+async function describeModel(source: ModelSource, options: SupportOptions) {
+  const bytes = await openSource(source, options);
   try {
     const checkpoint = await openCheckpoint(bytes);
     const plan = planLoad(checkpoint.config, options);

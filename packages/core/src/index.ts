@@ -5,13 +5,22 @@
  */
 
 export type { Channel, Message, Role, ToolDefinition } from '@ossicle/harmony';
-export { checkSupport, type SupportReport } from './check-support.ts';
+export { checkSupport, type SupportOptions, type SupportReport } from './check-support.ts';
 export type { PlanOptions } from './engine/plan.ts';
 export { type ErrorCode, isOssicleError, OssicleError } from './errors.ts';
 export { load } from './load.ts';
 export type { ModelConfig, RopeConfig } from './model/config.ts';
 export type { Model } from './model.ts';
-export { type ModelStore, type StoredModel, type StoreUsage, store } from './model-store.ts';
+export {
+  type DamagedChunk,
+  type ImportOptions,
+  type ModelStore,
+  type StoredModel,
+  type StoreUsage,
+  store,
+  type TaskOptions,
+  type VerifyResult,
+} from './model-store.ts';
 export type {
   AdapterSummary,
   DenseFormat,
@@ -20,6 +29,7 @@ export type {
   GenerateOptions,
   GenerateResult,
   Generation,
+  HuggingFaceOptions,
   JSONSchema,
   KvCacheFormat,
   LoadOptions,

@@ -1,15 +1,34 @@
+import type { ModelSource } from './types.ts';
 import {
   listStoredModels,
   readUsage,
+  reclaimOrphans,
   removeStoredModel,
   requestPersistence,
   type StoredModel,
   type StoreUsage,
 } from './weights/stored-models.ts';
+import { exportStoredModel } from './weights/transfer.ts';
+import {
+  type DamagedChunk,
+  type TaskOptions,
+  type VerifyResult,
+  verifyStoredModel,
+} from './weights/verification.ts';
+import { callback, ModelWorker } from './worker/model-worker.ts';
 
-export type { StoredModel, StoreUsage };
+export type { DamagedChunk, StoredModel, StoreUsage, TaskOptions, VerifyResult };
 
-/** The models in the browser's private file system, for the page to show and to remove. */
+/** Options of {@link ModelStore.import}. */
+export interface ImportOptions extends TaskOptions {
+  /**
+   * The source that will load the model from now on, for example `openai/gpt-oss-20b`. Default: what
+   * {@link ModelStore.export} wrote into the folder.
+   */
+  readonly id?: string;
+}
+
+/** The models in the browser's private file system, for the page to show, to check and to remove. */
 export interface ModelStore {
   /** Lists the stored models, whole and partial, last used first. */
   list(): Promise<StoredModel[]>;
@@ -24,6 +43,40 @@ export interface ModelStore {
    * @throws DOMException `NoModificationAllowedError` where it is being downloaded or loaded, here or in another tab.
    */
   remove(id: string): Promise<void>;
+  /**
+   * Reads all that is stored of a model, and compares it with the SHA-256 of its chunks. What is damaged counts as missing
+   * from then on: the next load fetches those chunks again, and nothing else.
+   *
+   * @param id - As {@link ModelStore.list} tells it.
+   * @throws RangeError where it is not stored. `signal.reason`.
+   */
+  verify(id: string, options?: TaskOptions): Promise<VerifyResult>;
+  /**
+   * Writes a model's files, as they were published, into a folder, and `ossicle.json`, which says what they are. Each chunk is
+   * checked on its way.
+   *
+   * @param id - As {@link ModelStore.list} tells it.
+   * @param directory - A folder to write to, for example of `showDirectoryPicker({ mode: 'readwrite' })`.
+   * @throws RangeError where the model is not stored whole. {@link OssicleError} `integrity` where it is damaged. `signal.reason`.
+   */
+  export(id: string, directory: FileSystemDirectoryHandle, options?: TaskOptions): Promise<void>;
+  /**
+   * Stores a model from files that a person picked, as a download would have: from then on its source loads it from there.
+   *
+   * @returns The model's id, as {@link ModelStore.list} tells it.
+   * @throws TypeError where neither `id` nor the folder tells what the files are. {@link OssicleError} `format-invalid` where
+   * they are no checkpoint, `integrity` where they are not the published ones, `storage-full`. `signal.reason`.
+   */
+  import(
+    files: Iterable<File> | FileSystemDirectoryHandle,
+    options?: ImportOptions,
+  ): Promise<string>;
+  /**
+   * Removes what belongs to no model, such as what a crash has left; downloads do so by themselves when they begin.
+   *
+   * @returns The bytes that it freed.
+   */
+  reclaim(): Promise<number>;
 }
 
 /** The models in the browser's private file system. */
@@ -32,4 +85,31 @@ export const store: ModelStore = {
   usage: readUsage,
   persist: requestPersistence,
   remove: removeStoredModel,
+  verify: verifyStoredModel,
+  export: exportStoredModel,
+  import: importInWorker,
+  reclaim: reclaimOrphans,
 };
+
+/** Files can only be written to the store in a worker. */
+async function importInWorker(
+  files: Exclude<ModelSource, string | URL>,
+  { id, onProgress, signal }: ImportOptions = {},
+): Promise<string> {
+  signal?.throwIfAborted();
+  const plain = 'kind' in files ? files : [...files];
+  const worker = new ModelWorker();
+  const abort = (): void => {
+    worker.call((service) => service.abortLoad()).catch(() => undefined);
+  };
+  signal?.addEventListener('abort', abort);
+  try {
+    const report = callback((done: number, total: number) => onProgress?.(done, total));
+    return await worker.call((service) => service.importModel(plain, id, report));
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    void worker.dispose();
+  }
+}

@@ -35,6 +35,18 @@ export type DenseFormat = 'int8' | 'bf16';
 /** How keys and values are held on the GPU. */
 export type KvCacheFormat = 'f16' | 'f32';
 
+/** How repos of Hugging Face are read. */
+export interface HuggingFaceOptions {
+  /**
+   * An access token, for private repos and those whose terms have to be accepted. It is sent to the host of
+   * {@link HuggingFaceOptions.baseUrl} alone, also where that redirects elsewhere, and is neither stored nor shown. Whoever
+   * uses the page can read it: use their own token, or one that may only read.
+   */
+  readonly token?: string;
+  /** The address of a mirror with the same paths, such as `https://hf-mirror.example`. Default: `https://huggingface.co`. */
+  readonly baseUrl?: string;
+}
+
 /** Options of loading, shared by page and engine. */
 export interface LoadOptions {
   /** The most tokens that a conversation may hold. Default: 8192, or the model's own limit where that is less. */
@@ -45,6 +57,13 @@ export interface LoadOptions {
   readonly kvCache?: KvCacheFormat;
   /** Whether the bytes are kept in the browser's private file system. Default: true. */
   readonly store?: boolean;
+  /** How repos of Hugging Face are read. */
+  readonly huggingFace?: HuggingFaceOptions;
+  /**
+   * The SHA-256 that files must have, in hexadecimal digits, by their paths within the source. They take the place of those
+   * that Hugging Face tells, and of those of openai/gpt-oss-20b that the library knows. Checked when the files are stored: needs the store.
+   */
+  readonly integrity?: Readonly<Record<string, string>>;
   /** Called as bytes arrive, at most about ten times a second and at each change of phase. */
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Aborts the load; what is stored is kept. */

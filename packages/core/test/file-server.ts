@@ -1,17 +1,24 @@
-// Global setup of the tests in Node and in Chrome: serves the repository's files over HTTP.
+// Global setup of the tests in Node and in Chrome: serves the repository's files over HTTP, and a server that fails.
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { serveFolder } from '../../../scripts/static-server.ts';
+import { startFaultServer } from './fault-server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
     /** Address of a server of the repository's files, without a final slash. */
     fileServer: string;
+    /** Address of a server for `FaultSession`, without a final slash. */
+    faultServer: string;
   }
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await serveFolder(fileURLToPath(new URL('../../..', import.meta.url)));
-  project.provide('fileServer', server.url);
-  return server.close;
+  const root = fileURLToPath(new URL('../../..', import.meta.url));
+  const [files, faults] = await Promise.all([serveFolder(root), startFaultServer(root)]);
+  project.provide('fileServer', files.url);
+  project.provide('faultServer', faults.url);
+  return async () => {
+    await Promise.all([files.close(), faults.close()]);
+  };
 }

@@ -1,11 +1,23 @@
 // A worker that uses the store as the engine does, on command, and tells what it requested.
+import type { HuggingFaceOptions } from '../src/types.ts';
 import type { ByteSource } from '../src/weights/byte-source.ts';
-import { openCheckpoint } from '../src/weights/checkpoint.ts';
+import { type CheckpointFile, openCheckpoint } from '../src/weights/checkpoint.ts';
+import type { RetryPolicy } from '../src/weights/retry.ts';
+import { toHex } from '../src/weights/sha256.ts';
 import { openSource } from '../src/weights/sources.ts';
 import { openStore } from '../src/weights/store.ts';
+import { importModel } from '../src/weights/transfer.ts';
 
-/** How a download of a test goes wrong. */
+/** What a test chooses about a download, and how it goes wrong. */
 export interface DownloadFaults {
+  /** As in `LoadOptions`. */
+  readonly integrity?: Readonly<Record<string, string>>;
+  /** As in `LoadOptions`. */
+  readonly huggingFace?: HuggingFaceOptions;
+  /** The size of chunks. Default: 16 MiB. */
+  readonly chunkBytes?: number;
+  /** Files to download; without them, those of a checkpoint. */
+  readonly files?: readonly CheckpointFile[];
   /** Aborts when this many bytes are stored. */
   readonly abortAtBytes?: number;
   /** Lets the browser refuse writes after this many bytes. */
@@ -17,6 +29,16 @@ export interface DownloadFaults {
   /** Waits this long before each piece of a file. */
   readonly slowMs?: number;
 }
+
+/** As patient as the faults of tests need, and as fast as can be. */
+const retry: RetryPolicy = {
+  attempts: 5,
+  firstAttempts: 3,
+  firstDelayMs: 10,
+  maxDelayMs: 50,
+  maxRetryAfterMs: 5000,
+  stallMs: 1500,
+};
 
 const requests: string[] = [];
 const realFetch = globalThis.fetch;
@@ -42,16 +64,18 @@ interface StoredTensor {
 const operations = {
   /** Downloads a folder as a load does; returns the files requested, and each step of the progress. */
   async download(address: string, faults: DownloadFaults = {}): Promise<Download> {
-    const store = await openStore();
+    const { chunkBytes, huggingFace, integrity } = faults;
+    const store = await openStore(chunkBytes === undefined ? {} : { chunkBytes });
     if (!store) throw new Error('no store in a worker');
-    const source = await openSource(address);
-    const checkpoint = await openCheckpoint(source);
+    const source = await openSource(address, { huggingFace, retry });
+    const files = faults.files ?? (await openCheckpoint(source)).files;
     requests.length = 0;
     const controller = new AbortController();
     const progress: [loaded: number, total: number][] = [];
     const restore = limitWrites(faults.quotaBytes);
     try {
-      await store.download(withFaults(source, faults), checkpoint.files, {
+      await store.download(withFaults(source, faults), files, {
+        integrity,
         signal: controller.signal,
         onProgress: (loaded, total) => {
           progress.push([loaded, total]);
@@ -62,7 +86,8 @@ const operations = {
     } finally {
       restore();
     }
-    return { requests: [...requests], progress, totalBytes: checkpoint.totalBytes };
+    const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    return { requests: [...requests], progress, totalBytes };
   },
 
   /** Opens a stored model, and reads all of one tensor. */
@@ -80,6 +105,19 @@ const operations = {
     if (keepOpen) held = source;
     else source.dispose?.();
     return { requests: [...requests], parts, config: checkpoint.config };
+  },
+
+  /** Opens a stored model, and gives the SHA-256 of all of one file. */
+  async hash(id: string, path: string): Promise<string | undefined> {
+    const source = await (await openStore())?.source(id);
+    const bytes = await source?.readAll(path, undefined, 2 ** 31);
+    source?.dispose?.();
+    return bytes && toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
+  },
+
+  /** Stores a model from a folder of the private file system, as a page's import does. */
+  async import(folder: FileSystemDirectoryHandle, id?: string): Promise<string> {
+    return importModel(folder, id, {});
   },
 
   async release(): Promise<void> {
@@ -103,6 +141,7 @@ const operations = {
 export type StoreOperations = typeof operations;
 
 function withFaults(source: ByteSource, { cut, stall, slowMs }: DownloadFaults): ByteSource {
+  if (cut === undefined && stall === undefined && slowMs === undefined) return source;
   return {
     id: source.id,
     size: (...args) => source.size(...args),

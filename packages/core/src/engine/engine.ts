@@ -6,11 +6,11 @@ import { Kernels } from '../kernels/kernels.ts';
 import { parameterCount } from '../model/config.ts';
 import { ropeTable } from '../model/rope.ts';
 import { createActivations } from '../model/state.ts';
-import type { LoadOptions, ModelInfo, ModelSource } from '../types.ts';
+import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../types.ts';
 import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.ts';
 import { ProgressMeter } from '../weights/progress.ts';
 import { type ByteSource, openSource } from '../weights/sources.ts';
-import { openStore } from '../weights/store.ts';
+import { checkIntegrity, openStore } from '../weights/store.ts';
 import { loadWeights } from './load-weights.ts';
 import { checkDevice, type LoadPlan, type PlanOptions, planLoad } from './plan.ts';
 import { Queue } from './queue.ts';
@@ -58,10 +58,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const buffers = new Buffers(gpu, 'model');
   let source: ByteSource | undefined;
   try {
-    source = await openSource(options.source);
+    source = await openSource(options.source, options);
     // Local files are on this disk already.
     const useStore = (options.store ?? false) && !source.id.startsWith('files:');
-    const opened = await openStored(source, useStore, signal);
+    checkIntegrity(options.integrity, useStore);
+    const opened = await openStored(source, useStore, options);
     source = opened.source;
     let { checkpoint } = opened;
     const plan = planLoad(checkpoint.config, options);
@@ -70,7 +71,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const runtime = prepareRuntime(gpu, buffers, plan);
     runtime.catch(() => undefined); // awaited below, after what may fail before it
     if (!opened.isStored && useStore) {
-      const stored = await download(source, checkpoint, progress, signal);
+      const stored = await download(source, checkpoint, progress, options);
       if (stored) {
         source = stored;
         checkpoint = await openCheckpoint(source, signal);
@@ -112,9 +113,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 async function openStored(
   source: ByteSource,
   useStore: boolean,
-  signal: AbortSignal | undefined,
+  { integrity, signal }: LoadOptions,
 ): Promise<{ source: ByteSource; checkpoint: Checkpoint; isStored: boolean }> {
-  const stored = useStore ? await (await openStore())?.source(source.id, signal) : undefined;
+  const stored = useStore
+    ? await (await openStore())?.source(source.id, signal, integrity)
+    : undefined;
   if (stored) {
     try {
       const checkpoint = await openCheckpoint(stored, signal);
@@ -133,21 +136,33 @@ async function download(
   source: ByteSource,
   checkpoint: Checkpoint,
   progress: ProgressMeter,
-  signal: AbortSignal | undefined,
+  { integrity, signal }: LoadOptions,
 ): Promise<ByteSource | undefined> {
   const store = await openStore();
-  if (!store) return undefined;
-  let isStarted = false;
+  if (!store) {
+    if (!integrity) return undefined;
+    throw new OssicleError(
+      'integrity',
+      'The files cannot be checked against `integrity`: the browser does not let this page store them, as in some private ' +
+        'windows. Load without it, or in an ordinary window.',
+    );
+  }
+  let phase: LoadProgress['phase'] | undefined;
+  const report =
+    (now: 'download' | 'verify') =>
+    (doneBytes: number, totalBytes: number): void => {
+      if (phase === now) progress.set(doneBytes);
+      else progress.start(now, totalBytes, doneBytes);
+      phase = now;
+    };
   await store.download(source, checkpoint.files, {
+    integrity,
     signal,
-    onProgress: (loadedBytes, totalBytes) => {
-      if (isStarted) progress.set(loadedBytes);
-      else progress.start('download', totalBytes, loadedBytes);
-      isStarted = true;
-    },
+    onProgress: report('download'),
+    onVerify: report('verify'),
   });
   progress.end();
-  return store.source(source.id, signal);
+  return store.source(source.id, signal, integrity);
 }
 
 /** Compiles the kernels, and makes what they work on besides the weights. */

@@ -1,5 +1,17 @@
 import { OssicleError } from '../errors.ts';
 
+/** What tells a published file from others that were or will be at its address. */
+export interface FileVersion {
+  /** Its size. */
+  readonly sizeBytes: number;
+  /** The server's name for these bytes, where it shows one. */
+  readonly etag?: string;
+  /** When the server says that they were changed. */
+  readonly lastModified?: string;
+  /** The publisher's SHA-256 of them, in hexadecimal digits, where the source tells it. */
+  readonly sha256?: string;
+}
+
 /** Read access to the files of one folder. Paths are relative to it, with `/` between their parts. */
 export interface ByteSource {
   /** The checkpoint's stable identity: `owner/name@revision`, the folder's URL, or `files:NAME#…`. */
@@ -34,6 +46,15 @@ export interface ByteSource {
     sizeBytes: number,
     signal?: AbortSignal,
   ): AsyncIterable<Uint8Array<ArrayBuffer>>;
+  /**
+   * What is published at a path now; `undefined` where there is no such file. Asks the source only for what it has not
+   * told before. From then on, no read mixes in bytes of another version: it throws a {@link FileChanged}.
+   */
+  version?(path: string, signal?: AbortSignal): Promise<FileVersion | undefined>;
+  /** Whether parts of a file can be had by themselves, as far as it is known. */
+  readonly hasRanges?: boolean;
+  /** The commit that all files are read from, once it is known. */
+  readonly revision?: string | undefined;
   /** Lets go of open files. */
   dispose?(): void;
 }
@@ -51,6 +72,27 @@ export function isSafePath(path: string): boolean {
 export async function shortHash(text: string): Promise<string> {
   const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
   return [...new Uint8Array(hash, 0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** Says whether bytes of both versions may stand in one file. What only one of them tells is no difference. */
+export function isSameVersion(a: FileVersion, b: FileVersion): boolean {
+  if (a.sizeBytes !== b.sizeBytes) return false;
+  if (a.sha256 !== undefined && b.sha256 !== undefined) return a.sha256 === b.sha256;
+  if (a.etag !== undefined && b.etag !== undefined) return a.etag === b.etag;
+  if (a.lastModified === undefined || b.lastModified === undefined) return true;
+  return a.lastModified === b.lastModified;
+}
+
+/** Raised where a file is not, or no longer, the one that was begun with: all of it has to be read again. */
+export class FileChanged extends OssicleError {
+  /** The file's path within its source. */
+  readonly path: string;
+
+  /** @param message - As of {@link OssicleError}. */
+  constructor(path: string, message: string) {
+    super('integrity', message);
+    this.path = path;
+  }
 }
 
 /** The error for a file that is needed and not there. */

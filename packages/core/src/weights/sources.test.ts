@@ -5,9 +5,20 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import type { RetryPolicy } from './retry.ts';
 import { type ByteSource, openSource, resolveSource } from './sources.ts';
 
 const BYTES = Uint8Array.from({ length: 5000 }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
+
+/** As patient as is needed, and as fast as can be. */
+const retry: RetryPolicy = {
+  attempts: 4,
+  firstAttempts: 2,
+  firstDelayMs: 1,
+  maxDelayMs: 4,
+  maxRetryAfterMs: 1000,
+  stallMs: 200,
+};
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -65,7 +76,7 @@ async function read(source: ByteSource, offset: number, size: number): Promise<U
   return into.slice(1, size + 1);
 }
 
-const open = (): Promise<ByteSource> => openSource(`${origin}/models/x`);
+const open = (): Promise<ByteSource> => openSource(`${origin}/models/x`, { retry });
 
 test('a folder is read by ranges, and only what was asked for', async () => {
   const source = await open();
@@ -168,7 +179,7 @@ test('403 means missing only on a server that has given other files', async () =
 
 test.each([401, 403, 429, 500, 503])('HTTP %i is told with the address', async (code) => {
   answer = status(code);
-  const source = await openSource(`${origin}/models/x/?token=secret`);
+  const source = await openSource(`${origin}/models/x/?token=secret`, { retry });
   const error = await source.readAll('config.json').catch((reason: unknown) => reason);
   expect(error).toMatchObject({ name: 'OssicleError', code: 'download-failed' });
   expect((error as Error).message).toContain(
@@ -204,11 +215,12 @@ test.each<[string, Answer]>([
 
 test('a connection that breaks, or never comes about, is a failed download', async () => {
   answer = (_, response) => {
-    response.writeHead(206, { 'Content-Range': 'bytes 10-29/5000', 'Content-Length': 20 });
-    response.write('begun', () => response.destroy());
+    response.writeHead(200, { 'Content-Length': 5000 });
+    response.flushHeaders();
+    setTimeout(() => response.destroy(), 5);
   };
   await expect(read(await open(), 10, 20)).rejects.toMatchObject({ code: 'download-failed' });
-  const nobody = await openSource('http://127.0.0.1:1/x/');
+  const nobody = await openSource('http://127.0.0.1:1/x/', { retry });
   await expect(nobody.size('config.json')).rejects.toMatchObject({
     code: 'download-failed',
     message: expect.stringContaining('http://127.0.0.1:1/x/config.json'),
@@ -267,7 +279,7 @@ test.each([
   } finally {
     globalThis.fetch = real;
   }
-  expect(asked).toEqual([`https://huggingface.co/${path}`]);
+  expect(asked.at(-1)).toBe(`https://huggingface.co/${path}`);
 });
 
 test.each(['gpt-oss-20b', 'a/b/c', 'models/x/', '', 'owner/name@'])(

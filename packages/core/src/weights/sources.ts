@@ -1,12 +1,19 @@
-import type { ModelSource } from '../types.ts';
+import type { HuggingFaceOptions, ModelSource } from '../types.ts';
 import type { ByteSource } from './byte-source.ts';
 import { openFiles, readDirectory } from './file-source.ts';
 import { HttpSource } from './http-source.ts';
+import { HUGGING_FACE, HuggingFaceSource, parseRepo } from './hugging-face.ts';
+import type { RetryPolicy } from './retry.ts';
 
 export type { ByteSource };
 
-/** Where the folder of a Hugging Face repo is read from. */
-const HUGGING_FACE = 'https://huggingface.co';
+/** How {@link openSource} reads. */
+export interface SourceOptions {
+  /** As in `LoadOptions`. */
+  readonly huggingFace?: HuggingFaceOptions | undefined;
+  /** Default: `RETRY_POLICY`. */
+  readonly retry?: RetryPolicy | undefined;
+}
 
 /**
  * Makes a source independent of the page's address and fit for `postMessage`: relative addresses become absolute,
@@ -25,23 +32,20 @@ export function resolveSource(source: ModelSource): string | File[] | FileSystem
 /**
  * Opens a source. Makes no request.
  *
- * @throws TypeError as {@link resolveSource} does.
+ * @throws TypeError as {@link resolveSource} does, and where `huggingFace.baseUrl` is no address.
  */
-export async function openSource(source: ModelSource): Promise<ByteSource> {
+export async function openSource(
+  source: ModelSource,
+  { huggingFace, retry }: SourceOptions = {},
+): Promise<ByteSource> {
   const resolved = resolveSource(source);
   if (typeof resolved !== 'string') {
     return openFiles(Array.isArray(resolved) ? resolved : await readDirectory(resolved));
   }
   const repo = parseRepo(resolved);
-  if (!repo) {
-    const { folder, id } = splitAddress(new URL(resolved));
-    return new HttpSource(folder, id);
-  }
-  const { name, revision } = repo;
-  return new HttpSource(
-    new URL(`${HUGGING_FACE}/${name}/resolve/${encodeURIComponent(revision)}/`),
-    `${name}@${revision}`,
-  );
+  if (repo) return new HuggingFaceSource(repo, huggingFace, retry);
+  const { folder, id } = splitAddress(new URL(resolved));
+  return new HttpSource(folder, { id, retry });
 }
 
 function isDirectory(source: object): source is FileSystemDirectoryHandle {
@@ -92,15 +96,4 @@ function decoded(name: string): string {
   } catch {
     return name;
   }
-}
-
-/** A Hugging Face repo, named or by its page's address. */
-function parseRepo(source: string): { name: string; revision: string } | undefined {
-  const match =
-    /^([\w.-]+\/[\w.-]+)(?:@([\w./-]+))?$/.exec(source) ??
-    /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)(?:\/(?:tree|resolve)\/([\w.-]+))?\/$/.exec(
-      source,
-    );
-  if (!match?.[1]) return undefined;
-  return { name: match[1], revision: match[2] ?? 'main' };
 }

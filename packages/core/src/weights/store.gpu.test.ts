@@ -1,46 +1,19 @@
 // The store needs a browser, and a worker in it. Elsewhere there is none, which is tested as well.
 import { beforeEach, expect, test } from 'vitest';
 import { readTestFile, testFileUrl } from '../../test/files.ts';
-import type { StoreOperations } from '../../test/store-worker.ts';
+import { StoreWorker } from '../../test/store-client.ts';
 import { store } from '../model-store.ts';
 import { openCheckpoint } from './checkpoint.ts';
+import { isWhole, readManifest, writeManifest } from './manifest.ts';
 import { openSource } from './sources.ts';
 import { openStore } from './store.ts';
-import { directoryName, readManifest, writeManifest } from './stored-models.ts';
+import { directoryName } from './stored-models.ts';
 
 const FOLDER = 'packages/core/test/golden/tiny/hf/';
 const SHARDS = [0, 1, 2].map((i) => `model-0000${i}-of-00002.safetensors`);
 const SMALL = ['config.json', 'generation_config.json', 'model.safetensors.index.json'];
 const TENSOR = 'block.2.attn.qkv.weight';
 const TOTAL_BYTES = 771360 + 902552 + 857128 + 1320 + 153 + 6205;
-
-/** A worker to use the store in: what another tab would be. */
-class StoreWorker {
-  readonly #worker = new Worker(new URL('../../test/store-worker.ts', import.meta.url), {
-    type: 'module',
-  });
-  /** Called when more bytes are stored. */
-  onProgress: () => void = () => undefined;
-
-  call<Name extends keyof StoreOperations>(
-    name: Name,
-    ...args: Parameters<StoreOperations[Name]>
-  ): Promise<Awaited<ReturnType<StoreOperations[Name]>>> {
-    return new Promise((resolve, reject) => {
-      this.#worker.onmessage = ({ data }) => {
-        if ('progress' in data) this.onProgress();
-        else if (data.error) reject(data.error);
-        else resolve(data.result);
-      };
-      this.#worker.onerror = ({ message }) => reject(new Error(message));
-      this.#worker.postMessage({ name, args });
-    });
-  }
-
-  end(): void {
-    this.#worker.terminate();
-  }
-}
 
 test('neither Node nor the page of a browser has a store to write to', async () => {
   expect(await openStore()).toBeUndefined();
@@ -139,9 +112,7 @@ if ('document' in globalThis) {
     expect(partial?.sizeBytes).toBeLessThan(TOTAL_BYTES);
     expect(await worker.call('load', id, TENSOR)).toBeUndefined();
 
-    const whole = (await readManifest(id))?.files
-      .filter((file) => file.isWhole)
-      .map((file) => file.path);
+    const whole = (await readManifest(id))?.files.filter(isWhole).map((file) => file.path);
     const rest = await worker.call('download', id);
     expect(rest.progress[0]).toEqual([partial?.sizeBytes, TOTAL_BYTES]);
     expect([...rest.requests, ...(whole as string[])].sort()).toEqual([...SMALL, ...SHARDS].sort());
@@ -166,7 +137,8 @@ if ('document' in globalThis) {
     await expect(worker.call('download', id, { cut: path })).rejects.toMatchObject({
       code: 'integrity',
     });
-    expect((await readManifest(id))?.files.find((file) => file.path === path)?.isWhole).toBe(false);
+    const record = (await readManifest(id))?.files.find((file) => file.path === path);
+    expect(record && isWhole(record)).toBe(false);
     await worker.call('download', id);
     expect(await worker.call('load', id, TENSOR)).toBeDefined();
   });
@@ -196,7 +168,7 @@ if ('document' in globalThis) {
       expect(await worker.call('load', id, TENSOR)).toBeUndefined();
       expect((await worker.call('download', id)).requests).toHaveLength(6);
 
-      await writeManifest({ id, version: 2, files: 'of the future' } as never);
+      await writeManifest({ id, version: 3, files: 'of the future' } as never);
       expect(await store.list()).toEqual([]);
       await (await directory()).getFileHandle('left over', { create: true });
       expect(await worker.call('load', id, TENSOR)).toBeUndefined();
@@ -229,7 +201,7 @@ if ('document' in globalThis) {
   inWorker('a tab that is killed while it downloads hinders nobody', async (worker) => {
     const killed = new StoreWorker();
     const isUnderWay = new Promise<void>((resolve) => {
-      killed.onProgress = resolve;
+      killed.onProgress = () => resolve();
     });
     void killed.call('download', id, { slowMs: 200 });
     await isUnderWay;

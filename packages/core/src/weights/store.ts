@@ -1,30 +1,81 @@
 import { isOssicleError, OssicleError } from '../errors.ts';
-import { type ByteSource, truncated } from './byte-source.ts';
+import type { ByteSource } from './byte-source.ts';
 import type { CheckpointFile } from './checkpoint.ts';
+import { Download, isQuotaError } from './download.ts';
+import {
+  CHUNK_BYTES,
+  emptyFile,
+  isComplete,
+  type Manifest,
+  modelBytes,
+  readManifest,
+  type StoredFile,
+  updateManifest,
+  withoutChunks,
+  writeManifest,
+} from './manifest.ts';
+import { PUBLISHED_HASHES } from './published-hashes.ts';
+import { isSha256 } from './sha256.ts';
 import {
   directoryName,
   ignoreNotFound,
-  isComplete,
   lockModel,
-  type Manifest,
+  openModelDirectory,
   openRoot,
-  readManifest,
-  writeManifest,
+  reclaimOrphans,
 } from './stored-models.ts';
-import { fileName, openSync, StoredSource } from './stored-source.ts';
+import { fileName, StoredSource } from './stored-source.ts';
+import { findDamage } from './verification.ts';
 
-/** Files that are downloaded at once. */
-const PARALLEL_FILES = 4;
+/** Requests under way at once. */
+const LANES = 6;
 
-/** Small network chunks are gathered into writes of this size, one for each file under way. */
-const WRITE_BYTES = 4 * 2 ** 20;
+/** How often a tab that waits for another one's download looks how far that has come. */
+const WATCH_MS = 500;
+
+/** The SHA-256 that files must have, in hexadecimal digits, by their paths. */
+export type Integrity = Readonly<Record<string, string>>;
+
+/**
+ * Checks what a caller wants files to be checked against.
+ *
+ * @throws TypeError where that is not SHA-256 in hexadecimal digits, or where files are not stored.
+ */
+export function checkIntegrity(integrity: Integrity | undefined, isStoring: boolean): void {
+  if (!integrity) return;
+  for (const [path, hash] of Object.entries(integrity)) {
+    if (isSha256(hash)) continue;
+    throw new TypeError(
+      `integrity[${JSON.stringify(path)}] must be a SHA-256: 64 hexadecimal digits in lower case`,
+    );
+  }
+  if (!isStoring) {
+    throw new TypeError(
+      'integrity is checked as files are stored: leave it out for local files and where store is false',
+    );
+  }
+}
 
 /** Options of {@link ModelFiles.download}. */
 export interface DownloadOptions {
-  /** Called as bytes are written; those stored before count as loaded. */
+  /** As in `LoadOptions`. */
+  readonly integrity?: Integrity | undefined;
+  /** SHA-256 of chunks that are known beforehand, 32 bytes each, by the paths of their files. */
+  readonly chunkHashes?: ReadonlyMap<string, Uint8Array> | undefined;
+  /** Called as bytes are written, here or by another tab; those stored before count as loaded. */
   readonly onProgress?: ((loadedBytes: number, totalBytes: number) => void) | undefined;
-  /** Stops the download; files that are whole are kept. */
+  /** Called while whole files are still hashed when all of them is there. */
+  readonly onVerify?: ((checkedBytes: number, totalBytes: number) => void) | undefined;
+  /** Stops the download; chunks that are whole are kept. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What tests change about {@link openStore}. */
+export interface StoreSettings {
+  /** The size of chunks. Default: {@link CHUNK_BYTES}. */
+  readonly chunkBytes?: number;
+  /** Requests under way at once. Default: 6. */
+  readonly lanes?: number;
 }
 
 /**
@@ -33,7 +84,7 @@ export interface DownloadOptions {
  * @returns `undefined` where there is none to write to: outside of browsers, on the page's own thread (files can only be
  * accessed synchronously in a worker), and where the browser denies storage.
  */
-export async function openStore(): Promise<ModelFiles | undefined> {
+export async function openStore(settings: StoreSettings = {}): Promise<ModelFiles | undefined> {
   const canWrite =
     typeof FileSystemFileHandle !== 'undefined' &&
     'createSyncAccessHandle' in FileSystemFileHandle.prototype;
@@ -41,7 +92,7 @@ export async function openStore(): Promise<ModelFiles | undefined> {
   try {
     const root = await openRoot();
     await readManifest(''); // a database that cannot be opened is no store
-    return new ModelFiles(root);
+    return new ModelFiles(root, settings);
   } catch {
     return undefined;
   }
@@ -50,27 +101,45 @@ export async function openStore(): Promise<ModelFiles | undefined> {
 /** The files of models, as published, in the origin private file system. */
 export class ModelFiles {
   readonly #root: FileSystemDirectoryHandle;
+  readonly #chunkBytes: number;
+  readonly #lanes: number;
 
   /** @internal Made by {@link openStore}. */
-  constructor(root: FileSystemDirectoryHandle) {
+  constructor(
+    root: FileSystemDirectoryHandle,
+    { chunkBytes = CHUNK_BYTES, lanes = LANES }: StoreSettings,
+  ) {
     this.#root = root;
+    this.#chunkBytes = chunkBytes;
+    this.#lanes = lanes;
   }
 
   /**
-   * Opens a stored model. Makes no request. Until the source is disposed of, the model cannot be removed.
+   * Opens a stored model. Makes no request. Checks the sizes of all files, and the first chunk of each; what is damaged is
+   * noted, and no longer there. Until the source is disposed of, the model cannot be removed.
    *
+   * @param integrity - What the files must have been checked against.
    * @returns `undefined` where it is not stored whole.
    */
-  async source(id: string, signal?: AbortSignal): Promise<ByteSource | undefined> {
-    if (!(await this.#readComplete(id))) return undefined;
+  async source(
+    id: string,
+    signal?: AbortSignal,
+    integrity?: Integrity,
+  ): Promise<ByteSource | undefined> {
+    if (!(await this.#readComplete(id, integrity))) return undefined;
     const release = await lockModel(id, 'shared', signal);
     try {
-      const manifest = await this.#readComplete(id); // it may have been removed meanwhile
-      if (manifest) {
-        // When it was used is not worth failing for.
-        await writeManifest({ ...manifest, usedAt: Date.now() }).catch(() => undefined);
-        const directory = await this.#root.getDirectoryHandle(await directoryName(id));
-        return new StoredSource(manifest, directory, release);
+      const manifest = await this.#readComplete(id, integrity); // it may have been removed meanwhile
+      const directory = manifest && (await openModelDirectory(this.#root, id));
+      if (manifest && directory) {
+        const damage = await findDamage(manifest, directory, { isQuick: true, signal });
+        if (damage.length === 0) {
+          const usedAt = Date.now();
+          // When it was used is not worth failing for.
+          await updateManifest(id, (now) => ({ ...now, usedAt })).catch(() => undefined);
+          return new StoredSource(manifest, directory, release);
+        }
+        await updateManifest(id, (now) => withoutChunks(now, damage));
       }
     } catch (error) {
       release();
@@ -81,156 +150,128 @@ export class ModelFiles {
   }
 
   /**
-   * Stores the files of a checkpoint. Files that are stored whole are not read again. Where another tab downloads the
-   * same model, waits for it to end.
+   * Stores the files of a checkpoint. Chunks that are stored are not read again. Where another tab downloads the same
+   * model, waits for it to end.
    *
-   * @throws {@link OssicleError} `storage-full` where the browser refuses to store more, and those of
-   * {@link ByteSource.stream}. What is whole by then is kept.
+   * @throws {@link OssicleError} `storage-full` where the browser refuses to store more, `integrity` where files do not
+   * have their hashes, and those of {@link ByteSource.stream}; the message says what is kept.
    */
   async download(
     source: ByteSource,
     files: readonly CheckpointFile[],
-    { onProgress, signal }: DownloadOptions = {},
+    options: DownloadOptions = {},
   ): Promise<void> {
-    const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    const held = await this.#readComplete(source.id);
-    if (held && hasSameFiles(held, files)) {
-      onProgress?.(totalBytes, totalBytes);
-      return;
-    }
-    const release = await lockModel(source.id, 'exclusive', signal);
-    let loadedBytes = 0;
+    const { onProgress = () => undefined, onVerify = () => undefined, signal } = options;
+    const { id } = source;
+    const integrity = { ...PUBLISHED_HASHES[id], ...options.integrity };
+    const totalBytes = sizeOf(files);
+    const isThere = async (): Promise<boolean> => {
+      const held = await this.#readComplete(id, options.integrity);
+      return held !== undefined && hasSameFiles(held, files);
+    };
+    if (await isThere()) return onProgress(totalBytes, totalBytes);
+    const release = await this.#lockWatching(id, onProgress, signal);
     try {
-      const directory = await this.#root.getDirectoryHandle(await directoryName(source.id), {
-        create: true,
-      });
-      let manifest = await this.#begin(source.id, directory, files);
-      loadedBytes = manifest.files.reduce(
-        (sum, { isWhole, sizeBytes }) => sum + (isWhole ? sizeBytes : 0),
-        0,
-      );
-      onProgress?.(loadedBytes, totalBytes);
-
-      const failure = new AbortController();
-      const either = signal ? AbortSignal.any([signal, failure.signal]) : failure.signal;
-      const pending = manifest.files.filter(({ isWhole }) => !isWhole);
-      const lane = async (): Promise<void> => {
-        for (let file = pending.shift(); file && !either.aborted; file = pending.shift()) {
-          await storeFile(directory, source, file, either, (bytes) => {
-            loadedBytes += bytes;
-            onProgress?.(loadedBytes, totalBytes);
-          });
-          const { path } = file;
-          manifest = {
-            ...manifest,
-            files: manifest.files.map((other) =>
-              other.path === path ? { ...other, isWhole: true } : other,
-            ),
-          };
-          await writeManifest(manifest);
-        }
-      };
-      const lanes = Array.from({ length: PARALLEL_FILES }, () =>
-        lane().catch((error: unknown) => failure.abort(error)),
-      );
-      await Promise.all(lanes);
-      either.throwIfAborted();
+      if (await isThere()) return onProgress(totalBytes, totalBytes); // another tab has stored it meanwhile
+      await reclaimOrphans().catch(() => 0); // room that cannot be had back is missed when it is needed
+      const manifest = await this.#begin(id, files, options.chunkHashes);
+      const name = await directoryName(id);
+      const directory = await this.#root.getDirectoryHandle(name, { create: true });
+      await removeOthers(directory, files);
+      const isStrict = options.chunkHashes !== undefined;
+      const lanes = this.#lanes;
+      const settings = { lanes, integrity, isStrict, onProgress, onVerify, signal };
+      await Download.run(source, directory, manifest, settings);
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
-      throw isQuotaError(error)
-        ? await storageFull(source.id, loadedBytes, totalBytes, error)
-        : error;
+      throw await this.#explain(error, id, totalBytes);
     } finally {
       release();
     }
   }
 
-  /** Writes the manifest of a download that begins or goes on, and drops files that are not in it. */
+  /** Takes the exclusive lock; while another tab has it, tells how far that has come. */
+  async #lockWatching(
+    id: string,
+    onProgress: (loadedBytes: number, totalBytes: number) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<() => void> {
+    const watch = setInterval(async () => {
+      const manifest = await readManifest(id).catch(() => undefined);
+      if (manifest) onProgress(modelBytes(manifest), sizeOf(manifest.files));
+    }, WATCH_MS);
+    try {
+      return await lockModel(id, 'exclusive', signal);
+    } finally {
+      clearInterval(watch);
+    }
+  }
+
+  /** Writes the manifest of a download that begins or goes on. What it knows of the same files stays. */
   async #begin(
     id: string,
-    directory: FileSystemDirectoryHandle,
     files: readonly CheckpointFile[],
+    chunkHashes: ReadonlyMap<string, Uint8Array> | undefined,
   ): Promise<Manifest> {
     const before = await readManifest(id);
-    const wholeBefore = new Map(
-      before?.files.filter(({ isWhole }) => isWhole).map((file) => [file.path, file.sizeBytes]),
-    );
+    const chunkBytes = before?.chunkBytes ?? this.#chunkBytes;
     const manifest: Manifest = {
-      version: 1,
+      version: 2,
       id,
-      files: await Promise.all(
-        files.map(async ({ path, sizeBytes }) => ({
-          path,
-          sizeBytes,
-          isWhole:
-            wholeBefore.get(path) === sizeBytes &&
-            (await storedSize(directory, path)) === sizeBytes,
-        })),
-      ),
+      revision: before?.revision,
+      chunkBytes,
+      files: files.map((file) => {
+        const known = before?.files.find(({ path }) => path === file.path);
+        if (known?.sizeBytes === file.sizeBytes) return known;
+        const empty = emptyFile(file, chunkBytes);
+        const hashes = chunkHashes?.get(file.path);
+        return hashes?.length === empty.hashes.length ? { ...empty, hashes } : empty;
+      }),
       storedAt: before?.storedAt ?? Date.now(),
       usedAt: Date.now(),
     };
     await writeManifest(manifest);
-    const kept = new Set(files.map(({ path }) => fileName(path)));
-    for await (const name of directory.keys()) {
-      if (!kept.has(name)) await directory.removeEntry(name, { recursive: true });
-    }
     return manifest;
   }
 
-  /** The manifest of a model whose files are all there in full. */
-  async #readComplete(id: string): Promise<Manifest | undefined> {
+  /** The manifest of a model whose files are all there in full, and were checked against what they must be. */
+  async #readComplete(id: string, integrity: Integrity = {}): Promise<Manifest | undefined> {
     const manifest = await readManifest(id);
     if (!manifest || !isComplete(manifest)) return undefined;
-    const name = await directoryName(id);
-    const directory = await this.#root.getDirectoryHandle(name).catch(ignoreNotFound);
+    const isRight = ({ path, sha256, isConfirmed }: StoredFile): boolean =>
+      integrity[path] === undefined || (isConfirmed && sha256 === integrity[path]);
+    if (!manifest.files.every(isRight)) return undefined;
+    const directory = await openModelDirectory(this.#root, id);
     if (!directory) return undefined;
     const sizes = await Promise.all(manifest.files.map(({ path }) => storedSize(directory, path)));
     return manifest.files.every(({ sizeBytes }, i) => sizes[i] === sizeBytes)
       ? manifest
       : undefined;
   }
+
+  /** Adds to an error what is kept. */
+  async #explain(error: unknown, id: string, totalBytes: number): Promise<unknown> {
+    const manifest = await readManifest(id).catch(() => undefined);
+    const keptBytes = manifest ? modelBytes(manifest) : 0;
+    if (isQuotaError(error)) return storageFull(id, keptBytes, totalBytes, error);
+    if (!isOssicleError(error)) return error;
+    const kept = `${gigabytes(keptBytes)} of the ${gigabytes(totalBytes)} of ${id}`;
+    return new OssicleError(
+      error.code,
+      `${error.message} What is stored is kept, ${kept}: the next load goes on from there.`,
+      { cause: error },
+    );
+  }
 }
 
-/** Streams one file to its place. */
-async function storeFile(
+/** Removes what is in a model's folder and not of the model. */
+async function removeOthers(
   directory: FileSystemDirectoryHandle,
-  source: ByteSource,
-  { path, sizeBytes }: CheckpointFile,
-  signal: AbortSignal,
-  onBytes: (bytes: number) => void,
+  files: readonly CheckpointFile[],
 ): Promise<void> {
-  const file = await directory.getFileHandle(fileName(path), { create: true });
-  const handle = await openSync(file, 'readwrite');
-  try {
-    handle.truncate(sizeBytes); // asks for all of its room at once, before anything is downloaded for it
-    const gathered = new Uint8Array(Math.min(WRITE_BYTES, sizeBytes));
-    let filled = 0;
-    let at = 0;
-    const write = (): void => {
-      const written = handle.write(gathered.subarray(0, filled), { at });
-      if (written !== filled) throw new DOMException('A write was cut short', 'QuotaExceededError');
-      at += filled;
-      onBytes(filled);
-      filled = 0;
-    };
-    for await (const bytes of source.stream(path, 0, sizeBytes, signal)) {
-      for (let start = 0; start < bytes.length; ) {
-        const part = bytes.subarray(start, start + gathered.length - filled);
-        gathered.set(part, filled);
-        filled += part.length;
-        start += part.length;
-        if (filled === gathered.length) write();
-      }
-    }
-    write();
-    if (at !== sizeBytes) throw truncated(`${path} of ${source.id}`, sizeBytes, at);
-    handle.flush();
-  } catch (error) {
-    handle.truncate(0); // what is not whole gives its room back
-    throw error;
-  } finally {
-    handle.close();
+  const kept = new Set(files.map(({ path }) => fileName(path)));
+  for await (const name of directory.keys()) {
+    if (!kept.has(name)) await directory.removeEntry(name, { recursive: true });
   }
 }
 
@@ -251,22 +292,22 @@ function hasSameFiles(manifest: Manifest, files: readonly CheckpointFile[]): boo
   );
 }
 
-function isQuotaError(error: unknown): boolean {
-  return !isOssicleError(error) && error instanceof Error && error.name === 'QuotaExceededError';
+function sizeOf(files: readonly CheckpointFile[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 async function storageFull(
   id: string,
-  loadedBytes: number,
+  keptBytes: number,
   totalBytes: number,
   cause: unknown,
 ): Promise<OssicleError> {
   const { usage = 0 } = await navigator.storage.estimate();
   return new OssicleError(
     'storage-full',
-    `The browser refused to store more than ${gigabytes(loadedBytes)} of the ${gigabytes(totalBytes)} of ${id}; ` +
-      `this site holds ${gigabytes(usage)} in all. Files that are whole are kept. Free space on the disk or remove ` +
-      'a stored model and load again, or load without the store.',
+    `The browser refused to store all ${gigabytes(totalBytes)} of ${id}: ${gigabytes(totalBytes - keptBytes)} more are ` +
+      `needed, and this site holds ${gigabytes(usage)} in all. What is stored of it is kept, ${gigabytes(keptBytes)}. Free ` +
+      'that much on the disk or remove a stored model, and load again; or load without the store.',
     { cause },
   );
 }

@@ -1,8 +1,13 @@
 // What the origin private file system keeps of which model. Works on the page and in workers.
-import { createStore, del, get, set, type UseStore, values } from 'idb-keyval';
 import { shortHash } from './byte-source.ts';
-
-const ROOT = 'ossicle';
+import {
+  deleteManifest,
+  isComplete,
+  modelBytes,
+  ROOT,
+  readManifests,
+  readOwners,
+} from './manifest.ts';
 
 /** How long removing waits for whoever uses the model. */
 const REMOVAL_PATIENCE_MS = 3000;
@@ -11,7 +16,9 @@ const REMOVAL_PATIENCE_MS = 3000;
 export interface StoredModel {
   /** What it was loaded from: `owner/name@revision`, or a folder's address. */
   readonly id: string;
-  /** Bytes of its files that are stored whole. */
+  /** The commit that it was loaded from, where the source tells it. */
+  readonly revision?: string;
+  /** Bytes of it that are stored: less than {@link StoredModel.totalBytes} while its download is under way or was stopped. */
   readonly sizeBytes: number;
   /** Bytes of all its files. */
   readonly totalBytes: number;
@@ -33,50 +40,6 @@ export interface StoreUsage {
   readonly persisted: boolean;
 }
 
-/** What is stored of one model. Written only when what it says is true of the files. */
-export interface Manifest {
-  /** The layout of this record and of the folder that it speaks of. */
-  readonly version: 1;
-  /** See {@link StoredModel.id}. */
-  readonly id: string;
-  /** Every file of the checkpoint. */
-  readonly files: readonly {
-    /** The path within the source. */
-    readonly path: string;
-    /** The size of the whole file. */
-    readonly sizeBytes: number;
-    /** Whether all of it is stored. */
-    readonly isWhole: boolean;
-  }[];
-  /** See {@link StoredModel.storedAt}. */
-  readonly storedAt: number;
-  /** See {@link StoredModel.usedAt}. */
-  readonly usedAt: number;
-}
-
-let database: UseStore | undefined;
-
-function manifests(): UseStore {
-  database ??= createStore(ROOT, 'models');
-  return database;
-}
-
-/** Reads a model's manifest; `undefined` where there is none that can be understood. */
-export async function readManifest(id: string): Promise<Manifest | undefined> {
-  const value: unknown = await get(id, manifests());
-  return isManifest(value) && value.id === id ? value : undefined;
-}
-
-/** Writes a model's manifest. */
-export async function writeManifest(manifest: Manifest): Promise<void> {
-  await set(manifest.id, manifest, manifests());
-}
-
-/** Says whether every file of a model is stored. */
-export function isComplete({ files }: Manifest): boolean {
-  return files.every(({ isWhole }) => isWhole);
-}
-
 /** The folder that holds the folders of all models. */
 export async function openRoot(): Promise<FileSystemDirectoryHandle> {
   const root = await navigator.storage.getDirectory();
@@ -88,12 +51,24 @@ export async function directoryName(id: string): Promise<string> {
   return `${id.replace(/\W+/g, '-').slice(-48)}-${await shortHash(id)}`;
 }
 
+/** A model's folder; `undefined` where there is none. */
+export async function openModelDirectory(
+  root: FileSystemDirectoryHandle,
+  id: string,
+): Promise<FileSystemDirectoryHandle | undefined> {
+  return root.getDirectoryHandle(await directoryName(id)).catch(ignoreNotFound);
+}
+
 /**
  * Takes a model's lock: shared to read its files, exclusive to change them. All tabs share these locks.
  *
  * @returns A function that gives it back. The browser does so too when the tab or worker ends.
  */
-export function lockModel(id: string, mode: LockMode, signal?: AbortSignal): Promise<() => void> {
+export function lockModel(
+  id: string,
+  mode: LockMode,
+  signal?: AbortSignal | undefined,
+): Promise<() => void> {
   return new Promise((resolve, reject) => {
     navigator.locks
       .request(
@@ -107,13 +82,12 @@ export function lockModel(id: string, mode: LockMode, signal?: AbortSignal): Pro
 
 /** Lists the stored models, last used first. */
 export async function listStoredModels(): Promise<StoredModel[]> {
-  const found: unknown[] = await values(manifests());
-  return found
-    .filter(isManifest)
+  return (await readManifests())
     .map((manifest) => ({
       id: manifest.id,
-      sizeBytes: sum(manifest.files.filter(({ isWhole }) => isWhole)),
-      totalBytes: sum(manifest.files),
+      ...(manifest.revision !== undefined && { revision: manifest.revision }),
+      sizeBytes: modelBytes(manifest),
+      totalBytes: manifest.files.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0),
       complete: isComplete(manifest),
       storedAt: manifest.storedAt,
       usedAt: manifest.usedAt,
@@ -138,10 +112,36 @@ export async function removeStoredModel(id: string): Promise<void> {
   try {
     const root = await openRoot();
     await root.removeEntry(await directoryName(id), { recursive: true }).catch(ignoreNotFound);
-    await del(id, manifests());
+    await deleteManifest(id);
   } finally {
     release();
   }
+}
+
+/**
+ * Removes folders that belong to no model that is known: of manifests that were lost, or that nobody understands.
+ *
+ * @returns The bytes that it freed.
+ */
+export async function reclaimOrphans(): Promise<number> {
+  const root = await openRoot();
+  const folders: FileSystemDirectoryHandle[] = [];
+  for await (const entry of root.values()) {
+    if (entry.kind === 'directory') folders.push(entry as FileSystemDirectoryHandle);
+  }
+  // Downloads write their manifest before they make their folder: what has an owner by now is not touched.
+  const owned = new Set(await Promise.all((await readOwners()).map(directoryName)));
+  let freedBytes = 0;
+  for (const folder of folders) {
+    if (owned.has(folder.name)) continue;
+    const sizeBytes = await folderBytes(folder);
+    const isRemoved = await root.removeEntry(folder.name, { recursive: true }).then(
+      () => true,
+      () => false, // another tab has removed it, or has a file of it open
+    );
+    if (isRemoved) freedBytes += sizeBytes;
+  }
+  return freedBytes;
 }
 
 /** Tells how much the site stores. */
@@ -160,24 +160,11 @@ export function ignoreNotFound(error: unknown): undefined {
   if (!(error instanceof DOMException && error.name === 'NotFoundError')) throw error;
 }
 
-function sum(files: Manifest['files']): number {
-  return files.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
-}
-
-/** The database may hold anything: another version's records, or a broken one. */
-function isManifest(value: unknown): value is Manifest {
-  const { version, id, files, storedAt, usedAt } = (value ?? {}) as Partial<Manifest>;
-  return (
-    version === 1 &&
-    typeof id === 'string' &&
-    typeof storedAt === 'number' &&
-    typeof usedAt === 'number' &&
-    Array.isArray(files) &&
-    files.every(
-      (file) =>
-        typeof file?.path === 'string' &&
-        Number.isSafeInteger(file.sizeBytes) &&
-        typeof file.isWhole === 'boolean',
-    )
-  );
+async function folderBytes(folder: FileSystemDirectoryHandle): Promise<number> {
+  let bytes = 0;
+  for await (const entry of folder.values()) {
+    if (entry.kind !== 'file') continue;
+    bytes += (await (entry as FileSystemFileHandle).getFile()).size;
+  }
+  return bytes;
 }

@@ -1,6 +1,6 @@
 import { OssicleError } from '../errors.ts';
 import { type ByteSource, missing, tooLarge, truncated } from './byte-source.ts';
-import type { Manifest } from './stored-models.ts';
+import type { Manifest } from './manifest.ts';
 
 /** The size of the pieces of a stream. */
 const STREAM_BYTES = 4 * 2 ** 20;
@@ -13,6 +13,8 @@ export interface SyncFile {
   write(from: Uint8Array, options: { at: number }): number;
   /** Makes the file longer or shorter. */
   truncate(sizeBytes: number): void;
+  /** How long the file is. */
+  getSize(): number;
   /** Brings what was written to the disk. */
   flush(): void;
   /** Lets go of the file. */

@@ -13,6 +13,7 @@ import type {
   ModelInfo,
   ModelSource,
 } from '../types.ts';
+import { importModel } from '../weights/transfer.ts';
 
 /** What happened in a generation since the last question; the last answer carries the result. */
 export interface GenerationUpdate {
@@ -92,7 +93,16 @@ export class ModelService {
     return this.#engine.info;
   }
 
-  /** Aborts {@link ModelService.load}. */
+  /** Stores a model from files. Called once, in a worker that loads none. */
+  async importModel(
+    files: Exclude<ModelSource, string | URL>,
+    id: string | undefined,
+    onProgress: (doneBytes: number, totalBytes: number) => void,
+  ): Promise<string> {
+    return importModel(files, id, { onProgress, signal: this.#load.signal });
+  }
+
+  /** Aborts {@link ModelService.load} and {@link ModelService.importModel}. */
   abortLoad(): void {
     this.#load.abort();
   }

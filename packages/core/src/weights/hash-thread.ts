@@ -1,0 +1,47 @@
+import { advanceHash, type HashStep } from './hash-step.ts';
+import HashWorker from './hash-worker.ts?worker&inline';
+
+/** What a step gives: the state or hash after it, and the memory that it was given. */
+export interface HashResult {
+  /** See {@link advanceHash}. */
+  readonly result: Uint8Array<ArrayBuffer>;
+  /** The memory of {@link HashStep.bytes}, to be used again. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Takes whole files' hashes further in a worker of its own, beside the thread that writes files. One step at a time. */
+export class HashThread {
+  readonly #worker: Promise<Worker | undefined> = startWorker();
+
+  /** Takes a hash further by one chunk. The chunk's memory is away until the result brings it back. */
+  async advance(step: HashStep): Promise<HashResult> {
+    const worker = await this.#worker;
+    if (!worker) return { result: advanceHash(step), bytes: step.bytes };
+    return new Promise((resolve, reject) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.onerror = ({ message }) => reject(new Error(`the hashing worker failed: ${message}`));
+      worker.postMessage(step, [step.bytes.buffer]);
+    });
+  }
+
+  /** Ends the worker. */
+  async dispose(): Promise<void> {
+    (await this.#worker)?.terminate();
+  }
+}
+
+/** Starts the worker; `undefined` where the page's rules or the browser do not allow one: hashing is slower then. */
+function startWorker(): Promise<Worker | undefined> {
+  return new Promise((resolve) => {
+    try {
+      const worker = new HashWorker({ name: 'ossicle-hash' });
+      worker.onmessage = () => resolve(worker);
+      worker.onerror = (event: Event) => {
+        event.preventDefault();
+        resolve(undefined);
+      };
+    } catch {
+      resolve(undefined);
+    }
+  });
+}

@@ -1,0 +1,190 @@
+// Stored models as folders: out of the browser, and back in.
+import { OssicleError } from '../errors.ts';
+import type { ModelSource } from '../types.ts';
+import { type ByteSource, isSafePath } from './byte-source.ts';
+import { openCheckpoint } from './checkpoint.ts';
+import { CHUNK_BYTES, isComplete, type Manifest, readManifest } from './manifest.ts';
+import { toHex } from './sha256.ts';
+import { openSource } from './sources.ts';
+import { type DownloadOptions, type ModelFiles, openStore } from './store.ts';
+import { lockModel, openModelDirectory, openRoot } from './stored-models.ts';
+import { fileName } from './stored-source.ts';
+import { notStored, readChunk, type TaskOptions } from './verification.ts';
+
+/** The file that tells what an exported folder holds. */
+const DESCRIPTION = 'ossicle.json';
+
+const MAX_DESCRIPTION_BYTES = 16 * 2 ** 20;
+
+/** What {@link DESCRIPTION} says. */
+interface Description {
+  readonly id: string;
+  readonly revision?: string | undefined;
+  readonly chunkBytes: number;
+  readonly files: readonly {
+    readonly path: string;
+    readonly sizeBytes: number;
+    /** The SHA-256 of each chunk, one after another, in hexadecimal digits. */
+    readonly chunkHashes: string;
+  }[];
+}
+
+/**
+ * Writes a stored model into a folder: its files as they were published, and a description by which they can be imported.
+ * Each chunk is checked before it is written.
+ *
+ * @throws RangeError where it is not stored whole. {@link OssicleError} `integrity` where what is stored is damaged. `signal.reason`.
+ */
+export async function exportStoredModel(
+  id: string,
+  target: FileSystemDirectoryHandle,
+  { onProgress, signal }: TaskOptions = {},
+): Promise<void> {
+  const release = await lockModel(id, 'shared', signal);
+  try {
+    const manifest = await readManifest(id);
+    const directory = await openModelDirectory(await openRoot(), id);
+    if (!manifest || !directory || !isComplete(manifest)) throw notStored(id);
+    const totalBytes = manifest.files.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
+    let doneBytes = 0;
+    onProgress?.(0, totalBytes);
+    for (const record of manifest.files) {
+      const stored = await (await directory.getFileHandle(fileName(record.path))).getFile();
+      const write = await createFile(target, record.path);
+      try {
+        for (const chunk of record.isStored.keys()) {
+          signal?.throwIfAborted();
+          const bytes = await readChunk(record, manifest.chunkBytes, chunk, stored);
+          if (!bytes) throw damaged(manifest, record.path, chunk);
+          await write.write(bytes);
+          doneBytes += bytes.byteLength;
+          onProgress?.(doneBytes, totalBytes);
+        }
+        await write.close();
+      } catch (error) {
+        await write.abort().catch(() => undefined); // the first error is the one to tell
+        throw error;
+      }
+    }
+    const write = await createFile(target, DESCRIPTION);
+    await write.write(JSON.stringify(describe(manifest), null, 1));
+    await write.close();
+  } finally {
+    release();
+  }
+}
+
+/**
+ * Stores a model from files, as a download of it would have: only in workers.
+ *
+ * @param id - What it will be known by. Default: what the folder's description says.
+ * @returns The id.
+ * @throws TypeError where neither says. {@link OssicleError} `format-invalid`, `integrity`, `storage-full`; `worker-failed`
+ * where there is no store.
+ */
+export async function importModel(
+  files: Exclude<ModelSource, string | URL>,
+  id: string | undefined,
+  options: Omit<DownloadOptions, 'integrity' | 'chunkHashes'>,
+): Promise<string> {
+  const store: ModelFiles | undefined = await openStore();
+  if (!store) {
+    throw new OssicleError(
+      'worker-failed',
+      'The browser does not let this page store files, as in some private windows. Load the files without storing them.',
+    );
+  }
+  const source = await openSource(files);
+  const description = await readDescription(source, options.signal);
+  const known = id === undefined ? description?.id : (await openSource(id)).id;
+  if (known === undefined) {
+    throw new TypeError(
+      `The files have no ${DESCRIPTION}: name the model that they are, for example { id: 'openai/gpt-oss-20b' }`,
+    );
+  }
+  const checkpoint = await openCheckpoint(source, options.signal);
+  await store.download(renamed(source, known, description), checkpoint.files, {
+    ...options,
+    chunkHashes: description && hashesOf(description),
+  });
+  return known;
+}
+
+async function createFile(
+  folder: FileSystemDirectoryHandle,
+  path: string,
+): Promise<FileSystemWritableFileStream> {
+  const parts = path.split('/');
+  const name = parts.pop() as string;
+  let inner = folder;
+  for (const part of parts) inner = await inner.getDirectoryHandle(part, { create: true });
+  return (await inner.getFileHandle(name, { create: true })).createWritable();
+}
+
+function damaged({ id, chunkBytes }: Manifest, path: string, chunk: number): OssicleError {
+  return new OssicleError(
+    'integrity',
+    `The stored ${path} of ${id} is damaged from byte ${chunk * chunkBytes} on. Verify the model and load it again; then export it.`,
+  );
+}
+
+function describe({ id, revision, chunkBytes, files }: Manifest): Description {
+  return {
+    id,
+    revision,
+    chunkBytes,
+    files: files.map(({ path, sizeBytes, hashes }) => ({
+      path,
+      sizeBytes,
+      chunkHashes: toHex(hashes),
+    })),
+  };
+}
+
+/** Reads the description; `undefined` where there is none that can be used. */
+async function readDescription(
+  source: ByteSource,
+  signal: AbortSignal | undefined,
+): Promise<Description | undefined> {
+  const bytes = await source.readAll(DESCRIPTION, signal, MAX_DESCRIPTION_BYTES);
+  if (!bytes) return undefined;
+  let value: Partial<Description> | null;
+  try {
+    value = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    return undefined;
+  }
+  const isUsable =
+    typeof value?.id === 'string' &&
+    value.chunkBytes === CHUNK_BYTES &&
+    Array.isArray(value.files) &&
+    value.files.every(
+      (file) =>
+        typeof file?.path === 'string' &&
+        isSafePath(file.path) &&
+        typeof file.chunkHashes === 'string' &&
+        /^([0-9a-f]{64})*$/.test(file.chunkHashes),
+    );
+  return isUsable ? (value as Description) : undefined;
+}
+
+function hashesOf({ files }: Description): ReadonlyMap<string, Uint8Array> {
+  return new Map(
+    files.map(({ path, chunkHashes }) => [
+      path,
+      Uint8Array.from(chunkHashes.match(/../g) ?? [], (digits) => Number.parseInt(digits, 16)),
+    ]),
+  );
+}
+
+/** The files under the id that the model is known by. */
+function renamed(source: ByteSource, id: string, description: Description | undefined): ByteSource {
+  return {
+    id,
+    revision: description?.revision,
+    size: (...args) => source.size(...args),
+    read: (...args) => source.read(...args),
+    readAll: (...args) => source.readAll(...args),
+    stream: (...args) => source.stream(...args),
+  };
+}

@@ -1,0 +1,262 @@
+// A web server for tests of downloads: it fails as it is told to, and counts what it sends.
+import { randomUUID } from 'node:crypto';
+import { open, stat } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Fault, FaultRule, RequestRecord, SessionSetup } from './fault-session.ts';
+
+/** Bytes that are sent in one piece. */
+const PIECE_BYTES = 64 * 1024;
+
+/** A running server. */
+export interface FaultServer {
+  /** Its address, without a final slash. */
+  readonly url: string;
+  /** Stops it and drops its connections. */
+  close(): Promise<void>;
+}
+
+/** One test's files, rules and log. */
+interface Session {
+  readonly setup: SessionSetup;
+  rules: { readonly rule: FaultRule; left: number }[];
+  log: RequestRecord[];
+}
+
+/** What a file consists of. */
+interface Content {
+  readonly sizeBytes: number;
+  read(offsetBytes: number, sizeBytes: number): Promise<Buffer>;
+  close(): Promise<void>;
+}
+
+/**
+ * Starts a server whose sessions are made, scripted and read over HTTP, from Node and from pages alike: see
+ * `FaultSession`.
+ *
+ * @param root - The folder that sessions name their folders in.
+ */
+export async function startFaultServer(root: string): Promise<FaultServer> {
+  const sessions = new Map<string, Session>();
+  const server = createServer((request, response) => {
+    handle(sessions, root, request, response).catch(() => response.destroy());
+  });
+  server.keepAliveTimeout = 0;
+  await new Promise<void>((done) => server.listen(0, done));
+  return {
+    url: `http://localhost:${(server.address() as AddressInfo).port}`,
+    close: () =>
+      new Promise((done) => {
+        server.close(() => done());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function handle(
+  sessions: Map<string, Session>,
+  root: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  response.setHeader('Access-Control-Allow-Origin', '*');
+  response.setHeader('Access-Control-Allow-Headers', 'Authorization, If-Range, Range');
+  response.setHeader('Access-Control-Allow-Methods', 'GET, HEAD, PUT, POST');
+  response.setHeader(
+    'Access-Control-Expose-Headers',
+    'Content-Range, Content-Length, ETag, Retry-After, X-Repo-Commit',
+  );
+  if (request.method === 'OPTIONS') return void response.writeHead(204).end();
+  const url = new URL(request.url ?? '/', 'http://localhost');
+  const [, kind = '', id = '', ...rest] = url.pathname.split('/').map(decodeURIComponent);
+  if (kind === 'session') return control(sessions, id, request, response);
+  const session = sessions.get(id);
+  if (kind !== 'files' || !session) return void response.writeHead(404).end();
+  await answer(session, root, rest.join('/'), url, request, response);
+}
+
+/** `POST` makes a session, `PUT` replaces its rules and empties its log, `GET` gives its log. */
+async function control(
+  sessions: Map<string, Session>,
+  id: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const body = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString()) : undefined;
+  const session = sessions.get(id);
+  if (request.method === 'POST') {
+    const made = randomUUID();
+    sessions.set(made, { setup: body, rules: [], log: [] });
+    return void response.end(JSON.stringify(made));
+  }
+  if (!session) return void response.writeHead(404).end();
+  if (request.method === 'PUT') {
+    session.rules = body.map((rule: FaultRule) => ({ rule, left: rule.times ?? Infinity }));
+    session.log = [];
+  }
+  response.end(JSON.stringify(session.log));
+}
+
+async function answer(
+  session: Session,
+  root: string,
+  path: string,
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+  const record: RequestRecord = {
+    path,
+    method: request.method ?? '',
+    host: request.headers.host ?? '',
+    query: url.search,
+    range: from === undefined ? undefined : [Number(from), Number(to) + 1],
+    authorization: request.headers.authorization,
+    ifRange: request.headers['if-range'] as string | undefined,
+    status: 0,
+    sentBytes: 0,
+  };
+  session.log.push(record);
+  const faults = takeFaults(session, record);
+  const find = <Kind extends Fault['kind']>(kind: Kind) =>
+    faults.find((fault) => fault.kind === kind) as Extract<Fault, { kind: Kind }> | undefined;
+  const send = (status: number, headers: Record<string, string | number> = {}): ServerResponse => {
+    record.status = status;
+    return response.writeHead(status, headers);
+  };
+
+  const refusal = find('status');
+  if (refusal) return void send(refusal.status, refusal.headers).end('refused');
+  const redirect = find('redirect');
+  if (redirect) return void send(302, { Location: redirect.to }).end();
+  const json = session.setup.json?.[path];
+  if (json !== undefined) return void send(200, session.setup.headers).end(JSON.stringify(json));
+  const content = await openContent(session.setup, root, path);
+  if (!content) return void send(404).end();
+
+  const version = find('version');
+  const sizeBytes = find('truncate')?.sizeBytes ?? content.sizeBytes;
+  const etag = version?.etag ?? '"1"';
+  const headers: Record<string, string | number> = {
+    ...session.setup.headers,
+    ...(session.setup.isWithoutEtag ? {} : { ETag: etag }),
+  };
+  const isOther = record.ifRange !== undefined && record.ifRange !== etag;
+  const range = find('no-range') || isOther ? undefined : record.range;
+  const [start, end] = range ? [range[0], Math.min(range[1], sizeBytes)] : [0, sizeBytes];
+  try {
+    if (range && start >= sizeBytes) {
+      return void send(416, { 'Content-Range': `bytes */${sizeBytes}` }).end();
+    }
+    if (range) headers['Content-Range'] = `bytes ${start}-${end - 1}/${sizeBytes}`;
+    send(range ? 206 : 200, { ...headers, 'Content-Length': end - start });
+    if (request.method === 'HEAD') return void response.end();
+    response.flushHeaders();
+    await sendBody(content, [start, end], faults, record, response);
+  } finally {
+    await content.close();
+  }
+}
+
+/** The faults of this request; each rule that is met has one time less. */
+function takeFaults(session: Session, { path, range, query }: RequestRecord): Fault[] {
+  const met = session.rules.filter(
+    ({ rule, left }) =>
+      left > 0 &&
+      (rule.path === undefined || path.endsWith(rule.path)) &&
+      (rule.query === undefined || query.includes(rule.query)) &&
+      (rule.fromBytes === undefined || (range?.[0] ?? 0) >= rule.fromBytes) &&
+      (rule.covers === undefined ||
+        (rule.covers >= (range?.[0] ?? 0) && rule.covers < (range?.[1] ?? Infinity))),
+  );
+  for (const entry of met) entry.left--;
+  return met.map(({ rule }) => rule.fault);
+}
+
+async function sendBody(
+  content: Content,
+  [start, end]: readonly [number, number],
+  faults: readonly Fault[],
+  record: RequestRecord,
+  response: ServerResponse,
+): Promise<void> {
+  for (let at = start; at < end && !response.destroyed; ) {
+    const piece = await content.read(at, Math.min(PIECE_BYTES, end - at));
+    let sendable = piece.length;
+    let ending: 'cut' | 'stall' | undefined;
+    for (const fault of faults) {
+      if (fault.kind === 'wrong' && fault.at >= at && fault.at < at + piece.length) {
+        piece[fault.at - at] = (piece[fault.at - at] as number) ^ 0xff;
+      } else if (fault.kind === 'version') {
+        for (let i = 0; i < piece.length; i++) piece[i] = (piece[i] as number) ^ fault.flip;
+      } else if (fault.kind === 'cut' || fault.kind === 'stall') {
+        const left = fault.afterBytes - (at - start);
+        if (left < sendable) {
+          sendable = Math.max(0, left);
+          ending = fault.kind;
+        }
+      } else if (fault.kind === 'slow') {
+        await sleep((1000 * piece.length) / fault.bytesPerSecond);
+      }
+    }
+    if (sendable > 0 && !response.destroyed) {
+      const isTaken = response.write(piece.subarray(0, sendable));
+      record.sentBytes += sendable;
+      if (!isTaken) {
+        await Promise.race([
+          new Promise((done) => response.once('drain', done)),
+          new Promise((done) => response.once('close', done)),
+        ]);
+      }
+    }
+    if (ending === 'cut') {
+      await sleep(5); // what was written leaves first
+      return void response.destroy();
+    }
+    if (ending === 'stall') return; // the connection stays open
+    at += piece.length;
+  }
+  response.end();
+}
+
+async function openContent(
+  { folder, sizes }: SessionSetup,
+  root: string,
+  path: string,
+): Promise<Content | undefined> {
+  const size = sizes?.[path];
+  if (size !== undefined) return syntheticContent(size);
+  if (folder === undefined || path.split('/').includes('..')) return undefined;
+  const file = join(root, folder, path);
+  const found = await stat(file).catch(() => undefined);
+  if (!found?.isFile()) return undefined;
+  const handle = await open(file);
+  return {
+    sizeBytes: found.size,
+    async read(offsetBytes, sizeBytes) {
+      const bytes = Buffer.alloc(sizeBytes);
+      await handle.read(bytes, 0, sizeBytes, offsetBytes);
+      return bytes;
+    },
+    close: () => handle.close(),
+  };
+}
+
+/** Bytes that depend on their offset, so that none can stand in another's place. */
+function syntheticContent(sizeBytes: number): Content {
+  return {
+    sizeBytes,
+    read: async (offsetBytes, count) => {
+      const bytes = Buffer.alloc(count, 0x5a);
+      const first = -offsetBytes & 0xfff;
+      for (let i = first; i + 6 <= count; i += 0x1000) bytes.writeUIntBE(offsetBytes + i, i, 6);
+      return bytes;
+    },
+    close: async () => undefined,
+  };
+}
