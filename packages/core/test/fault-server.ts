@@ -185,6 +185,7 @@ async function sendBody(
   record: RequestRecord,
   response: ServerResponse,
 ): Promise<void> {
+  const closed = new Promise((done) => response.once('close', done));
   for (let at = start; at < end && !response.destroyed; ) {
     const piece = await content.read(at, Math.min(PIECE_BYTES, end - at));
     let sendable = piece.length;
@@ -208,10 +209,7 @@ async function sendBody(
       const isTaken = response.write(piece.subarray(0, sendable));
       record.sentBytes += sendable;
       if (!isTaken) {
-        await Promise.race([
-          new Promise((done) => response.once('drain', done)),
-          new Promise((done) => response.once('close', done)),
-        ]);
+        await Promise.race([new Promise((done) => response.once('drain', done)), closed]);
       }
     }
     if (ending === 'cut') {
@@ -253,8 +251,14 @@ function syntheticContent(sizeBytes: number): Content {
     sizeBytes,
     read: async (offsetBytes, count) => {
       const bytes = Buffer.alloc(count, 0x5a);
-      const first = -offsetBytes & 0xfff;
-      for (let i = first; i + 6 <= count; i += 0x1000) bytes.writeUIntBE(offsetBytes + i, i, 6);
+      const number = Buffer.alloc(6);
+      const end = offsetBytes + count;
+      for (let at = offsetBytes - (offsetBytes % 0x1000); at < end; at += 0x1000) {
+        number.writeUIntBE(at, 0, 6);
+        for (const [i, byte] of number.entries()) {
+          if (at + i >= offsetBytes && at + i < end) bytes[at + i - offsetBytes] = byte;
+        }
+      }
       return bytes;
     },
     close: async () => undefined,

@@ -1,0 +1,261 @@
+import { beforeEach, expect, inject, test } from 'vitest';
+import { FaultSession } from '../../test/fault-session.ts';
+import { HttpSource } from './http-source.ts';
+import { HuggingFaceSource } from './hugging-face.ts';
+import type { RetryPolicy } from './retry.ts';
+
+const SIZE = 300_000;
+const FILE = 'model.safetensors';
+
+const retry: RetryPolicy = {
+  attempts: 4,
+  firstAttempts: 2,
+  firstDelayMs: 1,
+  maxDelayMs: 4,
+  maxRetryAfterMs: 2000,
+  stallMs: 300,
+};
+
+let session: FaultSession;
+let expected: Uint8Array;
+beforeEach(async () => {
+  session = await FaultSession.start(inject('faultServer'), { sizes: { [FILE]: SIZE } });
+  expected = new Uint8Array(await (await fetch(session.url + FILE)).arrayBuffer());
+  await session.script();
+});
+
+const open = (): HttpSource => new HttpSource(new URL(session.url), { retry });
+
+async function readStream(source: HttpSource, start: number, size: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(size);
+  await source.read(FILE, start, bytes);
+  return bytes;
+}
+
+test('a broken connection is gone on with from the byte where it broke', async () => {
+  await session.script({ fault: { kind: 'cut', afterBytes: 70_000 }, times: 3 });
+  expect(await readStream(open(), 1000, 250_000)).toEqual(expected.slice(1000, 251_000));
+  const log = await session.log();
+  expect(log).toHaveLength(4);
+  expect(log[0]?.range).toEqual([1000, 251_000]);
+  for (const [i, { range }] of log.entries()) {
+    expect(range?.[1]).toBe(251_000);
+    expect(range?.[0]).toBeLessThanOrEqual(1000 + i * 70_000); // what was sent may not all have arrived
+  }
+  expect(log[3]?.range?.[0]).toBeGreaterThan(1000);
+});
+
+test('a connection on which nothing comes any more is given up, and made anew', async () => {
+  await session.script({ fault: { kind: 'stall', afterBytes: 100_000 }, times: 1 });
+  expect(await readStream(open(), 0, SIZE)).toEqual(expected);
+  expect((await session.log()).map(({ range }) => range)).toEqual([
+    [0, SIZE],
+    [100_000, SIZE],
+  ]);
+});
+
+test.each([429, 500, 502, 503, 504])('HTTP %i is waited for', async (status) => {
+  await session.script({ fault: { kind: 'status', status }, times: 1 });
+  expect(await readStream(open(), 5, 10)).toEqual(expected.slice(5, 15));
+  expect((await session.log()).map((record) => record.status)).toEqual([status, 206]);
+});
+
+test('failures in a row end it, with the last one; bytes in between count them anew', async () => {
+  const source = open();
+  await source.size(FILE);
+  await session.script({ fault: { kind: 'status', status: 503 } });
+  await expect(readStream(source, 0, 10)).rejects.toMatchObject({
+    code: 'download-failed',
+    message: expect.stringContaining('HTTP 503'),
+  });
+  expect(await session.log()).toHaveLength(retry.attempts);
+  await session.script({ fault: { kind: 'cut', afterBytes: 40_000 }, times: 7 });
+  expect(await readStream(source, 0, SIZE)).toEqual(expected);
+});
+
+test('an address that never answered is given up sooner', async () => {
+  await session.script({ fault: { kind: 'status', status: 500 } });
+  await expect(open().size(FILE)).rejects.toMatchObject({ code: 'download-failed' });
+  expect(await session.log()).toHaveLength(retry.firstAttempts);
+});
+
+test('a wait that a server asks for is refused where it is too long', async () => {
+  const refuse = (seconds: string): Promise<void> =>
+    session.script({
+      fault: { kind: 'status', status: 429, headers: { 'Retry-After': seconds } },
+      times: 1,
+    });
+  await refuse('1');
+  await readStream(open(), 0, 10);
+  expect(await session.log()).toHaveLength(2);
+  await refuse('3');
+  await expect(readStream(open(), 0, 10)).rejects.toMatchObject({ code: 'download-failed' });
+  expect(await session.log()).toHaveLength(1);
+});
+
+test('an expired signed address is got anew from the first one', async () => {
+  const signed = `${session.url}${FILE}?signature=`;
+  await session.script(
+    { query: 'signature=old', fault: { kind: 'status', status: 403 } },
+    { fault: { kind: 'redirect', to: `${signed}first` }, times: 1 },
+  );
+  const source = open();
+  expect(await source.size(FILE)).toBe(SIZE);
+  await session.script(
+    { query: 'signature=old', fault: { kind: 'status', status: 403 } },
+    { fault: { kind: 'redirect', to: `${signed}old` }, times: 1 },
+  );
+  expect(await readStream(source, 0, 10)).toEqual(expected.slice(0, 10));
+  expect((await session.log()).map(({ query, status }) => [query, status])).toEqual([
+    ['', 302],
+    ['?signature=old', 403],
+    ['', 206],
+  ]);
+});
+
+test('a file that was given before and is denied for good is told after a few attempts', async () => {
+  const source = open();
+  await source.size(FILE);
+  await session.script({ fault: { kind: 'status', status: 403 } });
+  await expect(readStream(source, 0, 10)).rejects.toMatchObject({
+    code: 'download-failed',
+    message: expect.stringContaining('HTTP 403'),
+  });
+  expect(await session.log()).toHaveLength(3);
+});
+
+test.each([404, 416])('HTTP %i is final', async (status) => {
+  const source = open();
+  await source.size(FILE);
+  await session.script({ fault: { kind: 'status', status } });
+  await expect(readStream(source, 0, 10)).rejects.toMatchObject({
+    code: status === 404 ? 'download-failed' : 'integrity',
+  });
+  expect(await session.log()).toHaveLength(1);
+});
+
+test('a file that changes between two reads is never mixed', async () => {
+  const source = open();
+  await readStream(source, 0, 10);
+  await session.script({ fault: { kind: 'version', etag: '"2"', flip: 0x0f } });
+  await expect(readStream(source, 10, 10)).rejects.toMatchObject({
+    name: 'OssicleError',
+    code: 'integrity',
+    path: FILE,
+    message: expect.stringContaining('has changed'),
+  });
+  const now = await readStream(source, 10, 10); // from here on it is another file
+  expect(now).toEqual(expected.slice(10, 20).map((byte) => byte ^ 0x0f));
+});
+
+test('a file without an ETag is told by its date and its length', async () => {
+  const served = (date: string): Promise<FaultSession> =>
+    FaultSession.start(inject('faultServer'), {
+      sizes: { [FILE]: SIZE },
+      isWithoutEtag: true,
+      headers: { 'Last-Modified': date },
+    });
+  session = await served('Fri, 01 Aug 2025 12:00:00 GMT');
+  const source = open();
+  expect(await source.version(FILE)).toEqual({
+    sizeBytes: SIZE,
+    lastModified: 'Fri, 01 Aug 2025 12:00:00 GMT',
+  });
+  await session.script({ fault: { kind: 'truncate', sizeBytes: 200_000 } });
+  await expect(readStream(source, 10, 10)).rejects.toMatchObject({ path: FILE });
+});
+
+test('a host without ranges gives a file as one stream, from the start again after a break', async () => {
+  await session.script(
+    { fault: { kind: 'no-range' } },
+    { fault: { kind: 'cut', afterBytes: 100_000 }, times: 1 },
+  );
+  const source = open();
+  expect(await readStream(source, 0, SIZE)).toEqual(expected);
+  expect(source.hasRanges).toBe(false);
+  expect(await session.log()).toHaveLength(2);
+});
+
+const COMMIT = '0123456789abcdef0123456789abcdef01234567';
+const SHA256 = 'ab'.repeat(32);
+
+/** A mirror of Hugging Face with one repo. */
+function startMirror(): Promise<FaultSession> {
+  return FaultSession.start(inject('faultServer'), {
+    sizes: { [`o/n/resolve/${COMMIT}/${FILE}`]: SIZE, [`o/n/resolve/main/${FILE}`]: SIZE },
+    json: {
+      'api/models/o/n/revision/main': {
+        sha: COMMIT,
+        siblings: [{ rfilename: FILE, lfs: { sha256: SHA256, size: SIZE } }, { rfilename: 'x' }],
+      },
+    },
+  });
+}
+
+const openRepo = (token?: string): HuggingFaceSource =>
+  new HuggingFaceSource(
+    { name: 'o/n', revision: 'main' },
+    { baseUrl: session.url, ...(token !== undefined && { token }) },
+    retry,
+  );
+
+test('a repo is read at the commit that its revision is now, and tells the SHA-256 of its files', async () => {
+  session = await startMirror();
+  const source = openRepo();
+  expect(source.id).toBe('o/n@main');
+  expect(await source.version(FILE)).toEqual({ sizeBytes: SIZE, etag: '"1"', sha256: SHA256 });
+  expect(source.revision).toBe(COMMIT);
+  expect((await session.log()).map(({ path, query }) => path + query)).toEqual([
+    'api/models/o/n/revision/main?blobs=true',
+    `o/n/resolve/${COMMIT}/${FILE}`,
+  ]);
+});
+
+test('a mirror that tells nothing of a repo is read at the revision itself, of one commit all the same', async () => {
+  session = await startMirror();
+  await session.script({ path: 'revision/main', fault: { kind: 'status', status: 404 } });
+  const source = openRepo();
+  expect(await source.size(FILE)).toBe(SIZE);
+  expect((await session.log()).at(-1)?.path).toBe(`o/n/resolve/main/${FILE}`);
+  session = await FaultSession.start(inject('faultServer'), {
+    sizes: { 'o/n/resolve/main/a.json': 9, 'o/n/resolve/main/b.json': 9 },
+    headers: { 'X-Repo-Commit': COMMIT },
+  });
+  const pinned = openRepo();
+  await pinned.size('a.json');
+  expect(pinned.revision).toBe(COMMIT);
+});
+
+test('a token is sent to the host it is for, never along a redirect, and shows in no error', async () => {
+  session = await startMirror();
+  const elsewhere = session.url.replace('localhost', '127.0.0.1');
+  await session.script({
+    path: `resolve/${COMMIT}/${FILE}`,
+    times: 1,
+    fault: { kind: 'redirect', to: `${elsewhere}o/n/resolve/main/${FILE}` },
+  });
+  const source = openRepo('hf_secret');
+  expect(await source.size(FILE)).toBe(SIZE);
+  const log = await session.log();
+  expect(log.map(({ host }) => host.replace(/:.*/, ''))).toEqual([
+    'localhost',
+    'localhost',
+    '127.0.0.1',
+  ]);
+  expect(log.map(({ authorization }) => authorization)).toEqual([
+    'Bearer hf_secret',
+    'Bearer hf_secret',
+    undefined,
+  ]);
+  await session.script({ fault: { kind: 'status', status: 401 } });
+  const error = await source.size('other').catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: 'download-failed' });
+  expect(`${error} ${JSON.stringify(error)}`).not.toContain('hf_secret');
+});
+
+test('a mirror must have an address', () => {
+  const repo = { name: 'o/n', revision: 'main' };
+  for (const baseUrl of ['', 'mirror.example', 'file:///models']) {
+    expect(() => new HuggingFaceSource(repo, { baseUrl })).toThrow(TypeError);
+  }
+});
