@@ -130,7 +130,7 @@ export function chunkSize(
 }
 
 /** The bytes of a file that are stored. */
-export function storedBytes(file: StoredFile, chunkBytes: number): number {
+function storedBytes(file: StoredFile, chunkBytes: number): number {
   let bytes = 0;
   file.isStored.forEach((stored, chunk) => {
     bytes += stored * chunkSize(file, chunkBytes, chunk);
