@@ -16,7 +16,7 @@ import {
 import { fileName, openSync } from './stored-source.ts';
 
 /** Small network pieces are gathered into writes of this size, one for each request under way. */
-const WRITE_BYTES = 4 * 2 ** 20;
+const WRITE_BYTES = 2 * 2 ** 20;
 
 /** How often a chunk is fetched whose bytes are not those that were there before. */
 const CHUNK_ATTEMPTS = 3;
@@ -164,8 +164,9 @@ export class Download {
     const fail = (error: unknown): void => failure.abort(error);
     this.#hashes.follow(this.#files, () => void this.#save().catch(fail), fail);
     const lane = async (): Promise<void> => {
+      const gathered = new Uint8Array(Math.min(WRITE_BYTES, this.#readBack.length));
       for (let next = stretches.shift(); next && !either.aborted; next = stretches.shift()) {
-        await this.#fetchChecked(next, either);
+        await this.#fetchChecked(next, gathered, either);
       }
     };
     await Promise.all(Array.from({ length: lanes }, () => lane().catch(fail)));
@@ -184,10 +185,10 @@ export class Download {
   }
 
   /** Fetches chunks until their bytes are right. */
-  async #fetchChecked(stretch: Stretch, signal: AbortSignal): Promise<void> {
+  async #fetchChecked(stretch: Stretch, gathered: Uint8Array, signal: AbortSignal): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#fetch(stretch, signal);
+        return await this.#fetch(stretch, gathered, signal);
       } catch (error) {
         if (!(error instanceof WrongChunk)) throw error;
         if (attempt < CHUNK_ATTEMPTS) continue;
@@ -199,11 +200,15 @@ export class Download {
     }
   }
 
-  async #fetch({ file, first, end }: Stretch, signal: AbortSignal): Promise<void> {
+  /** @param gathered - Memory to gather small pieces in. */
+  async #fetch(
+    { file, first, end }: Stretch,
+    gathered: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { path, sizeBytes } = file.record;
     const start = this.#start(first);
     const stop = Math.min(sizeBytes, this.#start(end));
-    const gathered = new Uint8Array(Math.min(WRITE_BYTES, this.#manifest.chunkBytes, stop - start));
     let at = start;
     let filled = 0;
     const write = async (): Promise<void> => {
