@@ -5,7 +5,8 @@ import { requestAdapter } from './gpu/device.ts';
 import type { AdapterSummary, LoadOptions, ModelSource } from './types.ts';
 import { openCheckpoint } from './weights/checkpoint.ts';
 import { openSource } from './weights/sources.ts';
-import { listStoredModels, readUsage } from './weights/stored-models.ts';
+import { openStoredFiles } from './weights/stored-files.ts';
+import { readUsage } from './weights/stored-models.ts';
 
 /** What of the load to come matters beforehand. */
 export type SupportOptions = PlanOptions & Pick<LoadOptions, 'huggingFace'>;
@@ -34,7 +35,8 @@ export interface SupportReport {
 }
 
 /**
- * Finds out beforehand whether a model would run here. Reads the headers of its files only.
+ * Finds out beforehand whether a model would run here. Reads the headers of its files only, from the store where it has
+ * all of them.
  *
  * @param source - As of {@link load}. Without one, only the machine is looked at: no request is made.
  * @throws {@link OssicleError} where the source cannot be read, or is not a gpt-oss checkpoint. TypeError and RangeError on wrong
@@ -67,19 +69,20 @@ export async function checkSupport(
 }
 
 async function describeModel(source: ModelSource, options: SupportOptions) {
-  const bytes = await openSource(source, options);
+  const published = await openSource(source, options);
   try {
-    const checkpoint = await openCheckpoint(bytes);
+    // What is stored loads without the network, and is described without it, too.
+    const stored = await openStoredFiles(published.id).catch(() => undefined);
+    const checkpoint = await openCheckpoint(stored ?? published);
     const plan = planLoad(checkpoint.config, options);
-    const stored = await listStoredModels().catch(() => []);
     const summary = {
-      id: bytes.id,
+      id: published.id,
       gpuBytes: plan.gpuBytes,
       totalBytes: checkpoint.totalBytes,
-      isStored: stored.some(({ id, complete }) => id === bytes.id && complete),
+      isStored: stored !== undefined,
     };
     return { plan, summary };
   } finally {
-    bytes.dispose?.();
+    published.dispose?.();
   }
 }

@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest';
 import { createEngine, type Engine, type EngineOptions } from '../src/engine/engine.ts';
-import { loadWeights } from '../src/engine/load-weights.ts';
+import { placeWeights, uploadWeights } from '../src/engine/load-weights.ts';
 import { planLoad } from '../src/engine/plan.ts';
 import type { Runtime } from '../src/engine/runtime.ts';
 import type { Buffers } from '../src/gpu/buffers.ts';
@@ -150,23 +150,15 @@ export async function loadRuntime(
   const { config, shape } = planLoad(checkpoint.config, options);
   const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
   const step = buffers.create('step', 16, UNIFORM | STORAGE | COPY_DST);
-  const progress = new ProgressMeter(undefined);
+  const placed = await placeWeights(gpu, buffers, config, shape.dense, checkpoint);
+  await uploadWeights(gpu, placed, source, new ProgressMeter(), undefined);
   return {
     gpu,
     config,
     shape,
     step,
     kernels: await Kernels.compile(gpu, shape, step, buffers),
-    weights: await loadWeights(
-      gpu,
-      buffers,
-      config,
-      shape.dense,
-      checkpoint,
-      source,
-      progress,
-      undefined,
-    ),
+    weights: placed.weights,
     activations: createActivations(buffers, shape),
     ropeTable: buffers.storageOf('rope', ropeTable(config, shape.contextLength)),
   };

@@ -11,7 +11,7 @@ import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.ts';
 import { ProgressMeter } from '../weights/progress.ts';
 import { type ByteSource, openSource } from '../weights/sources.ts';
 import { checkIntegrity, openStore } from '../weights/store.ts';
-import { loadWeights } from './load-weights.ts';
+import { placeWeights, uploadWeights } from './load-weights.ts';
 import { checkDevice, type LoadPlan, type PlanOptions, planLoad } from './plan.ts';
 import { Queue } from './queue.ts';
 import type { Runtime } from './runtime.ts';
@@ -68,6 +68,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const plan = planLoad(checkpoint.config, options);
     checkDevice(plan, options.device);
 
+    const { config, shape } = plan;
+    const placed = await placeWeights(gpu, buffers, config, shape.dense, checkpoint);
     const runtime = prepareRuntime(gpu, buffers, plan);
     runtime.catch(() => undefined); // awaited below, after what may fail before it
     if (!opened.isStored && useStore) {
@@ -77,24 +79,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         checkpoint = await openCheckpoint(source, signal);
       }
     }
-    const { config, shape } = plan;
-    const weights = await loadWeights(
-      gpu,
-      buffers,
-      config,
-      shape.dense,
-      checkpoint,
-      source,
-      progress,
-      signal,
-    );
     const tokenizerJson = await checkpoint.tokenizer(signal);
     const tokenizer =
       tokenizerJson === undefined
         ? undefined
         : new CheckpointTokenizer(tokenizerJson, config.vocabularySize);
+    await uploadWeights(gpu, placed, source, progress, signal);
     progress.start('compile', 0);
-    const ready = { ...(await runtime), weights };
+    const ready = { ...(await runtime), weights: placed.weights };
     await buffers.allocated();
     await gpu.settle(gpu.device.queue.onSubmittedWorkDone());
     signal?.throwIfAborted();

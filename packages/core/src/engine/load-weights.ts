@@ -33,23 +33,26 @@ type Assignment = { readonly sizeBytes: number } & (
   | { readonly kind: 'matrix'; prepare(repack: RepackKernels): Promise<Transfer[]> }
 );
 
+/** Weights that have their memory, and where their bytes lie. */
+export interface PlacedWeights {
+  readonly weights: Weights;
+  readonly assignments: readonly Assignment[];
+}
+
 /**
- * Brings a checkpoint's tensors to the GPU, and into the layout that the kernels read.
+ * Allocates the weights, and finds their tensors: all that can fail before the first byte of them is read.
  *
  * @param buffers - Owns the weights.
- * @throws {@link OssicleError} `format-invalid` before the first byte where a tensor is missing or not what the config
- * says; `out-of-memory` where the GPU has no room.
+ * @throws {@link OssicleError} `format-invalid` where a tensor is missing or not what the config says; `out-of-memory`
+ * where the GPU has no room.
  */
-export async function loadWeights(
+export async function placeWeights(
   gpu: Gpu,
   buffers: Buffers,
   config: ModelConfig,
   format: DenseFormat,
   checkpoint: Checkpoint,
-  source: ByteSource,
-  progress: ProgressMeter,
-  signal: AbortSignal | undefined,
-): Promise<Weights> {
+): Promise<PlacedWeights> {
   const { weights, parameters } = allocateWeights(
     config,
     buffers,
@@ -58,7 +61,17 @@ export async function loadWeights(
   );
   const assignments = parameters.map((parameter) => assign(parameter, checkpoint));
   await buffers.allocated();
+  return { weights, assignments };
+}
 
+/** Brings the tensors to the GPU, and into the layout that the kernels read. */
+export async function uploadWeights(
+  gpu: Gpu,
+  { assignments }: PlacedWeights,
+  source: ByteSource,
+  progress: ProgressMeter,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const transient = new Buffers(gpu, 'load');
   const uploader = new Uploader(gpu);
   try {
@@ -97,7 +110,6 @@ export async function loadWeights(
     uploader.dispose();
     transient.dispose();
   }
-  return weights;
 }
 
 function assign(parameter: Parameter, checkpoint: Checkpoint): Assignment {
