@@ -13,7 +13,7 @@ const LAYER_LINES: Readonly<Record<string, number>> = {
   'packages/core/src/gpu': 900,
   'packages/core/src/kernels': 1_500,
   'packages/core/src/model': 1_200,
-  'packages/core/src/weights': 4800,
+  'packages/core/src/weights': 5_200,
   'packages/core/src/engine': 2_200,
   'packages/core/src/worker': 500,
   shaders: 2_000,
