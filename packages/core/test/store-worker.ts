@@ -37,7 +37,7 @@ const retry: RetryPolicy = {
   firstDelayMs: 10,
   maxDelayMs: 50,
   maxRetryAfterMs: 5000,
-  stallMs: 1500,
+  stallMs: 4000,
 };
 
 const requests: string[] = [];

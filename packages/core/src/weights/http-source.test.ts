@@ -13,7 +13,7 @@ const retry: RetryPolicy = {
   firstDelayMs: 1,
   maxDelayMs: 4,
   maxRetryAfterMs: 2000,
-  stallMs: 300,
+  stallMs: 2000,
 };
 
 let session: FaultSession;

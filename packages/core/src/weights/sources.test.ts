@@ -17,7 +17,7 @@ const retry: RetryPolicy = {
   firstDelayMs: 1,
   maxDelayMs: 4,
   maxRetryAfterMs: 1000,
-  stallMs: 200,
+  stallMs: 10_000,
 };
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;
