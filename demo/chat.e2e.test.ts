@@ -94,10 +94,9 @@ test('the model calls a tool of the page, sees its result and reports it', async
   await demo.click('.suggestions li:last-child button');
   const answer = await demo.answer();
   expect(await demo.text('.tool-call')).toMatch(
-    /get_time\s+Arguments\s+{"city":"Tokyo"}\s+Result\s+{"time":"\d\d:\d\d"}/,
+    /get_time\s+Arguments\s+{"city":"Tokyo"}\s+Result\s+{"time":"14:30"}/,
   );
-  const [, time] = /"time":"(\d\d:\d\d)"/.exec(await demo.text('.tool-call')) ?? [];
-  expect(answer).toContain(time);
+  expect(answer).toContain('14:30');
 });
 
 test('the reasoning effort reaches the model', async () => {

@@ -55,6 +55,7 @@ export class DemoBrowser {
     const page = await context.newPage();
     await page.setViewport({ width: 1000, height: 760 });
     await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: 'light' }]);
+    await page.evaluateOnNewDocument(stopCalendar);
     const demo = new DemoPage(context, page);
     await page.goto(this.url + query);
     return demo;
@@ -72,6 +73,16 @@ export class DemoBrowser {
     await this.#browser.close();
     await Promise.all([this.proxy.close(), this.#server.close()]);
   }
+}
+
+/** Makes every new date one moment: the date is part of the prompt, and a tiny model answers other dates otherwise. */
+function stopCalendar(): void {
+  const RealDate = Date;
+  globalThis.Date = class extends RealDate {
+    constructor(...parts: unknown[]) {
+      super(...((parts.length === 0 ? ['2026-11-20T05:30:00Z'] : parts) as [string]));
+    }
+  } as DateConstructor;
 }
 
 /** One opened page of the demo, as a person uses it. */
