@@ -74,7 +74,7 @@ test('gives every recorded answer of gpt-oss-nano', async () => {
     ).toEqual(golden.completion_ids);
     expect(reason).toBe(golden.completion.endsWith('<|call|>') ? 'tool-calls' : 'stop');
   }
-});
+}, 1_500_000); // 2,635 tokens, one by one, on a software adapter
 
 describe('a generation', () => {
   test('streams prefill, reasoning, answer and finish, and its result holds them all', async () => {
