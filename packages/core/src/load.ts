@@ -33,6 +33,7 @@ export async function load(
     );
   }
   const worker = new ModelWorker();
+  let isSettled = false;
   let patience: ReturnType<typeof setTimeout> | undefined;
   const abort = (): void => {
     worker.call((service) => service.abortLoad()).catch(() => undefined);
@@ -42,6 +43,7 @@ export async function load(
   signal?.addEventListener('abort', abort);
   try {
     const report = callback((progress: LoadProgress) => {
+      if (isSettled) return; // a message that was on its way
       try {
         onProgress?.(progress);
       } catch (error) {
@@ -55,6 +57,7 @@ export async function load(
     void worker.dispose();
     throw signal?.aborted ? signal.reason : error;
   } finally {
+    isSettled = true;
     signal?.removeEventListener('abort', abort);
     clearTimeout(patience);
   }
