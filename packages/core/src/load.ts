@@ -34,6 +34,10 @@ export async function load(
   }
   const worker = new ModelWorker();
   let isSettled = false;
+  let allReported: () => void = () => undefined;
+  const reported = new Promise<void>((resolve) => {
+    allReported = resolve;
+  });
   let patience: ReturnType<typeof setTimeout> | undefined;
   const abort = (): void => {
     worker.call((service) => service.abortLoad()).catch(() => undefined);
@@ -43,7 +47,8 @@ export async function load(
   signal?.addEventListener('abort', abort);
   try {
     const report = callback((progress: LoadProgress) => {
-      if (isSettled) return; // a message that was on its way
+      if (isSettled) return;
+      if (progress.phase === 'ready') allReported();
       try {
         onProgress?.(progress);
       } catch (error) {
@@ -51,6 +56,7 @@ export async function load(
       }
     });
     const info = await worker.call((service) => service.load(resolved, plain, report));
+    await worker.call(() => reported); // progress has a channel of its own, and may be on its way
     signal?.throwIfAborted();
     return new WorkerModel(worker, info);
   } catch (error) {
