@@ -38,7 +38,7 @@ export async function main(args: readonly string[]): Promise<void> {
   if (suites.some((suite) => NEEDS_BROWSER.includes(suite)))
     console.log(`Browser: ${await findBrowser()}`);
 
-  const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+  const totals: Totals = { passed: 0, failed: 0, skipped: 0, failures: [] };
   const lines: string[] = [];
   let gpuSkipped = 0;
   for (const suite of suites) {
@@ -47,6 +47,7 @@ export async function main(args: readonly string[]): Promise<void> {
     totals.passed += part.passed;
     totals.failed += part.failed;
     totals.skipped += part.skipped;
+    totals.failures.push(...part.failures);
     if (NEEDS_GPU.includes(suite)) gpuSkipped += part.skipped;
     const seconds = Math.round((performance.now() - startMs) / 1000);
     lines.push(`${suite.padEnd(9)} ${totalsLine(part)} in ${seconds} s`);
@@ -54,8 +55,9 @@ export async function main(args: readonly string[]): Promise<void> {
   const expected = args.find((arg) => arg.startsWith('--gpu-skipped='))?.split('=')[1];
   if (expected !== undefined && gpuSkipped !== Number(expected)) {
     totals.failed++;
-    lines.push(`${gpuSkipped} GPU tests were skipped, ${expected} are expected to be.`);
+    totals.failures.push(`${gpuSkipped} GPU tests were skipped, ${expected} are expected to be.`);
   }
+  for (const failure of totals.failures) lines.push(`✗ ${failure}`);
   console.log(`\n${lines.join('\n')}\n${totalsLine(totals)}`);
   process.exitCode = totals.failed > 0 ? 1 : 0;
 }
@@ -67,11 +69,12 @@ function runSuite(suite: string): Promise<Totals> {
 }
 
 async function runChecks(checks: Readonly<Record<string, readonly string[]>>): Promise<Totals> {
-  const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
+  const totals: Totals = { passed: 0, failed: 0, skipped: 0, failures: [] };
   for (const [name, args] of Object.entries(checks)) {
     const succeeded = await run(process.execPath, args);
     console.log(`${succeeded ? '✓' : '✗'} ${name}`);
     totals[succeeded ? 'passed' : 'failed']++;
+    if (!succeeded) totals.failures.push(name);
   }
   return totals;
 }
@@ -93,11 +96,12 @@ async function runTests(suite: string): Promise<Totals> {
     passed: 0,
     failed: 0,
     skipped: 0,
+    failures: [],
   }));
   await rm(folder, { recursive: true });
   if (totals.passed + totals.failed === 0 || (!succeeded && totals.failed === 0)) {
-    console.log(`✗ ${suite}: the run ended without ${succeeded ? 'a test' : 'saying why'}.`);
     totals.failed++;
+    totals.failures.push(`${suite}: the run ended without ${succeeded ? 'a test' : 'saying why'}.`);
   }
   return totals;
 }

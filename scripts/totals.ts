@@ -6,6 +6,8 @@ export const TOTALS_FILE = 'OSSICLE_TOTALS';
 
 /** How many tests of a run passed, failed and were skipped. */
 export interface Totals {
+  /** What failed, each in a line: project, file and test. */
+  readonly failures: string[];
   /** Tests that passed. */
   passed: number;
   /** Tests that failed, files that could not be run, and errors outside of any test. */
@@ -22,14 +24,20 @@ export function totalsLine({ passed, failed, skipped }: Totals): string {
 /** Vitest reporter that ends a run with `N passed, N failed`, or writes the totals to a file. */
 export class TotalsReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
-    const totals: Totals = { passed: 0, failed: errors.length, skipped: 0 };
+    const totals: Totals = { passed: 0, failed: 0, skipped: 0, failures: [] };
+    const fail = (where: string, error: SerializedError | undefined): void => {
+      totals.failed++;
+      totals.failures.push(`${where}: ${error?.message.split('\n', 1)[0] ?? 'did not end'}`);
+    };
+    for (const error of errors) fail('outside of any test', error);
     for (const module of modules) {
-      totals.failed += module.errors().length;
+      const name = `${module.project.name} ${module.relativeModuleId}`;
+      for (const error of module.errors()) fail(name, error);
       for (const test of module.children.allTests()) {
-        const { state } = test.result();
+        const { state, errors: reasons } = test.result();
         if (state === 'passed') totals.passed++;
         else if (state === 'skipped') totals.skipped++;
-        else totals.failed++; // failed, or still pending because its page is gone
+        else fail(`${name} > ${test.fullName}`, reasons?.[0]); // failed, or pending because its page is gone
       }
     }
     const file = process.env[TOTALS_FILE];
