@@ -153,7 +153,7 @@ export interface ToolCall {
   readonly id: string;
   /** The function's name, without the `functions.` namespace. */
   readonly name: string;
-  /** The parsed arguments; `undefined` where `inputText` is not JSON. */
+  /** The parsed arguments; `undefined` where `inputText` is not JSON, or is cut short. None at all are an empty object. */
   readonly input: unknown;
   /** The arguments as the model wrote them. */
   readonly inputText: string;

@@ -10,11 +10,11 @@ describe('arguments', () => {
     ['"x"', 'x'],
     ['null', null],
   ])('are JSON: %s', (text, input) => {
-    expect(parseToolArguments(text)).toEqual({ input, repaired: false });
+    expect(parseToolArguments(text)).toEqual({ input, repaired: false, truncated: false });
   });
 
   test('may be absent', () => {
-    expect(parseToolArguments('')).toEqual({ input: {}, repaired: false });
+    expect(parseToolArguments('')).toEqual({ input: {}, repaired: false, truncated: false });
   });
 
   test.each([
@@ -23,7 +23,7 @@ describe('arguments', () => {
     ['[1][2]', [1]],
     ['```json\n{"a": 1}\n```', { a: 1 }],
   ])('may be followed by text: %s', (text, input) => {
-    expect(parseToolArguments(text)).toEqual({ input, repaired: true });
+    expect(parseToolArguments(text)).toEqual({ input, repaired: true, truncated: false });
   });
 
   test.each([
@@ -39,15 +39,15 @@ describe('arguments', () => {
     ['{"a": {"b": 1}, "c": [{"d": 2}, {"e":', { a: { b: 1 }, c: [{ d: 2 }, {}] }],
     ['{', {}],
     ['[', []],
-  ])('may be cut off: %s', (text, input) => {
-    expect(parseToolArguments(text)).toEqual({ input, repaired: true });
+  ])('may be cut off, and are marked so: %s', (text, input) => {
+    expect(parseToolArguments(text)).toEqual({ input, repaired: true, truncated: true });
   });
 
   test.each(['ls -la [a-z]', 'city: Rome', '{city: "Rome"}', '{]', '}', '```', '{"a" "b"}'])(
     'may be no JSON at all: %s',
     (text) => {
       const parsed = parseToolArguments(text);
-      if (text === '```') expect(parsed).toEqual({ input: {}, repaired: true });
+      if (text === '```') expect(parsed).toEqual({ input: {}, repaired: true, truncated: true });
       else expect(parsed).toEqual({ invalid: true, text });
     },
   );
@@ -59,6 +59,9 @@ describe('arguments', () => {
         const parsed = parseToolArguments(json.slice(0, 1 + (cut % json.length)));
         expect(parsed.invalid).toBeUndefined();
         expect(typeof parsed.input).toBe('object');
+        expect('truncated' in parsed && parsed.truncated).toBe(
+          1 + (cut % json.length) < json.length,
+        );
       }),
       { numRuns: 2000, seed: 3 },
     );

@@ -5,6 +5,8 @@ export type ToolArguments =
       readonly input: unknown;
       /** Whether the text was not JSON as it stood: something followed it, or its end was missing. */
       readonly repaired: boolean;
+      /** Whether the end was missing: `input` is what had been written before, and not what the model meant to pass. */
+      readonly truncated: boolean;
       readonly invalid?: never;
     }
   | {
@@ -17,17 +19,19 @@ export type ToolArguments =
 
 /**
  * Parses the arguments of a call. Where they are not JSON, takes the first complete value of the text, or closes the
- * brackets and quotes of a text that was cut off. No text at all is an empty object. Never throws.
+ * brackets and quotes of a text that was cut off: good to show, not to run a tool with. No text at all is an empty object.
+ * Never throws.
  */
 export function parseToolArguments(text: string): ToolArguments {
   const json = text.trim().replace(/^```\w*\s*/, '');
-  if (json === '') return { input: {}, repaired: text !== '' };
+  if (json === '') return { input: {}, repaired: text !== '', truncated: text.trim() !== '' };
   const whole = parse(text);
-  if (whole) return { input: whole.value, repaired: false };
+  if (whole) return { input: whole.value, repaired: false, truncated: false };
   if (json.startsWith('{') || json.startsWith('[')) {
-    for (const candidate of completions(json)) {
+    const { truncated, candidates } = completions(json);
+    for (const candidate of candidates) {
       const parsed = parse(candidate);
-      if (parsed) return { input: parsed.value, repaired: true };
+      if (parsed) return { input: parsed.value, repaired: true, truncated };
     }
   }
   return { invalid: true, text };
@@ -35,11 +39,14 @@ export function parseToolArguments(text: string): ToolArguments {
 
 // The first complete value or, of a text that ends before it does, ways to end it: with what is open closed, then
 // without the last, unfinished member.
-function completions(json: string): string[] {
+function completions(json: string): { truncated: boolean; candidates: readonly string[] } {
   const { valueEnd, memberEnd, ending } = scan(json);
-  if (valueEnd !== undefined) return [json.slice(0, valueEnd)];
+  if (valueEnd !== undefined) return { truncated: false, candidates: [json.slice(0, valueEnd)] };
   const members = json.slice(0, memberEnd);
-  return [ending.text + ending.closers, members + scan(members).ending.closers];
+  return {
+    truncated: true,
+    candidates: [ending.text + ending.closers, members + scan(members).ending.closers],
+  };
 }
 
 interface Scan {

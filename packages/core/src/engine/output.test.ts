@@ -112,6 +112,30 @@ describe('the output of a model', () => {
     expect(summary.toolCalls).toMatchObject([{ name: 'run', inputText: 'Bern, please' }]);
     expect(summary.toolCalls[0]!.input).toBeUndefined();
   });
+
+  test.each([
+    '{"city": ',
+    '{"city": "Ber',
+    '{"city": "Bern", "days": [1, 2',
+    '{',
+    '```json\n{"city": "Bern"',
+    '```json\n',
+  ])('gives arguments that are cut short as text, without input: %s', (inputText) => {
+    const call = '<|channel|>commentary to=functions.run<|constrain|>json<|message|>';
+    const { summary } = read(`${call}${inputText}<|call|>`);
+    expect(summary.toolCalls).toEqual([{ id: 'call_0', name: 'run', input: undefined, inputText }]);
+  });
+
+  test.each([
+    ['', {}],
+    ['{"city": "Bern"}}', { city: 'Bern' }],
+    ['{"city": "Bern"} Now.', { city: 'Bern' }],
+    ['```json\n{"city": "Bern"}\n```', { city: 'Bern' }],
+  ])('reads arguments that are whole, whatever is around them: %s', (inputText, input) => {
+    const call = '<|channel|>commentary to=functions.run<|constrain|>json<|message|>';
+    const { summary } = read(`${call}${inputText}<|call|>`);
+    expect(summary.toolCalls).toMatchObject([{ input, inputText }]);
+  });
 });
 
 describe('stop strings', () => {

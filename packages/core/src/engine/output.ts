@@ -138,10 +138,11 @@ export class HarmonyOutput {
     // A call that was cut is not one that the model has decided on.
     if (recipient !== undefined && channel !== 'final' && !this.#isCut) {
       const parsed = parseToolArguments(content);
+      const isReadable = !parsed.invalid && !parsed.truncated;
       const call: ToolCall = {
         id: `call_${this.#toolCalls.length}`,
         name: this.#names.nameOf(recipient) ?? recipient.replace(/^functions\./, ''),
-        input: 'input' in parsed ? parsed.input : undefined,
+        input: isReadable ? parsed.input : undefined,
         inputText: content,
       };
       this.#toolCalls.push(call);

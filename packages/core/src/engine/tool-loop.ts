@@ -80,7 +80,7 @@ async function run(
   inputText: string,
   signal: AbortSignal,
 ): Promise<unknown> {
-  if (input === undefined) return { error: `The arguments are not JSON: ${inputText}` };
+  if (input === undefined) return { error: `The arguments are not whole JSON: ${inputText}` };
   try {
     return await tool?.execute?.(input, { signal });
   } catch (error) {
