@@ -1,25 +1,7 @@
 import { expect, test } from 'vitest';
 import type { KernelShape } from '../packages/core/src/kernels/shape.ts';
+import { SHAPE_20B } from '../packages/core/test/kernel-shape.ts';
 import { distinctExperts, kernelCost, type Operation } from './kernel-cost.ts';
-
-/** gpt-oss-20b. */
-const SHAPE: KernelShape = {
-  hiddenSize: 2880,
-  intermediateSize: 2880,
-  heads: 64,
-  kvHeads: 8,
-  experts: 32,
-  expertsPerToken: 4,
-  vocabularySize: 201_088,
-  normEpsilon: 1e-5,
-  swigluLimit: 7,
-  slidingWindow: 128,
-  ringCapacity: 640,
-  contextLength: 8192,
-  maxTokens: 512,
-  dense: 'int8',
-  kvCache: 'f16',
-};
 
 test('a token reads every row of an 8-bit matrix and its scales once', () => {
   const { bytes, flops } = cost({ kernel: 'linear', part: 'unembedding.weight' });
@@ -30,7 +12,7 @@ test('a token reads every row of an 8-bit matrix and its scales once', () => {
 
 test('as published, weights are twice as large', () => {
   const operation = { kernel: 'qkv', part: 'attn.qkv.weight' };
-  const { bytes } = cost(operation, { ...SHAPE, dense: 'bf16' });
+  const { bytes } = cost(operation, { ...SHAPE_20B, dense: 'bf16' });
   expect(bytes).toBe(5120 * 2880 * 2 + 4 * 2880);
 });
 
@@ -64,7 +46,7 @@ test('a kernel that is not known is an error', () => {
 
 function cost(
   { kernel, part, sliding = false, tokens = 1, depth = 0 }: Partial<Operation>,
-  shape: KernelShape = SHAPE,
+  shape: KernelShape = SHAPE_20B,
 ) {
   return kernelCost(shape, { kernel: kernel ?? '', part: part ?? '', sliding, tokens, depth });
 }
