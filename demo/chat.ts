@@ -1,9 +1,9 @@
 import type { Message } from 'ossicle';
 import { announce } from './announcer.ts';
-import { historyOf, type Turn } from './conversation.ts';
+import { contextTokens, historyOf, type Turn } from './conversation.ts';
 import { element, find } from './element.ts';
 import type { NextStep } from './failure-card.ts';
-import { answer, generateOptions } from './generation.ts';
+import { generateOptions } from './generate-options.ts';
 import type { LoadedModel } from './model-slot.ts';
 import { PromptView } from './prompt-view.ts';
 import { ReplyView } from './reply-view.ts';
@@ -102,26 +102,22 @@ export class Chat {
       const loaded = model();
       if (loaded === undefined) throw new Error('No model is loaded. Choose one first.');
       announce('Thinking');
-      const result = await answer(
-        loaded.model,
-        history,
-        generateOptions(settings(), abort.signal),
-        {
-          onEvent: (event) => view.show(event),
-          onToolResult: (id, output) => view.showToolResult(id, output),
-          onMessages: (messages) => {
-            turn.reply = [...turn.reply, ...messages];
-          },
-        },
-      );
+      const options = generateOptions(settings(), abort.signal);
+      const generation = loaded.model.generate(history, options);
+      for await (const event of generation) view.show(event);
+      const result = await generation.result;
+      turn.reply = result.messages;
+      const used = await contextTokens(loaded.model, [...history, ...turn.reply], options);
       view.finish(result);
       announce(
         result.reason === 'aborted' ? 'Stopped' : view.spokenAnswer || 'The model gave no answer.',
       );
-      if (this.#turns.at(-1)?.turn === turn)
-        onContext(result.usage.promptTokens + result.usage.completionTokens);
+      if (used !== undefined && this.#turns.at(-1)?.turn === turn) onContext(used);
     } catch (error) {
-      if (!abort.signal.aborted) view.fail(error);
+      if (abort.signal.aborted) {
+        view.stop();
+        announce('Stopped');
+      } else view.fail(error);
     } finally {
       if (this.#abort === abort) {
         this.#abort = undefined;

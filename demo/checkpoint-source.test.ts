@@ -3,7 +3,9 @@ import {
   allowedConnections,
   embeddedSource,
   isReachable,
+  localSource,
   pageAddress,
+  parseMirror,
   parseSource,
   requestedSource,
 } from './checkpoint-source.ts';
@@ -23,6 +25,24 @@ test.each([
   ['https://huggingface.co/a/b/tree/dev', 'a/b@dev', 'b@dev', 'huggingface'],
   ['https://models.example/m?token=1#x', 'https://models.example/m/', 'm', 'host'],
   ['http://localhost:8000', 'http://localhost:8000/', 'localhost:8000', 'host'],
+  [
+    'https://models.example/m/gpt-oss-20b-Q8_0.gguf',
+    'https://models.example/m/gpt-oss-20b-Q8_0.gguf',
+    'gpt-oss-20b-Q8_0',
+    'host',
+  ],
+  [
+    'https://models.example/m/x-00001-of-00003.GGUF',
+    'https://models.example/m/x-00001-of-00003.GGUF',
+    'x',
+    'host',
+  ],
+  [
+    'https://huggingface.co/a/b/blob/main/c.gguf',
+    'https://huggingface.co/a/b/resolve/main/c.gguf',
+    'c',
+    'huggingface',
+  ],
   ['./other/model', 'https://demo.example/ossicle/other/model/', 'model', 'page'],
   ['/elsewhere/', 'https://demo.example/elsewhere/', 'elsewhere', 'page'],
   [
@@ -89,4 +109,25 @@ test('the address of a page names its checkpoint, and the embedded one by nothin
   expect(requestedSource('https://demo.example/ossicle/?model=javascript:1').origin).toBe(
     'embedded',
   );
+});
+
+test('a mirror is part of the policy and of the address, and is reachable only where the page was opened for it', () => {
+  const mirrored = parseSource('a/b@dev', PAGE, parseMirror('https://mirror.example/hf/'));
+  if (mirrored === undefined) throw new Error('not read');
+  expect(mirrored).toMatchObject({ host: 'mirror.example', mirror: 'https://mirror.example/hf' });
+  expect(allowedConnections(mirrored)).toContain('https://mirror.example');
+  expect(allowedConnections(parse('a/b'))).not.toContain('https://mirror.example');
+  expect(requestedSource(pageAddress(mirrored, PAGE))).toEqual(mirrored);
+  expect(isReachable(mirrored, mirrored)).toBe(true);
+  expect(isReachable(mirrored, embeddedSource(PAGE))).toBe(false);
+  expect(isReachable(parse('a/b'), mirrored)).toBe(true);
+  for (const text of ['', 'mirror.example', 'ftp://mirror.example', 'https://'])
+    expect(parseMirror(text)).toBeUndefined();
+});
+
+test('local files are named after their folder or their GGUF file, and leave the address as it is', () => {
+  const parts = localSource([new File([], 'x-00001-of-00002.gguf')]);
+  expect(parts).toMatchObject({ name: 'x', origin: 'files' });
+  expect(pageAddress(parts, PAGE)).not.toContain('?');
+  expect(isReachable(parts, embeddedSource(PAGE))).toBe(true);
 });

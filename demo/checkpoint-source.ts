@@ -1,13 +1,20 @@
 /** A checkpoint that a person can ask for, and where it would come from. */
 export interface CheckpointSource {
-  /** What `load()` takes: a Hugging Face repository, or the absolute address of a folder. */
+  /**
+   * What `load()` takes: a Hugging Face repository, or the absolute address of a folder or of a GGUF file. Of local files,
+   * `files:` and their name.
+   */
   readonly source: string;
   /** A short name for people. */
   readonly name: string;
   /** Where the bytes come from. */
-  readonly origin: 'embedded' | 'page' | 'huggingface' | 'host';
+  readonly origin: 'embedded' | 'page' | 'huggingface' | 'host' | 'files';
   /** The host, for people. */
   readonly host: string;
+  /** The address of what takes the place of huggingface.co, without a final slash. */
+  readonly mirror?: string;
+  /** What a person picked or dropped. */
+  readonly files?: readonly File[] | FileSystemDirectoryHandle;
 }
 
 /** What Hugging Face serves files from, and what it redirects to. */
@@ -18,6 +25,7 @@ const HUGGING_FACE_ORIGINS = [
 ];
 const REPOSITORY = /^[\w.-]+\/[\w.-]+(@[\w./-]+)?$/;
 const EMBEDDED_FOLDER = 'models/gpt-oss-nano/';
+const GGUF = /\.gguf$/i;
 
 /** The model that comes with the page. */
 export function embeddedSource(page: string): CheckpointSource {
@@ -25,67 +33,106 @@ export function embeddedSource(page: string): CheckpointSource {
   return { source: url.href, name: 'gpt-oss-nano', origin: 'embedded', host: 'this page' };
 }
 
-/**
- * Reads what a person typed, or what an address names: `owner/name`, `owner/name@revision`, an http(s) address, or
- * a path that starts with `.` or `/`.
- *
- * @param page the page's own address.
- * @returns `undefined` where it is none of these.
- */
-export function parseSource(text: string, page: string): CheckpointSource | undefined {
-  const trimmed = text.trim();
-  if (/^https?:\/\/huggingface\.co\//i.test(trimmed)) {
-    const [, owner, name, , revision = 'main'] = new URL(trimmed).pathname.split('/');
-    return owner && name ? parseSource(`${owner}/${name}@${revision}`, page) : undefined;
-  }
-  if (/^https?:\/\//i.test(trimmed) || /^[./]/.test(trimmed)) {
-    if (!URL.canParse(trimmed, page)) return undefined;
-    const url = new URL(trimmed, page);
-    url.search = '';
-    url.hash = '';
-    if (!url.pathname.endsWith('/')) url.pathname += '/';
-    const embedded = embeddedSource(page);
-    if (url.href === embedded.source) return embedded;
-    const name = decodeURIComponent(url.pathname.split('/').at(-2) || url.host);
-    const here = url.origin === new URL(page).origin;
-    return here
-      ? { source: url.href, name, origin: 'page', host: 'this page' }
-      : { source: url.href, name, origin: 'host', host: url.host };
-  }
-  if (!REPOSITORY.test(trimmed)) return undefined;
-  const source = trimmed.replace(/@main$/, '');
-  const name = source.slice(source.indexOf('/') + 1);
-  return { source, name, origin: 'huggingface', host: 'huggingface.co' };
+/** Files that a person picked or dropped: a folder, or the parts of a GGUF file. */
+export function localSource(files: readonly File[] | FileSystemDirectoryHandle): CheckpointSource {
+  const name = 'kind' in files ? files.name : ggufName(files[0]?.name ?? 'files');
+  return { source: `files:${name}`, name, origin: 'files', host: 'this computer', files };
 }
 
 /**
+ * Reads what a person typed, or what an address names: `owner/name`, `owner/name@revision`, an http(s) address of a folder
+ * or of a GGUF file, or a path that starts with `.` or `/`.
+ *
+ * @param page the page's own address.
+ * @param mirror what takes the place of huggingface.co.
+ * @returns `undefined` where it is none of these.
+ */
+export function parseSource(
+  text: string,
+  page: string,
+  mirror?: string,
+): CheckpointSource | undefined {
+  const trimmed = text.trim();
+  if (/^https?:\/\/huggingface\.co\//i.test(trimmed) && !GGUF.test(trimmed)) {
+    const [, owner, name, , revision = 'main'] = new URL(trimmed).pathname.split('/');
+    return owner && name ? parseSource(`${owner}/${name}@${revision}`, page, mirror) : undefined;
+  }
+  if (/^https?:\/\//i.test(trimmed) || /^[./]/.test(trimmed)) return parseAddress(trimmed, page);
+  if (!REPOSITORY.test(trimmed)) return undefined;
+  const source = trimmed.replace(/@main$/, '');
+  const name = source.slice(source.indexOf('/') + 1);
+  return mirror === undefined
+    ? { source, name, origin: 'huggingface', host: 'huggingface.co' }
+    : { source, name, origin: 'huggingface', host: new URL(mirror).host, mirror };
+}
+
+/** Reads the address of a mirror; `undefined` where it is no http(s) address. */
+export function parseMirror(text: string): string | undefined {
+  const trimmed = text.trim().replace(/\/+$/, '');
+  return /^https?:\/\//i.test(trimmed) && URL.canParse(trimmed) ? trimmed : undefined;
+}
+
+function parseAddress(text: string, page: string): CheckpointSource | undefined {
+  if (!URL.canParse(text, page)) return undefined;
+  const url = new URL(text, page);
+  url.search = '';
+  url.hash = '';
+  const isFile = GGUF.test(url.pathname);
+  if (!isFile && !url.pathname.endsWith('/')) url.pathname += '/';
+  const embedded = embeddedSource(page);
+  if (url.href === embedded.source) return embedded;
+  const last = decodeURIComponent(url.pathname.split('/').at(isFile ? -1 : -2) || url.host);
+  const name = isFile ? ggufName(last) : last;
+  if (url.origin === new URL(page).origin)
+    return { source: url.href, name, origin: 'page', host: 'this page' };
+  if (url.origin !== HUGGING_FACE_ORIGINS[0])
+    return { source: url.href, name, origin: 'host', host: url.host };
+  // What the site shows as a page, it has as a file below resolve/.
+  url.pathname = url.pathname.replace(/^(\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
+  return { source: url.href, name, origin: 'huggingface', host: url.host };
+}
+
+/** The name of a GGUF model by that of one of its files. */
+const ggufName = (file: string): string => file.replace(/(-\d{5}-of-\d{5})?\.gguf$/i, '');
+
+/**
  * The connect-src of a page opened for this checkpoint: the page itself and the checkpoint's host, no other.
- * A page opened for its own checkpoints may still go on to Hugging Face.
+ * A page opened for its own checkpoints may still go on to Hugging Face; a mirror may send the page there.
  */
 export function allowedConnections(checkpoint: CheckpointSource): readonly string[] {
   if (checkpoint.origin === 'host') return ["'self'", new URL(checkpoint.source).origin];
-  return ["'self'", ...HUGGING_FACE_ORIGINS];
+  const mirror = checkpoint.mirror === undefined ? [] : [new URL(checkpoint.mirror).origin];
+  return ["'self'", ...mirror, ...HUGGING_FACE_ORIGINS];
 }
 
 /** Whether a page opened for one checkpoint may connect to the host of another without being opened again. */
 export function isReachable(checkpoint: CheckpointSource, opened: CheckpointSource): boolean {
-  if (checkpoint.origin === 'embedded' || checkpoint.origin === 'page') return true;
+  if (checkpoint.origin === 'huggingface' && checkpoint.mirror !== undefined)
+    return (
+      opened.mirror !== undefined &&
+      new URL(checkpoint.mirror).origin === new URL(opened.mirror).origin
+    );
   if (checkpoint.origin === 'huggingface') return opened.origin !== 'host';
+  if (checkpoint.origin !== 'host') return true;
   return (
     opened.origin === 'host' && new URL(checkpoint.source).origin === new URL(opened.source).origin
   );
 }
 
-/** The checkpoint that the page's address names with `?model=`, or else the embedded one. */
+/** The checkpoint that the page's address names with `?model=` and `?mirror=`, or else the embedded one. */
 export function requestedSource(page: string): CheckpointSource {
-  const named = new URL(page).searchParams.get('model');
-  return (named === null ? undefined : parseSource(named, page)) ?? embeddedSource(page);
+  const { searchParams } = new URL(page);
+  const named = searchParams.get('model');
+  const mirror = parseMirror(searchParams.get('mirror') ?? '');
+  return (named === null ? undefined : parseSource(named, page, mirror)) ?? embeddedSource(page);
 }
 
-/** The address at which the page opens for a checkpoint; the embedded one needs no `?model=`. */
+/** The address at which the page opens for a checkpoint; the embedded one and local files need no `?model=`. */
 export function pageAddress(checkpoint: CheckpointSource, page: string): string {
+  const { origin, source, mirror } = checkpoint;
   const url = new URL(page);
   url.search = '';
-  if (checkpoint.origin !== 'embedded') url.searchParams.set('model', checkpoint.source);
+  if (origin !== 'embedded' && origin !== 'files') url.searchParams.set('model', source);
+  if (mirror !== undefined) url.searchParams.set('mirror', mirror);
   return url.href;
 }

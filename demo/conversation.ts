@@ -1,4 +1,4 @@
-import type { Message } from 'ossicle';
+import type { GenerateOptions, Message, Model } from 'ossicle';
 
 /** A question and what came of it. */
 export interface Turn {
@@ -14,4 +14,18 @@ export interface Turn {
  */
 export function historyOf(turns: readonly Turn[]): Message[] {
   return turns.flatMap(({ prompt, reply }) => [{ role: 'user', content: prompt }, ...reply]);
+}
+
+/**
+ * How much of the context the next question finds taken: all messages, the results of tools included. Adding up what a
+ * generation used would count the rounds of its tools twice.
+ *
+ * @returns `undefined` where the model is gone.
+ */
+export function contextTokens(
+  model: Pick<Model, 'countTokens'>,
+  messages: readonly Message[],
+  options: GenerateOptions,
+): Promise<number | undefined> {
+  return model.countTokens(messages, options).catch(() => undefined);
 }

@@ -20,10 +20,7 @@ export interface ReplyActions {
   readonly step: (step: NextStep) => void;
 }
 
-const ENDINGS: Partial<Record<GenerateResult['reason'], string>> = {
-  aborted: 'Stopped',
-  length: 'Ended at the token limit',
-};
+const ENDINGS = { aborted: 'Stopped', length: 'Ended at the token limit' };
 
 /** One answer: reasoning, tool calls and text in the order in which they came, and what may be done with them. */
 export class ReplyView {
@@ -72,15 +69,7 @@ export class ReplyView {
     } else if (event.type === 'reasoning-delta') this.#append('reasoning', event.text);
     else if (event.type === 'text-delta') this.#append('text', event.text);
     else if (event.type === 'tool-call') this.#showToolCall(event);
-    else if (event.type === 'tool-result') this.showToolResult(event.id, event.output);
-  }
-
-  /** Shows what a tool answered. */
-  showToolResult(id: string, output: unknown): void {
-    const card = this.#tools.get(id);
-    if (card === undefined) return;
-    card.classList.remove('is-running');
-    card.append(element('dt', {}, 'Result'), element('dd', {}, JSON.stringify(output)));
+    else if (event.type === 'tool-result') this.#showToolResult(event.id, event.output);
   }
 
   /** Ends the reply with its numbers. */
@@ -88,7 +77,7 @@ export class ReplyView {
     this.#close();
     const { timings, usage, reason } = result;
     const facts = [
-      ENDINGS[reason],
+      reason in ENDINGS && ENDINGS[reason as keyof typeof ENDINGS],
       `${formatCount(usage.completionTokens)} tokens`,
       usage.completionTokens > 1 && formatTokensPerSecond(timings.decodeTokensPerSecond),
       usage.completionTokens > 0 &&
@@ -98,6 +87,15 @@ export class ReplyView {
       copyButton('Copy answer', () => this.#answer),
       iconButton('retry', 'Answer again', this.#actions.retry),
       element('span', { class: 'facts' }, facts.join(' · ')),
+    );
+  }
+
+  /** Ends the reply where it was stopped, and nothing is known of how far it came. */
+  stop(): void {
+    this.#close();
+    this.#foot.replaceChildren(
+      iconButton('retry', 'Answer again', this.#actions.retry),
+      element('span', { class: 'facts' }, ENDINGS.aborted),
     );
   }
 
@@ -135,6 +133,13 @@ export class ReplyView {
     this.#tools.set(call.id, card);
     this.#parts.append(card);
     this.#wait('Reading');
+  }
+
+  #showToolResult(id: string, output: unknown): void {
+    const card = this.#tools.get(id);
+    if (card === undefined) return;
+    card.classList.remove('is-running');
+    card.append(element('dt', {}, 'Result'), element('dd', {}, JSON.stringify(output)));
   }
 
   #wait(text: string): void {

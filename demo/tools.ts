@@ -2,10 +2,6 @@
 import type { ToolDefinition } from 'ossicle';
 import { calculate } from './calculate.ts';
 
-interface PageTool extends ToolDefinition {
-  readonly run: (input: Readonly<Record<string, unknown>>) => unknown;
-}
-
 /** Metres, kilograms, litres, metres per second or seconds in one unit; each kind of quantity by itself. */
 const UNITS: readonly Readonly<Record<string, number>>[] = [
   {
@@ -79,12 +75,23 @@ function timeIn(city: string): string {
   return new Date().toLocaleTimeString('en-GB', { timeZone, hour: '2-digit', minute: '2-digit' });
 }
 
-const text = (value: unknown): string => {
-  if (typeof value !== 'string') throw new TypeError('The arguments do not fit the tool.');
+const argument = (input: unknown, name: string): unknown =>
+  typeof input === 'object' && input !== null ? Reflect.get(input, name) : undefined;
+
+const number = (input: unknown, name: string): number => {
+  const value = Number(argument(input, name));
+  if (Number.isNaN(value)) throw new TypeError(`The argument ${name} has to be a number.`);
   return value;
 };
 
-const TOOLS: readonly PageTool[] = [
+const text = (input: unknown, name: string): string => {
+  const value = argument(input, name);
+  if (typeof value !== 'string') throw new TypeError(`The argument ${name} has to be a text.`);
+  return value;
+};
+
+/** The tools, as `generate()` tells the model of them and runs them. What one throws is told to the model. */
+export const pageTools: readonly ToolDefinition[] = [
   {
     name: 'get_time',
     description: 'Gets the current time in a city.',
@@ -93,7 +100,7 @@ const TOOLS: readonly PageTool[] = [
       properties: { city: { type: 'string', description: 'The city.' } },
       required: ['city'],
     },
-    run: ({ city }) => ({ time: timeIn(text(city)) }),
+    execute: (input) => ({ time: timeIn(text(input, 'city')) }),
   },
   {
     name: 'calculator',
@@ -103,7 +110,7 @@ const TOOLS: readonly PageTool[] = [
       properties: { expression: { type: 'string', description: 'The expression, e.g. 2+2' } },
       required: ['expression'],
     },
-    run: ({ expression }) => ({ result: calculate(text(expression)) }),
+    execute: (input) => ({ result: calculate(text(input, 'expression')) }),
   },
   {
     name: 'convert_units',
@@ -113,22 +120,8 @@ const TOOLS: readonly PageTool[] = [
       properties: { value: { type: 'number' }, from: { type: 'string' }, to: { type: 'string' } },
       required: ['value', 'from', 'to'],
     },
-    run: ({ value, from, to }) => ({ result: convertUnits(Number(value), text(from), text(to)) }),
+    execute: (input) => ({
+      result: convertUnits(number(input, 'value'), text(input, 'from'), text(input, 'to')),
+    }),
   },
 ];
-
-/** What the model is told about the tools. */
-export const toolDefinitions: readonly ToolDefinition[] = TOOLS.map(({ run: _, ...tool }) => tool);
-
-/** Runs a tool; a failure is an answer too: `{ error }`. */
-export function runTool(name: string, input: unknown): unknown {
-  try {
-    const tool = TOOLS.find((candidate) => candidate.name === name);
-    if (tool === undefined) throw new RangeError(`There is no tool named ${name}.`);
-    if (typeof input !== 'object' || input === null)
-      throw new TypeError('The arguments are not JSON.');
-    return tool.run(input as Record<string, unknown>);
-  } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
-  }
-}
