@@ -5,7 +5,13 @@
  */
 
 export type { Channel, Message, Role, ToolDefinition } from '@ossicle/harmony';
-export { checkSupport, type SupportOptions, type SupportReport } from './check-support.ts';
+export {
+  checkSupport,
+  type LimitCheck,
+  type SpeedEstimate,
+  type SupportOptions,
+  type SupportReport,
+} from './check-support.ts';
 export type { PlanOptions } from './engine/plan.ts';
 export { type ErrorCode, isOssicleError, OssicleError } from './errors.ts';
 export { load } from './load.ts';

@@ -11,7 +11,8 @@ import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.ts';
 import { ProgressMeter } from '../weights/progress.ts';
 import { type ByteSource, openSource } from '../weights/sources.ts';
 import { checkIntegrity, openStore } from '../weights/store.ts';
-import { placeWeights, uploadWeights } from './load-weights.ts';
+import { type PlacedWeights, placeWeights, uploadWeights } from './load-weights.ts';
+import { claimMemory, explainShortage } from './memory.ts';
 import { checkDevice, type LoadPlan, type PlanOptions, planLoad } from './plan.ts';
 import { Queue } from './queue.ts';
 import type { Runtime } from './runtime.ts';
@@ -68,8 +69,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const plan = planLoad(checkpoint.config, options);
     checkDevice(plan, options.device);
 
-    const { config, shape } = plan;
-    const placed = await placeWeights(gpu, buffers, config, shape.dense, checkpoint);
+    const placed = await takeMemory(gpu, buffers, plan, checkpoint);
     const runtime = prepareRuntime(gpu, buffers, plan);
     runtime.catch(() => undefined); // awaited below, after what may fail before it
     if (!opened.isStored && useStore) {
@@ -83,7 +83,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const tokenizer =
       tokenizerJson === undefined
         ? undefined
-        : new CheckpointTokenizer(tokenizerJson, config.vocabularySize);
+        : new CheckpointTokenizer(tokenizerJson, plan.config.vocabularySize);
     await uploadWeights(gpu, placed, source, progress, signal);
     progress.start('compile', 0);
     const ready = { ...(await runtime), weights: placed.weights };
@@ -121,6 +121,22 @@ async function openStored(
     }
   }
   return { source, checkpoint: await openCheckpoint(source, signal), isStored: false };
+}
+
+/** Allocates the weights, and finds out whether there is room for the rest: before anything of them is downloaded. */
+async function takeMemory(
+  gpu: Gpu,
+  buffers: Buffers,
+  plan: LoadPlan,
+  checkpoint: Checkpoint,
+): Promise<PlacedWeights> {
+  try {
+    const placed = await placeWeights(gpu, buffers, plan.config, plan.shape.dense, checkpoint);
+    await claimMemory(gpu, plan.gpuBytes - buffers.sizeBytes);
+    return placed;
+  } catch (error) {
+    throw explainShortage(error, plan);
+  }
 }
 
 /** Stores the files; `undefined` where there is no store to write to. */

@@ -32,6 +32,13 @@ describe('the plan of a load', () => {
     expect(gpuBytes).toBeLessThan(13.5e9);
   });
 
+  test('counts the bytes that a token reads: 4 of 32 experts, attention, and the unembedding once', () => {
+    const gigabytes = (dense: 'int8' | 'bf16') =>
+      planLoad(config('20b'), { dense }).tokenBytes / 1e9;
+    expect(gigabytes('int8')).toBeCloseTo(0.679 + 1.269 + 0.615, 1);
+    expect(gigabytes('bf16')).toBeCloseTo(1.278 + 1.269 + 1.158, 1);
+  });
+
   test('holds the cache in float32 where the weights are as published', () => {
     expect(planLoad(config('20b'), { dense: 'bf16' }).shape.kvCache).toBe('f32');
     expect(planLoad(config('20b'), { dense: 'bf16', kvCache: 'f16' }).shape.kvCache).toBe('f16');

@@ -3,7 +3,7 @@ import { maxBindingBytes, mebibytes } from '../gpu/buffers.ts';
 import { attendWorkgroupBytes, type KernelShape } from '../kernels/shape.ts';
 import { type ModelConfig, parseConfig } from '../model/config.ts';
 import { activationBytes, cacheBytes, kernelShape } from '../model/state.ts';
-import { weightBytes } from '../model/weights.ts';
+import { tokenBytes, weightBytes } from '../model/weights.ts';
 import type { LoadOptions } from '../types.ts';
 
 /** Tokens of one forward pass during a prefill. More read the weights less often, fewer take less memory. */
@@ -24,6 +24,18 @@ export interface LoadPlan {
   readonly shape: KernelShape;
   /** Bytes on the GPU: weights, activations and one conversation. */
   readonly gpuBytes: number;
+  /** Bytes of weights that are read for each token of an answer. */
+  readonly tokenBytes: number;
+}
+
+/** A limit that a GPU has, and what is needed of it. */
+export interface LimitCheck {
+  /** As WebGPU calls it. */
+  readonly name: keyof GPUSupportedLimits;
+  /** The least that suffices. */
+  readonly needed: number;
+  /** What the GPU has. */
+  readonly available: number;
 }
 
 /** Options that decide what a load comes to. */
@@ -61,15 +73,50 @@ export function planLoad(json: Readonly<Record<string, unknown>>, options: PlanO
     0,
   );
   const gpuBytes = weightBytes(config, dense) + activationBytes(shape) + cache;
-  return { config, shape, gpuBytes };
+  return { config, shape, gpuBytes, tokenBytes: tokenBytes(config, dense) };
 }
 
 /**
- * Says why a device or an adapter cannot run a model.
+ * Holds a device's or an adapter's limits against what is needed of them.
  *
+ * @param plan - Without one, what any model needs.
+ */
+export function checkLimits(plan: LoadPlan | undefined, limits: GPUSupportedLimits): LimitCheck[] {
+  const needs: [name: keyof GPUSupportedLimits, needed: number][] = [
+    ...(Object.entries(MIN_LIMITS) as [keyof typeof MIN_LIMITS, number][]),
+  ];
+  if (plan) {
+    const { cache, weights, activations } = bindings(plan.shape);
+    const largest = Math.max(cache, weights, activations);
+    needs.push(['maxStorageBufferBindingSize', largest], ['maxBufferSize', largest]);
+  }
+  return needs.map(([name, needed]) => ({ name, needed, available: limits[name] as number }));
+}
+
+/** Bytes of the buffers that cannot be split. */
+function bindings(shape: KernelShape): {
+  /** Keys of a full layer, which a shorter context makes smaller. */
+  readonly cache: number;
+  /** An expert's weights, or a row of logits. */
+  readonly weights: number;
+  /** What experts leave of a chunk; a shorter chunk makes it smaller. */
+  readonly activations: number;
+} {
+  const { hiddenSize, intermediateSize, maxTokens, expertsPerToken, vocabularySize } = shape;
+  return {
+    cache: cacheBytes(shape, false),
+    weights: Math.max(hiddenSize * intermediateSize, 4 * vocabularySize),
+    activations: maxTokens * 4 * expertsPerToken * Math.max(hiddenSize, intermediateSize),
+  };
+}
+
+/**
+ * Says why a device or an adapter cannot run a model, or any model at all.
+ *
+ * @param plan - Without one, only what any model needs is looked at.
  * @returns Sentences with the numbers and a remedy; none where it can, as far as limits tell.
  */
-export function findObstacles({ shape }: LoadPlan, limits: GPUSupportedLimits): string[] {
+export function findObstacles(plan: LoadPlan | undefined, limits: GPUSupportedLimits): string[] {
   const obstacles = Object.entries(MIN_LIMITS).flatMap(([name, least]) => {
     const has = limits[name as keyof typeof MIN_LIMITS];
     return has >= least
@@ -78,8 +125,10 @@ export function findObstacles({ shape }: LoadPlan, limits: GPUSupportedLimits): 
           `The GPU device allows ${name} ${has}; ossicle needs ${least}. Use another GPU or browser.`,
         ];
   });
+  if (!plan) return obstacles;
+  const { shape } = plan;
   const binding = maxBindingBytes(limits);
-  const cache = cacheBytes(shape, false);
+  const { cache, weights, activations } = bindings(shape);
   if (cache > binding) {
     const fits = Math.floor((shape.contextLength * binding) / cache);
     obstacles.push(
@@ -87,19 +136,16 @@ export function findObstacles({ shape }: LoadPlan, limits: GPUSupportedLimits): 
         `${mebibytes(binding)}. Load the model with a contextLength of at most ${fits}.`,
     );
   }
-  // What cannot be split: an expert's weights, a row of logits; and what a shorter chunk makes smaller.
-  const { hiddenSize, intermediateSize, maxTokens, expertsPerToken, vocabularySize } = shape;
-  const weights = Math.max(hiddenSize * intermediateSize, 4 * vocabularySize);
   if (weights > binding) {
     obstacles.push(
       `The model needs buffers of ${mebibytes(weights)}; this GPU binds at most ${mebibytes(binding)}. Use another GPU.`,
     );
   }
-  const perToken = 4 * expertsPerToken * Math.max(hiddenSize, intermediateSize);
-  if (maxTokens * perToken > binding) {
+  if (activations > binding) {
+    const fits = Math.floor((shape.maxTokens * binding) / activations);
     obstacles.push(
-      `A prefill chunk of ${maxTokens} tokens needs buffers of ${mebibytes(maxTokens * perToken)}; this GPU binds at most ` +
-        `${mebibytes(binding)}. Use a prefillChunkLength of at most ${Math.floor(binding / perToken)}.`,
+      `A prefill chunk of ${shape.maxTokens} tokens needs buffers of ${mebibytes(activations)}; this GPU binds at most ` +
+        `${mebibytes(binding)}. Use a prefillChunkLength of at most ${fits}.`,
     );
   }
   const workgroupBytes = attendWorkgroupBytes(shape);

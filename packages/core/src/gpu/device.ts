@@ -23,8 +23,10 @@ export async function requestAdapter(): Promise<GPUAdapter> {
   if (!gpu) {
     throw new OssicleError(
       'webgpu-unavailable',
-      'This browser has no WebGPU, or the page is not served over HTTPS or from localhost. ' +
-        'Use a current Chrome or Edge.',
+      globalThis.isSecureContext === false
+        ? 'This page is not secure, and browsers give WebGPU and storage to secure pages only. ' +
+            'Open it over HTTPS, or from localhost.'
+        : 'This browser has no WebGPU. Use a current Chrome or Edge.',
     );
   }
   const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });

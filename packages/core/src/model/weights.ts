@@ -141,6 +141,27 @@ export function allocateWeights(
 
 /** Bytes that the weights take on the GPU. */
 export function weightBytes(config: ModelConfig, format: DenseFormat): number {
+  const { dense, expert, unembedding } = partBytes(config, format);
+  return dense + config.layers * config.experts * expert + 2 * unembedding;
+}
+
+/** Bytes of weights that one token reads in a decode: all but the experts that it does not choose, and the embedding. */
+export function tokenBytes(config: ModelConfig, format: DenseFormat): number {
+  const { dense, expert, unembedding } = partBytes(config, format);
+  return dense + config.layers * config.expertsPerToken * expert + unembedding;
+}
+
+function partBytes(
+  config: ModelConfig,
+  format: DenseFormat,
+): {
+  /** All but experts, embedding and unembedding. */
+  readonly dense: number;
+  /** One expert of one layer. */
+  readonly expert: number;
+  /** As large as the embedding. */
+  readonly unembedding: number;
+} {
   const { layers, hiddenSize, intermediateSize, heads, kvHeads, experts, vocabularySize } = config;
   const qkvRows = (heads + 2 * kvHeads) * HEAD_ROWS;
   const dense = (rows: number, columns: number, as: DenseFormat = format): number => {
@@ -149,14 +170,16 @@ export function weightBytes(config: ModelConfig, format: DenseFormat): number {
   };
   const expert = (rows: number, columns: number): number => {
     const bytes = expertBytes(rows, columns);
-    return experts * (bytes.blocks + bytes.scales + 4 * rows);
+    return bytes.blocks + bytes.scales + 4 * rows;
   };
   const layer =
     dense(qkvRows, hiddenSize) +
     dense(hiddenSize, heads * HEAD_ROWS) +
     dense(experts, hiddenSize, 'bf16') +
-    expert(2 * intermediateSize, hiddenSize) +
-    expert(hiddenSize, intermediateSize) +
     4 * (3 * hiddenSize + qkvRows + heads + experts);
-  return layers * layer + 2 * dense(vocabularySize, hiddenSize) + 4 * hiddenSize;
+  return {
+    dense: layers * layer + 4 * hiddenSize,
+    expert: expert(2 * intermediateSize, hiddenSize) + expert(hiddenSize, intermediateSize),
+    unembedding: dense(vocabularySize, hiddenSize),
+  };
 }

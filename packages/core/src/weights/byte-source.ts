@@ -1,4 +1,5 @@
 import { OssicleError } from '../errors.ts';
+import { Sha256, toHex } from './sha256.ts';
 
 /** What tells a published file from others that were or will be at its address. */
 export interface FileVersion {
@@ -69,9 +70,10 @@ export function isSafePath(path: string): boolean {
 }
 
 /** The first 16 hexadecimal digits of a text's SHA-256. */
-export async function shortHash(text: string): Promise<string> {
-  const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text));
-  return [...new Uint8Array(hash, 0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+export function shortHash(text: string): string {
+  const hash = new Sha256(); // WebCrypto is for secure pages only
+  hash.update(new TextEncoder().encode(text));
+  return toHex(hash.digest()).slice(0, 16);
 }
 
 /** Says whether bytes of both versions may stand in one file. What only one of them tells is no difference. */

@@ -30,7 +30,7 @@ export async function openFiles(files: readonly (File | PathFile)[]): Promise<By
   );
   const prints = [...inside].map(([path, file]) => `${path} ${file.size} ${file.lastModified}`);
   const name = gguf ? onlyGguf([...inside.keys()]) : (root.split('/').at(-2) ?? 'picked');
-  return new FileSource(`files:${name}#${await shortHash(prints.sort().join('\n'))}`, inside);
+  return new FileSource(`files:${name}#${shortHash(prints.sort().join('\n'))}`, inside);
 }
 
 function shallowest(files: readonly PathFile[], pattern: RegExp): PathFile | undefined {

@@ -48,7 +48,7 @@ export async function openRoot(): Promise<FileSystemDirectoryHandle> {
 
 /** The name of a model's folder: readable, and fit for any file system. */
 export async function directoryName(id: string): Promise<string> {
-  return `${id.replace(/\W+/g, '-').slice(-48)}-${await shortHash(id)}`;
+  return `${id.replace(/\W+/g, '-').slice(-48)}-${shortHash(id)}`;
 }
 
 /** A model's folder; `undefined` where there is none. */
