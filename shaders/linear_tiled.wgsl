@@ -1,6 +1,7 @@
 // y[t] = W x[t] + b, or y[t] += W x[t] + b; for many tokens: a workgroup reads 32 rows of W once for 64 tokens.
 //
-// Grid: (tiles of the part, ceil(tokens / 64)). Needs lib/tile, lib/tile_product, lib/dense_*.
+// Grid: (tiles of the part, ceil(tokens / 64)). As many tokens as the bound part of y has room for.
+// Needs lib/tile, lib/tile_product, lib/dense_*.
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of all parts
@@ -12,7 +13,6 @@ const PRODUCT_SIZE = TILE_TOKENS * 2;
 
 struct Params {
   first_row: u32, // of the part, a multiple of TILE_ROWS
-  tokens: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -26,6 +26,7 @@ struct Params {
 fn linear_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let tile = workgroup.x;
   let first_token = workgroup.y * TILE_TOKENS;
+  let tokens = arrayLength(&y) / ROWS;
   let vectors = COLUMNS / (4 * VECTOR_QUADS);
   let step_vectors = STEP_QUADS / VECTOR_QUADS;
 
@@ -33,7 +34,7 @@ fn linear_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     for (var i = local; i < STEP_QUADS * TILE_TOKENS; i += PRODUCT_SIZE) {
       let token = first_token + i / STEP_QUADS;
       var quad = vec4f();
-      if (token < params.tokens) {
+      if (token < tokens) {
         quad = x[token * (COLUMNS / 4) + block * STEP_QUADS + i % STEP_QUADS];
       }
       token_tile[i % STEP_QUADS * TILE_TOKENS + i / STEP_QUADS] = quad;
@@ -56,7 +57,7 @@ fn linear_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     let token = first_token + product_token(local) + i * (TILE_TOKENS / 4);
     for (var j = 0u; j < 4; j++) {
       let row = params.first_row + tile * TILE_ROWS + product_row(local) + j % 2 + j / 2 * 16;
-      if (token < params.tokens && row < ROWS) {
+      if (token < tokens && row < ROWS) {
         let at = token * ROWS + row;
         var sum = product[i][j];
         if (HAS_BIAS) {

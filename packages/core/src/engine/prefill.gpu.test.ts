@@ -77,6 +77,20 @@ describe('a prompt', () => {
     }
   });
 
+  test('takes no more memory the more lengths there have been', async () => {
+    const { device, counts } = countedDevice(gpu.device);
+    const counted = await new TestDevice(device).engine(files, { contextLength: 256 });
+    const session = counted.createSession();
+    await session.evaluate(tokens.slice(0, 1));
+    await session.evaluate(tokens.slice(0, 5), { logits: 'all' });
+    const before = [...counts.liveBuffers.values()];
+    for (const length of [6, 7, 8, 13, 21, 63, 64]) {
+      await session.evaluate(tokens.slice(0, length), { logits: length < 10 ? 'all' : 'last' });
+    }
+    expect([...counts.liveBuffers.values()]).toEqual(before);
+    counted.dispose();
+  });
+
   test.each([1, 7, 64])('gives the same in chunks of %i tokens', async (prefillChunkLength) => {
     const chunked = await gpu.engine(files, { contextLength: 256, prefillChunkLength });
     expectSame(

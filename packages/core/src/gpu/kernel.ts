@@ -30,6 +30,9 @@ export interface Dispatch {
   readonly elementsPerWorkgroup?: number;
 }
 
+/** What a kernel's name is bound to: a buffer, or a part of one. `arrayLength` in the shader is the part's. */
+export type Resource = GPUBuffer | GPUBufferBinding;
+
 interface Declaration {
   readonly name: string;
   readonly binding: number;
@@ -118,7 +121,7 @@ export class Kernel {
    */
   dispatch(
     label: string,
-    resources: Readonly<Record<string, GPUBuffer>>,
+    resources: Readonly<Record<string, Resource>>,
     [x, y = 1, z = 1]: readonly [x: number, y?: number, z?: number],
   ): Dispatch {
     const names = Object.keys(resources);
@@ -134,10 +137,10 @@ export class Kernel {
     const bindGroup = this.#device.createBindGroup({
       label,
       layout: this.#layout,
-      entries: this.#declarations.map(({ name, binding }) => ({
-        binding,
-        resource: { buffer: resources[name] as GPUBuffer },
-      })),
+      entries: this.#declarations.map(({ name, binding }) => {
+        const resource = resources[name] as Resource;
+        return { binding, resource: 'buffer' in resource ? resource : { buffer: resource } };
+      }),
     });
     return { label, pipeline: this.#pipeline, bindGroup, workgroups: [x, y, z] };
   }

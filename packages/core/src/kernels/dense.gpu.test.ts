@@ -140,12 +140,12 @@ async function testLinear(
         kernel.dispatch(
           'linear',
           {
-            params: gpu.buffers.params(part.firstRow, ...(tiled ? [count] : [])),
+            params: gpu.buffers.params(part.firstRow),
             weights: part.values,
             scales: part.scales,
             bias: biasBuffer,
             x,
-            y,
+            y: { buffer: y, size: 4 * count * rows },
           },
           [Math.ceil(part.rows / TILE_ROWS), tiled ? Math.ceil(count / 64) : count],
         ),

@@ -1,6 +1,6 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { type Dispatch, Kernel } from '../gpu/kernel.ts';
+import { type Dispatch, Kernel, type Resource } from '../gpu/kernel.ts';
 import { type DenseMatrix, type ExpertMatrix, TILE_ROWS } from './matrix.ts';
 import type { AttentionSplits, ExpertChoice, LayerCache, SamplingState } from './operands.ts';
 import {
@@ -20,7 +20,7 @@ import { kernelVariants } from './variants.ts';
 /** Up to this many tokens, matmuls read the weights once per token; from there on, once per tile of tokens. */
 const FEW_TOKENS = 4;
 
-type Resources = Record<string, GPUBuffer>;
+type Resources = Record<string, Resource>;
 
 /**
  * The kernels of one model, compiled. A method makes the dispatches of one operation, in whatever variant suits the
@@ -379,23 +379,22 @@ export class Kernels {
     y: GPUBuffer,
     count: number,
   ): Dispatch[] {
-    const few = count <= FEW_TOKENS;
-    return w.parts.map(({ firstRow, rows, values, scales }) => {
-      // A kernel that has no bias has it bound all the same: any buffer will do.
-      const resources = { weights: values, scales, bias: bias ?? scales, x, y };
-      const tiles = Math.ceil(rows / TILE_ROWS);
-      return few
-        ? this.#dispatch(`linear/${variant}`, w.label, this.#withParams(resources, firstRow), [
-            tiles,
-            count,
-          ])
-        : this.#dispatch(
-            `linear_tiled/${variant}`,
-            w.label,
-            this.#withParams(resources, firstRow, count),
-            [tiles, Math.ceil(count / TILE_TOKENS)],
-          );
-    });
+    const kernel = count <= FEW_TOKENS ? 'linear' : 'linear_tiled';
+    const tokensPerTile = count <= FEW_TOKENS ? 1 : TILE_TOKENS;
+    // The tiled kernel tells by the size of y how many tokens there are.
+    const yOfTokens = { buffer: y, size: 4 * count * w.rows };
+    return w.parts.map((part) =>
+      this.#dispatch(
+        `${kernel}/${variant}`,
+        w.label,
+        this.#withParams(
+          // A kernel that has no bias has it bound all the same: any buffer will do.
+          { weights: part.values, scales: part.scales, bias: bias ?? part.scales, x, y: yOfTokens },
+          part.firstRow,
+        ),
+        [Math.ceil(part.rows / TILE_ROWS), Math.ceil(count / tokensPerTile)],
+      ),
+    );
   }
 
   #withParams(resources: Resources, ...values: readonly number[]): Resources {
