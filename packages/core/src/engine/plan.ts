@@ -2,6 +2,7 @@ import { OssicleError } from '../errors.ts';
 import { maxBindingBytes, mebibytes } from '../gpu/buffers.ts';
 import { attendWorkgroupBytes, type KernelShape } from '../kernels/shape.ts';
 import { type ModelConfig, parseConfig } from '../model/config.ts';
+import { ropeTableBytes } from '../model/rope.ts';
 import { activationBytes, cacheBytes, kernelShape } from '../model/state.ts';
 import { tokenBytes, weightBytes } from '../model/weights.ts';
 import type { LoadOptions } from '../types.ts';
@@ -72,7 +73,8 @@ export function planLoad(json: Readonly<Record<string, unknown>>, options: PlanO
     (sum, sliding) => sum + 2 * cacheBytes(shape, sliding),
     0,
   );
-  const gpuBytes = weightBytes(config, dense) + activationBytes(shape) + cache;
+  const gpuBytes =
+    weightBytes(config, dense) + activationBytes(shape) + ropeTableBytes(contextLength) + cache;
   return { config, shape, gpuBytes, tokenBytes: tokenBytes(config, dense) };
 }
 

@@ -28,6 +28,11 @@ export function attentionFactor({ factor }: RopeConfig): number {
   return factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1;
 }
 
+/** Bytes of {@link ropeTable}. */
+export function ropeTableBytes(positions: number): number {
+  return 4 * positions * 2 * HALF;
+}
+
 /**
  * Cosines and sines for the kernels, computed in float64 since WGSL's are accurate only near zero.
  *

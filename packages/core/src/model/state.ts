@@ -7,14 +7,16 @@ import type {
 } from '../kernels/operands.ts';
 import { HEAD_SIZE, type KernelShape, scratchBytes } from '../kernels/shape.ts';
 import type { ModelConfig } from './config.ts';
+import { mapSizes, product, type Sizes, sum } from './sizes.ts';
 
 /** Logits of one pass take at most about this much; passes for more rows are cut. */
 const MAX_LOGITS_BYTES = 16 * 2 ** 20;
 
-/**
- * Everything that a forward pass writes except the cache: made once, used by every session in turn. All f32 unless said.
- */
-export interface Activations {
+/** Of the uniform `Sampling`, rounded up to 16. */
+const SAMPLING_OPTIONS_BYTES = 32;
+
+/** The buffers of {@link Activations}. All f32 unless said. */
+export interface ActivationBuffers {
   /** u32 [maxTokens]: the input of a pass; sampling writes the next one. */
   readonly tokens: GPUBuffer;
   /** The residual stream, [maxTokens, hiddenSize]. */
@@ -33,9 +35,13 @@ export interface Activations {
   readonly expertOut: GPUBuffer;
   /** [logitRows, vocabularySize]. */
   readonly logits: GPUBuffer;
+  readonly sampling: SamplingState;
+}
+
+/** Everything that a forward pass writes except the cache: made once, used by every session in turn. */
+export interface Activations extends ActivationBuffers {
   /** How many rows of logits one pass can make. */
   readonly logitRows: number;
-  readonly sampling: SamplingState;
 }
 
 /** Keys and values of one conversation. */
@@ -65,45 +71,45 @@ export function kernelShape(
   };
 }
 
-/** Makes the buffers of a forward pass. */
-export function createActivations(buffers: Buffers, shape: KernelShape): Activations {
+/** Bytes of each buffer of {@link Activations}. */
+export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
   const { maxTokens, hiddenSize, heads, kvHeads, experts, expertsPerToken, vocabularySize } = shape;
-  const floats = (label: string, ...extents: number[]): GPUBuffer =>
-    buffers.storage(label, 4 * extents.reduce((product, extent) => product * extent, 1));
-  const scratch = scratchBytes(shape);
-  const logitRows = logitRowCount(shape);
+  const words = (...extents: number[]): number => 4 * product(extents);
+  const { splitOut, splitStats, tiles, strips } = scratchBytes(shape);
   return {
-    tokens: floats('tokens', maxTokens),
-    x: floats('x', maxTokens, hiddenSize),
-    h: floats('h', maxTokens, hiddenSize),
-    projected: floats('projected', maxTokens, heads + 2 * kvHeads, HEAD_SIZE),
-    attended: floats('attended', maxTokens, heads, HEAD_SIZE),
-    splits: {
-      out: buffers.storage('splits.out', scratch.splitOut),
-      stats: buffers.storage('splits.stats', scratch.splitStats),
-    },
+    tokens: words(maxTokens),
+    x: words(maxTokens, hiddenSize),
+    h: words(maxTokens, hiddenSize),
+    projected: words(maxTokens, heads + 2 * kvHeads, HEAD_SIZE),
+    attended: words(maxTokens, heads, HEAD_SIZE),
+    splits: { out: splitOut, stats: splitStats },
     choice: {
-      routerLogits: floats('choice.routerLogits', maxTokens, experts),
-      experts: floats('choice.experts', maxTokens, expertsPerToken),
-      weights: floats('choice.weights', maxTokens, expertsPerToken),
-      sortedSlots: floats('choice.sortedSlots', maxTokens, expertsPerToken),
-      tiles: buffers.storage('choice.tiles', scratch.tiles),
+      routerLogits: words(maxTokens, experts),
+      experts: words(maxTokens, expertsPerToken),
+      weights: words(maxTokens, expertsPerToken),
+      sortedSlots: words(maxTokens, expertsPerToken),
+      tiles,
     },
-    hidden: floats('hidden', maxTokens, expertsPerToken, shape.intermediateSize),
-    expertOut: floats('expertOut', maxTokens, expertsPerToken, hiddenSize),
-    logits: floats('logits', logitRows, vocabularySize),
-    logitRows,
+    hidden: words(maxTokens, expertsPerToken, shape.intermediateSize),
+    expertOut: words(maxTokens, expertsPerToken, hiddenSize),
+    logits: words(logitRowCount(shape), vocabularySize),
     sampling: {
-      options: buffers.create(
-        'sampling.options',
-        32,
-        GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
-      ),
-      seen: floats('sampling.seen', Math.ceil(vocabularySize / 32)),
-      stripLogits: buffers.storage('sampling.stripLogits', scratch.strips),
-      stripTokens: buffers.storage('sampling.stripTokens', scratch.strips),
+      options: SAMPLING_OPTIONS_BYTES,
+      seen: words(Math.ceil(vocabularySize / 32)),
+      stripLogits: strips,
+      stripTokens: strips,
     },
   };
+}
+
+/** Makes the buffers of a forward pass. */
+export function createActivations(buffers: Buffers, shape: KernelShape): Activations {
+  const made = mapSizes<ActivationBuffers>(activationSizes(shape), (label, sizeBytes) =>
+    label === 'sampling.options'
+      ? buffers.create(label, sizeBytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST)
+      : buffers.storage(label, sizeBytes),
+  );
+  return { ...made, logitRows: logitRowCount(shape) };
 }
 
 function logitRowCount({ maxTokens, vocabularySize }: KernelShape): number {
@@ -121,21 +127,9 @@ export function createKvCache(buffers: Buffers, config: ModelConfig, shape: Kern
   };
 }
 
-/** Bytes that {@link Activations} take, but for buffers of some KiB. */
+/** Bytes that {@link Activations} take. */
 export function activationBytes(shape: KernelShape): number {
-  const { maxTokens, hiddenSize, intermediateSize, heads, kvHeads, experts, expertsPerToken } =
-    shape;
-  const perToken =
-    1 +
-    2 * hiddenSize +
-    (heads + 2 * kvHeads) * HEAD_SIZE +
-    heads * HEAD_SIZE +
-    experts +
-    expertsPerToken * (3 + intermediateSize + hiddenSize);
-  const { splitOut, splitStats, tiles, strips } = scratchBytes(shape);
-  const logits = logitRowCount(shape) * shape.vocabularySize;
-  const rope = shape.contextLength * HEAD_SIZE;
-  return 4 * (maxTokens * perToken + logits + rope) + splitOut + splitStats + tiles + 2 * strips;
+  return sum(activationSizes(shape));
 }
 
 /** Bytes that the keys, or the values, of one layer take. */

@@ -1,0 +1,30 @@
+/** Numbers in place of the buffers of a structure, such as their bytes. */
+export type Sizes<T> = T extends GPUBuffer ? number : { readonly [K in keyof T]: Sizes<T[K]> };
+
+/** Numbers in any structure. */
+export type NumberTree = number | { readonly [name: string]: NumberTree } | readonly NumberTree[];
+
+/** Makes a buffer of each size, labelled by its path, as in `splits.out`. */
+export function mapSizes<T>(
+  sizes: Sizes<T>,
+  create: (label: string, size: number) => GPUBuffer,
+  path = '',
+): T {
+  if (typeof sizes === 'number') return create(path, sizes) as T;
+  const entries = Object.entries(sizes as { readonly [name: string]: Sizes<unknown> });
+  const prefix = path === '' ? '' : `${path}.`;
+  return Object.fromEntries(
+    entries.map(([name, size]) => [name, mapSizes(size, create, prefix + name)]),
+  ) as T;
+}
+
+/** The sum of all numbers. */
+export function sum(tree: NumberTree): number {
+  if (typeof tree === 'number') return tree;
+  return Object.values(tree).reduce((total: number, part: NumberTree) => total + sum(part), 0);
+}
+
+/** The product of extents. */
+export function product(extents: readonly number[]): number {
+  return extents.reduce((total, extent) => total * extent, 1);
+}
