@@ -14,8 +14,8 @@ const ABORT_PATIENCE_MS = 1000;
  * Loads a model into a worker of its own. The first load stores the published files in the browser's private file
  * system, from where later ones come without a request.
  *
- * @param source - A Hugging Face repo (`owner/name`, `owner/name@revision`), a folder's address (`https://…`, `./…`),
- * picked files, or a directory. Default: `openai/gpt-oss-20b`.
+ * @param source - A Hugging Face repo (`owner/name`, `owner/name@revision`) or a GGUF file of one
+ * (`owner/name/file.gguf`), the address of a folder or of a GGUF file (`https://…`, `./…`), picked files, or a directory. Default: `openai/gpt-oss-20b`.
  * @throws {@link OssicleError} with a code that says why. `signal.reason` where the load is aborted. TypeError and
  * RangeError on wrong arguments.
  */

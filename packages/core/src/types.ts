@@ -4,8 +4,8 @@ import type { ModelConfig } from './model/config.ts';
 export type { Message, ModelConfig, ToolDefinition };
 
 /**
- * Where a checkpoint comes from: a Hugging Face repo (`owner/name` or `owner/name@revision`), the URL of a folder or of a GGUF
- * file, or local files.
+ * Where a checkpoint comes from: a Hugging Face repo (`owner/name`, `owner/name@revision`) or a GGUF file of one
+ * (`owner/name/file.gguf`, `owner/name/file.gguf@revision`), the URL of a folder or of a GGUF file, or local files.
  */
 export type ModelSource = string | URL | Iterable<File> | FileSystemDirectoryHandle;
 

@@ -10,6 +10,9 @@ import type { Fault, FaultRule, RequestRecord, SessionSetup } from './fault-sess
 /** Bytes that are sent in one piece. */
 const PIECE_BYTES = 64 * 1024;
 
+/** The same of files that are made as they are read, for which small pieces are dear. */
+const MADE_PIECE_BYTES = 1024 * 1024;
+
 /** A running server. */
 export interface FaultServer {
   /** Its address, without a final slash. */
@@ -21,6 +24,7 @@ export interface FaultServer {
 /** One test's files, rules and log. */
 interface Session {
   readonly setup: SessionSetup;
+  readonly uploads: File[];
   rules: { readonly rule: FaultRule; left: number }[];
   log: RequestRecord[];
 }
@@ -28,6 +32,8 @@ interface Session {
 /** What a file consists of. */
 interface Content {
   readonly sizeBytes: number;
+  /** Bytes that are sent in one piece. */
+  readonly pieceBytes: number;
   read(offsetBytes: number, sizeBytes: number): Promise<Buffer>;
   close(): Promise<void>;
 }
@@ -37,11 +43,15 @@ interface Content {
  * `FaultSession`.
  *
  * @param root - The folder that sessions name their folders in.
+ * @param made - Files that all sessions have.
  */
-export async function startFaultServer(root: string): Promise<FaultServer> {
+export async function startFaultServer(
+  root: string,
+  made: readonly File[] = [],
+): Promise<FaultServer> {
   const sessions = new Map<string, Session>();
   const server = createServer((request, response) => {
-    handle(sessions, root, request, response).catch(() => response.destroy());
+    handle(sessions, { root, made }, request, response).catch(() => response.destroy());
   });
   server.keepAliveTimeout = 0;
   await new Promise<void>((done) => server.listen(0, done));
@@ -55,9 +65,15 @@ export async function startFaultServer(root: string): Promise<FaultServer> {
   };
 }
 
+/** What sessions can serve. */
+interface Served {
+  readonly root: string;
+  readonly made: readonly File[];
+}
+
 async function handle(
   sessions: Map<string, Session>,
-  root: string,
+  served: Served,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -66,15 +82,20 @@ async function handle(
   response.setHeader('Access-Control-Allow-Methods', 'GET, HEAD, PUT, POST');
   response.setHeader(
     'Access-Control-Expose-Headers',
-    'Content-Range, Content-Length, ETag, Retry-After, X-Repo-Commit',
+    'Content-Range, Content-Length, ETag, Retry-After, X-Linked-ETag, X-Repo-Commit',
   );
   if (request.method === 'OPTIONS') return void response.writeHead(204).end();
   const url = new URL(request.url ?? '/', 'http://localhost');
   const [, kind = '', id = '', ...rest] = url.pathname.split('/').map(decodeURIComponent);
   if (kind === 'session') return control(sessions, id, request, response);
   const session = sessions.get(id);
+  if (kind === 'upload' && session) {
+    session.uploads.push(new File([await receive(request)], rest.join('/')));
+    return void response.end();
+  }
   if (kind !== 'files' || !session) return void response.writeHead(404).end();
-  await answer(session, root, rest.join('/'), url, request, response);
+  const made = [...served.made, ...session.uploads];
+  await answer(session, { ...served, made }, rest.join('/'), url, request, response);
 }
 
 /** `POST` makes a session, `PUT` replaces its rules and empties its log, `GET` gives its log. */
@@ -84,13 +105,12 @@ async function control(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
-  const body = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString()) : undefined;
+  const text = (await receive(request)).toString();
+  const body = text === '' ? undefined : JSON.parse(text);
   const session = sessions.get(id);
   if (request.method === 'POST') {
     const made = randomUUID();
-    sessions.set(made, { setup: body, rules: [], log: [] });
+    sessions.set(made, { setup: body, uploads: [], rules: [], log: [] });
     return void response.end(JSON.stringify(made));
   }
   if (!session) return void response.writeHead(404).end();
@@ -101,9 +121,15 @@ async function control(
   response.end(JSON.stringify(session.log));
 }
 
+async function receive(request: IncomingMessage): Promise<Buffer<ArrayBuffer>> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
 async function answer(
   session: Session,
-  root: string,
+  served: Served,
   path: string,
   url: URL,
   request: IncomingMessage,
@@ -136,7 +162,7 @@ async function answer(
   if (redirect) return void send(302, { Location: redirect.to }).end();
   const json = session.setup.json?.[path];
   if (json !== undefined) return void send(200, session.setup.headers).end(JSON.stringify(json));
-  const content = await openContent(session.setup, root, path);
+  const content = await openContent(session.setup, served, path);
   if (!content) return void send(404).end();
 
   const version = find('version');
@@ -187,7 +213,7 @@ async function sendBody(
 ): Promise<void> {
   const closed = new Promise((done) => response.once('close', done));
   for (let at = start; at < end && !response.destroyed; ) {
-    const piece = await content.read(at, Math.min(PIECE_BYTES, end - at));
+    const piece = await content.read(at, Math.min(content.pieceBytes, end - at));
     let sendable = piece.length;
     let ending: 'cut' | 'stall' | undefined;
     for (const fault of faults) {
@@ -224,18 +250,21 @@ async function sendBody(
 
 async function openContent(
   { folder, sizes }: SessionSetup,
-  root: string,
+  { root, made }: Served,
   path: string,
 ): Promise<Content | undefined> {
+  const file = made.find(({ name }) => name === path);
+  if (file) return madeContent(file);
   const size = sizes?.[path];
   if (size !== undefined) return syntheticContent(size);
   if (folder === undefined || path.split('/').includes('..')) return undefined;
-  const file = join(root, folder, path);
-  const found = await stat(file).catch(() => undefined);
+  const place = join(root, folder, path);
+  const found = await stat(place).catch(() => undefined);
   if (!found?.isFile()) return undefined;
-  const handle = await open(file);
+  const handle = await open(place);
   return {
     sizeBytes: found.size,
+    pieceBytes: PIECE_BYTES,
     async read(offsetBytes, sizeBytes) {
       const bytes = Buffer.alloc(sizeBytes);
       await handle.read(bytes, 0, sizeBytes, offsetBytes);
@@ -245,10 +274,21 @@ async function openContent(
   };
 }
 
+function madeContent(file: File): Content {
+  return {
+    sizeBytes: file.size,
+    pieceBytes: MADE_PIECE_BYTES,
+    read: async (offsetBytes, count) =>
+      Buffer.from(await file.slice(offsetBytes, offsetBytes + count).arrayBuffer()),
+    close: async () => undefined,
+  };
+}
+
 /** Bytes that depend on their offset, so that none can stand in another's place. */
 function syntheticContent(sizeBytes: number): Content {
   return {
     sizeBytes,
+    pieceBytes: PIECE_BYTES,
     read: async (offsetBytes, count) => {
       const bytes = Buffer.alloc(count, 0x5a);
       const number = Buffer.alloc(6);

@@ -78,10 +78,12 @@ export class FaultSession {
   /** The address of its folder, with a final slash. */
   readonly url: string;
   readonly #control: string;
+  readonly #upload: string;
 
   private constructor(server: string, id: string) {
     this.url = `${server}/files/${id}/`;
     this.#control = `${server}/session/${id}`;
+    this.#upload = `${server}/upload/${id}/`;
   }
 
   /** Makes a session. */
@@ -91,6 +93,11 @@ export class FaultSession {
       body: JSON.stringify(setup),
     });
     return new FaultSession(server, await response.json());
+  }
+
+  /** Adds a file. */
+  async put(path: string, bytes: Blob): Promise<void> {
+    await fetch(this.#upload + path, { method: 'PUT', body: bytes });
   }
 
   /** Replaces what goes wrong, and empties the log. */

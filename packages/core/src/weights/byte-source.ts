@@ -52,6 +52,8 @@ export interface ByteSource {
    * told before. From then on, no read mixes in bytes of another version: it throws a {@link FileChanged}.
    */
   version?(path: string, signal?: AbortSignal): Promise<FileVersion | undefined>;
+  /** The paths of all files, in any order, where the source knows them. */
+  list?(signal?: AbortSignal): Promise<readonly string[] | undefined>;
   /** Whether parts of a file can be had by themselves, as far as it is known. */
   readonly hasRanges?: boolean;
   /** The commit that all files are read from, once it is known. */

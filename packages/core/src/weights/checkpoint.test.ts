@@ -100,7 +100,6 @@ test('a checkpoint lists the files that must be stored', async () => {
   expect(checkpoint.files.map(({ path }) => path)).toEqual([
     'config.json',
     INDEX,
-    'generation_config.json',
     ...HF_FILES.slice(3),
   ]);
   const files = await filesOf('hf', HF_FILES);
@@ -109,18 +108,16 @@ test('a checkpoint lists the files that must be stored', async () => {
     Object.values(files).reduce((sum, file) => sum + (file?.length ?? 0), 0),
   );
   expect(checkpoint.config.num_hidden_layers).toBe(4);
-  expect(checkpoint.generationConfig).toHaveProperty('eos_token_id');
-  expect(checkpoint.tokenizerConfig).toBeUndefined();
   expect(await checkpoint.tokenizer()).toBeUndefined();
 });
 
-test('tokenizer files are found and parsed', async () => {
+test('the tokenizer is found and parsed; what nothing is read from is not fetched', async () => {
   const source = await openSource(testFileUrl('demo/public/models/gpt-oss-nano'));
   const checkpoint = await openCheckpoint(source);
   const paths = checkpoint.files.map(({ path }) => path);
   expect(paths).toContain('tokenizer.json');
-  expect(paths).toContain('tokenizer_config.json');
-  expect(checkpoint.tokenizerConfig).toBeTypeOf('object');
+  expect(paths).not.toContain('generation_config.json');
+  expect(paths).not.toContain('tokenizer_config.json');
   expect(await checkpoint.tokenizer()).toEqual(
     await readTestJson('demo/public/models/gpt-oss-nano/tokenizer.json'),
   );

@@ -1,6 +1,7 @@
 import type { ByteSource } from './byte-source.ts';
 import type { CheckpointExperts, CheckpointTensor } from './checkpoint-tensor.ts';
-import { ggufPath, openGguf } from './gguf-checkpoint.ts';
+import { openGguf } from './gguf-checkpoint.ts';
+import { chooseGguf, ggufPath } from './gguf-choice.ts';
 import { openSafetensors } from './safetensors-checkpoint.ts';
 
 /** A file of a checkpoint. */
@@ -19,10 +20,6 @@ export interface Checkpoint {
   readonly layout: 'hf' | 'original' | 'gguf';
   /** Every file that loading needs, in a fixed order. */
   readonly files: readonly CheckpointFile[];
-  /** The parsed generation_config.json, where there is one. */
-  readonly generationConfig?: Readonly<Record<string, unknown>> | undefined;
-  /** The parsed tokenizer_config.json, where there is one. */
-  readonly tokenizerConfig?: Readonly<Record<string, unknown>> | undefined;
   /** The bytes of all files. */
   readonly totalBytes: number;
   /** Reads and parses tokenizer.json, or makes one of the metadata of a GGUF file; `undefined` where there is neither. */
@@ -44,13 +41,18 @@ export interface Checkpoint {
 }
 
 /**
- * Opens a checkpoint: the GGUF file that the source's id names, or else one in Hugging Face's layout or in OpenAI's original
- * one, at the source's root or below `original/`. Reads its JSON files and the headers of its weights.
+ * Opens a checkpoint: the GGUF file that the source's id names, or the only one that it lists; or else one in Hugging Face's
+ * layout or in OpenAI's original one, at the source's root or below `original/`. Reads its JSON files and the headers of
+ * its weights.
  *
  * @throws {@link OssicleError} `download-failed` where files are missing, `format-invalid` or `integrity` where they are
  * not what they should be.
  */
-export function openCheckpoint(source: ByteSource, signal?: AbortSignal): Promise<Checkpoint> {
-  const path = ggufPath(source.id);
+export async function openCheckpoint(
+  source: ByteSource,
+  signal?: AbortSignal,
+): Promise<Checkpoint> {
+  const listed = async () => chooseGguf(source.id, (await source.list?.(signal)) ?? []);
+  const path = ggufPath(source.id) ?? (await listed());
   return path === undefined ? openSafetensors(source, signal) : openGguf(source, path, signal);
 }

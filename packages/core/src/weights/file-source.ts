@@ -1,5 +1,6 @@
 import { OssicleError } from '../errors.ts';
 import { type ByteSource, missing, shortHash, tooLarge, truncated } from './byte-source.ts';
+import { ggufModels } from './gguf-choice.ts';
 
 /** How deep a picked folder is searched: the checkpoint's own folder, and one like `original/` below it. */
 const MAX_DEPTH = 3;
@@ -42,15 +43,14 @@ function shallowest(files: readonly PathFile[], pattern: RegExp): PathFile | und
 
 /** The GGUF file among those of a folder, of a split one the first part. */
 function onlyGguf(paths: readonly string[]): string {
-  const names = paths.filter((path) => /^[^/]+\.gguf$/i.test(path)).sort();
-  const models = new Set(names.map((name) => name.replace(/-\d{5}-of-\d{5}\.gguf$/i, '.gguf')));
-  if (models.size > 1) {
+  const models = ggufModels(paths.filter((path) => !path.includes('/')));
+  if (models.length > 1) {
     throw new OssicleError(
       'format-invalid',
-      `There are ${models.size} GGUF models in one folder: ${[...models].join(', ')}. Pick the files of one of them.`,
+      `There are ${models.length} GGUF models in one folder: ${models.join(', ')}. Pick the files of one of them.`,
     );
   }
-  return names[0] ?? '';
+  return models[0] ?? '';
 }
 
 /** Lists the files of a folder and of the folders in it. */
@@ -80,6 +80,11 @@ export class FileSource implements ByteSource {
   constructor(id: string, files: ReadonlyMap<string, Blob>) {
     this.id = id;
     this.#files = files;
+  }
+
+  /** See {@link ByteSource.list}. */
+  async list(): Promise<readonly string[]> {
+    return [...this.#files.keys()];
   }
 
   /** See {@link ByteSource.size}. */

@@ -7,8 +7,9 @@ import { createGguf, type GgufOptions, type TokenizerJson } from '../../test/ggu
 import { writeGguf } from '../../test/gguf-file.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { checkTensor } from './checkpoint-tensor.ts';
-import { ggufPath, splitParts } from './gguf-checkpoint.ts';
-import { openSource } from './sources.ts';
+import { splitParts } from './gguf-checkpoint.ts';
+import { chooseGguf, ggufPath } from './gguf-choice.ts';
+import { openSource, resolveSource } from './sources.ts';
 import { readTensor } from './upload.ts';
 
 const TINY = 'packages/core/test/golden/tiny';
@@ -177,8 +178,30 @@ test('a source tells by its id whether it is a GGUF file', async () => {
   expect(ggufPath('files:picked#0123abcd')).toBeUndefined();
   const id = async (source: Parameters<typeof openSource>[0]) => (await openSource(source)).id;
   expect(await id('https://host/a/gpt.gguf?sig=1')).toBe('https://host/a/gpt.gguf');
-  expect(await id('https://huggingface.co/o/n/blob/main/gpt.gguf')).toBe(
-    'https://huggingface.co/o/n/resolve/main/gpt.gguf',
+  expect(await id('https://huggingface.co/o/n/blob/main/gpt.gguf')).toBe('o/n/gpt.gguf@main');
+  expect(await id('https://huggingface.co/o/n/resolve/v%2F2/F16/gpt.gguf?download=true')).toBe(
+    'o/n/F16/gpt.gguf@v/2',
+  );
+  expect(await id('o/n/F16/gpt.gguf@v2')).toBe('o/n/F16/gpt.gguf@v2');
+  expect(ggufPath('o/n/F16/gpt.gguf@v2')).toBe('F16/gpt.gguf');
+  expect(ggufPath('o/n.gguf@main')).toBeUndefined();
+  expect(() => resolveSource('o/n/../gpt.gguf')).toThrow(TypeError);
+});
+
+test('of the files of a repo, safetensors come first, then the one GGUF model', () => {
+  expect(chooseGguf('o/n@main', ['README.md', 'a.gguf'])).toBe('a.gguf');
+  expect(chooseGguf('o/n@main', ['F16/a-00002-of-00002.gguf', 'F16/a-00001-of-00002.gguf'])).toBe(
+    'F16/a-00001-of-00002.gguf',
+  );
+  expect(chooseGguf('o/n@main', ['a.gguf', 'original/model.safetensors'])).toBeUndefined();
+  expect(chooseGguf('o/n@main', ['config.json', '../a.gguf'])).toBeUndefined();
+  expect(() => chooseGguf('o/n@v2', ['b.gguf', 'a.gguf', 'c-00001-of-00002.gguf'])).toThrow(
+    expect.objectContaining({
+      code: 'format-invalid',
+      message: expect.stringContaining(
+        '3 GGUF models: a.gguf, b.gguf, c-00001-of-00002.gguf. Name one of them as the source, as in "o/n/a.gguf@v2"',
+      ),
+    }),
   );
 });
 

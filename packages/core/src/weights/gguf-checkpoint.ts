@@ -18,11 +18,6 @@ const SPLIT_NAME = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/;
 
 const MAX_PARTS = 256;
 
-/** The file that a source's id names, where it names a GGUF file; of a split one, any part. */
-export function ggufPath(id: string): string | undefined {
-  return /(?:^files:|\/)([^/#]+\.gguf)(?:#[\da-f]*)?$/i.exec(id)?.[1];
-}
-
 /**
  * The names of all parts of a split file, given one of them; the name itself where it is not that of a part.
  *

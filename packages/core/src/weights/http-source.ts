@@ -266,10 +266,12 @@ export class HttpSource implements ByteSource {
     const sizeBytes = status === 206 ? parseTotal(answer) : parseLength(answer);
     const etag = headers.get('ETag');
     const lastModified = headers.get('Last-Modified');
+    const sha256 = /^"?([\da-f]{64})"?$/.exec(headers.get('X-Linked-ETag') ?? '')?.[1];
     const version = {
       sizeBytes: sizeBytes ?? known?.sizeBytes ?? -1,
       ...(etag !== null && { etag }),
       ...(lastModified !== null && { lastModified }),
+      ...(sha256 !== undefined && { sha256 }),
     };
     const commit = headers.get('X-Repo-Commit') ?? this.#revision;
     if ((known && !isSameVersion(known, version)) || commit !== (this.#revision ?? commit)) {

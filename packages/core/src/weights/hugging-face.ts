@@ -1,6 +1,6 @@
 import { isOssicleError } from '../errors.ts';
 import type { HuggingFaceOptions } from '../types.ts';
-import type { ByteSource, FileVersion } from './byte-source.ts';
+import { type ByteSource, type FileVersion, isSafePath } from './byte-source.ts';
 import { HttpSource } from './http-source.ts';
 import { RETRY_POLICY, type RetryPolicy } from './retry.ts';
 import { isSha256 } from './sha256.ts';
@@ -11,23 +11,47 @@ export const HUGGING_FACE = 'https://huggingface.co';
 /** The most that is read of what the site tells about a repo. */
 const MAX_INFO_BYTES = 8 * 2 ** 20;
 
-/** A repo of Hugging Face. */
+/** A repo of Hugging Face, or one GGUF file of it. */
 export interface Repo {
   /** `owner/name`. */
   readonly name: string;
   /** A branch, a tag or a commit. */
   readonly revision: string;
+  /** The path of a GGUF file within the repo, where one is named. */
+  readonly file?: string | undefined;
 }
 
-/** Reads the name of a repo, or the address of its page; `undefined` where it is neither. */
+/** `owner/name`, with the path of a GGUF file and a revision where these are given. */
+const REPO = /^([\w.-]+\/[\w.-]+)(?:\/([^@?#]+\.gguf))?(?:@([\w./-]+))?$/i;
+
+/** The address of a repo's page. */
+const REPO_PAGE =
+  /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)(?:\/(?:tree|resolve)\/([\w.%-]+))?\/$/;
+
+/** The address of a GGUF file, or of the page that shows it. */
+const FILE_PAGE =
+  /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)\/(?:blob|resolve)\/([\w.%-]+)\/([^?#]+\.gguf)(?:\?.*)?$/i;
+
+/** Reads the name of a repo or of a GGUF file in it, or the address of its page; `undefined` where it is none of these. */
 export function parseRepo(source: string): Repo | undefined {
-  const match =
-    /^([\w.-]+\/[\w.-]+)(?:@([\w./-]+))?$/.exec(source) ??
-    /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)(?:\/(?:tree|resolve)\/([\w.-]+))?\/$/.exec(
-      source,
-    );
-  if (!match?.[1]) return undefined;
-  return { name: match[1], revision: match[2] ?? 'main' };
+  const [, name, file, revision] = REPO.exec(source) ?? [];
+  if (name !== undefined) return repoOf(name, revision, file);
+  const page = REPO_PAGE.exec(source) ?? FILE_PAGE.exec(source);
+  if (!page?.[1]) return undefined;
+  return repoOf(page[1], page[2] && decoded(page[2]), page[3] && decoded(page[3]));
+}
+
+function repoOf(name: string, revision = 'main', file?: string): Repo | undefined {
+  return file === undefined || isSafePath(file) ? { name, revision, file } : undefined;
+}
+
+/** Undoes percent-encoding; a text whose escapes are none stays as it is. */
+export function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /**
@@ -35,7 +59,7 @@ export function parseRepo(source: string): Repo | undefined {
  * the SHA-256 of the large files. Where a mirror does not tell, files are read at the revision itself.
  */
 export class HuggingFaceSource implements ByteSource {
-  /** `owner/name@revision`: the same for every mirror. */
+  /** `owner/name@revision`, or `owner/name/path.gguf@revision`: the same for every mirror. */
   readonly id: string;
   readonly #repo: Repo;
   readonly #base: URL;
@@ -45,6 +69,7 @@ export class HuggingFaceSource implements ByteSource {
   #opened: HttpSource | undefined;
   #commit: string | undefined;
   #hashes: ReadonlyMap<string, string> = new Map();
+  #paths: readonly string[] | undefined;
 
   /** @throws TypeError where `baseUrl` is no address. */
   constructor(
@@ -53,7 +78,7 @@ export class HuggingFaceSource implements ByteSource {
     retry: RetryPolicy = RETRY_POLICY,
   ) {
     this.#repo = repo;
-    this.id = `${repo.name}@${repo.revision}`;
+    this.id = `${[repo.name, repo.file].filter(Boolean).join('/')}@${repo.revision}`;
     this.#base = parseBase(baseUrl);
     this.#authorization = token === undefined ? undefined : `Bearer ${token}`;
     this.#retry = retry;
@@ -67,6 +92,12 @@ export class HuggingFaceSource implements ByteSource {
   /** See {@link ByteSource.revision}. */
   get revision(): string | undefined {
     return this.#commit ?? this.#opened?.revision;
+  }
+
+  /** See {@link ByteSource.list}. */
+  async list(signal?: AbortSignal): Promise<readonly string[] | undefined> {
+    await this.#open(signal);
+    return this.#paths;
   }
 
   /** See {@link ByteSource.size}. */
@@ -121,7 +152,11 @@ export class HuggingFaceSource implements ByteSource {
   async #pin(signal: AbortSignal | undefined): Promise<HttpSource> {
     const info = await this.#readInfo(signal);
     this.#commit = readCommit(info);
-    this.#hashes = readHashes(info);
+    const files = readFiles(info);
+    this.#hashes = new Map(
+      files?.flatMap(({ path, sha256 }) => (sha256 === undefined ? [] : [[path, sha256]])),
+    );
+    this.#paths = files?.map(({ path }) => path);
     const revision = encodeURIComponent(this.#commit ?? this.#repo.revision);
     this.#opened = this.#folder(`${this.#repo.name}/resolve/${revision}/`);
     return this.#opened;
@@ -163,16 +198,16 @@ function readCommit(info: unknown): string | undefined {
   return typeof sha === 'string' && /^[0-9a-f]{40}$/.test(sha) ? sha : undefined;
 }
 
-/** The SHA-256 of the files in large file storage. */
-function readHashes(info: unknown): ReadonlyMap<string, string> {
+/** The files of the repo, with the SHA-256 of those in large file storage; `undefined` where it is not told. */
+function readFiles(info: unknown): { path: string; sha256: string | undefined }[] | undefined {
   const { siblings } = (info ?? {}) as { siblings?: unknown };
-  const hashes = new Map<string, string>();
-  for (const file of Array.isArray(siblings) ? siblings : []) {
+  if (!Array.isArray(siblings)) return undefined;
+  return siblings.flatMap((file: unknown) => {
     const { rfilename, lfs } = (file ?? {}) as { rfilename?: unknown; lfs?: { sha256?: unknown } };
-    const sha256 = lfs?.sha256;
-    if (typeof rfilename === 'string' && typeof sha256 === 'string' && isSha256(sha256)) {
-      hashes.set(rfilename, sha256);
-    }
-  }
-  return hashes;
+    if (typeof rfilename !== 'string') return [];
+    const hash = lfs?.sha256;
+    return [
+      { path: rfilename, sha256: typeof hash === 'string' && isSha256(hash) ? hash : undefined },
+    ];
+  });
 }

@@ -24,22 +24,19 @@ class SafetensorsCheckpoint implements Checkpoint {
   readonly config: Readonly<Json>;
   readonly layout: 'hf' | 'original';
   readonly files: readonly CheckpointFile[];
-  readonly generationConfig: Readonly<Json> | undefined;
-  readonly tokenizerConfig: Readonly<Json> | undefined;
   readonly #source: ByteSource;
   readonly #directory: Directory;
 
   constructor(
     source: ByteSource,
     directory: Directory,
-    parts: Pick<Checkpoint, 'config' | 'files' | 'generationConfig' | 'tokenizerConfig'>,
+    config: Readonly<Json>,
+    files: readonly CheckpointFile[],
   ) {
     this.#source = source;
     this.#directory = directory;
-    this.config = parts.config;
-    this.files = parts.files;
-    this.generationConfig = parts.generationConfig;
-    this.tokenizerConfig = parts.tokenizerConfig;
+    this.config = config;
+    this.files = files;
     this.layout = directory.has('model.embed_tokens.weight') ? 'hf' : 'original';
   }
 
@@ -102,7 +99,7 @@ export async function openSafetensors(
     throw new OssicleError(
       'download-failed',
       `${source.id} has no config.json, neither at its root nor below original/. Check the name of the source; ` +
-        'of a GGUF file, give the address of the file itself.',
+        'of a GGUF file, give the address of the file itself, or owner/name/file.gguf.',
     );
   }
   throw new OssicleError(
@@ -127,24 +124,17 @@ async function open(
     }
     return undefined;
   };
-  const [configFile, indexFile, generation, tokenizerConfig, tokenizer, headers] =
-    await Promise.all([
-      find('config.json'),
-      index && find('model.safetensors.index.json'),
-      find('generation_config.json'),
-      find('tokenizer_config.json'),
-      find('tokenizer.json'),
-      Promise.all(
-        shards.map(({ path, sizeBytes }) => readSafetensorsHeader(source, path, sizeBytes, signal)),
-      ),
-    ]);
-  const small = [configFile, indexFile, generation, tokenizerConfig, tokenizer];
-  return new SafetensorsCheckpoint(source, mergeHeaders(source, folder, shards, headers, index), {
-    config,
-    files: [...small.filter((file) => file !== undefined), ...shards],
-    generationConfig: generation && (await readJson(source, generation.path, signal)),
-    tokenizerConfig: tokenizerConfig && (await readJson(source, tokenizerConfig.path, signal)),
-  });
+  const [configFile, indexFile, tokenizer, headers] = await Promise.all([
+    find('config.json'),
+    index && find('model.safetensors.index.json'),
+    find('tokenizer.json'),
+    Promise.all(
+      shards.map(({ path, sizeBytes }) => readSafetensorsHeader(source, path, sizeBytes, signal)),
+    ),
+  ]);
+  const small = [configFile, indexFile, tokenizer].filter((file) => file !== undefined);
+  const directory = mergeHeaders(source, folder, shards, headers, index);
+  return new SafetensorsCheckpoint(source, directory, config, [...small, ...shards]);
 }
 
 interface Weights {

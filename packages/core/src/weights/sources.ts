@@ -2,7 +2,7 @@ import type { HuggingFaceOptions, ModelSource } from '../types.ts';
 import type { ByteSource } from './byte-source.ts';
 import { openFiles, readDirectory } from './file-source.ts';
 import { HttpSource } from './http-source.ts';
-import { HUGGING_FACE, HuggingFaceSource, parseRepo } from './hugging-face.ts';
+import { decoded, HuggingFaceSource, parseRepo } from './hugging-face.ts';
 import type { RetryPolicy } from './retry.ts';
 
 export type { ByteSource };
@@ -72,8 +72,8 @@ function resolveAddress(source: string): string {
   }
   if (parseRepo(source)) return source;
   throw new TypeError(
-    `The source ${JSON.stringify(source)} is neither a Hugging Face repo (owner/name or owner/name@revision) ` +
-      'nor an address; a relative folder starts with ./',
+    `The source ${JSON.stringify(source)} is neither a Hugging Face repo (owner/name, owner/name@revision, or ` +
+      'owner/name/file.gguf) nor an address; a relative folder starts with ./',
   );
 }
 
@@ -81,19 +81,6 @@ function resolveAddress(source: string): string {
 function splitAddress(url: URL): { folder: URL; id: string } {
   const folder = new URL('./', url);
   folder.search = url.search;
-  if (url.origin === HUGGING_FACE) {
-    // What the site shows as a page, it has as a file below resolve/.
-    folder.pathname = folder.pathname.replace(/^(\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
-  }
   const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);
   return { folder, id: folder.origin + folder.pathname + decoded(name) };
-}
-
-/** A file's name as a person writes it; as it is, where its escapes are none. */
-function decoded(name: string): string {
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    return name;
-  }
 }

@@ -56,6 +56,11 @@ export class StoredSource implements ByteSource {
     this.#release = release;
   }
 
+  /** See {@link ByteSource.list}. */
+  async list(): Promise<readonly string[]> {
+    return [...this.#sizes.keys()];
+  }
+
   /** See {@link ByteSource.size}. */
   async size(path: string, signal?: AbortSignal): Promise<number | undefined> {
     signal?.throwIfAborted();

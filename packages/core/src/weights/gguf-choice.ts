@@ -1,0 +1,38 @@
+import { OssicleError } from '../errors.ts';
+import { isSafePath } from './byte-source.ts';
+import { parseRepo } from './hugging-face.ts';
+
+/** The file that a source's id names, where it names a GGUF file; of a split one, any part. */
+export function ggufPath(id: string): string | undefined {
+  const repo = parseRepo(id);
+  if (repo) return repo.file;
+  return /(?:^files:|\/)([^/#]+\.gguf)(?:#[\da-f]*)?$/i.exec(id)?.[1];
+}
+
+/** The GGUF models among the files of a source: each one's only file, or its first part. */
+export function ggufModels(paths: readonly string[]): string[] {
+  const models = new Map<string, string>();
+  for (const path of paths.filter((name) => /\.gguf$/i.test(name)).sort()) {
+    const model = path.replace(/-\d{5}-of-\d{5}\.gguf$/i, '.gguf');
+    if (!models.has(model)) models.set(model, path);
+  }
+  return [...models.values()];
+}
+
+/**
+ * The GGUF file of a repo that has one and no safetensors; `undefined` where there is none to choose.
+ *
+ * @throws {@link OssicleError} `format-invalid` where there are several, with their names.
+ */
+export function chooseGguf(id: string, paths: readonly string[]): string | undefined {
+  if (paths.some((path) => /^(original\/)?[^/]+\.safetensors$/.test(path))) return undefined;
+  const [model, ...others] = ggufModels(paths.filter(isSafePath));
+  if (model === undefined || others.length === 0) return model;
+  const { name = id, revision = 'main' } = parseRepo(id) ?? {};
+  const at = revision === 'main' ? '' : `@${revision}`;
+  throw new OssicleError(
+    'format-invalid',
+    `${id} has ${others.length + 1} GGUF models: ${[model, ...others].join(', ')}. Name one of them as the source, as in ` +
+      `${JSON.stringify(`${name}/${model}${at}`)}.`,
+  );
+}
