@@ -5,8 +5,7 @@
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of one expert
 override TOP: u32 = 4; // experts per token
-
-const SPLITS = 8u;
+override SPLITS: u32 = 8; // invocations that share a row's columns
 
 struct Params {
   first_expert: u32, // of the part

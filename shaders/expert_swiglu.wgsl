@@ -7,8 +7,7 @@ override COLUMNS: u32 = 2880;
 override ROWS: u32 = 5760; // of one expert
 override TOP: u32 = 4; // experts per token
 override LIMIT: f32 = 7;
-
-const SPLITS = 8u;
+override SPLITS: u32 = 8; // invocations that share a row's columns
 
 struct Params {
   first_expert: u32, // of the part

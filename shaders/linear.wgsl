@@ -7,8 +7,7 @@ override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of all parts
 override HAS_BIAS: bool = true;
 override ADD: bool = false;
-
-const SPLITS = 8u;
+override SPLITS: u32 = 8; // invocations that share a row's columns
 
 struct Params {
   first_row: u32, // of the part, a multiple of TILE_ROWS

@@ -7,8 +7,8 @@ override COLUMNS: u32 = 2880;
 override HEADS: u32 = 64;
 override KV_HEADS: u32 = 8;
 override CAPACITY: u32 = 8192; // positions that the cache holds
+override SPLITS: u32 = 4; // invocations that share a row's columns
 
-const SPLITS = 4u;
 const HEAD_ROWS = 64u;
 
 struct Params {

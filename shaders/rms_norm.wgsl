@@ -5,8 +5,7 @@
 override COLUMNS: u32 = 2880;
 override EPSILON: f32 = 1e-5;
 override FROM_OUTPUT_ROW: bool = false; // start at step.output_row instead of at the first token
-
-const WORKGROUP_SIZE = 256u;
+override WORKGROUP_SIZE: u32 = 256;
 
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;       // [tokens, COLUMNS]

@@ -7,9 +7,8 @@ override COLUMNS: u32 = 2880;
 override EXPERTS: u32 = 32;
 override TOP: u32 = 4; // experts per token
 override EPSILON: f32 = 1e-5;
-
-const WORKGROUP_SIZE = 256u;
-const SPLITS = WORKGROUP_SIZE / TILE_ROWS;
+override WORKGROUP_SIZE: u32 = 256; // a multiple of TILE_ROWS
+override SPLITS: u32 = WORKGROUP_SIZE / TILE_ROWS;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;                    // [tokens, COLUMNS]
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>;                // [COLUMNS]

@@ -15,6 +15,7 @@ import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types.ts';
 import { TILE_ROWS } from './matrix.ts';
 import { kernelSource } from './shaders.ts';
+import { rowSplits } from './shape.ts';
 
 const FORMATS: readonly DenseFormat[] = ['bf16', 'int8'];
 
@@ -124,7 +125,13 @@ async function testLinear(
     kernelSource(
       tiled ? 'linear_tiled' : 'linear',
       ['tile', `dense_${format}`, ...(tiled ? (['tile_product'] as const) : [])],
-      { COLUMNS: columns, ROWS: rows, HAS_BIAS: Number(bias), ADD: Number(add) },
+      {
+        COLUMNS: columns,
+        ROWS: rows,
+        HAS_BIAS: Number(bias),
+        ADD: Number(add),
+        ...(!tiled && { SPLITS: rowSplits(columns, 8) }),
+      },
     ),
   );
   const biasValues = randomValues(rows, 3, 5);

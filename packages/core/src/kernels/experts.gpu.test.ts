@@ -17,6 +17,7 @@ import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { TILE_ROWS } from './matrix.ts';
 import { kernelSource } from './shaders.ts';
+import { rowSplits } from './shape.ts';
 
 const LIMIT = 7;
 
@@ -69,7 +70,13 @@ async function compileSwiglu(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, 
     kernelSource(
       mode === 'few' ? 'expert_swiglu' : 'expert_swiglu_tiled',
       [...expertLibraries(mode), 'swiglu'],
-      { COLUMNS: columns, ROWS: rows, TOP: top, LIMIT },
+      {
+        COLUMNS: columns,
+        ROWS: rows,
+        TOP: top,
+        LIMIT,
+        ...(mode === 'few' && { SPLITS: rowSplits(columns, 8) }),
+      },
     ),
   );
   return async (h: Float64Array, experts: readonly number[]): Promise<Float32Array> => {
@@ -117,7 +124,7 @@ async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top
     kernelSource(
       few ? 'expert_out' : 'expert_out_tiled',
       expertLibraries(mode),
-      few ? { ...constants, TOP: top } : constants,
+      few ? { ...constants, TOP: top, SPLITS: rowSplits(columns, 8) } : constants,
     ),
   );
   const sum = few

@@ -10,6 +10,7 @@ import {
 import { rmsNorm } from '../../test/oracles.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { kernelSource } from './shaders.ts';
+import { rowInvocations } from './shape.ts';
 
 interface Norm {
   readonly columns: number;
@@ -31,6 +32,7 @@ async function norm(
     kernelSource('rms_norm', ['reduce', 'step'], {
       COLUMNS: columns,
       EPSILON: epsilon,
+      WORKGROUP_SIZE: rowInvocations(columns),
       FROM_OUTPUT_ROW: Number(outputRow !== undefined),
     }),
   );

@@ -24,6 +24,7 @@ import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types.ts';
 import type {} from './matrix.ts';
 import { kernelSource } from './shaders.ts';
+import { rowSplits } from './shape.ts';
 
 interface Shape extends CacheShape {
   readonly heads: number;
@@ -163,7 +164,7 @@ interface QkvCase extends Shape {
 const QKVS: readonly QkvCase[] = [
   {
     dense: 'bf16',
-    columns: 96,
+    columns: 288,
     heads: 4,
     kvHeads: 2,
     capacity: 24,
@@ -173,7 +174,7 @@ const QKVS: readonly QkvCase[] = [
   },
   {
     dense: 'int8',
-    columns: 160,
+    columns: 544,
     heads: 2,
     kvHeads: 1,
     capacity: 8,
@@ -211,6 +212,7 @@ gpuTest.each(QKVS)(
         HEADS: heads,
         KV_HEADS: kvHeads,
         CAPACITY: capacity,
+        SPLITS: rowSplits(columns, 4),
       }),
     );
     const bias = randomValues(rows, 3, 4);

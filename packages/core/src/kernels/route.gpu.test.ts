@@ -13,6 +13,7 @@ import { linear, rmsNorm, route } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { kernelSource } from './shaders.ts';
+import { rowInvocations } from './shape.ts';
 
 const TILE_SLOTS = 32;
 
@@ -55,6 +56,7 @@ async function runRoute(
       EXPERTS: experts,
       TOP: top,
       EPSILON: epsilon,
+      WORKGROUP_SIZE: rowInvocations(columns),
     }),
   );
   const tokens = x.length / columns;

@@ -27,6 +27,24 @@ const TILE_SLOTS = 32;
 /** Bytes of a `SlotTile`. */
 const SLOT_TILE_BYTES = 12;
 
+/** Columns of a matrix for which another invocation pays. */
+const SPLIT_COLUMNS = 128;
+
+/** Invocations that share a row of a matrix, a power of two: as many as its columns keep busy, at most `most`. */
+export function rowSplits(columns: number, most: number): number {
+  return Math.min(most, powerOfTwo(columns / SPLIT_COLUMNS));
+}
+
+/** Invocations of a workgroup that goes over one row, four columns at a time. */
+export function rowInvocations(columns: number): number {
+  return Math.min(256, Math.max(32, powerOfTwo(columns / 4)));
+}
+
+/** The largest power of two that is not above `value`, at least 1. */
+function powerOfTwo(value: number): number {
+  return 2 ** Math.floor(Math.log2(Math.max(1, value)));
+}
+
 /** The numbers that kernels are compiled for. */
 export interface KernelShape {
   readonly hiddenSize: number;

@@ -1,6 +1,13 @@
 import type { KernelSource } from '../gpu/kernel.ts';
 import { kernelSource, type LibraryName } from './shaders.ts';
-import { HEAD_SIZE, type KernelShape, slotTileCount, splitCount } from './shape.ts';
+import {
+  HEAD_SIZE,
+  type KernelShape,
+  rowInvocations,
+  rowSplits,
+  slotTileCount,
+  splitCount,
+} from './shape.ts';
 
 /** The pipelines of a model: every kernel with the constants of each of its uses. */
 export function kernelVariants(shape: KernelShape): Record<string, KernelSource> {
@@ -19,33 +26,39 @@ export function kernelVariants(shape: KernelShape): Record<string, KernelSource>
     out: { COLUMNS: heads * HEAD_SIZE, ROWS: hiddenSize, HAS_BIAS: 1, ADD: 1 },
     unembedding: { COLUMNS: hiddenSize, ROWS: shape.vocabularySize, HAS_BIAS: 0, ADD: 0 },
   };
+  const linear = (use: 'out' | 'unembedding'): KernelSource =>
+    kernelSource('linear', dense, { ...uses[use], SPLITS: rowSplits(uses[use].COLUMNS, 8) });
+  const WORKGROUP_SIZE = rowInvocations(hiddenSize);
+  const norm = { COLUMNS: hiddenSize, EPSILON, WORKGROUP_SIZE };
   const variants: Record<string, KernelSource> = {
     embed: kernelSource('embed', dense, { COLUMNS: hiddenSize }),
-    norm: kernelSource('rms_norm', ['reduce', 'step'], { COLUMNS: hiddenSize, EPSILON }),
-    'norm/output': kernelSource('rms_norm', ['reduce', 'step'], {
-      COLUMNS: hiddenSize,
-      EPSILON,
-      FROM_OUTPUT_ROW: 1,
-    }),
-    'linear/out': kernelSource('linear', dense, uses.out),
-    'linear/unembedding': kernelSource('linear', dense, uses.unembedding),
+    norm: kernelSource('rms_norm', ['reduce', 'step'], norm),
+    'norm/output': kernelSource('rms_norm', ['reduce', 'step'], { ...norm, FROM_OUTPUT_ROW: 1 }),
+    'linear/out': linear('out'),
+    'linear/unembedding': linear('unembedding'),
     'linear_tiled/qkv': kernelSource('linear_tiled', tiledDense, uses.qkv),
     'linear_tiled/out': kernelSource('linear_tiled', tiledDense, uses.out),
     'linear_tiled/unembedding': kernelSource('linear_tiled', tiledDense, uses.unembedding),
     route: kernelSource('route', ['reduce', 'tile', 'dense_bf16'], {
-      COLUMNS: hiddenSize,
+      ...norm,
       EXPERTS: shape.experts,
       TOP,
-      EPSILON,
     }),
     group_by_expert: kernelSource('group_by_expert', ['step', 'slot_tile'], {
       EXPERTS: shape.experts,
       TOP,
       MAX_TILES: slotTileCount(shape, shape.maxTokens),
     }),
-    expert_swiglu: kernelSource('expert_swiglu', [...expert, 'swiglu'], mlp1),
+    expert_swiglu: kernelSource('expert_swiglu', [...expert, 'swiglu'], {
+      ...mlp1,
+      SPLITS: rowSplits(hiddenSize, 8),
+    }),
     expert_swiglu_tiled: kernelSource('expert_swiglu_tiled', [...tiledExpert, 'swiglu'], mlp1),
-    expert_out: kernelSource('expert_out', expert, { ...mlp2, TOP }),
+    expert_out: kernelSource('expert_out', expert, {
+      ...mlp2,
+      TOP,
+      SPLITS: rowSplits(intermediateSize, 8),
+    }),
     expert_out_tiled: kernelSource('expert_out_tiled', tiledExpert, mlp2),
     expert_sum: kernelSource('expert_sum', [], { COLUMNS: hiddenSize, TOP }),
     sample_strips: kernelSource('sample_strips', ['sampling', 'keep_best'], {
@@ -64,6 +77,7 @@ export function kernelVariants(shape: KernelShape): Record<string, KernelSource>
     variants[`qkv/${span}`] = kernelSource('qkv', [...dense, ...position], {
       ...cache,
       COLUMNS: hiddenSize,
+      SPLITS: rowSplits(hiddenSize, 4),
     });
     variants[`rope/${span}`] = kernelSource('rope', position, cache);
     variants[`attend/${span}`] = kernelSource('attend', [kv, 'step'], { ...cache, WINDOW, SPLITS });
