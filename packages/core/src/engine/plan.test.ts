@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { huggingFaceConfig, PRESETS } from '../../test/config.ts';
-import { findObstacles, planLoad } from './plan.ts';
+import { checkLimits, findObstacles, planLoad } from './plan.ts';
 
 const config = (name: '20b' | '120b'): Record<string, unknown> =>
   JSON.parse(huggingFaceConfig(PRESETS[name]));
@@ -82,6 +82,40 @@ describe('the plan of a load', () => {
     expect(findObstacles(shorter, limits({}))).toEqual([]);
     const longer = planLoad(config('20b'), { contextLength: Number(fitting) + 1, kvCache: 'f32' });
     expect(findObstacles(longer, limits({}))).toHaveLength(1);
+  });
+
+  test('counts queries, keys and values of a chunk where experts leave less', () => {
+    const narrow = {
+      ...config('20b'),
+      hidden_size: 64,
+      intermediate_size: 64,
+      num_experts_per_tok: 1,
+    };
+    const binding = { maxStorageBufferBindingSize: 2 ** 26 };
+    const plan = (prefillChunkLength: number) => planLoad(narrow, { prefillChunkLength });
+    const fitting = Math.floor(2 ** 26 / ((64 + 2 * 8) * 64 * 4));
+    expect(findObstacles(plan(4096), limits(binding))).toEqual([
+      expect.stringMatching(
+        `chunk of 4096 tokens needs .* prefillChunkLength of at most ${fitting}`,
+      ),
+    ]);
+    expect(findObstacles(plan(fitting + 1), limits(binding))).toHaveLength(1);
+    expect(findObstacles(plan(fitting), limits(binding))).toEqual([]);
+    const { needed } = checkLimits(plan(4096), limits({})).find(
+      ({ name }) => name === 'maxBufferSize',
+    )!;
+    expect(needed).toBe(4096 * (64 + 2 * 8) * 64 * 4);
+  });
+
+  test('counts the rotation table of a long context where keys are smaller', () => {
+    const json = { ...config('20b'), num_key_value_heads: 1, num_attention_heads: 8 };
+    const plan = (contextLength: number) =>
+      planLoad(json, { contextLength, prefillChunkLength: 256 });
+    const binding = limits({ maxStorageBufferBindingSize: 2 ** 24 });
+    expect(findObstacles(plan(131072), binding)).toEqual([
+      expect.stringMatching('context of 131072 tokens needs .* contextLength of at most 65536'),
+    ]);
+    expect(findObstacles(plan(65536), binding)).toEqual([]);
   });
 
   test('names every limit that is too low, with its number', () => {

@@ -3,7 +3,8 @@ import { maxBindingBytes, mebibytes } from '../gpu/buffers.ts';
 import { attendWorkgroupBytes, type KernelShape } from '../kernels/shape.ts';
 import { type ModelConfig, parseConfig } from '../model/config.ts';
 import { ropeTableBytes } from '../model/rope.ts';
-import { activationBytes, cacheBytes, kernelShape } from '../model/state.ts';
+import { largest } from '../model/sizes.ts';
+import { activationBytes, activationSizes, cacheBytes, kernelShape } from '../model/state.ts';
 import { tokenBytes, weightBytes } from '../model/weights.ts';
 import type { LoadOptions } from '../types.ts';
 
@@ -97,18 +98,19 @@ export function checkLimits(plan: LoadPlan | undefined, limits: GPUSupportedLimi
 
 /** Bytes of the buffers that cannot be split. */
 function bindings(shape: KernelShape): {
-  /** Keys of a full layer, which a shorter context makes smaller. */
+  /** Keys of a full layer, or what else a shorter context makes smaller. */
   readonly cache: number;
   /** An expert's weights, or a row of logits. */
   readonly weights: number;
-  /** What experts leave of a chunk; a shorter chunk makes it smaller. */
+  /** The largest of what a pass over a chunk leaves; a shorter chunk makes it smaller. */
   readonly activations: number;
 } {
-  const { hiddenSize, intermediateSize, maxTokens, expertsPerToken, vocabularySize } = shape;
+  const { hiddenSize, intermediateSize, vocabularySize, contextLength } = shape;
+  const { x, projected, attended, choice, hidden, expertOut } = activationSizes(shape);
   return {
-    cache: cacheBytes(shape, false),
+    cache: Math.max(cacheBytes(shape, false), ropeTableBytes(contextLength)),
     weights: Math.max(hiddenSize * intermediateSize, 4 * vocabularySize),
-    activations: maxTokens * 4 * expertsPerToken * Math.max(hiddenSize, intermediateSize),
+    activations: largest({ x, projected, attended, choice, hidden, expertOut }),
   };
 }
 

@@ -24,6 +24,11 @@ export function sum(tree: NumberTree): number {
   return Object.values(tree).reduce((total: number, part: NumberTree) => total + sum(part), 0);
 }
 
+/** The largest of all numbers. */
+export function largest(tree: NumberTree): number {
+  return typeof tree === 'number' ? tree : Math.max(...Object.values(tree).map(largest));
+}
+
 /** The product of extents. */
 export function product(extents: readonly number[]): number {
   return extents.reduce((total, extent) => total * extent, 1);
