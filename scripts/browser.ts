@@ -125,6 +125,15 @@ export async function findBrowser(): Promise<string> {
 }
 
 /**
+ * The second one has Dawn zero workgroup memory in a loop. By the Vulkan extension SwiftShader compiles one store for
+ * each of its words, which takes seconds for a kernel that keeps tiles there.
+ */
+const SWIFTSHADER = [
+  '--use-webgpu-adapter=swiftshader',
+  '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
+];
+
+/**
  * How to start Chrome for tests, benches and the command line.
  *
  * @param gpu `true`: on the machine's own GPU; otherwise on SwiftShader, the software adapter that
@@ -141,7 +150,7 @@ export async function chromeOptions(
     protocolTimeout: 600_000,
     args: [
       '--enable-unsafe-webgpu',
-      ...(gpu ? [] : ['--use-webgpu-adapter=swiftshader']),
+      ...(gpu ? [] : SWIFTSHADER),
       ...(process.platform === 'linux' ? ['--enable-features=Vulkan'] : []),
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
       '--disable-dev-shm-usage',
