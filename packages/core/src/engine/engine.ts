@@ -3,7 +3,7 @@ import { summarizeAdapter } from '../gpu/adapter-summary.ts';
 import { Buffers } from '../gpu/buffers.ts';
 import { Gpu } from '../gpu/device.ts';
 import { Kernels } from '../kernels/kernels.ts';
-import { parameterCount } from '../model/config.ts';
+import { parameterCount } from '../model/parameters.ts';
 import { ropeTable } from '../model/rope.ts';
 import { createActivations } from '../model/state.ts';
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../types.ts';

@@ -57,6 +57,12 @@ export function denseTileBytes(
   return { values: TILE_ROWS * columns, scales: TILE_ROWS * 4 * Math.ceil(columns / 64) };
 }
 
+/** Bytes of a dense matrix, the spare rows of its last tile included. */
+export function denseBytes(format: DenseFormat, rows: number, columns: number): number {
+  const { values, scales } = denseTileBytes(format, columns);
+  return Math.ceil(rows / TILE_ROWS) * (values + scales);
+}
+
 /** Bytes of one expert of an expert matrix: its blocks, and its scales. */
 export function expertBytes(rows: number, columns: number): { blocks: number; scales: number } {
   return { blocks: (rows * columns) / 2, scales: rows * 4 * Math.ceil(columns / 128) };

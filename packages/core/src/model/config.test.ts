@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { huggingFaceConfig, originalConfig, PRESETS } from '../../test/config.ts';
 import { tensorTable } from '../../test/tensor-table.ts';
 import { OssicleError } from '../errors.ts';
-import { parameterCount, parseConfig } from './config.ts';
+import { parseConfig } from './config.ts';
+import { parameterCount } from './parameters.ts';
 
 type Json = Record<string, unknown>;
 

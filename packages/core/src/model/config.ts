@@ -114,23 +114,6 @@ export function parseConfig(json: Readonly<Record<string, unknown>>): ModelConfi
   };
 }
 
-/** Weights of the whole model, embedding and unembedding included. */
-export function parameterCount(config: ModelConfig): number {
-  const {
-    layers,
-    hiddenSize: h,
-    intermediateSize: i,
-    heads,
-    kvHeads,
-    experts,
-    vocabularySize,
-  } = config;
-  const qkvRows = (heads + 2 * kvHeads) * HEAD_SIZE;
-  const attention = h + qkvRows * (h + 1) + heads + heads * HEAD_SIZE * h + h;
-  const mlp = h + experts * (h + 1) + experts * (2 * i * (h + 1) + h * (i + 1));
-  return layers * (attention + mlp) + h + 2 * vocabularySize * h;
-}
-
 /** `rope_scaling` of the published files, `rope_parameters` of newer ones, or the flat fields of the original layout. */
 function parseRope(json: Readonly<Record<string, unknown>>): RopeConfig {
   const scaling = json.rope_scaling ?? json.rope_parameters;
