@@ -38,6 +38,8 @@ const KNOWN: Record<ErrorCode, { headline: string; steps: readonly NextStep[] }>
     headline: 'The browser’s storage is full',
     steps: ['manage-storage', 'try-again'],
   },
+  'storage-unavailable': { headline: 'Models cannot be stored here', steps: ['reload'] },
+  'model-in-use': { headline: 'The model is in use', steps: ['manage-storage'] },
   'format-invalid': {
     headline: 'This is not a gpt-oss checkpoint',
     steps: ['choose-model', 'use-embedded'],

@@ -8,6 +8,8 @@
  * - `download-failed`: the source could not be read (network, HTTP status, missing file).
  * - `integrity`: bytes arrived, but not the right ones (truncated, changed, wrong hash).
  * - `storage-full`: the browser refused to store more bytes.
+ * - `storage-unavailable`: the browser gives this page no storage, or took it away.
+ * - `model-in-use`: a stored model is being downloaded or loaded, here or in another tab.
  * - `format-invalid`: a file is not what it should be (header, offsets, shapes, dtypes).
  * - `context-overflow`: the tokens do not fit in the context length.
  * - `gpu-error`: the GPU reported a validation or internal error.
@@ -22,6 +24,8 @@ export type ErrorCode =
   | 'download-failed'
   | 'integrity'
   | 'storage-full'
+  | 'storage-unavailable'
+  | 'model-in-use'
   | 'format-invalid'
   | 'context-overflow'
   | 'gpu-error'

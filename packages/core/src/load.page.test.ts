@@ -1,8 +1,10 @@
 import { createTokenizer } from '@ossicle/harmony';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { readPrompt } from '../../harmony/test/prompt-reader.ts';
+import { FaultSession } from '../test/fault-session.ts';
 import { testFileUrl } from '../test/files.ts';
 import { readGoldenJson } from '../test/golden.ts';
+import { checkSupport } from './check-support.ts';
 import { isOssicleError, OssicleError } from './errors.ts';
 import { load } from './load.ts';
 import type { Model } from './model.ts';
@@ -23,10 +25,15 @@ interface Golden {
 
 let model: Model;
 const progress: LoadProgress[] = [];
+const reported: unknown[] = [];
+const mistake = new Error("the application's");
 
 beforeAll(async () => {
+  const report = vi.spyOn(globalThis, 'reportError');
+  report.mockImplementation((error) => void reported.push(error));
   const onProgress = (event: LoadProgress): void => {
     progress.push(event);
+    if (event.phase === 'upload') throw mistake;
   };
   model = await load(NANO, { dense: 'bf16', contextLength: 1024, onProgress });
 });
@@ -38,13 +45,34 @@ afterAll(async () => {
 
 test('tells how far a load has come, phase by phase, and what was loaded', async () => {
   const phases = progress.map(({ phase }) => phase);
-  expect([...new Set(phases)]).toEqual(['download', 'upload', 'compile', 'ready']);
+  expect([...new Set(phases)]).toEqual(['download', 'compile', 'upload', 'ready']);
   for (const { loadedBytes, totalBytes } of progress) {
     expect(loadedBytes).toBeLessThanOrEqual(totalBytes);
   }
   expect(model.info).toMatchObject({ contextLength: 1024, dense: 'bf16', kvCache: 'f32' });
   expect(model.info.parameterCount).toBe(2_992_208);
   expect(await store.list()).toMatchObject([{ id: model.info.id, complete: true }]);
+});
+
+test('reports what a listener to progress throws, as listeners to events are, and goes on', async () => {
+  const uploads = progress.filter(({ phase }) => phase === 'upload');
+  expect(reported).toEqual(uploads.map(() => mistake));
+  const onProgress = (): never => {
+    throw mistake;
+  };
+  expect(await store.verify(model.info.id, { onProgress })).toMatchObject({ isIntact: true });
+  expect(reported.length).toBeGreaterThan(uploads.length);
+});
+
+test('describes what is stored without a request, with a speed that was measured', async () => {
+  const requests = (): number =>
+    performance.getEntriesByType('resource').filter(({ name }) => name.startsWith(NANO)).length;
+  const before = requests();
+  const { isSupported, reasons, model: found, speed } = await checkSupport(NANO);
+  expect(requests()).toBe(before);
+  expect({ isSupported, reasons }).toEqual({ isSupported: true, reasons: [] });
+  expect(found).toMatchObject({ id: model.info.id, isStored: true, missingBytes: 0 });
+  expect(speed?.maxTokensPerSecond).toBeGreaterThan(0);
 });
 
 test('gives every recorded answer of gpt-oss-nano', async () => {
@@ -164,12 +192,41 @@ describe('a load', () => {
     await expect(load(NANO, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   });
 
+  test('of what the GPU cannot hold is refused from headers alone, in the words of the report', async () => {
+    const config = await (await fetch(`${NANO}/config.json`)).json();
+    const session = await FaultSession.start(inject('faultServer'), {
+      folder: 'demo/public/models/gpt-oss-nano',
+      json: { 'config.json': { ...config, max_position_embeddings: 2 ** 24 } },
+    });
+    const options = { contextLength: 2 ** 24 };
+    const { isSupported, reasons } = await checkSupport(session.url, options);
+    expect({ isSupported, reasons }).toEqual({
+      isSupported: false,
+      reasons: [expect.stringMatching(/16777216 tokens.*contextLength of at most \d+/)],
+    });
+    await session.script();
+    await expect(load(session.url, options)).rejects.toMatchObject({
+      code: 'device-unsuitable',
+      message: reasons.join(' '),
+    });
+    const log = await session.log();
+    expect(log.length).toBeGreaterThan(3);
+    for (const { path, range } of log) {
+      const isHeader = range && range[0] === 0 && range[1] <= 65536;
+      expect(isHeader || path.endsWith('.json'), path).toBe(true);
+    }
+    expect(await session.sentBytes('tokenizer.json')).toBeLessThanOrEqual(1);
+    expect(await store.list()).toHaveLength(1);
+  });
+
   test('of what is not there says so', async () => {
     await expect(load(testFileUrl('demo/public/none'))).rejects.toMatchObject({
       code: 'download-failed',
     });
     await expect(load('nonsense')).rejects.toThrow(TypeError);
     await expect(load(NANO, { contextLength: 0 })).rejects.toThrow(RangeError);
+    const huggingFace = { baseUrl: () => 'https://mirror.example' } as never;
+    await expect(load('o/n', { huggingFace })).rejects.toThrow(TypeError);
   });
 });
 

@@ -1,5 +1,6 @@
 import { OssicleError } from './errors.ts';
 import { type Model, WorkerModel } from './model.ts';
+import { notify } from './notify.ts';
 import type { LoadOptions, LoadProgress, ModelSource } from './types.ts';
 import { resolveSource } from './weights/sources.ts';
 import { callback, ModelWorker } from './worker/model-worker.ts';
@@ -49,11 +50,7 @@ export async function load(
     const report = callback((progress: LoadProgress) => {
       if (isSettled) return;
       if (progress.phase === 'ready') allReported();
-      try {
-        onProgress?.(progress);
-      } catch (error) {
-        reportError(error); // the caller's own, which must not end the load
-      }
+      notify(onProgress, progress);
     });
     const info = await worker.call((service) => service.load(resolved, plain, report));
     await worker.call(() => reported); // progress has a channel of its own, and may be on its way

@@ -1,4 +1,6 @@
+import { notify } from './notify.ts';
 import type { ModelSource } from './types.ts';
+import { checkStorage, storageFailure } from './weights/storage-failure.ts';
 import {
   listStoredModels,
   readUsage,
@@ -28,7 +30,11 @@ export interface ImportOptions extends TaskOptions {
   readonly id?: string;
 }
 
-/** The models in the browser's private file system, for the page to show, to check and to remove. */
+/**
+ * The models in the browser's private file system, for the page to show, to check and to remove. Where the browser gives
+ * none, or fails, all of it rejects with an {@link OssicleError} `storage-unavailable`; `storage-full` where there is no
+ * room to write to.
+ */
 export interface ModelStore {
   /** Lists the stored models, whole and partial, last used first. */
   list(): Promise<StoredModel[]>;
@@ -40,7 +46,7 @@ export interface ModelStore {
    * Removes a model; does nothing where it is not stored.
    *
    * @param id - As {@link ModelStore.list} tells it.
-   * @throws DOMException `NoModificationAllowedError` where it is being downloaded or loaded, here or in another tab.
+   * @throws {@link OssicleError} `model-in-use` where it is being downloaded or loaded, here or in another tab.
    */
   remove(id: string): Promise<void>;
   /**
@@ -81,15 +87,35 @@ export interface ModelStore {
 
 /** The models in the browser's private file system. */
 export const store: ModelStore = {
-  list: listStoredModels,
-  usage: readUsage,
-  persist: requestPersistence,
-  remove: removeStoredModel,
-  verify: verifyStoredModel,
-  export: exportStoredModel,
-  import: importInWorker,
-  reclaim: reclaimOrphans,
+  list: () => stored(listStoredModels),
+  usage: () => stored(readUsage),
+  persist: () => stored(requestPersistence),
+  remove: (id) => stored(() => removeStoredModel(id)),
+  verify: (id, options) => stored((task) => verifyStoredModel(id, task), options),
+  export: (id, directory, options) =>
+    stored((task) => exportStoredModel(id, directory, task), options),
+  import: (files, options) =>
+    stored(
+      (task) =>
+        importInWorker(files, { ...task, ...(options?.id !== undefined && { id: options.id }) }),
+      options,
+    ),
+  reclaim: () => stored(reclaimOrphans),
 };
+
+/** Does something with the storage; what the browser fails with is told as an {@link OssicleError}. */
+async function stored<T>(
+  use: (task: TaskOptions) => Promise<T>,
+  { onProgress, signal }: TaskOptions = {},
+): Promise<T> {
+  checkStorage();
+  const report = (done: number, total: number): void => notify(onProgress, done, total);
+  try {
+    return await use({ onProgress: report, ...(signal && { signal }) });
+  } catch (error) {
+    throw signal?.aborted ? error : storageFailure(error);
+  }
+}
 
 /** Files can only be written to the store in a worker. */
 async function importInWorker(

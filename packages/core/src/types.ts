@@ -16,7 +16,7 @@ export type JSONSchema = { readonly [key: string]: unknown };
 export interface LoadProgress {
   /**
    * `download`: source to store; `verify`: checking what is stored; `upload`: weights to the GPU; `compile`: waiting for
-   * shaders, which has no bytes; `ready`: done.
+   * shaders, before and after the upload, which has no bytes; `ready`: done.
    */
   readonly phase: 'download' | 'verify' | 'upload' | 'compile' | 'ready';
   /** Bytes done in this phase. */
@@ -64,7 +64,10 @@ export interface LoadOptions {
    * that Hugging Face tells, and of those of openai/gpt-oss-20b that the library knows. Checked when the files are stored: needs the store.
    */
   readonly integrity?: Readonly<Record<string, string>>;
-  /** Called as bytes arrive, at most about ten times a second and at each change of phase. */
+  /**
+   * Called as bytes arrive, at most about ten times a second and at each change of phase. What it throws is reported as
+   * the error of an event listener is; the load goes on.
+   */
   readonly onProgress?: (progress: LoadProgress) => void;
   /** Aborts the load; what is stored is kept. */
   readonly signal?: AbortSignal;

@@ -324,12 +324,12 @@ describe('an aborted load', () => {
   });
 });
 
-test('a load tells how far it is: bytes of the upload, then the compilation, then that it is ready', async () => {
+test('a load tells how far it is: the compilation, bytes of the upload, the rest of the compilation, and that it is ready', async () => {
   const { files } = createCheckpoint(SMALL);
   const progress: LoadProgress[] = [];
   const engine = await load(files, { onProgress: (update) => progress.push(update) });
   const phases = progress.map(({ phase }) => phase).filter((phase, i, all) => phase !== all[i - 1]);
-  expect(phases).toEqual(['upload', 'compile', 'ready']);
+  expect(phases).toEqual(['compile', 'upload', 'compile', 'ready']);
   const uploads = progress.filter(({ phase }) => phase === 'upload');
   const { totalBytes } = uploads[0]!;
   const weights = files.filter(({ name }) => name.endsWith('.safetensors'));

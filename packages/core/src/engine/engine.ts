@@ -6,10 +6,12 @@ import { Kernels } from '../kernels/kernels.ts';
 import { parameterCount } from '../model/parameters.ts';
 import { ropeTable } from '../model/rope.ts';
 import { createActivations } from '../model/state.ts';
+import { notify } from '../notify.ts';
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../types.ts';
 import { type Checkpoint, openCheckpoint } from '../weights/checkpoint.ts';
 import { ProgressMeter } from '../weights/progress.ts';
 import { type ByteSource, openSource } from '../weights/sources.ts';
+import { storageFailure } from '../weights/storage-failure.ts';
 import { checkIntegrity, openStore } from '../weights/store.ts';
 import { type PlacedWeights, placeWeights, uploadWeights } from './load-weights.ts';
 import { claimMemory, explainShortage } from './memory.ts';
@@ -49,13 +51,14 @@ export interface Engine {
  * Loads a model on a device.
  *
  * @throws {@link OssicleError} `device-unsuitable`, `out-of-memory`, `download-failed`, `integrity`, `storage-full`,
- * `format-invalid`, `device-lost`. `signal.reason` where the load is aborted. RangeError, TypeError on wrong options.
+ * `storage-unavailable`, `format-invalid`, `device-lost`. `signal.reason` where the load is aborted. RangeError, TypeError
+ * on wrong options.
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
   const gpu = new Gpu(options.device);
-  const progress = new ProgressMeter(onProgress);
+  const progress = new ProgressMeter((update) => notify(onProgress, update));
   const buffers = new Buffers(gpu, 'model');
   let source: ByteSource | undefined;
   try {
@@ -63,7 +66,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     // Local files are on this disk already.
     const useStore = (options.store ?? false) && !source.id.startsWith('files:');
     checkIntegrity(options.integrity, useStore);
-    const opened = await openStored(source, useStore, options);
+    const opened = await openStored(source, useStore, options).catch(storageFailed(signal));
     source = opened.source;
     let { checkpoint } = opened;
     const plan = planLoad(checkpoint.config, options);
@@ -73,7 +76,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     const runtime = prepareRuntime(gpu, buffers, plan);
     runtime.catch(() => undefined); // awaited below, after what may fail before it
     if (!opened.isStored && useStore) {
-      const stored = await download(source, checkpoint, progress, options);
+      const stored = await download(source, checkpoint, progress, options).catch(
+        storageFailed(signal),
+      );
       if (stored) {
         source = stored;
         checkpoint = await openCheckpoint(source, signal);
@@ -99,6 +104,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   } finally {
     source?.dispose?.();
   }
+}
+
+/** Tells a failure of the browser's storage as one of this library. */
+function storageFailed(signal: AbortSignal | undefined): (error: unknown) => never {
+  return (error) => {
+    throw signal?.aborted ? error : storageFailure(error);
+  };
 }
 
 /** Reads the checkpoint's headers: from the store where it is whole there, without a request, or from its source. */

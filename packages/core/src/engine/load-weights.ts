@@ -76,6 +76,7 @@ export async function uploadWeights(
   const uploader = new Uploader(gpu);
   try {
     const repack = new RepackKernels(gpu, transient);
+    progress.start('compile', 0);
     const transfers = await Promise.all(
       assignments.map((assignment) =>
         assignment.kind === 'matrix' ? assignment.prepare(repack) : [],

@@ -215,7 +215,7 @@ if ('document' in globalThis) {
     await worker.call('download', id);
     await worker.call('load', id, TENSOR, true);
     await expect(store.remove(id)).rejects.toMatchObject({
-      name: 'NoModificationAllowedError',
+      code: 'model-in-use',
       message: expect.stringContaining(id),
     });
     await worker.call('release');

@@ -1,4 +1,5 @@
 // What the origin private file system keeps of which model. Works on the page and in workers.
+import { OssicleError } from '../errors.ts';
 import { shortHash } from './byte-source.ts';
 import {
   deleteManifest,
@@ -98,14 +99,14 @@ export async function listStoredModels(): Promise<StoredModel[]> {
 /**
  * Removes a model, whole or partial; does nothing where there is none.
  *
- * @throws DOMException `NoModificationAllowedError` where it is being downloaded or loaded, here or in another tab.
+ * @throws {@link OssicleError} `model-in-use` where it is being downloaded or loaded, here or in another tab.
  */
 export async function removeStoredModel(id: string): Promise<void> {
   const release = await lockModel(id, 'exclusive', AbortSignal.timeout(REMOVAL_PATIENCE_MS)).catch(
     () => {
-      throw new DOMException(
+      throw new OssicleError(
+        'model-in-use',
         `${id} is being downloaded or loaded, here or in another tab. Stop that, or wait, then remove it.`,
-        'NoModificationAllowedError',
       );
     },
   );

@@ -1,6 +1,7 @@
 import { OssicleError } from '../errors.ts';
 import { type ByteSource, missing, tooLarge, truncated } from './byte-source.ts';
 import type { Manifest } from './manifest.ts';
+import { storageFailure } from './storage-failure.ts';
 
 /** The size of the pieces of a stream. */
 const STREAM_BYTES = 4 * 2 ** 20;
@@ -76,7 +77,12 @@ export class StoredSource implements ByteSource {
   ): Promise<void> {
     signal?.throwIfAborted();
     const handle = await this.#open(path);
-    const bytes = handle.read(into, { at: offsetBytes });
+    let bytes: number;
+    try {
+      bytes = handle.read(into, { at: offsetBytes });
+    } catch (error) {
+      throw storageFailure(error);
+    }
     if (bytes !== into.length) {
       throw truncated(
         `The stored ${path} of ${this.id}`,

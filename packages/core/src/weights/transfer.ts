@@ -79,8 +79,8 @@ export async function exportStoredModel(
  *
  * @param id - What it will be known by. Default: what the folder's description says.
  * @returns The id.
- * @throws TypeError where neither says. {@link OssicleError} `format-invalid`, `integrity`, `storage-full`; `worker-failed`
- * where there is no store.
+ * @throws TypeError where neither says. {@link OssicleError} `format-invalid`, `integrity`, `storage-full`;
+ * `storage-unavailable` where there is no store.
  */
 export async function importModel(
   files: Exclude<ModelSource, string | URL>,
@@ -90,7 +90,7 @@ export async function importModel(
   const store: ModelFiles | undefined = await openStore();
   if (!store) {
     throw new OssicleError(
-      'worker-failed',
+      'storage-unavailable',
       'The browser does not let this page store files, as in some private windows. Load the files without storing them.',
     );
   }

@@ -47,6 +47,9 @@ export class ModelWorker {
     try {
       return await Promise.race([this.#ended, use(this.#service)]);
     } catch (error) {
+      if (error instanceof DOMException && error.name === 'DataCloneError') {
+        throw new TypeError(`An option holds what no worker can be sent: ${error.message}`);
+      }
       throw restoreError(error);
     }
   }

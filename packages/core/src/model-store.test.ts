@@ -1,0 +1,54 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { type ModelStore, store } from './model-store.ts';
+
+afterEach(() => vi.unstubAllGlobals());
+
+const operations: [keyof ModelStore, () => Promise<unknown>][] = [
+  ['list', () => store.list()],
+  ['usage', () => store.usage()],
+  ['persist', () => store.persist()],
+  ['remove', () => store.remove('o/n@main')],
+  ['verify', () => store.verify('o/n@main')],
+  ['export', () => store.export('o/n@main', {} as FileSystemDirectoryHandle)],
+  ['import', () => store.import([new File([], 'a')])],
+  ['reclaim', () => store.reclaim()],
+];
+
+describe('on a page that is not secure', () => {
+  test.each(operations)('%s() says that there is no storage, and what helps', async (_, call) => {
+    vi.stubGlobal('navigator', {});
+    await expect(call()).rejects.toMatchObject({
+      name: 'OssicleError',
+      code: 'storage-unavailable',
+      message: expect.stringMatching(/HTTPS or from localhost.*store: false/),
+    });
+  });
+});
+
+describe('where the browser fails', () => {
+  const fail = (error: unknown): void => {
+    const storage = { getDirectory: () => Promise.reject(error) };
+    vi.stubGlobal('navigator', { storage, locks: {} });
+    vi.stubGlobal('indexedDB', {});
+  };
+
+  test.each([
+    ['SecurityError', 'storage-unavailable', /SecurityError: no\).*private windows.*Reload/],
+    ['QuotaExceededError', 'storage-full', /QuotaExceededError: no\).*Free some/],
+  ])('a %s is told as %s', async (name, code, message) => {
+    const cause = new DOMException('no', name);
+    fail(cause);
+    await expect(store.reclaim()).rejects.toMatchObject({
+      name: 'OssicleError',
+      code,
+      message: expect.stringMatching(message),
+      cause,
+    });
+  });
+
+  test('what is no failure of storage stays as it is', async () => {
+    const error = new RangeError('mine');
+    fail(error);
+    await expect(store.reclaim()).rejects.toBe(error);
+  });
+});
