@@ -166,7 +166,7 @@ class Operations {
       stats: this.#gpu.empty(scratch.splitStats / 4),
     };
     this.#gpu.run(
-      ...this.#k.qkv(
+      ...this.#k.attention.qkv(
         h,
         qkv.matrix,
         uploadFloats(this.#gpu, qkvBias),
@@ -175,7 +175,7 @@ class Operations {
         projected,
         count,
       ),
-      ...this.#k.attend(
+      ...this.#k.attention.attend(
         'attend',
         projected,
         cache,
@@ -224,7 +224,7 @@ class Operations {
 
     const before = await this.#read(x, count * hiddenSize);
     this.#gpu.run(
-      ...this.#k.addOut(attended, out.matrix, uploadFloats(this.#gpu, outBias), x, count),
+      ...this.#k.attention.addOut(attended, out.matrix, uploadFloats(this.#gpu, outBias), x, count),
     );
     const added = linear(gotMixed, out.values, outBias, queries);
     expect(await this.#read(x, before.length), 'out').toBeCloseToArray(
@@ -256,7 +256,7 @@ class Operations {
     const expertOut = this.#gpu.empty(maxTokens * expertsPerToken * hiddenSize);
     const before = await this.#read(x, count * hiddenSize);
     this.#gpu.run(
-      ...this.#k.route(
+      ...this.#k.experts.route(
         x,
         scaleBuffer,
         gate.matrix,
@@ -265,8 +265,8 @@ class Operations {
         choice,
         count,
       ),
-      ...this.#k.expertSwiglu(h, choice, mlp1.matrix, hidden, count),
-      ...this.#k.addExperts(hidden, choice, mlp2.matrix, expertOut, x, count),
+      ...this.#k.experts.swiglu(h, choice, mlp1.matrix, hidden, count),
+      ...this.#k.experts.add(hidden, choice, mlp2.matrix, expertOut, x, count),
     );
     const gotH = await this.#read(h, before.length);
     expect(gotH, 'mlp norm').toBeCloseToArray(rmsNorm(before, scale, normEpsilon), 1e-5);

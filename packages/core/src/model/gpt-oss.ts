@@ -48,17 +48,17 @@ function attention(
   const label = w.qkv.weight.label.replace(/\.qkv\.weight$/, '');
   return [
     ...k.norm(`${label}.norm`, a.x, w.norm, a.h, count),
-    ...k.qkv(a.h, w.qkv.weight, w.qkv.bias, ropeTable, cache, a.projected, count),
-    ...k.attend(label, a.projected, cache, w.sinks, a.splits, a.attended, count),
-    ...k.addOut(a.attended, w.out.weight, w.out.bias, a.x, count),
+    ...k.attention.qkv(a.h, w.qkv.weight, w.qkv.bias, ropeTable, cache, a.projected, count),
+    ...k.attention.attend(label, a.projected, cache, w.sinks, a.splits, a.attended, count),
+    ...k.attention.addOut(a.attended, w.out.weight, w.out.bias, a.x, count),
   ];
 }
 
 /** x += sum over the chosen experts of p * mlp2(swiglu(mlp1(norm(x)))). */
 function experts(k: Kernels, w: MlpWeights, a: Activations, count: number): Dispatch[] {
   return [
-    ...k.route(a.x, w.norm, w.gate.weight, w.gate.bias, a.h, a.choice, count),
-    ...k.expertSwiglu(a.h, a.choice, w.mlp1, a.hidden, count),
-    ...k.addExperts(a.hidden, a.choice, w.mlp2, a.expertOut, a.x, count),
+    ...k.experts.route(a.x, w.norm, w.gate.weight, w.gate.bias, a.h, a.choice, count),
+    ...k.experts.swiglu(a.h, a.choice, w.mlp1, a.hidden, count),
+    ...k.experts.add(a.hidden, a.choice, w.mlp2, a.expertOut, a.x, count),
   ];
 }
