@@ -1,0 +1,117 @@
+// Loads that keep nothing, from a server that fails: each ends in a model, or in an error that says why.
+import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { difference, openTestDevice, type TestDevice } from '../../test/engine.ts';
+import { type FaultRule, FaultSession } from '../../test/fault-session.ts';
+import {
+  readGoldenJson,
+  readGoldenTensors,
+  type TinyLogitRows,
+  type TinyPrompts,
+} from '../../test/golden.ts';
+import { tensorValues } from '../../test/number-formats.ts';
+import type { LoadProgress } from '../types.ts';
+import { createEngine, type Engine } from './engine.ts';
+
+/** Requests beyond the headers, which have their own tests. */
+const WEIGHTS = { path: '.safetensors', fromBytes: 65_536 };
+
+/** As patient as the faults of tests need, and as fast as can be. */
+const retry = {
+  attempts: 4,
+  firstAttempts: 2,
+  firstDelayMs: 1,
+  maxDelayMs: 4,
+  maxRetryAfterMs: 1000,
+  stallMs: 2000,
+};
+
+let gpu: TestDevice;
+let session: FaultSession;
+
+beforeAll(async () => {
+  gpu = await openTestDevice();
+});
+afterAll(() => gpu.close());
+beforeEach(async () => {
+  const folder = 'packages/core/test/golden/tiny/hf';
+  session = await FaultSession.start(inject('faultServer'), { folder });
+});
+
+async function load(
+  rules: readonly FaultRule[],
+  onProgress?: (progress: LoadProgress) => void,
+): Promise<Engine> {
+  await session.script(...rules);
+  const options = {
+    device: gpu.device,
+    source: session.url,
+    dense: 'bf16' as const,
+    contextLength: 512,
+    store: false,
+    retry, // as sources take it; no option of the library's
+    ...(onProgress && { onProgress }),
+  };
+  return createEngine(options);
+}
+
+const failing: [string, FaultRule, string, RegExp][] = [
+  [
+    'HTTP 404',
+    { ...WEIGHTS, fault: { kind: 'status', status: 404 } },
+    'download-failed',
+    /no file model-0/,
+  ],
+  [
+    'HTTP 503 for good',
+    { ...WEIGHTS, fault: { kind: 'status', status: 503 } },
+    'download-failed',
+    /model-0\S+ answered HTTP 503/,
+  ],
+  [
+    'connections that break before a byte comes',
+    { ...WEIGHTS, fault: { kind: 'cut', afterBytes: 0 } },
+    'download-failed',
+    /model-0\S+ could not be read.*Check the connection/,
+  ],
+  [
+    'a file that is cut short',
+    { ...WEIGHTS, fault: { kind: 'truncate', sizeBytes: 70_000 } },
+    'integrity',
+    /model-0\S+.*[Ll]oad again/,
+  ],
+];
+
+test.each(failing)('%s ends a load with its error', async (_, rule, code, message) => {
+  await expect(load([rule])).rejects.toMatchObject({
+    name: 'OssicleError',
+    code,
+    message: expect.stringMatching(message),
+  });
+});
+
+test('a load comes through connections that break and stall, and servers that are busy', async () => {
+  const phases: string[] = [];
+  const engine = await load(
+    [
+      { ...WEIGHTS, times: 6, fault: { kind: 'cut', afterBytes: 20_000 } },
+      { ...WEIGHTS, times: 1, fault: { kind: 'stall', afterBytes: 30_000 } },
+      { ...WEIGHTS, times: 2, fault: { kind: 'status', status: 503 } },
+    ],
+    ({ phase }) => phases.push(phase),
+  );
+  expect(new Set(phases)).toEqual(new Set(['compile', 'upload', 'ready']));
+  const statuses = (await session.log()).map(({ status }) => status);
+  expect(statuses.filter((status) => status === 503)).toHaveLength(2);
+
+  const { prompts } = await readGoldenJson<TinyPrompts>('tiny/golden/prompts.json');
+  const { prompts: rows } = await readGoldenJson<TinyLogitRows>(
+    'tiny/golden/torch_f32_logits.json',
+  );
+  const golden = await readGoldenTensors('tiny/golden/torch_f32_logits.safetensors');
+  const tokens = prompts.p005!.tokens;
+  const logits = await engine.createSession().evaluate(tokens, { logits: 'all' });
+  const actual = logits.subarray(rows.p005!.first_position * 640);
+  const { max } = difference(actual, tensorValues(golden.get('p005.logits')!));
+  expect(max).toBeLessThan(1e-3);
+  engine.dispose();
+});
