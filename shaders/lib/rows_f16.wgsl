@@ -4,5 +4,5 @@
 fn row_quad(quad: u32) -> vec4u {
   let a = rows[2 * quad];
   let b = rows[2 * quad + 1];
-  return f32_bits(vec4u(a & 0xffff, a >> 16, b & 0xffff, b >> 16));
+  return vec4u(f32_bits(a), f32_bits(a >> 16), f32_bits(b), f32_bits(b >> 16));
 }

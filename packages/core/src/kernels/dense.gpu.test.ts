@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { toGgmlQ8 } from '../../test/ggml-formats.ts';
 import { gpuTest, random, type TestGpu } from '../../test/gpu.ts';
 import {
   type HeldMatrix,
@@ -9,13 +10,16 @@ import {
   uploadDense,
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
+import { fromF16 } from '../../test/number-formats.ts';
 import { linear } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types.ts';
-import { TILE_ROWS } from './matrix.ts';
+import { allocateDense, TILE_ROWS } from './matrix.ts';
+import { RepackKernels } from './repack.ts';
 import { kernelSource } from './shaders.ts';
 import { rowSplits } from './shape.ts';
+import { denseLibraries } from './variants.ts';
 
 const FORMATS: readonly DenseFormat[] = ['bf16', 'int8'];
 
@@ -42,7 +46,7 @@ async function embed(
   const { columns, format } = matrix;
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource('embed', ['tile', `dense_${format}`], { COLUMNS: columns }),
+    kernelSource('embed', denseLibraries(format), { COLUMNS: columns }),
   );
   const tokens = gpu.upload(Uint32Array.from(ids));
   const x = outputBuffer(gpu, ids.length * columns);
@@ -97,6 +101,26 @@ gpuTest('quantize_int8 rounds halves away from zero', async (gpu) => {
   expect(await embed(gpu, held, [0])).toBeCloseToArray(expected, 0);
 });
 
+gpuTest('every subnormal scale of int8 is read as what it is', async (gpu) => {
+  const subnormals = Array.from({ length: 0x3ff }, (_, i) => i + 1);
+  const ordinary = [0x0400, 0x7bff, 0x3c00, 0x0000];
+  const positive = [...subnormals, ...ordinary];
+  const scaleBits = Uint16Array.from([...positive, ...positive.map((bits) => bits | 0x8000)]);
+  const [rows, columns] = [scaleBits.length / 2, 64];
+  const q = Int8Array.from({ length: rows * columns }, (_, i) => ((i * 7) % 255) - 127);
+  const matrix = allocateDense(gpu.buffers, 'matrix', 'int8', [rows, columns], 2 ** 27);
+  const repacking = await new RepackKernels(gpu.gpu, gpu.buffers).dense('Q8_0', matrix);
+  const bytes = new Uint8Array(Math.ceil((rows * repacking.rowBytes) / 4) * 4);
+  bytes.set(toGgmlQ8(q, scaleBits));
+  const staged = gpu.upload(new Uint32Array(bytes.buffer));
+  gpu.run(...repacking.dispatches({ staged, firstRow: 0, rows }));
+  const values = Float64Array.from(q, (value, i) => value * fromF16(scaleBits[i >> 5]!));
+  const ids = Array.from({ length: rows }, (_, row) => row);
+  const x = await embed(gpu, { matrix, values }, ids);
+  const different = values.findIndex((value, i) => value !== x[i]);
+  expect([different, x[different]]).toEqual([-1, undefined]);
+});
+
 gpuTest('embed leaves the rows of tokens of other parts alone', async (gpu) => {
   const held = await uploadDense(gpu, 'bf16', [64, 32], random(64 * 32), { maxBindingBytes: 1 });
   const [first] = held.matrix.parts;
@@ -124,7 +148,7 @@ async function testLinear(
     gpu.gpu,
     kernelSource(
       tiled ? 'linear_tiled' : 'linear',
-      ['tile', `dense_${format}`, ...(tiled ? (['tile_product'] as const) : [])],
+      [...denseLibraries(format), ...(tiled ? (['tile_product'] as const) : [])],
       {
         COLUMNS: columns,
         ROWS: rows,

@@ -22,9 +22,9 @@ import { fromF16 } from '../../test/number-formats.ts';
 import { linear, rope } from '../../test/oracles.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types.ts';
-import type {} from './matrix.ts';
 import { kernelSource } from './shaders.ts';
 import { rowSplits } from './shape.ts';
+import { denseLibraries } from './variants.ts';
 
 interface Shape extends CacheShape {
   readonly heads: number;
@@ -207,7 +207,7 @@ gpuTest.each(QKVS)(
     });
     const kernel = await Kernel.compile(
       gpu.gpu,
-      kernelSource('qkv', ['tile', `dense_${dense}`, `kv_${kvCache}`, 'append', 'rope', 'step'], {
+      kernelSource('qkv', [...denseLibraries(dense), `kv_${kvCache}`, 'append', 'rope', 'step'], {
         COLUMNS: columns,
         HEADS: heads,
         KV_HEADS: kvHeads,

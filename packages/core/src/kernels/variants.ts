@@ -1,4 +1,5 @@
 import type { KernelSource } from '../gpu/kernel.ts';
+import type { DenseFormat } from '../types.ts';
 import { kernelSource, type LibraryName } from './shaders.ts';
 import {
   HEAD_SIZE,
@@ -9,10 +10,15 @@ import {
   splitCount,
 } from './shape.ts';
 
+/** What a kernel needs to read a dense matrix. */
+export function denseLibraries(format: DenseFormat): LibraryName[] {
+  return format === 'int8' ? ['tile', 'dense_int8', 'f16'] : ['tile', 'dense_bf16'];
+}
+
 /** The pipelines of a model: every kernel with the constants of each of its uses. */
 export function kernelVariants(shape: KernelShape): Record<string, KernelSource> {
   const { hiddenSize, intermediateSize, heads, kvHeads, expertsPerToken: TOP } = shape;
-  const dense: LibraryName[] = ['tile', `dense_${shape.dense}`];
+  const dense = denseLibraries(shape.dense);
   const kv: LibraryName = `kv_${shape.kvCache}`;
   const tiledDense: LibraryName[] = [...dense, 'tile_product'];
   const expert: LibraryName[] = ['tile', 'mxfp4'];
