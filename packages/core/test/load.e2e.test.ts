@@ -1,0 +1,182 @@
+// What load() makes of tabs that want the same model, and of stored bytes that have changed. Requests are counted.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import puppeteer, { type Browser, type Page } from 'puppeteer-core';
+import { build } from 'vite';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { chromeOptions } from '../../../scripts/browser.ts';
+import { type FolderServer, serveFolder } from '../../../scripts/static-server.ts';
+import { sourceAliases } from '../../../vite.config.ts';
+import type { LoadProgress } from '../src/types.ts';
+import { type FaultServer, startFaultServer } from './fault-server.ts';
+import { FaultSession } from './fault-session.ts';
+
+const PAGE = 'load-page.html';
+/** What the model thinks first of "What is 17 + 25?". */
+const ANSWER = '17+25';
+const LAST_SHARD = 'model-00002-of-00002.safetensors';
+
+/** A byte of it that only its download asks for. */
+const INNER_BYTE = 1_000_000;
+
+let faults: FaultServer;
+let pages: FolderServer;
+let folder: string;
+let browser: Browser;
+let session: FaultSession;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ossicle-load-'));
+  await build({
+    configFile: false,
+    root: 'packages/core/test',
+    logLevel: 'error',
+    resolve: { alias: sourceAliases },
+    worker: { format: 'es' },
+    build: { outDir: folder, target: 'es2023', rolldownOptions: { input: PAGE } },
+  });
+  faults = await startFaultServer('.');
+  pages = await serveFolder(folder);
+  browser = await puppeteer.launch(await chromeOptions());
+});
+afterAll(async () => {
+  await browser.close();
+  await Promise.all([faults.close(), pages.close()]);
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+});
+beforeEach(async () => {
+  session = await FaultSession.start(faults.url, { folder: 'demo/public/models/gpt-oss-nano' });
+  return async () => {
+    for (const page of await browser.pages()) if (page.url() !== 'about:blank') await page.close();
+  };
+});
+
+/** What the page offers, and what is kept there of a load. */
+interface PageGlobals {
+  readonly load: typeof import('../src/index.ts').load;
+  readonly store: typeof import('../src/index.ts').store;
+  progress?: LoadProgress;
+}
+
+async function openPage(): Promise<Page> {
+  const page = await browser.newPage();
+  await page.goto(`${pages.url}/${PAGE}`);
+  await page.waitForFunction('globalThis.load !== undefined', { polling: 50 });
+  return page;
+}
+
+/** Removes what earlier tests have stored. */
+function clear(page: Page): Promise<void> {
+  return page.evaluate(async () => {
+    const { store } = globalThis as unknown as PageGlobals;
+    for (const { id } of await store.list()) await store.remove(id);
+  });
+}
+
+/** Loads the model, and lets it answer. */
+function ask(page: Page): Promise<string> {
+  return page.evaluate(async (url) => {
+    const globals = globalThis as unknown as PageGlobals;
+    const onProgress = (progress: LoadProgress): void => {
+      globals.progress = progress;
+    };
+    const model = await globals.load(url, { contextLength: 256, onProgress });
+    const options = { temperature: 0, maxTokens: 8 };
+    const { reasoning, text } = await model.generate('What is 17 + 25?', options).result;
+    await model.dispose();
+    return reasoning + text;
+  }, session.url);
+}
+
+/** How often each file was asked for as a whole, which is how downloads ask for files of one chunk. */
+async function downloads(page: Page): Promise<Record<string, number>> {
+  const log = await session.log();
+  const files = await page.evaluate(async (id) => {
+    const database = await new Promise<IDBDatabase>((resolve) => {
+      const request = indexedDB.open('ossicle');
+      request.onsuccess = () => resolve(request.result);
+    });
+    const record = await new Promise<{ files: { path: string; sizeBytes: number }[] }>(
+      (resolve) => {
+        const request = database.transaction('models').objectStore('models').get(id);
+        request.onsuccess = () => resolve(request.result);
+      },
+    );
+    database.close();
+    return record.files.map(({ path, sizeBytes }) => ({ path, sizeBytes }));
+  }, session.url);
+  return Object.fromEntries(
+    files.map(({ path, sizeBytes }) => [
+      path,
+      log.filter((record) => record.path === path && record.range?.[1] === sizeBytes).length,
+    ]),
+  );
+}
+
+const each = (counts: Record<string, number>, count: number): Record<string, number> =>
+  Object.fromEntries(Object.keys(counts).map((path) => [path, count]));
+
+test('two tabs that load the same model at once download it once, and both answer', async () => {
+  const [first, second] = [await openPage(), await openPage()];
+  const fault = { kind: 'slow', bytesPerSecond: 1_000_000 } as const;
+  await session.script({ path: LAST_SHARD, covers: INNER_BYTE, fault });
+  expect(await Promise.all([ask(first), ask(second)])).toEqual([ANSWER, ANSWER]);
+  const counts = await downloads(first);
+  expect(Object.keys(counts)).toContain(LAST_SHARD);
+  expect(counts).toEqual(each(counts, 1));
+});
+
+test('a tab that is killed leaves its download to the one that waits, which fetches what was in flight', async () => {
+  const [killed, waiting] = [await openPage(), await openPage()];
+  const fault = { kind: 'stall', afterBytes: 500_000 } as const;
+  await session.script({ path: LAST_SHARD, covers: INNER_BYTE, times: 1, fault });
+  const lost = ask(killed).catch(() => 'lost');
+  while ((await session.sentBytes(LAST_SHARD)) < fault.afterBytes) await sleep(50);
+  const answer = ask(waiting);
+  // It shows what the other one has stored: all but that file.
+  const isWaiting = 'globalThis.progress?.phase === "download" && progress.loadedBytes > 1.6e6';
+  await waiting.waitForFunction(isWaiting, { polling: 50 });
+  const crash = (await killed.createCDPSession()).send('Page.crash').catch(() => undefined);
+  await Promise.race([crash, new Promise((resolve) => killed.once('error', resolve))]);
+  expect(await answer).toBe(ANSWER);
+  const counts = await downloads(waiting);
+  expect(counts).toEqual({ ...each(counts, 1), [LAST_SHARD]: 2 });
+  await killed.close();
+  expect(await lost).toBe('lost');
+});
+
+test('a byte that has changed in a stored file is named, and healed by fetching its chunk alone', async () => {
+  const page = await openPage();
+  await clear(page);
+  expect(await ask(page)).toBe(ANSWER);
+  const flipped = await page.evaluate(async (name) => {
+    const root = await navigator.storage.getDirectory();
+    const models = await root.getDirectoryHandle('ossicle');
+    for await (const model of models.values()) {
+      const handle = await (model as FileSystemDirectoryHandle).getFileHandle(name);
+      const file = await handle.getFile();
+      const at = Math.floor(file.size * 0.7);
+      const [byte = 0] = new Uint8Array(await file.slice(at, at + 1).arrayBuffer());
+      const writable = await handle.createWritable({ keepExistingData: true });
+      await writable.write({ type: 'write', position: at, data: Uint8Array.of(byte ^ 0x10) });
+      await writable.close();
+      return file.size;
+    }
+    return 0;
+  }, LAST_SHARD);
+  const verify = () =>
+    page.evaluate((id) => (globalThis as unknown as PageGlobals).store.verify(id), session.url);
+  expect(await verify()).toMatchObject({
+    isIntact: false,
+    damaged: [{ path: LAST_SHARD, chunk: 0, offsetBytes: 0, sizeBytes: flipped }],
+  });
+  await session.script();
+  expect(await ask(page)).toBe(ANSWER);
+  const counts = await downloads(page);
+  expect(counts).toEqual({ ...each(counts, 0), [LAST_SHARD]: 1 });
+  // Besides the chunk: headers, the JSON files, and a byte of each file to tell its version.
+  expect(await session.sentBytes()).toBeLessThan(flipped + 200_000);
+  expect(await verify()).toMatchObject({ isIntact: true, damaged: [] });
+});
