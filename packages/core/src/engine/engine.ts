@@ -23,7 +23,10 @@ import { CheckpointTokenizer, noTokenizer, type Tokenizer } from './tokenizer.ts
 
 /** Options of {@link createEngine}. */
 export interface EngineOptions extends LoadOptions, PlanOptions {
-  /** The device to run on. It stays the caller's: the engine never destroys it. */
+  /**
+   * The device to run on. It stays the caller's: the engine never destroys it. Let nothing but engines use it: until an
+   * engine is disposed of, any error of the device that no scope catches ends what it runs, and shows in no console.
+   */
   readonly device: GPUDevice;
   /** Where the checkpoint comes from. */
   readonly source: ModelSource;

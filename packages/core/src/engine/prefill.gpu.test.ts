@@ -107,6 +107,7 @@ describe('a prompt', () => {
     );
     expect(one).toHaveLength(8);
     expect(other).toEqual(one);
+    chunked.dispose();
   });
 
   test('fills the context to its last token, and no further', async () => {
@@ -219,6 +220,7 @@ describe.each([
     const rows: number[] = [];
     for (const token of tokens) rows.push(...(await session.evaluate([token])));
     expectSame(rows, expected, 'one token at a time');
+    whole.dispose();
     split.dispose();
   });
 });

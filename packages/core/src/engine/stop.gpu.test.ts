@@ -248,6 +248,9 @@ describe('disposing', () => {
     expect(() => second.createSession()).toThrow(/disposed/);
     second.dispose();
     expect([...counts.liveBuffers.values()]).toEqual([]);
+    // The test listens to errors of the device, too.
+    expect(counts.calls.get('addEventListener')).toBe(2);
+    expect(counts.calls.get('removeEventListener')).toBe(1);
     await expectAsFresh(engine.createSession(), PROMPT);
   });
 });

@@ -67,7 +67,7 @@ export class Gpu {
   /** The device. Only this layer and the weights' upload call its `create…` methods. */
   readonly device: GPUDevice;
   #failure: OssicleError | undefined;
-  #disposed = false;
+  #isDisposed = false;
   readonly #listeners = new Set<(error: OssicleError) => void>();
 
   /** @param device - Stays the caller's: {@link Gpu} never destroys it. */
@@ -75,7 +75,7 @@ export class Gpu {
     this.device = device;
     device.addEventListener('uncapturederror', this.#onUncapturedError);
     void device.lost.then(({ reason, message }) => {
-      if (this.#disposed) return;
+      if (this.#isDisposed) return;
       this.#fail(
         new OssicleError(
           'device-lost',
@@ -113,7 +113,7 @@ export class Gpu {
 
   /** Stops watching the device. */
   dispose(): void {
-    this.#disposed = true;
+    this.#isDisposed = true;
     this.device.removeEventListener('uncapturederror', this.#onUncapturedError);
   }
 
