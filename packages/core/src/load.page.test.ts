@@ -1,9 +1,12 @@
 import { createTokenizer } from '@ossicle/harmony';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { readPrompt } from '../../harmony/test/prompt-reader.ts';
+import { type Config, parseConfig } from '../test/config.ts';
 import { FaultSession } from '../test/fault-session.ts';
 import { testFileUrl } from '../test/files.ts';
+import { createGguf } from '../test/gguf-checkpoint.ts';
 import { readGoldenJson } from '../test/golden.ts';
+import { readSafetensors, type Tensor } from '../test/safetensors-file.ts';
 import { checkSupport } from './check-support.ts';
 import { isOssicleError, OssicleError } from './errors.ts';
 import { load } from './load.ts';
@@ -27,6 +30,18 @@ let model: Model;
 const progress: LoadProgress[] = [];
 const reported: unknown[] = [];
 const mistake = new Error("the application's");
+
+/** What the embedded model is written from as a GGUF file. */
+async function readNano(): Promise<[Config, Map<string, Tensor>]> {
+  const read = async (name: string): Promise<Response> => fetch(`${NANO}/${name}`);
+  const shards = [1, 2].map((i) => `model-0000${i}-of-00002.safetensors`);
+  const tensors = await Promise.all(
+    shards.map(async (name) => [
+      ...readSafetensors(new Uint8Array(await (await read(name)).arrayBuffer())),
+    ]),
+  );
+  return [parseConfig(await (await read('config.json')).json()), new Map(tensors.flat())];
+}
 
 beforeAll(async () => {
   const report = vi.spyOn(globalThis, 'reportError');
@@ -217,6 +232,25 @@ describe('a load', () => {
     }
     expect(await session.sentBytes('tokenizer.json')).toBeLessThanOrEqual(1);
     expect(await store.list()).toHaveLength(1);
+  });
+
+  test('of a repo with one GGUF file answers, and again with the server gone', async () => {
+    const tokenizer = await (await fetch(`${NANO}/tokenizer.json`)).json();
+    const [file] = createGguf(...(await readNano()), { tokenizer }) as [File];
+    const session = await FaultSession.start(inject('faultServer'), {
+      json: { 'api/models/o/nano/revision/main': { siblings: [{ rfilename: 'nano-mxfp4.gguf' }] } },
+    });
+    await session.put('o/nano/resolve/main/nano-mxfp4.gguf', file);
+    const options = { contextLength: 512, huggingFace: { baseUrl: session.url } };
+    const first = await load('o/nano', options);
+    expect(first.info.id).toBe('o/nano@main');
+    await first.dispose();
+    await session.script({ fault: { kind: 'status', status: 500 } });
+    const second = await load('o/nano', options);
+    const { text } = await second.generate(QUESTION, { temperature: 0 }).result;
+    expect(text).toBe('17 + 25 = 42');
+    await second.dispose();
+    expect(await session.log()).toEqual([]);
   });
 
   test('of what is not there says so', async () => {

@@ -6,7 +6,7 @@ import { RETRY_POLICY, type RetryPolicy } from './retry.ts';
 import { isSha256 } from './sha256.ts';
 
 /** Where repos are read from. */
-export const HUGGING_FACE = 'https://huggingface.co';
+const HUGGING_FACE = 'https://huggingface.co';
 
 /** The most that is read of what the site tells about a repo. */
 const MAX_INFO_BYTES = 8 * 2 ** 20;
