@@ -44,6 +44,7 @@ async function readNano(): Promise<[Config, Map<string, Tensor>]> {
 }
 
 beforeAll(async () => {
+  for (const { id } of await store.list()) await store.remove(id); // of other files' tests
   const report = vi.spyOn(globalThis, 'reportError');
   report.mockImplementation((error) => void reported.push(error));
   const onProgress = (event: LoadProgress): void => {
