@@ -122,10 +122,11 @@ async function describeModel(source: ModelSource, options: SupportOptions) {
     const stored = useStore
       ? await openStoredFiles(published.id).catch(() => undefined)
       : undefined;
-    const checkpoint = await openCheckpoint(stored ?? published);
+    const held = stored && (await openCheckpoint(stored).catch(ignoreFailure));
+    const checkpoint = held ?? (await openCheckpoint(published));
     const plan = planLoad(checkpoint.config, options);
     const { totalBytes } = checkpoint;
-    const isStored = stored !== undefined;
+    const isStored = held !== undefined;
     const summary = {
       id: published.id,
       gpuBytes: plan.gpuBytes,
@@ -137,6 +138,11 @@ async function describeModel(source: ModelSource, options: SupportOptions) {
   } finally {
     published.dispose?.();
   }
+}
+
+/** What is stored and cannot be read, a load fetches anew. */
+function ignoreFailure(error: unknown): undefined {
+  if (!isOssicleError(error)) throw error;
 }
 
 /** Bytes of a download that has not ended. */

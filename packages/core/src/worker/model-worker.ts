@@ -25,17 +25,14 @@ export class ModelWorker {
       };
     });
     this.#ended.catch(() => undefined); // calls hear of it
-    this.#worker = new InlineWorker({ name: 'ossicle' });
+    try {
+      this.#worker = new InlineWorker({ name: 'ossicle' });
+    } catch (cause) {
+      throw workerFailed(cause instanceof Error ? cause.message : String(cause), cause);
+    }
     this.#worker.addEventListener('error', (event) => {
       event.preventDefault();
-      const detail = event.message ? `: ${event.message}` : '';
-      this.#end(
-        new OssicleError(
-          'worker-failed',
-          `The worker of ossicle did not start, or it crashed${detail}. Where the page has a Content-Security-Policy, ` +
-            'it must allow worker-src blob:. Otherwise load the model again.',
-        ),
-      );
+      this.#end(workerFailed(event.message));
       this.#terminate();
     });
     this.#service = Comlink.wrap<ModelService>(this.#worker);
@@ -74,6 +71,15 @@ export class ModelWorker {
     this.#service[Comlink.releaseProxy]();
     this.#worker.terminate();
   }
+}
+
+function workerFailed(reason: string, cause?: unknown): OssicleError {
+  return new OssicleError(
+    'worker-failed',
+    `The worker of ossicle did not start, or it crashed${reason ? `: ${reason}` : ''}. Where the page has a ` +
+      'Content-Security-Policy, it must allow worker-src blob:. Otherwise load the model again.',
+    { cause },
+  );
 }
 
 /** Makes a function callable from the worker. */
