@@ -1,0 +1,75 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { GenerationRecord } from './generation-record.ts';
+
+let now = 0;
+
+beforeEach(() => {
+  now = 1000;
+  vi.spyOn(performance, 'now').mockImplementation(() => now);
+});
+
+afterEach(() => vi.restoreAllMocks());
+
+test('times run from the call to the first token, and from there to the last', () => {
+  const record = new GenerationRecord();
+  now = 1100; // waits for its turn
+  record.startPrefill(50, 10);
+  now = 1300;
+  record.addToken(7);
+  for (const token of [8, 9, 10, 11]) {
+    now += 25;
+    record.addToken(token);
+  }
+  now = 5000; // whoever reads the events takes their time
+  const { event, result } = record.finish('stop');
+  const usage = { promptTokens: 50, reusedTokens: 10, completionTokens: 5 };
+  const timings = {
+    timeToFirstTokenMs: 300,
+    prefillMs: 200,
+    decodeMs: 100,
+    prefillTokensPerSecond: 200, // 40 tokens in 200 ms
+    decodeTokensPerSecond: 40, // 4 tokens after the first in 100 ms
+  };
+  expect(event).toEqual({ type: 'finish', reason: 'stop', usage, timings });
+  expect(result).toMatchObject({ reason: 'stop', usage, timings });
+  expect(record.tokens).toEqual([7, 8, 9, 10, 11]);
+});
+
+test('one token takes no decoding', () => {
+  const record = new GenerationRecord();
+  record.startPrefill(4, 0);
+  now = 1010;
+  record.addToken(1);
+  expect(record.finish('length').result.timings).toMatchObject({
+    prefillMs: 10,
+    decodeMs: 0,
+    decodeTokensPerSecond: 0,
+  });
+});
+
+test('what ends before its first token was all prefill, and what never began has no numbers', () => {
+  const aborted = new GenerationRecord();
+  aborted.startPrefill(4, 0);
+  now = 1060;
+  expect(aborted.finish('aborted').result).toMatchObject({
+    usage: { promptTokens: 4, completionTokens: 0 },
+    timings: { timeToFirstTokenMs: 60, prefillMs: 60, decodeMs: 0 },
+  });
+  const waiting = new GenerationRecord();
+  now = 1090;
+  expect(waiting.finish('aborted').result).toEqual({
+    text: '',
+    reasoning: '',
+    toolCalls: [],
+    messages: [],
+    reason: 'aborted',
+    usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0 },
+    timings: {
+      timeToFirstTokenMs: 30,
+      prefillMs: 0,
+      decodeMs: 0,
+      prefillTokensPerSecond: 0,
+      decodeTokensPerSecond: 0,
+    },
+  });
+});
