@@ -38,6 +38,7 @@ export interface ByteSource {
   ): Promise<Uint8Array<ArrayBuffer> | undefined>;
   /**
    * The file's bytes `[offsetBytes, offsetBytes + sizeBytes)` in pieces as they arrive, exactly that many.
+   * A piece is valid until the next one is asked for.
    *
    * @throws {@link OssicleError} as {@link ByteSource.read} does, while it is iterated.
    */

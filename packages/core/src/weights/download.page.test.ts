@@ -6,12 +6,12 @@ import type { DownloadFaults } from '../../test/store-worker.ts';
 import { store } from '../model-store.ts';
 import { readManifest } from './manifest.ts';
 import { toHex } from './sha256.ts';
+import { LANES } from './store.ts';
 
 const CHUNK_BYTES = 64 * 1024;
 const SIZES = { 'a.bin': 10 * CHUNK_BYTES + 1000, 'b.bin': 7 * CHUNK_BYTES, 'c.json': 700 };
 const FILES = Object.entries(SIZES).map(([path, sizeBytes]) => ({ path, sizeBytes }));
 const TOTAL_BYTES = FILES.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-const LANES = 6;
 
 test('the server of these tests fails as it is told to, and counts what it sent', async () => {
   const session = await FaultSession.start(inject('faultServer'), { sizes: SIZES });

@@ -15,9 +15,6 @@ import {
 } from './manifest.ts';
 import { fileName, openSync } from './stored-source.ts';
 
-/** Small network pieces are gathered into writes of this size, one for each request under way. */
-const WRITE_BYTES = 2 * 2 ** 20;
-
 /** How often a chunk is fetched whose bytes are not those that were there before. */
 const CHUNK_ATTEMPTS = 3;
 
@@ -62,6 +59,7 @@ export class Download {
   #arrivedBytes = 0;
   #saving: Promise<void> = Promise.resolve();
   #nextSave: Promise<void> | undefined;
+  #hashing: Promise<unknown> = Promise.resolve();
 
   private constructor(source: ByteSource, manifest: Manifest, settings: DownloadSettings) {
     this.#source = source;
@@ -164,9 +162,8 @@ export class Download {
     const fail = (error: unknown): void => failure.abort(error);
     this.#hashes.follow(this.#files, () => void this.#save().catch(fail), fail);
     const lane = async (): Promise<void> => {
-      const gathered = new Uint8Array(Math.min(WRITE_BYTES, this.#readBack.length));
       for (let next = stretches.shift(); next && !either.aborted; next = stretches.shift()) {
-        await this.#fetchChecked(next, gathered, either);
+        await this.#fetchChecked(next, either);
       }
     };
     await Promise.all(Array.from({ length: lanes }, () => lane().catch(fail)));
@@ -185,10 +182,10 @@ export class Download {
   }
 
   /** Fetches chunks until their bytes are right. */
-  async #fetchChecked(stretch: Stretch, gathered: Uint8Array, signal: AbortSignal): Promise<void> {
+  async #fetchChecked(stretch: Stretch, signal: AbortSignal): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#fetch(stretch, gathered, signal);
+        return await this.#fetch(stretch, signal);
       } catch (error) {
         if (!(error instanceof WrongChunk)) throw error;
         if (attempt < CHUNK_ATTEMPTS) continue;
@@ -200,44 +197,30 @@ export class Download {
     }
   }
 
-  /** @param gathered - Memory to gather small pieces in. */
-  async #fetch(
-    { file, first, end }: Stretch,
-    gathered: Uint8Array,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { path, sizeBytes } = file.record;
+  async #fetch({ file, first, end }: Stretch, signal: AbortSignal): Promise<void> {
+    const { path, sizeBytes, isStored } = file.record;
     const start = this.#start(first);
     const stop = Math.min(sizeBytes, this.#start(end));
     let at = start;
-    let filled = 0;
-    const write = async (): Promise<void> => {
-      const chunk = Math.floor(at / this.#manifest.chunkBytes);
-      if (file.record.isStored[chunk] === 0) {
-        const written = file.handle.write(gathered.subarray(0, filled), { at });
-        if (written !== filled) {
-          throw new DOMException('A write was cut short', 'QuotaExceededError');
-        }
-        this.#arrive(filled);
-      }
-      at += filled;
-      filled = 0;
-      const isChunkEnd = at === this.#start(chunk) + this.#size(file.record, chunk);
-      if (isChunkEnd && file.record.isStored[chunk] === 0) await this.#finish(file, chunk);
-    };
     for await (const bytes of this.#source.stream(path, start, stop - start, signal)) {
       for (let taken = 0; taken < bytes.length; ) {
-        const chunkLeft = this.#manifest.chunkBytes - ((at + filled) % this.#manifest.chunkBytes);
-        const room = Math.min(gathered.length - filled, chunkLeft);
-        const part = bytes.subarray(taken, taken + room);
-        gathered.set(part, filled);
-        filled += part.length;
+        const chunk = Math.floor(at / this.#manifest.chunkBytes);
+        const chunkEnd = this.#start(chunk) + this.#size(file.record, chunk);
+        const part = bytes.subarray(taken, taken + chunkEnd - at);
         taken += part.length;
-        const isFull = filled === gathered.length || part.length === chunkLeft;
-        if (isFull || at + filled === stop) await write();
+        if (isStored[chunk] === 0) this.#write(file, part, at);
+        at += part.length;
+        if (at === chunkEnd && isStored[chunk] === 0) await this.#finish(file, chunk);
       }
     }
     if (at !== stop) throw truncated(`${path} of ${this.#source.id}`, stop - start, at - start);
+  }
+
+  #write({ handle }: HashedFile, bytes: Uint8Array, at: number): void {
+    if (handle.write(bytes, { at }) !== bytes.length) {
+      throw new DOMException('A write was cut short', 'QuotaExceededError');
+    }
+    this.#arrive(bytes.length);
   }
 
   /** Notes a chunk whose bytes are written, once they are on the disk and hashed as they are there. */
@@ -245,9 +228,7 @@ export class Download {
     const { record, handle } = file;
     const sizeBytes = this.#size(record, chunk);
     handle.flush();
-    const bytes = this.#readBack.subarray(0, sizeBytes);
-    handle.read(bytes, { at: this.#start(chunk) });
-    const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)); // copies before it returns
+    const hash = await this.#hash(file, chunk);
     const expected = chunkHash(record, chunk);
     if (expected?.some((byte, i) => byte !== hash[i])) {
       this.#arrive(-sizeBytes);
@@ -260,6 +241,17 @@ export class Download {
     noteChunk(record, chunk, hash);
     await this.#save();
     this.#hashes.wake();
+  }
+
+  /** The SHA-256 of a chunk as it is on the disk. One at a time, because WebCrypto works on a copy of its own. */
+  #hash({ record, handle }: HashedFile, chunk: number): Promise<Uint8Array> {
+    const hash = this.#hashing.then(async () => {
+      const bytes = this.#readBack.subarray(0, this.#size(record, chunk));
+      handle.read(bytes, { at: this.#start(chunk) });
+      return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+    });
+    this.#hashing = hash.catch(() => undefined); // whoever asked for it is told
+    return hash;
   }
 
   /** Waits for the hashes of whole files, and holds them against those that the files must have. */

@@ -3,6 +3,9 @@ import { chunkSize, type StoredFile } from './manifest.ts';
 import { Sha256, toHex } from './sha256.ts';
 import type { SyncFile } from './stored-source.ts';
 
+/** Bytes that go to the thread at a time; what a chunk has is a multiple of it, or the file's end. */
+const STEP_BYTES = 2 ** 20;
+
 /** A file whose chunks arrive. */
 export interface HashedFile {
   /** What is there; replaced as the hash comes on. */
@@ -21,6 +24,7 @@ export class FileHashes {
   #onBytes: (bytes: number) => void = () => undefined;
   #wake: () => void = () => undefined;
   #isStopped = false;
+  #memory = new Uint8Array(STEP_BYTES);
 
   /** @param chunkBytes - See `Manifest.chunkBytes`. */
   constructor(chunkBytes: number) {
@@ -87,33 +91,41 @@ export class FileHashes {
   }
 
   async #run(thread: HashThread, onState: () => void): Promise<void> {
-    const sizes = this.#files.map(({ record }) => Math.min(record.sizeBytes, this.#chunkBytes));
-    let bytes = new Uint8Array(Math.max(...sizes));
     for (const file of this.#files) {
       const { path, sizeBytes, isStored } = file.record;
       if (sizeBytes === 0) this.#found.set(path, toHex(new Sha256().digest()));
       for (let chunk = file.record.hashed?.chunks ?? 0; chunk < isStored.length; chunk++) {
         while (isStored[chunk] === 0 && !this.#isStopped) await this.#sleep();
-        if (this.#isStopped) return;
-        const offsetBytes = chunk * this.#chunkBytes;
-        const size = chunkSize(file.record, this.#chunkBytes, chunk);
-        file.handle.read(bytes.subarray(0, size), { at: offsetBytes });
-        const isLast = chunk === isStored.length - 1;
-        const step = await thread.advance({
-          state: file.record.hashed?.state,
-          offsetBytes,
-          bytes,
-          sizeBytes: size,
-          isLast,
-        });
-        bytes = step.bytes;
-        if (this.#isStopped) return;
-        this.#onBytes(size);
-        if (isLast) this.#found.set(path, toHex(step.result));
-        else file.record = { ...file.record, hashed: { chunks: chunk + 1, state: step.result } };
+        const result = await this.#hashChunk(thread, file, chunk);
+        if (!result) return;
+        if (chunk === isStored.length - 1) this.#found.set(path, toHex(result));
+        else file.record = { ...file.record, hashed: { chunks: chunk + 1, state: result } };
         onState();
       }
     }
+  }
+
+  /** Takes a file's hash further by one chunk. @returns The state after it, or the hash; `undefined` where it was stopped. */
+  async #hashChunk(
+    thread: HashThread,
+    { record, handle }: HashedFile,
+    chunk: number,
+  ): Promise<Uint8Array | undefined> {
+    const start = chunk * this.#chunkBytes;
+    const end = start + chunkSize(record, this.#chunkBytes, chunk);
+    let result = record.hashed?.state;
+    for (let offsetBytes = start; offsetBytes < end; offsetBytes += STEP_BYTES) {
+      if (this.#isStopped) return undefined;
+      const sizeBytes = Math.min(STEP_BYTES, end - offsetBytes);
+      handle.read(this.#memory.subarray(0, sizeBytes), { at: offsetBytes });
+      const isLast = offsetBytes + sizeBytes === record.sizeBytes;
+      const bytes = this.#memory;
+      const step = await thread.advance({ state: result, offsetBytes, bytes, sizeBytes, isLast });
+      result = step.result;
+      this.#memory = step.bytes;
+      this.#onBytes(sizeBytes);
+    }
+    return this.#isStopped ? undefined : result;
   }
 
   #sleep(): Promise<void> {

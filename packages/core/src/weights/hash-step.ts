@@ -1,20 +1,20 @@
 import { Sha256 } from './sha256.ts';
 
-/** A chunk to take a file's SHA-256 further by. */
+/** Bytes to take a file's SHA-256 further by. */
 export interface HashStep {
-  /** The hash's state before the chunk; absent for the first one. */
+  /** The hash's state before them; absent for the file's first ones. */
   readonly state?: Uint8Array | undefined;
-  /** Bytes of the file before the chunk. */
+  /** Bytes of the file before them. */
   readonly offsetBytes: number;
-  /** Holds the chunk. */
+  /** Holds them. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The size of the chunk. */
+  /** How many they are. */
   readonly sizeBytes: number;
-  /** Whether the file ends with it. */
+  /** Whether the file ends with them. */
   readonly isLast: boolean;
 }
 
-/** Takes a hash further: gives its state after the chunk, or the file's hash where that was its last one. */
+/** Takes a hash further: gives its state after the bytes, or the file's hash where those were its last ones. */
 export function advanceHash({
   state,
   offsetBytes,

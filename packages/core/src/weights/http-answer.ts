@@ -1,3 +1,5 @@
+import { streamPieces } from './stream-pieces.ts';
+
 /** What a request is made with. */
 export interface RequestLimits {
   /** After this long without a byte, the connection is taken to be dead. */
@@ -39,19 +41,9 @@ export class HttpAnswer {
     return new HttpAnswer(response, patience);
   }
 
-  /** The pieces of the body. */
+  /** The pieces of the body; see {@link streamPieces}. */
   async *pieces(): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-    const reader = this.#body?.getReader();
-    if (!reader) return;
-    try {
-      for (;;) {
-        const { done, value } = await this.#patience.await(reader.read());
-        if (done) return;
-        yield value;
-      }
-    } finally {
-      await reader.cancel().catch(() => undefined); // a body that has failed has nothing to cancel
-    }
+    if (this.#body) yield* streamPieces(this.#body, (piece) => this.#patience.await(piece));
   }
 
   /** Lets go of a body that is not wanted. */

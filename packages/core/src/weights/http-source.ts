@@ -124,7 +124,7 @@ export class HttpSource implements ByteSource {
       for await (const bytes of this.#pieces(answer, path, signal)) {
         sizeBytes += bytes.length;
         if (sizeBytes > maxBytes) throw tooLarge(this.#address(path), maxBytes);
-        pieces.push(bytes);
+        pieces.push(bytes.slice());
       }
       const expected = parseLength(answer) ?? sizeBytes;
       if (sizeBytes < expected) {

@@ -27,8 +27,8 @@ import {
 import { fileName, StoredSource } from './stored-source.ts';
 import { findDamage } from './verification.ts';
 
-/** Requests under way at once. */
-const LANES = 6;
+/** Requests under way at once. Browsers take in what arrives of each, up to its end, before anybody reads it. */
+export const LANES = 4;
 
 /** How often a tab that waits for another one's download looks how far that has come. */
 const WATCH_MS = 500;
@@ -74,7 +74,7 @@ export interface DownloadOptions {
 export interface StoreSettings {
   /** The size of chunks. Default: {@link CHUNK_BYTES}. */
   readonly chunkBytes?: number;
-  /** Requests under way at once. Default: 6. */
+  /** Requests under way at once. Default: {@link LANES}. */
   readonly lanes?: number;
 }
 

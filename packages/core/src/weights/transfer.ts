@@ -9,7 +9,7 @@ import { openSource } from './sources.ts';
 import { type DownloadOptions, type ModelFiles, openStore } from './store.ts';
 import { lockModel, openModelDirectory, openRoot } from './stored-models.ts';
 import { fileName } from './stored-source.ts';
-import { notStored, readChunk, type TaskOptions } from './verification.ts';
+import { ChunkReader, notStored, type TaskOptions } from './verification.ts';
 
 /** The file that tells what an exported folder holds. */
 const DESCRIPTION = 'ossicle.json';
@@ -46,6 +46,7 @@ export async function exportStoredModel(
     const directory = await openModelDirectory(await openRoot(), id);
     if (!manifest || !directory || !isComplete(manifest)) throw notStored(id);
     const totalBytes = manifest.files.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
+    const reader = new ChunkReader();
     let doneBytes = 0;
     onProgress?.(0, totalBytes);
     for (const record of manifest.files) {
@@ -54,7 +55,7 @@ export async function exportStoredModel(
       try {
         for (const chunk of record.isStored.keys()) {
           signal?.throwIfAborted();
-          const bytes = await readChunk(record, manifest.chunkBytes, chunk, stored);
+          const bytes = await reader.read(record, manifest.chunkBytes, chunk, stored);
           if (!bytes) throw damaged(manifest, record.path, chunk);
           await write.write(bytes);
           doneBytes += bytes.byteLength;

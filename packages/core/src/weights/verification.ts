@@ -13,6 +13,9 @@ import {
 import { ignoreNotFound, lockModel, openModelDirectory, openRoot } from './stored-models.ts';
 import { fileName } from './stored-source.ts';
 
+/** Bytes that are read at a time: browsers collect small pieces of memory before large ones pile up. */
+const READ_BYTES = 2 ** 20;
+
 /** Bytes of a stored file that are not those that were downloaded. */
 export interface DamagedChunk {
   /** The file's path within the model. */
@@ -84,13 +87,14 @@ interface DamageOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Finds stored chunks that do not have their SHA-256; where that is not known, it is noted as {@link readChunk} does. */
+/** Finds stored chunks that do not have their SHA-256; where that is not known, it is noted as {@link ChunkReader.read} does. */
 export async function findDamage(
   manifest: Manifest,
   directory: FileSystemDirectoryHandle | undefined,
   { isQuick = false, onBytes, signal }: DamageOptions,
 ): Promise<DamagedChunk[]> {
   const damaged: DamagedChunk[] = [];
+  const reader = new ChunkReader();
   let checkedBytes = 0;
   for (const record of manifest.files) {
     const handle = await directory?.getFileHandle(fileName(record.path)).catch(ignoreNotFound);
@@ -101,7 +105,7 @@ export async function findDamage(
       signal?.throwIfAborted();
       const offsetBytes = chunk * manifest.chunkBytes;
       const sizeBytes = chunkSize(record, manifest.chunkBytes, chunk);
-      if (!(await readChunk(record, manifest.chunkBytes, chunk, file))) {
+      if (!(await reader.read(record, manifest.chunkBytes, chunk, file))) {
         damaged.push({ path: record.path, chunk, offsetBytes, sizeBytes });
       }
       checkedBytes += sizeBytes;
@@ -111,26 +115,39 @@ export async function findDamage(
   return damaged;
 }
 
-/**
- * The bytes of a stored chunk.
- *
- * @param file - All of the stored file.
- * @returns `undefined` where they are not those that were downloaded. Where their hash is not known it is noted in the
- * record, which is not written.
- */
-export async function readChunk(
-  record: StoredFile,
-  chunkBytes: number,
-  chunk: number,
-  file: Blob | undefined,
-): Promise<ArrayBuffer | undefined> {
-  const start = chunk * chunkBytes;
-  const sizeBytes = chunkSize(record, chunkBytes, chunk);
-  const slice = file?.slice(start, start + sizeBytes);
-  const bytes = await slice?.arrayBuffer().catch(() => undefined); // what cannot be read is damaged
-  if (bytes?.byteLength !== sizeBytes) return undefined;
-  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-  const expected = chunkHash(record, chunk);
-  if (!expected) noteChunk(record, chunk, hash);
-  return expected?.some((byte, i) => byte !== hash[i]) ? undefined : bytes;
+/** Reads stored chunks one after another, into one memory. */
+export class ChunkReader {
+  #memory = new Uint8Array(0);
+
+  /**
+   * The bytes of a stored chunk, valid until the next one is read.
+   *
+   * @param file - All of the stored file.
+   * @returns `undefined` where they are not those that were downloaded. Where their hash is not known it is noted in the
+   * record, which is not written.
+   */
+  async read(
+    record: StoredFile,
+    chunkBytes: number,
+    chunk: number,
+    file: Blob | undefined,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const start = chunk * chunkBytes;
+    const sizeBytes = chunkSize(record, chunkBytes, chunk);
+    if (!file || file.size < start + sizeBytes) return undefined;
+    if (this.#memory.length < sizeBytes) this.#memory = new Uint8Array(sizeBytes);
+    const bytes = this.#memory.subarray(0, sizeBytes);
+    try {
+      for (let filled = 0; filled < sizeBytes; filled += READ_BYTES) {
+        const end = start + Math.min(filled + READ_BYTES, sizeBytes);
+        bytes.set(new Uint8Array(await file.slice(start + filled, end).arrayBuffer()), filled);
+      }
+    } catch {
+      return undefined; // what cannot be read is damaged
+    }
+    const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+    const expected = chunkHash(record, chunk);
+    if (!expected) noteChunk(record, chunk, hash);
+    return expected?.some((byte, i) => byte !== hash[i]) ? undefined : bytes;
+  }
 }

@@ -1,0 +1,50 @@
+/** The most that one piece has. */
+const PIECE_BYTES = 2 ** 19;
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/**
+ * The pieces of a stream as they come, each valid until the next one is asked for: they share one memory where the stream
+ * can fill it. Memory of their own would pile up faster than browsers collect it.
+ *
+ * @param wait - What each piece is awaited with.
+ */
+export async function* streamPieces(
+  stream: ReadableStream<Bytes>,
+  wait: <T>(piece: Promise<T>) => Promise<T> = (piece) => piece,
+): AsyncGenerator<Bytes, void> {
+  const { read, reader } = openReader(stream);
+  try {
+    for (;;) {
+      const { done, value } = await wait(read());
+      if (done || !value) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined); // a stream that has failed has nothing to cancel
+  }
+}
+
+interface Reader {
+  readonly reader: ReadableStreamGenericReader;
+  read(): Promise<{ readonly done: boolean; readonly value?: Bytes | undefined }>;
+}
+
+function openReader(stream: ReadableStream<Bytes>): Reader {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = stream.getReader({ mode: 'byob' });
+  } catch {
+    const plain = stream.getReader(); // browsers differ in which streams take memory
+    return { reader: plain, read: () => plain.read() };
+  }
+  let memory = new ArrayBuffer(PIECE_BYTES);
+  return {
+    reader,
+    async read() {
+      const result = await reader.read(new Uint8Array(memory));
+      if (result.value) memory = result.value.buffer;
+      return result;
+    },
+  };
+}
