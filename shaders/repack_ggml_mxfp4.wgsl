@@ -2,7 +2,8 @@
 // holds column j in the low nibble and column j + 16 in the high one.
 // https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h (block_mxfp4)
 //
-// Grid: one invocation per row and 4 blocks, flattened. Needs lib/tile, lib/repack, lib/bytes, lib/mxfp4_codes.
+// Grid: one invocation per row and 4 blocks, flattened.
+// Needs lib/tile, lib/repack, lib/bytes, lib/mxfp4_codes, lib/mxfp4_scales.
 
 override COLUMNS: u32 = 2880;
 
@@ -22,18 +23,17 @@ fn repack_ggml_mxfp4(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_inv
     return;
   }
   let row = params.to_row + i / quads * params.row_step;
-  var packed = 0u;
-  for (var j = 0u; j < 4; j++) {
-    let block = i % quads * 4 + j;
-    if (block < block_count) {
-      let at = ((params.from_row + i / quads) * block_count + block) * BLOCK_BYTES;
-      packed |= (row_word(at) & 0xff) << (8 * j);
-      blocks[(row / TILE_ROWS * block_count + block) * TILE_ROWS + row % TILE_ROWS] = repack_codes(
-        vec4u(row_word(at + 1), row_word(at + 5), row_word(at + 9), row_word(at + 13)),
-      );
-    }
+  let block = i % quads * 4;
+  let count = min(4, block_count - block);
+  let first = (params.from_row + i / quads) * block_count + block;
+  for (var j = 0u; j < count; j++) {
+    let at = (first + j) * BLOCK_BYTES + 1;
+    blocks[(row / TILE_ROWS * block_count + block + j) * TILE_ROWS + row % TILE_ROWS] = repack_codes(
+      vec4u(row_word(at), row_word(at + 4), row_word(at + 8), row_word(at + 12)),
+    );
   }
-  scales[(row / TILE_ROWS * quads + i % quads) * TILE_ROWS + row % TILE_ROWS] = packed;
+  scales[(row / TILE_ROWS * quads + i % quads) * TILE_ROWS + row % TILE_ROWS] =
+    packed_scales(first, count, BLOCK_BYTES);
 }
 
 // In each u32: columns 0..3 to the low nibbles of the bytes, 4..7 to the high ones.

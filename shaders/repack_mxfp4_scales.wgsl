@@ -1,6 +1,6 @@
 // Published MXFP4 scale bytes, row by row -> tiles of lib/mxfp4, 4 blocks of a row to a u32.
 //
-// Grid: one invocation per row and 4 blocks, flattened. Needs lib/tile, lib/repack.
+// Grid: one invocation per row and 4 blocks, flattened. Needs lib/tile, lib/repack, lib/bytes, lib/mxfp4_scales.
 
 override COLUMNS: u32 = 2880;
 
@@ -17,14 +17,7 @@ fn repack_mxfp4_scales(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_i
     return;
   }
   let row = params.to_row + i / quads * params.row_step;
-  let first = (params.from_row + i / quads) * block_count;
-  var packed = 0u;
-  for (var j = 0u; j < 4; j++) {
-    let block = i % quads * 4 + j;
-    if (block < block_count) {
-      let at = first + block;
-      packed |= ((rows[at / 4] >> (8 * (at & 3))) & 0xff) << (8 * j);
-    }
-  }
-  scales[(row / TILE_ROWS * quads + i % quads) * TILE_ROWS + row % TILE_ROWS] = packed;
+  let block = i % quads * 4;
+  scales[(row / TILE_ROWS * quads + i % quads) * TILE_ROWS + row % TILE_ROWS] =
+    packed_scales((params.from_row + i / quads) * block_count + block, min(4, block_count - block), 1);
 }

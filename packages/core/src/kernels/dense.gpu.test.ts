@@ -91,7 +91,7 @@ gpuTest.each(EMBEDDINGS)(
   },
 );
 
-gpuTest('quantize_int8 rounds halves away from zero', async (gpu) => {
+gpuTest('repack_int8 rounds halves away from zero', async (gpu) => {
   // Where the largest is 254 the scale is 2, and every odd number half-way between two of its multiples.
   const row = Float32Array.from({ length: 32 }, (_, i) =>
     i === 0 ? 254 : (i % 2 === 0 ? 1 : -1) * (2 * ((i * 7) % 64) + 1),

@@ -98,11 +98,13 @@ export class RepackKernels {
       ...part,
       buffers: { weights: part.values, scales: part.scales },
     }));
-    const isSame = encoding === 'Q8_0';
-    const name = isSame ? 'repack_q8_0' : 'quantize_int8';
-    const libraries: readonly LibraryName[] = isSame ? ['bytes'] : ENCODINGS[encoding].libraries;
+    // What is 8 bits in groups of 32 already stays as it is.
+    const libraries: readonly LibraryName[] =
+      encoding === 'Q8_0'
+        ? ['int8_q8_0', 'bytes']
+        : ['int8_quantized', ...ENCODINGS[encoding].libraries];
     const perRow = Math.ceil(columns / 64);
-    return this.#repacking(name, libraries, matrix, rowBytes, perRow, targets, placement);
+    return this.#repacking('repack_int8', libraries, matrix, rowBytes, perRow, targets, placement);
   }
 
   /** Blocks of an expert matrix, as in the safetensors layouts. */
@@ -119,7 +121,9 @@ export class RepackKernels {
     const targets = expertTargets(matrix, ({ scales }) => ({ scales }));
     const perRow = Math.ceil(columns / (4 * BLOCK_COLUMNS));
     const rowBytes = columns / BLOCK_COLUMNS;
-    return this.#repacking('repack_mxfp4_scales', [], matrix, rowBytes, perRow, targets);
+    const libraries: readonly LibraryName[] = ['bytes', 'mxfp4_scales'];
+    const name = 'repack_mxfp4_scales';
+    return this.#repacking(name, libraries, matrix, rowBytes, perRow, targets);
   }
 
   /** Blocks of an expert matrix with their scales, as in GGUF files. */
@@ -128,7 +132,7 @@ export class RepackKernels {
     const targets = expertTargets(matrix, ({ blocks, scales }) => ({ blocks, scales }));
     const perRow = Math.ceil(columns / (4 * BLOCK_COLUMNS));
     const rowBytes = (columns / BLOCK_COLUMNS) * GGML_MXFP4_BYTES;
-    const libraries: readonly LibraryName[] = ['bytes', 'mxfp4_codes'];
+    const libraries: readonly LibraryName[] = ['bytes', 'mxfp4_codes', 'mxfp4_scales'];
     const name = 'repack_ggml_mxfp4';
     return this.#repacking(name, libraries, matrix, rowBytes, perRow, targets, placement);
   }

@@ -14,11 +14,14 @@ import denseBf16 from '../../../../shaders/lib/dense_bf16.wgsl?raw';
 import denseInt8 from '../../../../shaders/lib/dense_int8.wgsl?raw';
 import expertTile from '../../../../shaders/lib/expert_tile.wgsl?raw';
 import f16 from '../../../../shaders/lib/f16.wgsl?raw';
+import int8Q8 from '../../../../shaders/lib/int8_q8_0.wgsl?raw';
+import int8Quantized from '../../../../shaders/lib/int8_quantized.wgsl?raw';
 import keepBest from '../../../../shaders/lib/keep_best.wgsl?raw';
 import kvF16 from '../../../../shaders/lib/kv_f16.wgsl?raw';
 import kvF32 from '../../../../shaders/lib/kv_f32.wgsl?raw';
 import mxfp4 from '../../../../shaders/lib/mxfp4.wgsl?raw';
 import mxfp4Codes from '../../../../shaders/lib/mxfp4_codes.wgsl?raw';
+import mxfp4Scales from '../../../../shaders/lib/mxfp4_scales.wgsl?raw';
 import random from '../../../../shaders/lib/random.wgsl?raw';
 import reduce from '../../../../shaders/lib/reduce.wgsl?raw';
 import repack from '../../../../shaders/lib/repack.wgsl?raw';
@@ -36,13 +39,12 @@ import tileProduct from '../../../../shaders/lib/tile_product.wgsl?raw';
 import linear from '../../../../shaders/linear.wgsl?raw';
 import linearTiled from '../../../../shaders/linear_tiled.wgsl?raw';
 import qkv from '../../../../shaders/qkv.wgsl?raw';
-import quantizeInt8 from '../../../../shaders/quantize_int8.wgsl?raw';
 import quantizeMxfp4 from '../../../../shaders/quantize_mxfp4.wgsl?raw';
 import repackBf16 from '../../../../shaders/repack_bf16.wgsl?raw';
 import repackGgmlMxfp4 from '../../../../shaders/repack_ggml_mxfp4.wgsl?raw';
+import repackInt8 from '../../../../shaders/repack_int8.wgsl?raw';
 import repackMxfp4Blocks from '../../../../shaders/repack_mxfp4_blocks.wgsl?raw';
 import repackMxfp4Scales from '../../../../shaders/repack_mxfp4_scales.wgsl?raw';
-import repackQ8 from '../../../../shaders/repack_q8_0.wgsl?raw';
 import rmsNorm from '../../../../shaders/rms_norm.wgsl?raw';
 import rope from '../../../../shaders/rope.wgsl?raw';
 import route from '../../../../shaders/route.wgsl?raw';
@@ -65,13 +67,12 @@ export type KernelName =
   | 'linear'
   | 'linear_tiled'
   | 'qkv'
-  | 'quantize_int8'
   | 'quantize_mxfp4'
   | 'repack_bf16'
   | 'repack_ggml_mxfp4'
+  | 'repack_int8'
   | 'repack_mxfp4_blocks'
   | 'repack_mxfp4_scales'
-  | 'repack_q8_0'
   | 'rms_norm'
   | 'rope'
   | 'route'
@@ -86,11 +87,14 @@ export type LibraryName =
   | 'dense_int8'
   | 'expert_tile'
   | 'f16'
+  | 'int8_q8_0'
+  | 'int8_quantized'
   | 'keep_best'
   | 'kv_f16'
   | 'kv_f32'
   | 'mxfp4'
   | 'mxfp4_codes'
+  | 'mxfp4_scales'
   | 'random'
   | 'reduce'
   | 'repack'
@@ -120,13 +124,12 @@ const KERNELS: Readonly<Record<KernelName, string>> = {
   linear,
   linear_tiled: linearTiled,
   qkv,
-  quantize_int8: quantizeInt8,
   quantize_mxfp4: quantizeMxfp4,
   repack_bf16: repackBf16,
   repack_ggml_mxfp4: repackGgmlMxfp4,
+  repack_int8: repackInt8,
   repack_mxfp4_blocks: repackMxfp4Blocks,
   repack_mxfp4_scales: repackMxfp4Scales,
-  repack_q8_0: repackQ8,
   rms_norm: rmsNorm,
   rope,
   route,
@@ -141,11 +144,14 @@ const LIBRARIES: Readonly<Record<LibraryName, string>> = {
   dense_int8: denseInt8,
   expert_tile: expertTile,
   f16,
+  int8_q8_0: int8Q8,
+  int8_quantized: int8Quantized,
   keep_best: keepBest,
   kv_f16: kvF16,
   kv_f32: kvF32,
   mxfp4,
   mxfp4_codes: mxfp4Codes,
+  mxfp4_scales: mxfp4Scales,
   random,
   reduce,
   repack,

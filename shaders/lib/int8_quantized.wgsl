@@ -1,39 +1,9 @@
-// Published rows -> tiles of lib/dense_int8. In each group of 32 columns: scale = f16(max |x| / 127),
+// Published rows of numbers -> groups of lib/dense_int8. In each group of 32 columns: scale = f16(max |x| / 127),
 // int8 = round(127 x / max |x|), halves away from zero. The same numbers as ggml's Q8_0.
-//
-// Grid: one invocation per row and pair of groups, flattened. Needs lib/tile, lib/repack, and one of lib/rows_*.
+// Needs lib/tile, one of lib/rows_*, the binding `weights` and the override COLUMNS.
 
-override COLUMNS: u32 = 2880;
-
-@group(0) @binding(0) var<uniform> params: RepackParams;
-@group(0) @binding(1) var<storage, read> rows: array<u32>;            // [rows, COLUMNS] as published
-@group(0) @binding(2) var<storage, read_write> weights: array<vec4u>;
-@group(0) @binding(3) var<storage, read_write> scales: array<u32>;
-
-@compute @workgroup_size(WORKGROUP_SIZE)
-fn quantize_int8(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let groups = COLUMNS / 32;
-  let pairs = (groups + 1) / 2;
-  let i = repack_index(workgroup, local);
-  if (i >= params.rows * pairs) {
-    return;
-  }
-  let from_row = params.from_row + i / pairs;
-  let row = params.to_row + i / pairs * params.row_step;
-  let pair = i % pairs;
-
-  var pair_scales = 0u;
-  for (var g = 0u; g < 2; g++) {
-    let group = 2 * pair + g;
-    if (group < groups) {
-      pair_scales |= quantize_group(from_row, row, group) << (16 * g);
-    }
-  }
-  scales[(row / TILE_ROWS * pairs + pair) * TILE_ROWS + row % TILE_ROWS] = pair_scales;
-}
-
-// Returns the group's scale, as f16 bits.
-fn quantize_group(from_row: u32, row: u32, group: u32) -> u32 {
+// Writes 32 columns; returns the group's scale, as f16 bits.
+fn repack_group(from_row: u32, row: u32, group: u32) -> u32 {
   let quad = (from_row * (COLUMNS / 32) + group) * 8;
   var m = vec4f();
   for (var i = 0u; i < 8; i++) {

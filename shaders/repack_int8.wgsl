@@ -1,0 +1,33 @@
+// Published rows -> tiles of lib/dense_int8.
+//
+// Grid: one invocation per row and pair of groups, flattened.
+// Needs lib/tile, lib/repack, and lib/int8_q8_0 or else lib/int8_quantized with one of lib/rows_*.
+
+override COLUMNS: u32 = 2880;
+
+@group(0) @binding(0) var<uniform> params: RepackParams;
+@group(0) @binding(1) var<storage, read> rows: array<u32>;            // as published
+@group(0) @binding(2) var<storage, read_write> weights: array<vec4u>;
+@group(0) @binding(3) var<storage, read_write> scales: array<u32>;
+
+@compute @workgroup_size(WORKGROUP_SIZE)
+fn repack_int8(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
+  let groups = COLUMNS / 32;
+  let pairs = (groups + 1) / 2;
+  let i = repack_index(workgroup, local);
+  if (i >= params.rows * pairs) {
+    return;
+  }
+  let from_row = params.from_row + i / pairs;
+  let row = params.to_row + i / pairs * params.row_step;
+  let pair = i % pairs;
+
+  var pair_scales = 0u;
+  for (var g = 0u; g < 2; g++) {
+    let group = 2 * pair + g;
+    if (group < groups) {
+      pair_scales |= repack_group(from_row, row, group) << (16 * g);
+    }
+  }
+  scales[(row / TILE_ROWS * pairs + pair) * TILE_ROWS + row % TILE_ROWS] = pair_scales;
+}
