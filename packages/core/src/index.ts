@@ -4,7 +4,6 @@
  * @packageDocumentation
  */
 
-export type { Channel, Message, Role, ToolDefinition } from '@ossicle/harmony';
 export {
   checkSupport,
   type LimitCheck,
@@ -15,7 +14,6 @@ export {
 export type { PlanOptions } from './engine/plan.ts';
 export { type ErrorCode, isOssicleError, OssicleError } from './errors.ts';
 export { load } from './load.ts';
-export type { ModelConfig, RopeConfig } from './model/config.ts';
 export type { Model } from './model.ts';
 export {
   type DamagedChunk,
@@ -27,25 +25,4 @@ export {
   type TaskOptions,
   type VerifyResult,
 } from './model-store.ts';
-export type {
-  AdapterSummary,
-  DenseFormat,
-  FinishReason,
-  GenerateEvent,
-  GenerateOptions,
-  GenerateResult,
-  Generation,
-  HuggingFaceOptions,
-  JSONSchema,
-  KvCacheFormat,
-  LoadOptions,
-  LoadProgress,
-  ModelInfo,
-  ModelSource,
-  SystemMessage,
-  Timings,
-  TokenLogprob,
-  TokenLogprobs,
-  ToolCall,
-  Usage,
-} from './types.ts';
+export type * from './types.ts';

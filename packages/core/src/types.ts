@@ -1,7 +1,8 @@
 import type { Channel, Message, ToolDefinition } from '@ossicle/harmony';
 import type { ModelConfig } from './model/config.ts';
 
-export type { Message, ModelConfig, ToolDefinition };
+export type { Channel, Message, Role, ToolDefinition } from '@ossicle/harmony';
+export type { ModelConfig, RopeConfig } from './model/config.ts';
 
 /**
  * Where a checkpoint comes from: a Hugging Face repo (`owner/name`, `owner/name@revision`) or a GGUF file of one
