@@ -6,6 +6,7 @@ import type { StageName } from './stage.ts';
 export const USAGE: string = `Measures speed: a checkpoint end to end, and the kernels of its forward pass.
 
   npm run bench -- [options]
+  npm run bench -- download [options]   (see its own --help)
 
   --config NAME|FOLDER   ${Object.keys(PRESETS).join(', ')}, or a checkpoint's folder; default: nano
   --runtime R            chrome, node or both; default: chrome

@@ -1,10 +1,11 @@
 // npm run bench: see README.md for the method.
-import { execFileSync } from 'node:child_process';
 import { appendFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { AdapterSummary } from '../packages/core/src/types.ts';
 import { type BenchModel, findModel } from './checkpoint.ts';
 import { startChrome } from './chrome-runtime.ts';
+import { commitOf } from './commit.ts';
+import { benchDownload } from './download.ts';
 import { startNode } from './node-runtime.ts';
 import { type BenchOptions, parseBenchOptions, type SideOptions, USAGE } from './options.ts';
 import {
@@ -28,6 +29,7 @@ const DEFAULT_CONTEXT = 8192;
  * @throws TypeError, RangeError on wrong options; Error where a runtime has no adapter or results are not right.
  */
 export async function main(args: readonly string[]): Promise<void> {
+  if (args[0] === 'download') return benchDownload(args.slice(1));
   if (args.includes('--help')) {
     console.log(USAGE);
     return;
@@ -152,21 +154,6 @@ function isSoftware({ vendor, architecture, description }: AdapterSummary): bool
   return /swiftshader|llvmpipe|lavapipe|software|basic render/i.test(
     `${vendor} ${architecture} ${description}`,
   );
-}
-
-/** The checkout's commit; `+` says that files differ from it. */
-function commitOf(checkout: string): string {
-  const git = (...args: string[]): string =>
-    execFileSync('git', ['-C', checkout, ...args], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-  try {
-    const isChanged = git('status', '--porcelain', '--untracked-files=no') !== '';
-    return git('rev-parse', '--short=12', 'HEAD') + (isChanged ? '+' : '');
-  } catch {
-    return 'unknown'; // a downloaded archive has no history
-  }
 }
 
 /** Keeps one line on a terminal up to date. */

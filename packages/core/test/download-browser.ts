@@ -1,0 +1,191 @@
+// A browser that stores a model, is killed while it does, and is started again.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import puppeteer, { type Browser, type Page } from 'puppeteer-core';
+import { build } from 'vite';
+import { chromeOptions } from '../../../scripts/browser.ts';
+import { type FolderServer, serveFolder } from '../../../scripts/static-server.ts';
+import { sourceAliases } from '../../../vite.config.ts';
+import type { LoadOptions, LoadProgress } from '../src/types.ts';
+import type { CheckpointFile } from '../src/weights/checkpoint.ts';
+import type { StoredModel } from '../src/weights/stored-models.ts';
+import type { VerifyResult } from '../src/weights/verification.ts';
+import type { StoreWorker } from './store-client.ts';
+
+const PAGE = 'download-page.html';
+
+/** What to download. */
+export interface DownloadTask {
+  /** The folder's address. */
+  readonly url: string;
+  /** Its files. */
+  readonly files: readonly CheckpointFile[];
+  /** The SHA-256 of its files, by their paths. */
+  readonly integrity: Readonly<Record<string, string>>;
+  /** The size of chunks. Default: the library's. */
+  readonly chunkBytes?: number;
+}
+
+/** A part of a download or of a load. */
+export interface Stretch {
+  /** As in `LoadProgress`. */
+  readonly phase: LoadProgress['phase'];
+  /** Bytes of the phase that were done when it began. */
+  readonly startBytes: number;
+  /** Bytes of the phase that were done when it ended. */
+  readonly endBytes: number;
+  /** How long it took. */
+  readonly seconds: number;
+}
+
+/** What the page offers. */
+interface PageGlobals {
+  readonly worker: StoreWorker;
+  readonly store: typeof import('../src/model-store.ts').store;
+  readonly load: typeof import('../src/load.ts').load;
+}
+
+/** Starts browsers one after another that share a profile, and so what they have stored. */
+export class DownloadBrowser {
+  readonly #folder: string;
+  readonly #server: FolderServer;
+  #browser: Browser | undefined;
+  #page: Page | undefined;
+
+  private constructor(folder: string, server: FolderServer) {
+    this.#folder = folder;
+    this.#server = server;
+  }
+
+  /** @param folder - Where all that is stored lies. Default: the system's temporary folder. */
+  static async create(folder: string = tmpdir()): Promise<DownloadBrowser> {
+    const own = await mkdtemp(join(folder, 'ossicle-download-'));
+    await build({
+      configFile: false,
+      root: fileURLToPath(new URL('.', import.meta.url)),
+      logLevel: 'error',
+      resolve: { alias: sourceAliases },
+      worker: { format: 'es' },
+      build: {
+        outDir: join(own, 'page'),
+        target: 'es2023',
+        emptyOutDir: false,
+        rollupOptions: { input: PAGE },
+      },
+    });
+    return new DownloadBrowser(own, await serveFolder(join(own, 'page')));
+  }
+
+  /** Starts a browser and opens a page in it. */
+  async start(): Promise<Browser> {
+    const options = { ...(await chromeOptions()), protocolTimeout: 0 }; // large models take their time
+    this.#browser = await puppeteer.launch({
+      ...options,
+      userDataDir: join(this.#folder, 'profile'),
+    });
+    this.#page = await this.#browser.newPage();
+    await this.#page.goto(`${this.#server.url}/${PAGE}`);
+    await this.#page.waitForFunction('globalThis.worker !== undefined');
+    await this.#page.evaluate(() => {
+      const { worker } = globalThis as unknown as PageGlobals;
+      return worker.call('release'); // answers once the worker has loaded
+    });
+    return this.#browser;
+  }
+
+  /** Kills the browser with all of its processes, as a crash would. */
+  async kill(): Promise<void> {
+    const child = this.#browser?.process();
+    const gone = new Promise((done) => child?.once('exit', done));
+    child?.kill('SIGKILL');
+    await gone;
+  }
+
+  /** Ends the browser as a person would. */
+  async stop(): Promise<void> {
+    await this.#browser?.close();
+  }
+
+  /** Ends all, and removes what was stored. */
+  async close(): Promise<void> {
+    await this.stop();
+    await this.#server.close();
+    await rm(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
+  }
+
+  /** Downloads; with a limit, only until so much of all has come. */
+  async download(task: DownloadTask, untilBytes = 1e15): Promise<Stretch> {
+    const { url, ...options } = task;
+    return this.#opened.evaluate(
+      async (address, faults, until) => {
+        const { worker } = globalThis as unknown as PageGlobals;
+        let startBytes: number | undefined;
+        let endBytes = 0;
+        let startMs = 0;
+        const isFar = new Promise<void>((resolve) => {
+          worker.onProgress = (bytes) => {
+            if (startBytes === undefined) startMs = performance.now();
+            startBytes ??= bytes;
+            endBytes = bytes;
+            if (bytes >= until) resolve();
+          };
+        });
+        await Promise.race([worker.call('download', address, faults), isFar]);
+        const seconds = (performance.now() - startMs) / 1000;
+        return { phase: 'download' as const, startBytes: startBytes ?? 0, endBytes, seconds };
+      },
+      url,
+      options,
+      untilBytes,
+    );
+  }
+
+  /** Loads a model by the public interface, and lets it go. @returns The phases of the load, in order. */
+  async load(url: string, options: Omit<LoadOptions, 'onProgress' | 'signal'>): Promise<Stretch[]> {
+    return this.#opened.evaluate(
+      async (address, plain) => {
+        const { load } = globalThis as unknown as PageGlobals;
+        type Phase = { phase: LoadProgress['phase']; startBytes: number; endBytes: number };
+        const phases: (Phase & { startMs: number })[] = [];
+        const model = await load(address, {
+          ...plain,
+          onProgress: ({ phase, loadedBytes }) => {
+            let last = phases.at(-1);
+            if (last?.phase !== phase) {
+              last = { phase, startBytes: loadedBytes, endBytes: 0, startMs: performance.now() };
+              phases.push(last);
+            }
+            last.endBytes = loadedBytes;
+          },
+        });
+        await model.dispose();
+        return phases.slice(0, -1).map(({ startMs, ...phase }, i) => ({
+          ...phase,
+          seconds: ((phases[i + 1]?.startMs ?? startMs) - startMs) / 1000,
+        }));
+      },
+      url,
+      options,
+    );
+  }
+
+  /** As `store.verify`. */
+  async verify(id: string): Promise<VerifyResult> {
+    return this.#opened.evaluate((model) => {
+      const { store } = globalThis as unknown as PageGlobals;
+      return store.verify(model);
+    }, id);
+  }
+
+  /** As `store.list`. */
+  async list(): Promise<StoredModel[]> {
+    return this.#opened.evaluate(() => (globalThis as unknown as PageGlobals).store.list());
+  }
+
+  get #opened(): Page {
+    if (!this.#page) throw new Error('No browser was started');
+    return this.#page;
+  }
+}
