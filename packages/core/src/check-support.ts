@@ -96,7 +96,7 @@ export async function checkSupport(
   if (adapter) reasons.push(...findObstacles(model?.plan, adapter.limits));
   const trial =
     adapter && model && reasons.length === 0 ? await tryOut(adapter, model.plan) : undefined;
-  if (trial && 'reason' in trial) reasons.push(trial.reason);
+  if (trial?.reason !== undefined) reasons.push(trial.reason);
   const storage = await readUsage().catch(() => undefined);
   return {
     isSupported: reasons.length === 0,
@@ -107,7 +107,7 @@ export async function checkSupport(
       limits: checkLimits(model?.plan, adapter.limits),
     }),
     ...(model && { model: model.summary }),
-    ...(trial && 'speed' in trial && { speed: trial.speed }),
+    ...(trial?.speed && { speed: trial.speed }),
     ...(storage && {
       storage: { usedBytes: storage.usedBytes, quotaBytes: storage.quotaBytes },
     }),
@@ -140,7 +140,7 @@ async function describeModel(source: ModelSource, options: SupportOptions) {
   }
 }
 
-/** What is stored and cannot be read, a load fetches anew. */
+/** For what is not worth failing for: a load fetches anew what is stored and cannot be read. */
 function ignoreFailure(error: unknown): undefined {
   if (!isOssicleError(error)) throw error;
 }
@@ -155,12 +155,13 @@ async function heldBytes(id: string): Promise<number> {
 async function tryOut(
   adapter: GPUAdapter,
   plan: LoadPlan,
-): Promise<{ readonly reason: string } | { readonly speed: SpeedEstimate }> {
+): Promise<{ readonly reason?: string; readonly speed?: SpeedEstimate }> {
   let gpu: Gpu | undefined;
   try {
     gpu = new Gpu(await requestDevice(adapter));
     await claimMemory(gpu, plan.gpuBytes);
-    return { speed: estimateSpeed(plan.tokenBytes, await measureBandwidth(gpu, plan.tokenBytes)) };
+    const speed = await measureBandwidth(gpu, plan.tokenBytes).catch(ignoreFailure); // a report does without
+    return speed === undefined ? {} : { speed: estimateSpeed(plan.tokenBytes, speed) };
   } catch (error) {
     if (!isOssicleError(error)) throw error;
     return { reason: error.code === 'out-of-memory' ? describeShortage(plan) : error.message };
