@@ -34,7 +34,7 @@ test('attention reads the keys that a layer sees', () => {
   const key = 2 * 8 * 64 * 2; // keys and values, heads, dimensions, f16
   expect(cost(attend).bytes).toBe(1024 * key + 4 * 64 * 64);
   expect(cost(attend).flops).toBe(4 * 1024 * 64 * 64);
-  expect(cost({ ...attend, sliding: true }).bytes).toBe(128 * key + 4 * 64 * 64);
+  expect(cost({ ...attend, isSliding: true }).bytes).toBe(128 * key + 4 * 64 * 64);
   const chunk = cost({ kernel: 'attend_tiled', part: 'attn', tokens: 3, depth: 10 });
   expect(chunk.bytes).toBe(13 * key + 3 * 4 * 64 * 64);
   expect(chunk.flops).toBe(4 * (11 + 12 + 13) * 64 * 64);
@@ -45,8 +45,8 @@ test('a kernel that is not known is an error', () => {
 });
 
 function cost(
-  { kernel, part, sliding = false, tokens = 1, depth = 0 }: Partial<Operation>,
+  { kernel, part, isSliding = false, tokens = 1, depth = 0 }: Partial<Operation>,
   shape: KernelShape = SHAPE_20B,
 ) {
-  return kernelCost(shape, { kernel: kernel ?? '', part: part ?? '', sliding, tokens, depth });
+  return kernelCost(shape, { kernel: kernel ?? '', part: part ?? '', isSliding, tokens, depth });
 }

@@ -16,7 +16,7 @@ export interface Operation {
   /** The dispatch's label without its layer, as in `attn.qkv.weight`. */
   readonly part: string;
   /** Whether its layer sees only the sliding window. */
-  readonly sliding: boolean;
+  readonly isSliding: boolean;
   /** Tokens of the pass. */
   readonly tokens: number;
   /** Tokens before those of the pass. */
@@ -30,7 +30,7 @@ export interface Operation {
  * @throws Error for a kernel that is not known here.
  */
 export function kernelCost(shape: KernelShape, operation: Operation): KernelCost {
-  const { kernel, part, sliding, tokens, depth } = operation;
+  const { kernel, part, isSliding, tokens, depth } = operation;
   const { hiddenSize, intermediateSize, heads, kvHeads, experts, expertsPerToken } = shape;
   const rowBytes = 4 * hiddenSize;
   const slots = tokens * expertsPerToken;
@@ -53,9 +53,9 @@ export function kernelCost(shape: KernelShape, operation: Operation): KernelCost
       };
     case 'attend':
     case 'attend_tiled':
-      return attendCost(shape, tokens, depth, sliding);
+      return attendCost(shape, tokens, depth, isSliding);
     case 'attend_reduce': {
-      const splits = Math.ceil(keysInReach(shape, depth + 1, sliding) / 128);
+      const splits = Math.ceil(keysInReach(shape, depth + 1, isSliding) / 128);
       return { bytes: 4 * heads * splits * (HEAD_SIZE + 2), flops: 2 * heads * splits * HEAD_SIZE };
     }
     case 'route':
@@ -113,20 +113,24 @@ function expertsBytes(shape: KernelShape, tokens: number, rows: number, columns:
   return chosen * (blocks + scales + 4 * rows);
 }
 
-function keysInReach({ slidingWindow }: KernelShape, positions: number, sliding: boolean): number {
-  return sliding ? Math.min(slidingWindow, positions) : positions;
+function keysInReach(
+  { slidingWindow }: KernelShape,
+  positions: number,
+  isSliding: boolean,
+): number {
+  return isSliding ? Math.min(slidingWindow, positions) : positions;
 }
 
 function attendCost(
   shape: KernelShape,
   tokens: number,
   depth: number,
-  sliding: boolean,
+  isSliding: boolean,
 ): KernelCost {
   const { heads, kvHeads, kvCache } = shape;
   let pairs = 0;
-  for (let i = 0; i < tokens; i++) pairs += keysInReach(shape, depth + i + 1, sliding);
-  const keys = tokens - 1 + keysInReach(shape, depth + 1, sliding);
+  for (let i = 0; i < tokens; i++) pairs += keysInReach(shape, depth + i + 1, isSliding);
+  const keys = tokens - 1 + keysInReach(shape, depth + 1, isSliding);
   const bytesOfValue = kvCache === 'f16' ? 2 : 4;
   return {
     bytes: 2 * keys * kvHeads * HEAD_SIZE * bytesOfValue + 4 * tokens * heads * HEAD_SIZE,

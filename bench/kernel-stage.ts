@@ -263,12 +263,12 @@ function groupDispatches(
   for (const dispatch of dispatches) {
     const [, layer, part] = /^(?:block\.(\d+)\.)?(.*)$/.exec(dispatch.label) as RegExpExecArray;
     const kernel = dispatch.pipeline.label;
-    const sliding = slidingLayers[Number(layer)] ?? false;
-    const span = kernel.startsWith('attend') ? (sliding ? ' sliding' : ' full') : '';
+    const isSliding = slidingLayers[Number(layer)] ?? false;
+    const span = kernel.startsWith('attend') ? (isSliding ? ' sliding' : ' full') : '';
     const name = `${kernel} ${part}${span}`;
     const group = byName.get(name) ?? {
       dispatches: [],
-      cost: kernelCost(shape, { kernel, part: part as string, sliding, tokens, depth }),
+      cost: kernelCost(shape, { kernel, part: part as string, isSliding, tokens, depth }),
     };
     group.dispatches.push(dispatch);
     byName.set(name, group);

@@ -84,12 +84,12 @@ class Parser implements HarmonyParser {
   #tokens: number[] = [];
   #parts: { kind: HeaderPart['kind']; ids: number[] }[] = [{ kind: 'role', ids: [] }];
   #isStarted = false;
-  #repaired = false;
+  #isRepaired = false;
   // The open message's header; undefined while a header is being read.
   #header: Header | undefined;
   #content = '';
   // A <|channel|> in the content: the next token tells whether it begins a header.
-  #pendingChannel = false;
+  #isChannelPending = false;
   #hasOutput = false;
 
   constructor(tokenizer: Tokenizer, toolNames: ToolNames | undefined) {
@@ -127,7 +127,7 @@ class Parser implements HarmonyParser {
   #pushHeader(id: number): void {
     if (id === this.#ids.start) {
       const hasText = this.#parts.length > 1 || this.#parts[0]!.ids.length > 0 || this.#isStarted;
-      if (hasText && !this.#salvage(undefined, false)) this.#repaired = true;
+      if (hasText && !this.#salvage(undefined, false)) this.#isRepaired = true;
       this.#parts = [{ kind: 'role', ids: [] }];
       this.#isStarted = true;
       this.#tokens.push(id);
@@ -137,47 +137,47 @@ class Parser implements HarmonyParser {
     if (id === this.#ids.message) {
       this.#open(parseHeader(this.#readParts(), this.#isStarted, this.#toolNames));
     } else if (this.#terminators.has(id)) {
-      if (!this.#salvage(id, true)) this.#repaired = true;
+      if (!this.#salvage(id, true)) this.#isRepaired = true;
       this.#parts = [{ kind: 'role', ids: [] }];
       this.#isStarted = false;
     } else if (id === this.#ids.channel || id === this.#ids.constrain) {
       this.#parts.push({ kind: id === this.#ids.channel ? 'channel' : 'constrain', ids: [] });
     } else if (this.#tokenizer.isSpecial(id)) {
-      this.#repaired = true;
+      this.#isRepaired = true;
     } else {
       this.#parts.at(-1)!.ids.push(id);
     }
   }
 
   #pushContent(header: Header, id: number): void {
-    if (this.#pendingChannel) {
-      this.#pendingChannel = false;
+    if (this.#isChannelPending) {
+      this.#isChannelPending = false;
       const isName =
         !this.#tokenizer.isSpecial(id) && beginsChannelName(this.#tokenizer.decode([id]));
       if (isName) {
-        this.#repaired = true;
+        this.#isRepaired = true;
         this.#close(header, undefined);
-        this.#repaired = true;
+        this.#isRepaired = true;
         this.#pushHeader(this.#ids.channel);
         this.#pushHeader(id);
         return;
       }
       this.#tokens.push(this.#ids.channel);
-      this.#repaired = true;
+      this.#isRepaired = true;
     }
     if (this.#terminators.has(id)) {
       this.#tokens.push(id);
       this.#close(header, id);
     } else if (id === this.#ids.start) {
-      this.#repaired = true;
+      this.#isRepaired = true;
       this.#close(header, undefined);
       this.#pushHeader(id);
     } else if (id === this.#ids.channel) {
-      this.#pendingChannel = true;
+      this.#isChannelPending = true;
     } else {
       this.#tokens.push(id);
       // As text never becomes a control token, a control token never becomes text.
-      if (this.#tokenizer.isSpecial(id)) this.#repaired = true;
+      if (this.#tokenizer.isSpecial(id)) this.#isRepaired = true;
       else this.#append(header, this.#decoder.push(id));
     }
   }
@@ -190,7 +190,7 @@ class Parser implements HarmonyParser {
     this.#header = header;
     this.#content = '';
     // Only the first message may do without <|start|>: the prompt has it.
-    if (!header.isClean || (!this.#isStarted && this.messages.length > 0)) this.#repaired = true;
+    if (!header.isClean || (!this.#isStarted && this.messages.length > 0)) this.#isRepaired = true;
     const { role, channel, recipient, contentType } = header;
     this.#events.push({ type: 'message-start', role, channel, recipient, contentType });
   }
@@ -207,7 +207,7 @@ class Parser implements HarmonyParser {
     const { role, name, channel, recipient, contentType } = header;
     if (role === 'assistant') {
       const isCall = recipient !== undefined;
-      if (terminator === (isCall ? this.#ids.end : this.#ids.call)) this.#repaired = true;
+      if (terminator === (isCall ? this.#ids.end : this.#ids.call)) this.#isRepaired = true;
       if (isCall || channel !== 'analysis') this.#hasOutput = true;
     }
     const message: Message = {
@@ -220,7 +220,7 @@ class Parser implements HarmonyParser {
       tokens: this.#tokens,
     };
     this.messages.push(message);
-    this.#events.push({ type: 'message-end', message, repaired: this.#repaired });
+    this.#events.push({ type: 'message-end', message, repaired: this.#isRepaired });
     this.#reset();
   }
 
@@ -243,7 +243,7 @@ class Parser implements HarmonyParser {
     } else {
       return false;
     }
-    this.#repaired = true;
+    this.#isRepaired = true;
     this.#open(target);
     this.#append(target, text);
     this.#close(target, terminator);
@@ -254,10 +254,10 @@ class Parser implements HarmonyParser {
     this.#tokens = [];
     this.#parts = [{ kind: 'role', ids: [] }];
     this.#isStarted = false;
-    this.#repaired = false;
+    this.#isRepaired = false;
     this.#header = undefined;
     this.#content = '';
-    this.#pendingChannel = false;
+    this.#isChannelPending = false;
     this.#decoder.flush();
   }
 }

@@ -28,10 +28,10 @@ export function parseToolArguments(text: string): ToolArguments {
   const whole = parse(text);
   if (whole) return { input: whole.value, repaired: false, truncated: false };
   if (json.startsWith('{') || json.startsWith('[')) {
-    const { truncated, candidates } = completions(json);
+    const { isTruncated, candidates } = completions(json);
     for (const candidate of candidates) {
       const parsed = parse(candidate);
-      if (parsed) return { input: parsed.value, repaired: true, truncated };
+      if (parsed) return { input: parsed.value, repaired: true, truncated: isTruncated };
     }
   }
   return { invalid: true, text };
@@ -39,12 +39,12 @@ export function parseToolArguments(text: string): ToolArguments {
 
 // The first complete value or, of a text that ends before it does, ways to end it: with what is open closed, then
 // without the last, unfinished member.
-function completions(json: string): { truncated: boolean; candidates: readonly string[] } {
+function completions(json: string): { isTruncated: boolean; candidates: readonly string[] } {
   const { valueEnd, memberEnd, ending } = scan(json);
-  if (valueEnd !== undefined) return { truncated: false, candidates: [json.slice(0, valueEnd)] };
+  if (valueEnd !== undefined) return { isTruncated: false, candidates: [json.slice(0, valueEnd)] };
   const members = json.slice(0, memberEnd);
   return {
-    truncated: true,
+    isTruncated: true,
     candidates: [ending.text + ending.closers, members + scan(members).ending.closers],
   };
 }

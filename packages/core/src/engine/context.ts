@@ -79,7 +79,7 @@ export class Context {
     if (
       length === this.#evaluated ||
       isInRings ||
-      !this.#kv.layers.some(({ sliding }) => sliding)
+      !this.#kv.layers.some(({ isSliding }) => isSliding)
     ) {
       this.#evaluated = length;
       return;

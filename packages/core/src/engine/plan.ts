@@ -71,7 +71,7 @@ export function planLoad(json: Readonly<Record<string, unknown>>, options: PlanO
     maxTokens: Math.min(prefillChunkLength, contextLength),
   });
   const cache = config.slidingLayers.reduce(
-    (sum, sliding) => sum + 2 * cacheBytes(shape, sliding),
+    (sum, isSliding) => sum + 2 * cacheBytes(shape, isSliding),
     0,
   );
   const gpuBytes =

@@ -104,7 +104,9 @@ export class Snapshots {
   }
 
   #slidingCaches(): GPUBuffer[] {
-    return this.#kv.layers.flatMap(({ sliding, keys, values }) => (sliding ? [keys, values] : []));
+    return this.#kv.layers.flatMap(({ isSliding, keys, values }) =>
+      isSliding ? [keys, values] : [],
+    );
   }
 
   /** Bytes of one position of one head. */

@@ -92,7 +92,7 @@ export class AttentionKernels {
       ];
     }
     const split = { split_out: splits.out, split_stats: splits.stats };
-    const splitsOfLayer = splitCount(this.#kernels.shape, cache.sliding);
+    const splitsOfLayer = splitCount(this.#kernels.shape, cache.isSliding);
     const attend: Dispatch = {
       ...this.#kernels.dispatch(
         `attend/${span}`,
@@ -121,5 +121,5 @@ export class AttentionKernels {
 }
 
 function spanName(cache: LayerCache): 'sliding' | 'full' {
-  return cache.sliding ? 'sliding' : 'full';
+  return cache.isSliding ? 'sliding' : 'full';
 }

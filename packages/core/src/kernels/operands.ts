@@ -1,7 +1,7 @@
 /** Keys and values of one layer. */
 export interface LayerCache {
   /** Whether the layer sees only its sliding window. */
-  readonly sliding: boolean;
+  readonly isSliding: boolean;
   /** [kvHeads, capacity, 64]. */
   readonly keys: GPUBuffer;
   /** [kvHeads, capacity, 64]. */

@@ -87,17 +87,17 @@ class Operations {
     this.#step = step;
     this.#w = w;
     this.#ropeTable = uploadRopeTable(gpu, 0, shape.contextLength);
-    this.#caches = [true, false].map((sliding) => ({
-      sliding,
-      keys: gpu.empty(cacheWords(this.#cacheShape(sliding))),
-      values: gpu.empty(cacheWords(this.#cacheShape(sliding))),
+    this.#caches = [true, false].map((isSliding) => ({
+      isSliding,
+      keys: gpu.empty(cacheWords(this.#cacheShape(isSliding))),
+      values: gpu.empty(cacheWords(this.#cacheShape(isSliding))),
     }));
     this.#tokens = gpu.empty(shape.maxTokens);
   }
 
-  #cacheShape(sliding: boolean): CacheShape {
+  #cacheShape(isSliding: boolean): CacheShape {
     const { kvHeads, kvCache, ringCapacity, contextLength } = this.#shape;
-    return { kvHeads, kvCache, capacity: sliding ? ringCapacity : contextLength };
+    return { kvHeads, kvCache, capacity: isSliding ? ringCapacity : contextLength };
   }
 
   async #read(buffer: GPUBuffer, length?: number): Promise<Float64Array> {
@@ -157,7 +157,7 @@ class Operations {
     const { qkv, qkvBias, out, outBias, sinks } = this.#w;
     const [queries, keysWidth] = [heads * HEAD_SIZE, kvHeads * HEAD_SIZE];
     const width = queries + 2 * keysWidth;
-    const span = cache.sliding ? 'sliding' : 'full';
+    const span = cache.isSliding ? 'sliding' : 'full';
     const projected = this.#gpu.empty(maxTokens * width);
     const attended = this.#gpu.empty(maxTokens * queries);
     const scratch = scratchBytes(this.#shape);
@@ -194,7 +194,7 @@ class Operations {
     const gotQ = columnsOf(await this.#read(projected, count * width), width, 0, queries);
     expect(gotQ, `${span} queries`).toBeCloseToArray(q, 2e-5);
 
-    const shape = this.#cacheShape(cache.sliding);
+    const shape = this.#cacheShape(cache.isSliding);
     const end = this.position + count;
     const first = Math.max(0, end - shape.capacity);
     const keys = cachedRows(await this.#gpu.words(cache.keys), shape, first, end);
@@ -217,7 +217,7 @@ class Operations {
       sinks,
       kvHeads,
       headDim: HEAD_SIZE,
-      window: cache.sliding ? slidingWindow : 0,
+      window: cache.isSliding ? slidingWindow : 0,
     });
     const gotMixed = await this.#read(attended, count * queries);
     expect(gotMixed, `${span} attention`).toBeCloseToArray(mixed, 1e-4);

@@ -85,8 +85,8 @@ export function scratchBytes(shape: KernelShape): {
 }
 
 /** How many splits decode attention has, of a sliding or a full layer. */
-export function splitCount(shape: KernelShape, sliding: boolean): number {
-  return Math.ceil((sliding ? shape.slidingWindow : shape.contextLength) / SPLIT_KEYS);
+export function splitCount(shape: KernelShape, isSliding: boolean): number {
+  return Math.ceil((isSliding ? shape.slidingWindow : shape.contextLength) / SPLIT_KEYS);
 }
 
 /** The most tiles of slots that `tokens` can need: full ones, and a ragged one for each expert in use. */

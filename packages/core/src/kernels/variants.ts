@@ -74,11 +74,11 @@ export function kernelVariants(shape: KernelShape): Record<string, KernelSource>
       VOCABULARY: shape.vocabularySize,
     }),
   };
-  for (const sliding of [false, true]) {
-    const span = sliding ? 'sliding' : 'full';
-    const cache = { ...HEADS, CAPACITY: sliding ? shape.ringCapacity : shape.contextLength };
-    const WINDOW = sliding ? shape.slidingWindow : 0;
-    const SPLITS = splitCount(shape, sliding);
+  for (const isSliding of [false, true]) {
+    const span = isSliding ? 'sliding' : 'full';
+    const cache = { ...HEADS, CAPACITY: isSliding ? shape.ringCapacity : shape.contextLength };
+    const WINDOW = isSliding ? shape.slidingWindow : 0;
+    const SPLITS = splitCount(shape, isSliding);
     const position: LibraryName[] = [kv, 'append', 'rope', 'step'];
     variants[`qkv/${span}`] = kernelSource('qkv', [...dense, ...position], {
       ...cache,

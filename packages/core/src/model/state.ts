@@ -119,10 +119,10 @@ function logitRowCount({ maxTokens, vocabularySize }: KernelShape): number {
 /** Makes the keys and values of one conversation: the whole context of full layers, a ring of sliding ones. */
 export function createKvCache(buffers: Buffers, config: ModelConfig, shape: KernelShape): KvCache {
   return {
-    layers: config.slidingLayers.map((sliding, layer) => ({
-      sliding,
-      keys: buffers.storage(`keys.${layer}`, cacheBytes(shape, sliding)),
-      values: buffers.storage(`values.${layer}`, cacheBytes(shape, sliding)),
+    layers: config.slidingLayers.map((isSliding, layer) => ({
+      isSliding,
+      keys: buffers.storage(`keys.${layer}`, cacheBytes(shape, isSliding)),
+      values: buffers.storage(`values.${layer}`, cacheBytes(shape, isSliding)),
     })),
   };
 }
@@ -133,7 +133,7 @@ export function activationBytes(shape: KernelShape): number {
 }
 
 /** Bytes that the keys, or the values, of one layer take. */
-export function cacheBytes(shape: KernelShape, sliding: boolean): number {
-  const capacity = sliding ? shape.ringCapacity : shape.contextLength;
+export function cacheBytes(shape: KernelShape, isSliding: boolean): number {
+  const capacity = isSliding ? shape.ringCapacity : shape.contextLength;
   return shape.kvHeads * capacity * HEAD_SIZE * (shape.kvCache === 'f16' ? 2 : 4);
 }
