@@ -11,8 +11,9 @@ interface PathFile {
 }
 
 /**
- * Opens files that a person picked or dropped. The checkpoint's folder is where the shallowest `config.json` or
- * safetensors file lies; where there are no safetensors, the shallowest GGUF file is the checkpoint.
+ * Opens files that a person picked or dropped. The checkpoint's folder is where the `ossicle.json` of an export lies, or
+ * else the shallowest `config.json` or safetensors file; where there are no safetensors, the shallowest GGUF file is the
+ * checkpoint.
  *
  * @throws {@link OssicleError} `format-invalid` where it cannot be told which of several GGUF files is meant.
  */
@@ -22,7 +23,10 @@ export async function openFiles(files: readonly (File | PathFile)[]): Promise<By
   );
   const hasSafetensors = all.some(({ path }) => path.endsWith('.safetensors'));
   const gguf = hasSafetensors ? undefined : shallowest(all, /\.gguf$/i);
-  const first = gguf ?? shallowest(all, /(^|\/)(config\.json|[^/]+\.safetensors)$/);
+  const first =
+    shallowest(all, /(^|\/)ossicle\.json$/) ??
+    gguf ??
+    shallowest(all, /(^|\/)(config\.json|[^/]+\.safetensors)$/);
   const root = first?.path.replace(/[^/]*$/, '') ?? '';
   const inside = new Map(
     all
@@ -30,7 +34,8 @@ export async function openFiles(files: readonly (File | PathFile)[]): Promise<By
       .map(({ path, file }) => [path.slice(root.length), file]),
   );
   const prints = [...inside].map(([path, file]) => `${path} ${file.size} ${file.lastModified}`);
-  const name = gguf ? onlyGguf([...inside.keys()]) : (root.split('/').at(-2) ?? 'picked');
+  const named = gguf && onlyGguf([...inside.keys()]);
+  const name = named ?? root.split('/').at(-2) ?? 'picked';
   return new FileSource(`files:${name}#${shortHash(prints.sort().join('\n'))}`, inside);
 }
 
@@ -41,8 +46,8 @@ function shallowest(files: readonly PathFile[], pattern: RegExp): PathFile | und
     .sort((a, b) => depth(a) - depth(b) || (a.path < b.path ? -1 : 1))[0];
 }
 
-/** The GGUF file among those of a folder, of a split one the first part. */
-function onlyGguf(paths: readonly string[]): string {
+/** The GGUF file right in a folder, of a split one the first part. */
+function onlyGguf(paths: readonly string[]): string | undefined {
   const models = ggufModels(paths.filter((path) => !path.includes('/')));
   if (models.length > 1) {
     throw new OssicleError(
@@ -50,7 +55,7 @@ function onlyGguf(paths: readonly string[]): string {
       `There are ${models.length} GGUF models in one folder: ${models.join(', ')}. Pick the files of one of them.`,
     );
   }
-  return models[0] ?? '';
+  return models[0];
 }
 
 /** Lists the files of a folder and of the folders in it. */

@@ -222,6 +222,25 @@ test('of picked files, safetensors come first, then the one GGUF model', async (
   });
 });
 
+test('a folder that a store has exported begins where its description lies', async () => {
+  const picked = (path: string, file: Blob = new Blob(['{}'])): File =>
+    Object.defineProperty(new File([file], path.split('/').at(-1) ?? ''), 'webkitRelativePath', {
+      value: path,
+    });
+  const original = await openSource([
+    picked('m/original/config.json'),
+    picked('m/tokenizer.json'),
+    picked('m/ossicle.json'),
+  ]);
+  expect(original.id).toMatch(/^files:m#/);
+  expect(await original.size('tokenizer.json')).toBe(2);
+  expect(await original.size('original/config.json')).toBe(2);
+  const [file] = gguf() as [File];
+  const quantised = await openSource([picked('m/F16/a.gguf', file), picked('m/ossicle.json')]);
+  expect(await quantised.size('ossicle.json')).toBe(2);
+  expect((await openCheckpoint(quantised)).files).toMatchObject([{ path: 'F16/a.gguf' }]);
+});
+
 async function nanoTokenizer(): Promise<TokenizerJson> {
   return readTestJson<TokenizerJson>(`${NANO}/tokenizer.json`);
 }
