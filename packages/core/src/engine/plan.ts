@@ -33,7 +33,7 @@ export interface LoadPlan {
 /** A limit that a GPU has, and what is needed of it. */
 export interface LimitCheck {
   /** As WebGPU calls it. */
-  readonly name: keyof GPUSupportedLimits;
+  readonly name: string;
   /** The least that suffices. */
   readonly needed: number;
   /** What the GPU has. */
