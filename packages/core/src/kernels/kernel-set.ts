@@ -38,17 +38,11 @@ export class KernelSet {
     shape: KernelShape,
     step: GPUBuffer,
     buffers: Buffers,
-    onCompiled?: (done: number, total: number) => void,
   ): Promise<KernelSet> {
-    const sources = Object.entries(kernelVariants(shape));
-    let done = 0;
     const compiled = await Promise.all(
-      sources.map(async ([variant, source]): Promise<[string, Kernel]> => {
-        const kernel = await Kernel.compile(gpu, source);
-        done++;
-        onCompiled?.(done, sources.length);
-        return [variant, kernel];
-      }),
+      Object.entries(kernelVariants(shape)).map(
+        async ([variant, source]) => [variant, await Kernel.compile(gpu, source)] as const,
+      ),
     );
     return new KernelSet(new Map(compiled), shape, buffers, step);
   }

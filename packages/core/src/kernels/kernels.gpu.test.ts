@@ -7,8 +7,7 @@ gpuTest.each([SHAPE_20B, { ...SHAPE_20B, dense: 'bf16' as const, kvCache: 'f32' 
   'every kernel of the 20b compiles with dense $dense and kvCache $kvCache',
   async (shape, { gpu, buffers }) => {
     const step = buffers.storage('step', 16);
-    const progress: number[] = [];
-    await Kernels.compile(gpu, shape, step, buffers, (done, total) => progress.push(done / total));
-    expect(progress.at(-1)).toBe(1);
+    const kernels = await Kernels.compile(gpu, shape, step, buffers);
+    expect(kernels).toBeInstanceOf(Kernels);
   },
 );

@@ -31,16 +31,14 @@ export class Kernels {
    *
    * @param step - Uniform and storage `Step` of `shaders/lib/step.wgsl`: position, tokens, output row.
    * @param buffers - Owns the kernels' constant parameters.
-   * @param onCompiled - Called with how many are done of how many.
    */
   static async compile(
     gpu: Gpu,
     shape: KernelShape,
     step: GPUBuffer,
     buffers: Buffers,
-    onCompiled?: (done: number, total: number) => void,
   ): Promise<Kernels> {
-    return new Kernels(await KernelSet.compile(gpu, shape, step, buffers, onCompiled));
+    return new Kernels(await KernelSet.compile(gpu, shape, step, buffers));
   }
 
   /** x = the rows of `w` for the token ids. */
