@@ -1,15 +1,8 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { DemoBrowser, type DemoPage } from './test/demo-browser.ts';
+import { beforeEach, expect, test } from 'vitest';
+import { type DemoPage, visitDemo } from './test/demo-browser.ts';
 
-let browser: DemoBrowser;
-let demo: DemoPage;
-beforeAll(async () => {
-  browser = await DemoBrowser.start();
-  demo = await browser.open();
-  await demo.ready();
-});
-beforeEach(() => demo.startOver());
-afterAll(() => browser.close());
+const visit = visitDemo();
+beforeEach(() => visit.demo.startOver());
 
 /** Records the lengths of reasoning and answer whenever either changes. */
 function recordGrowth(page: DemoPage): Promise<void> {
@@ -25,7 +18,12 @@ function recordGrowth(page: DemoPage): Promise<void> {
   });
 }
 
-test('the embedded model loads at once and answers: the reasoning streams, then the answer', async () => {
+const contextUsed = async (): Promise<number> =>
+  Number(/(\d+) of 8,192 tokens/.exec(await visit.demo.text('#status-line'))?.[1]);
+
+test('the embedded model loads at once and answers: the reasoning streams, then the answer; a follow-up refers to it', async () => {
+  const { demo } = visit;
+  expect(await demo.text('#status-line')).toMatch(/\w+.*\d MB on the GPU.*\b0 of 8,192 tokens/s);
   await recordGrowth(demo);
   expect(await demo.ask('What is 17 + 25?')).toContain('42');
   const lengths = await demo.page.evaluate(
@@ -41,18 +39,18 @@ test('the embedded model loads at once and answers: the reasoning streams, then 
   expect(await demo.text('.reply .facts')).toMatch(
     /tokens · [\d.]+ tokens\/s · first token in [\d.]+ s/,
   );
+  const before = await contextUsed();
+  expect(before).toBeGreaterThan(0);
+
+  expect(await demo.ask('Add 10 more.')).toContain('52');
+  expect(await contextUsed()).toBeGreaterThan(before);
   expect(demo.complaints).toEqual([]);
-});
-
-test('the status line tells the adapter, the GPU memory and the context used', async () => {
-  expect(await demo.text('#status-line')).toMatch(/\w+.*\d MB on the GPU.*\b0 of 8,192 tokens/s);
-  await demo.ask('Hi');
-  expect(await demo.text('#status-line')).toMatch(/\b[1-9]\d* of 8,192 tokens/);
   await demo.click('#new-chat');
-  expect(await demo.text('#status-line')).toContain('0 of 8,192 tokens');
+  expect(await contextUsed()).toBe(0);
 });
 
-test('an answer stops midway, keeps what it has, and the next question is answered', async () => {
+test('an answer stops midway and keeps what it has; an edited message is asked in place of what followed it', async () => {
+  const { demo } = visit;
   await demo.send('Show the times table of 7.');
   await demo.page.waitForFunction(() =>
     document.querySelector('.markdown')?.textContent?.includes('7 x 2'),
@@ -64,33 +62,39 @@ test('an answer stops midway, keeps what it has, and the next question is answer
   expect(await demo.text('.reply .facts')).toContain('Stopped');
   expect(await demo.ask('What is 17 + 25?')).toContain('42');
   expect(await demo.count('.turn')).toBe(2);
-});
 
-test('an edited message is asked again in place of what followed it', async () => {
-  await demo.ask('What is 17 + 25?');
-  await demo.ask('Hi');
   await demo.click('.turn:first-child [aria-label="Edit message"]');
   await demo.page.locator('.prompt-editor textarea').fill('What is 30 + 11?');
   await demo.page.keyboard.press('Enter');
-  expect(await demo.answer()).toContain('41');
+  const first = await demo.answer();
+  expect(first).toContain('41');
   expect(await demo.count('.turn')).toBe(1);
   expect(await demo.text('.bubble')).toBe('What is 30 + 11?');
-});
 
-test('an answer is given again on request, the same at temperature 0', async () => {
-  const first = await demo.ask('What is 17 + 25?');
   await demo.click('.reply [aria-label="Answer again"]');
   await demo.page.waitForSelector('.reply[aria-busy=true]');
-  expect(await demo.answer()).toBe(first);
+  expect(await demo.answer()).toBe(first); // the same at temperature 0
   expect(await demo.count('.turn')).toBe(1);
 });
 
-test('a follow-up question refers to the answer before it', async () => {
-  await demo.ask('What is 17 + 25?');
-  expect(await demo.ask('Add 10 more.')).toContain('52');
+test('an answer that is stopped before it began says so, and can be asked for again', async () => {
+  const { demo } = visit;
+  await demo.send('Show the times table of 7.');
+  await demo.page.waitForSelector('.reasoning-text');
+  await demo.click('[aria-label="Edit message"]');
+  await demo.page.evaluate(() => {
+    // At once: the first answer has no time to end.
+    document.querySelector<HTMLFormElement>('.prompt-editor')?.requestSubmit();
+    document.querySelector<HTMLElement>('#stop')?.click();
+  });
+  await demo.answer();
+  expect(await demo.count('.pending')).toBe(0);
+  expect(await demo.text('.reply .facts')).toBe('Stopped');
+  expect(await demo.count('.reply [aria-label="Answer again"]')).toBe(1);
 });
 
 test('the model calls a tool of the page, sees its result and reports it', async () => {
+  const { demo } = visit;
   await demo.click('.suggestions li:last-child button');
   const answer = await demo.answer();
   expect(await demo.text('.tool-call')).toMatch(
@@ -100,23 +104,32 @@ test('the model calls a tool of the page, sees its result and reports it', async
 });
 
 test('the reasoning effort reaches the model', async () => {
-  const reasoningAt = async (effort: string): Promise<string> => {
-    await demo.page.evaluate((value) => {
+  const { demo } = visit;
+  const choose = (effort: string): Promise<void> =>
+    demo.page.evaluate((value) => {
       document.querySelector<HTMLInputElement>(`input[value=${value}]`)?.click();
     }, effort);
-    await demo.click('#new-chat');
-    await demo.ask('What is 17 + 25?');
-    return demo.page.evaluate(() => document.querySelector('.reasoning-text')?.textContent ?? '');
-  };
-  const low = await reasoningAt('low');
-  expect((await reasoningAt('high')).length).toBeGreaterThan(low.length);
+  await choose('low');
+  await demo.ask('What is 17 + 25?');
+  const low = await demo.page.evaluate(
+    () => document.querySelector('.reasoning-text')?.textContent?.length ?? 0,
+  );
+  await choose('high');
+  await demo.click('#new-chat');
+  await demo.send('What is 17 + 25?');
+  await demo.page.waitForFunction(
+    (least) => (document.querySelector('.reasoning-text')?.textContent?.length ?? 0) > least,
+    {},
+    low,
+  );
+  await demo.page.keyboard.press('Escape');
 });
 
 test('settings outlive a reload', async () => {
+  const { demo } = visit;
   await demo.click('#settings-button');
   await demo.page.locator('#instructions').fill('Answer in one sentence.');
   await demo.page.reload();
-  await demo.ready();
   expect(
     await demo.page.evaluate(
       () => document.querySelector<HTMLTextAreaElement>('#instructions')?.value,

@@ -37,12 +37,14 @@ test.each([
     'x',
     'host',
   ],
+  ['https://huggingface.co/a/b/blob/main/c.gguf', 'a/b/c.gguf', 'c', 'huggingface'],
   [
-    'https://huggingface.co/a/b/blob/main/c.gguf',
-    'https://huggingface.co/a/b/resolve/main/c.gguf',
-    'c',
+    'a/b/dir/c-00001-of-00002.gguf@dev',
+    'a/b/dir/c-00001-of-00002.gguf@dev',
+    'c@dev',
     'huggingface',
   ],
+  ['https://models.example/100%/', 'https://models.example/100%/', '100%', 'host'],
   ['./other/model', 'https://demo.example/ossicle/other/model/', 'model', 'page'],
   ['/elsewhere/', 'https://demo.example/elsewhere/', 'elsewhere', 'page'],
   [

@@ -1,8 +1,8 @@
 /** A checkpoint that a person can ask for, and where it would come from. */
 export interface CheckpointSource {
   /**
-   * What `load()` takes: a Hugging Face repository, or the absolute address of a folder or of a GGUF file. Of local files,
-   * `files:` and their name.
+   * What `load()` takes: a Hugging Face repository or a GGUF file in one, or the absolute address of a folder or of a GGUF
+   * file. Of local files, `files:` and their name.
    */
   readonly source: string;
   /** A short name for people. */
@@ -23,7 +23,9 @@ const HUGGING_FACE_ORIGINS = [
   'https://*.huggingface.co',
   'https://*.hf.co',
 ];
-const REPOSITORY = /^[\w.-]+\/[\w.-]+(@[\w./-]+)?$/;
+const REPOSITORY = /^[\w.-]+\/[\w.-]+(\/[^@?#]+\.gguf)?(@[\w./-]+)?$/i;
+const REPOSITORY_FILE =
+  /^https?:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)\/(?:blob|resolve)\/([\w.-]+)\/([^?#]+\.gguf)/i;
 const EMBEDDED_FOLDER = 'models/gpt-oss-nano/';
 const GGUF = /\.gguf$/i;
 
@@ -35,13 +37,13 @@ export function embeddedSource(page: string): CheckpointSource {
 
 /** Files that a person picked or dropped: a folder, or the parts of a GGUF file. */
 export function localSource(files: readonly File[] | FileSystemDirectoryHandle): CheckpointSource {
-  const name = 'kind' in files ? files.name : ggufName(files[0]?.name ?? 'files');
+  const name = 'kind' in files ? files.name : filesName(files);
   return { source: `files:${name}`, name, origin: 'files', host: 'this computer', files };
 }
 
 /**
- * Reads what a person typed, or what an address names: `owner/name`, `owner/name@revision`, an http(s) address of a folder
- * or of a GGUF file, or a path that starts with `.` or `/`.
+ * Reads what a person typed, or what an address names: `owner/name` or `owner/name/file.gguf`, each with `@revision` or
+ * without, an http(s) address of a folder or of a GGUF file, or a path that starts with `.` or `/`.
  *
  * @param page the page's own address.
  * @param mirror what takes the place of huggingface.co.
@@ -53,14 +55,19 @@ export function parseSource(
   mirror?: string,
 ): CheckpointSource | undefined {
   const trimmed = text.trim();
-  if (/^https?:\/\/huggingface\.co\//i.test(trimmed) && !GGUF.test(trimmed)) {
+  const [, repository, commit, path] = REPOSITORY_FILE.exec(trimmed) ?? [];
+  if (repository && commit && path)
+    return parseSource(`${repository}/${decoded(path)}@${commit}`, page, mirror);
+  if (/^https?:\/\/huggingface\.co\//i.test(trimmed)) {
     const [, owner, name, , revision = 'main'] = new URL(trimmed).pathname.split('/');
     return owner && name ? parseSource(`${owner}/${name}@${revision}`, page, mirror) : undefined;
   }
   if (/^https?:\/\//i.test(trimmed) || /^[./]/.test(trimmed)) return parseAddress(trimmed, page);
   if (!REPOSITORY.test(trimmed)) return undefined;
   const source = trimmed.replace(/@main$/, '');
-  const name = source.slice(source.indexOf('/') + 1);
+  const [file = source, revision] = source.split('@');
+  const base = ggufName(file.slice(file.lastIndexOf('/') + 1));
+  const name = revision === undefined ? base : `${base}@${revision}`;
   return mirror === undefined
     ? { source, name, origin: 'huggingface', host: 'huggingface.co' }
     : { source, name, origin: 'huggingface', host: new URL(mirror).host, mirror };
@@ -81,15 +88,27 @@ function parseAddress(text: string, page: string): CheckpointSource | undefined 
   if (!isFile && !url.pathname.endsWith('/')) url.pathname += '/';
   const embedded = embeddedSource(page);
   if (url.href === embedded.source) return embedded;
-  const last = decodeURIComponent(url.pathname.split('/').at(isFile ? -1 : -2) || url.host);
+  const last = decoded(url.pathname.split('/').at(isFile ? -1 : -2) || url.host);
   const name = isFile ? ggufName(last) : last;
   if (url.origin === new URL(page).origin)
     return { source: url.href, name, origin: 'page', host: 'this page' };
-  if (url.origin !== HUGGING_FACE_ORIGINS[0])
-    return { source: url.href, name, origin: 'host', host: url.host };
-  // What the site shows as a page, it has as a file below resolve/.
-  url.pathname = url.pathname.replace(/^(\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
-  return { source: url.href, name, origin: 'huggingface', host: url.host };
+  return { source: url.href, name, origin: 'host', host: url.host };
+}
+
+/** The name of a picked folder, or of a GGUF model. */
+function filesName(files: readonly File[]): string {
+  const folder = files[0]?.webkitRelativePath?.split('/')[0]; // Node's files have no path
+  const gguf = files.find(({ name }) => GGUF.test(name));
+  return folder || (gguf ? ggufName(gguf.name) : 'dropped files');
+}
+
+/** Undoes percent-encoding; a text whose escapes are none stays as it is. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** The name of a GGUF model by that of one of its files. */

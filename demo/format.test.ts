@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
 import {
+  formatAgo,
   formatBytes,
+  formatBytesOf,
   formatParameters,
   formatSeconds,
   formatTokensPerSecond,
@@ -16,6 +18,26 @@ test.each([
   [128_000_000, '128 MB'],
 ])('%d bytes are written for people', (bytes, text) => {
   expect(formatBytes(bytes)).toBe(text);
+});
+
+test.each([
+  [4_200_000_000, 13_761_264_768, '4.2 of 13.8 GB'],
+  [0, 3_105_120, '0.00 of 3.11 MB'],
+  [1_553_000, 3_105_120, '1.55 of 3.11 MB'],
+  [0, 0, '0 of 0 B'],
+])('%d of %d bytes are written in one unit', (part, whole, text) => {
+  expect(formatBytesOf(part, whole)).toBe(text);
+});
+
+test.each([
+  [59, 'just now'],
+  [60, '1 minute ago'],
+  [7200, '2 hours ago'],
+  [86_400, 'yesterday'],
+  [864_000, '10 days ago'],
+  [-5, 'just now'],
+])('a moment %d seconds ago is written for people', (seconds, text) => {
+  expect(formatAgo(0, seconds * 1000)).toBe(text);
 });
 
 test.each([

@@ -7,6 +7,19 @@ export function formatCount(value: number): string {
 
 /** Bytes in decimal units with three significant digits, as downloads are counted: `13.8 GB`. */
 export function formatBytes(bytes: number): string {
+  const { value, unit } = scale(bytes);
+  return `${value.toFixed(unit === 'B' ? 0 : digitsOf(value))} ${unit}`;
+}
+
+/** A part of so many bytes, in the same unit: `4.2 of 13.8 GB`. */
+export function formatBytesOf(part: number, whole: number): string {
+  const { value, unit } = scale(whole);
+  const digits = unit === 'B' ? 0 : digitsOf(value);
+  const share = whole > 0 ? (value * part) / whole : 0;
+  return `${share.toFixed(digits)} of ${value.toFixed(digits)} ${unit}`;
+}
+
+function scale(bytes: number): { value: number; unit: string } {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
   let value = bytes;
   let unit = 0;
@@ -14,8 +27,23 @@ export function formatBytes(bytes: number): string {
     value /= 1000;
     unit++;
   }
-  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
-  return `${value.toFixed(digits)} ${units[unit]}`;
+  return { value, unit: units[unit] ?? '' };
+}
+
+function digitsOf(value: number): number {
+  if (value >= 99.95) return 0;
+  return value >= 9.995 ? 1 : 2;
+}
+
+const ago = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+
+/** How long ago a moment was: `just now`, `5 minutes ago`, `yesterday`. */
+export function formatAgo(moment: number, now: number = Date.now()): string {
+  const seconds = Math.max(0, (now - moment) / 1000);
+  if (seconds < 60) return 'just now';
+  if (seconds < 3600) return ago.format(-Math.floor(seconds / 60), 'minute');
+  if (seconds < 86400) return ago.format(-Math.floor(seconds / 3600), 'hour');
+  return ago.format(-Math.floor(seconds / 86400), 'day');
 }
 
 /** A duration for reading: `0.4 s`, `12 s`, `3 min 5 s`, `1 h 20 min`. */

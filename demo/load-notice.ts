@@ -1,9 +1,9 @@
 import type { LoadProgress } from 'ossicle';
 import { announce } from './announcer.ts';
-import { element, find } from './element.ts';
+import { element, find, iconButton } from './element.ts';
 import { failureCard, type NextStep } from './failure-card.ts';
-import { formatBytes, formatSeconds } from './format.ts';
-import type { ModelSlot, ModelState } from './model-slot.ts';
+import { formatBytes, formatBytesOf, formatSeconds } from './format.ts';
+import type { ModelSlot, ModelState, PausedDownload } from './model-slot.ts';
 
 const PHASES: Record<LoadProgress['phase'], string> = {
   download: 'Downloading',
@@ -20,52 +20,64 @@ const NOT_BEGUN: LoadProgress = {
 };
 const ANNOUNCED_STEP = 0.25;
 
-/** The strip above the message field that shows how far a load is, or why it failed. */
+/** What the strip can ask the page to do. */
+export interface NoticeActions {
+  /** Takes a step after a failure. */
+  readonly step: (step: NextStep) => void;
+  /** Goes on with a paused download. */
+  readonly resume: (paused: PausedDownload) => void;
+}
+
+/** The strip above the message field that shows how far a load is, that it is paused, or why it failed. */
 export class LoadNotice {
   readonly #place = find('notice', HTMLElement);
   readonly #slot: ModelSlot;
-  readonly #onStep: (step: NextStep) => void;
+  readonly #actions: NoticeActions;
   readonly #title = element('strong');
   readonly #facts = element('span', { class: 'facts' });
   readonly #bar = element('progress', { max: 1, 'aria-label': 'Loading the model' });
+  readonly #pause: HTMLElement;
   readonly #strip: HTMLElement;
-  #status: ModelState['status'] = 'empty';
+  #shown: unknown;
   #announced = '';
 
-  constructor(slot: ModelSlot, onStep: (step: NextStep) => void) {
+  constructor(slot: ModelSlot, actions: NoticeActions) {
     this.#slot = slot;
-    this.#onStep = onStep;
-    this.#strip = element(
-      'section',
-      { class: 'load-strip', 'aria-label': 'Loading' },
+    this.#actions = actions;
+    this.#pause = button('pause-load', 'Pause', () => slot.pause());
+    this.#strip = strip(
+      'Loading',
       element('div', { class: 'load-text' }, this.#title, this.#facts),
-      element(
-        'button',
-        { type: 'button', class: 'text-button', id: 'cancel-load', onclick: () => slot.cancel() },
-        'Cancel',
-      ),
+      [this.#pause, button('cancel-load', 'Cancel', () => slot.cancel())],
       this.#bar,
     );
     slot.subscribe((state) => this.#show(state));
   }
 
   #show(state: ModelState): void {
-    const changed = state.status !== this.#status;
-    this.#status = state.status;
-    if (state.status === 'loading') {
+    const { status } = state;
+    const paused = status === 'ready' || status === 'empty' ? state.paused : undefined;
+    const shown = paused ?? (status === 'failed' ? state.error : status);
+    const changed = shown !== this.#shown;
+    this.#shown = shown;
+    if (status === 'loading') {
       this.#showProgress(state.checkpoint.name, state.progress);
       if (changed) this.#place.replaceChildren(this.#strip);
-    } else if (state.status === 'failed') this.#showFailure(state.error, state.model !== undefined);
-    else if (changed) {
+    } else if (!changed) return;
+    else if (status === 'failed') this.#showFailure(state.error, state.model !== undefined);
+    else if (paused) this.#showPaused(paused);
+    else {
       this.#place.replaceChildren();
-      if (state.status === 'ready') announce(`${state.model.checkpoint.name} is ready.`);
+      if (status === 'ready') announce(`${state.model.checkpoint.name} is ready.`);
     }
   }
 
   #showProgress(name: string, progress: LoadProgress | undefined): void {
     const { phase, loadedBytes, totalBytes, bytesPerSecond, etaSeconds } = progress ?? NOT_BEGUN;
-    if (progress === undefined || loadedBytes >= totalBytes) {
-      // Nothing to count: headers are read, or shaders are compiled.
+    const isCounted = progress !== undefined && loadedBytes < totalBytes;
+    this.#pause.hidden = !isCounted || phase !== 'download';
+    if (!isCounted) {
+      // Headers are read, or shaders are compiled.
       this.#title.textContent = progress ? 'Preparing the GPU' : `Opening ${name}`;
       this.#facts.textContent = '';
       this.#bar.removeAttribute('value');
@@ -73,7 +85,7 @@ export class LoadNotice {
     }
     const share = loadedBytes / totalBytes;
     const left = etaSeconds !== undefined && etaSeconds >= 1 ? Math.round(etaSeconds) : undefined;
-    const facts = [`${formatBytes(loadedBytes)} of ${formatBytes(totalBytes)}`];
+    const facts = [formatBytesOf(loadedBytes, totalBytes)];
     if (bytesPerSecond > 0) facts.push(`${formatBytes(bytesPerSecond)}/s`);
     if (left !== undefined) facts.push(`${formatSeconds(left)} left`);
     this.#title.textContent = `${PHASES[phase]} ${name}`;
@@ -85,8 +97,55 @@ export class LoadNotice {
     this.#announced = step;
   }
 
-  #showFailure(error: unknown, hasModel: boolean): void {
-    const dismiss = (): void => this.#slot.dismissFailure();
-    this.#place.replaceChildren(failureCard(error, this.#onStep, hasModel ? dismiss : undefined));
+  #showPaused(paused: PausedDownload): void {
+    const { checkpoint, keptBytes, totalBytes } = paused;
+    const kept = `${formatBytesOf(keptBytes, totalBytes)} kept`;
+    const resume = button('resume-load', 'Resume', () => this.#actions.resume(paused));
+    const hadFocus = this.#place.contains(document.activeElement);
+    const shown = strip(
+      'Paused download',
+      element(
+        'div',
+        { class: 'load-text' },
+        element('strong', {}, `${checkpoint.name} is paused`),
+        element('span', { class: 'facts' }, kept),
+      ),
+      [resume, iconButton('close', 'Hide; what is kept stays', () => this.#slot.dismiss())],
+      element('progress', {
+        max: 1,
+        value: totalBytes > 0 ? keptBytes / totalBytes : 0,
+        'aria-label': 'Kept of the model',
+      }),
+    );
+    shown.classList.add('is-paused');
+    this.#place.replaceChildren(shown);
+    if (hadFocus) resume.focus();
+    announce(`${checkpoint.name} is paused, ${kept}.`);
   }
+
+  #showFailure(error: unknown, hasModel: boolean): void {
+    const dismiss = (): void => this.#slot.dismiss();
+    this.#place.replaceChildren(
+      failureCard(error, this.#actions.step, hasModel ? dismiss : undefined),
+    );
+  }
+}
+
+function strip(
+  label: string,
+  text: HTMLElement,
+  buttons: readonly HTMLElement[],
+  bar: HTMLElement,
+): HTMLElement {
+  return element(
+    'section',
+    { class: 'load-strip', 'aria-label': label },
+    text,
+    element('div', { class: 'load-buttons' }, ...buttons),
+    bar,
+  );
+}
+
+function button(id: string, label: string, onclick: () => void): HTMLButtonElement {
+  return element('button', { type: 'button', class: 'text-button', id, onclick }, label);
 }

@@ -1,31 +1,32 @@
-import { store } from 'ossicle';
 import { Chat } from './chat.ts';
 import {
   type CheckpointSource,
   embeddedSource,
   isReachable,
   pageAddress,
-  parseSource,
 } from './checkpoint-source.ts';
 import { Composer } from './composer.ts';
-import { confirm } from './confirm.ts';
 import { openedFor } from './connection-policy.ts';
 import { find } from './element.ts';
 import type { NextStep } from './failure-card.ts';
-import { formatBytes } from './format.ts';
+import { HubAccess } from './hub-access.ts';
 import { LoadNotice } from './load-notice.ts';
+import { acceptDrops } from './local-files.ts';
 import { ModelPanel } from './model-panel.ts';
-import { type DownloadPlan, type LoadedModel, ModelSlot, type ModelState } from './model-slot.ts';
+import { type LoadedModel, ModelSlot, type ModelState } from './model-slot.ts';
+import { showPreflight } from './preflight.ts';
 import { followEnd } from './scroll.ts';
 import { registerServiceWorker } from './service-worker-registration.ts';
 import { SettingsView } from './settings.ts';
 import { StatusLine } from './status-line.ts';
+import { findPartial, findStored } from './stored-checkpoint.ts';
 import { showWelcome } from './welcome.ts';
 
 /** Names a checkpoint that the person chose in this tab just before the page opened again for its host. */
 const CHOSEN_KEY = 'ossicle.chosen';
 
-const slot = new ModelSlot(agreeToDownload);
+const hub: HubAccess = new HubAccess(openedFor.mirror, () => panel.explainSource());
+const slot = new ModelSlot({ agree: showPreflight, token: () => hub.token });
 /** The model that the welcome speaks of; `null` before it has been shown. */
 let welcomed: LoadedModel | undefined | null = null;
 const settings = new SettingsView();
@@ -38,8 +39,11 @@ const chat = new Chat({
   onStep: (step, retry) => takeStep(step, retry),
 });
 const composer = new Composer({ ask: (prompt) => chat.ask(prompt), stop: () => chat.stop() });
-const panel = new ModelPanel(slot, choose);
-new LoadNotice(slot, (step) => takeStep(step));
+const panel: ModelPanel = new ModelPanel(slot, hub, choose);
+new LoadNotice(slot, {
+  step: (step) => takeStep(step),
+  resume: ({ checkpoint }) => choose(checkpoint, true),
+});
 
 slot.subscribe(showModel);
 find('new-chat', HTMLButtonElement).addEventListener('click', () => {
@@ -47,6 +51,10 @@ find('new-chat', HTMLButtonElement).addEventListener('click', () => {
   composer.focus();
 });
 followEnd();
+acceptDrops((checkpoint) => {
+  panel.close();
+  choose(checkpoint);
+});
 void registerServiceWorker();
 void open();
 
@@ -54,48 +62,32 @@ void open();
 async function open(): Promise<void> {
   const chosen = sessionStorage.getItem(CHOSEN_KEY);
   sessionStorage.removeItem(CHOSEN_KEY);
-  if (openedFor.origin === 'embedded' || chosen === openedFor.source || (await isStored(openedFor)))
-    return slot.load(openedFor);
-  panel.open({ source: openedFor.source });
-  return slot.load(embeddedSource(location.href));
-}
-
-async function isStored({ source }: CheckpointSource): Promise<boolean> {
-  try {
-    const models = await store.list();
-    return models.some(
-      ({ id, complete }) => complete && parseSource(id, location.href)?.source === source,
-    );
-  } catch {
-    return false; // no private file system here: loading will say so
+  const stored = openedFor.origin === 'embedded' ? undefined : await findStored(openedFor);
+  if (openedFor.origin === 'embedded' || chosen === openedFor.source || stored?.complete)
+    await slot.load(openedFor);
+  else {
+    if (stored === undefined) panel.open({ source: openedFor.source });
+    await slot.load(embeddedSource(location.href));
   }
+  const partial = await findPartial();
+  if (partial)
+    slot.showPaused({
+      checkpoint: partial.checkpoint,
+      keptBytes: partial.stored.sizeBytes,
+      totalBytes: partial.stored.totalBytes,
+    });
 }
 
 /** Loads a checkpoint here, or opens the page again where its policy does not reach the checkpoint's host. */
-function choose(checkpoint: CheckpointSource): void {
-  const address = pageAddress(checkpoint, location.href);
+function choose(checkpoint: CheckpointSource, isAgreed = false): void {
   if (isReachable(checkpoint, openedFor)) {
     chat.stop();
-    void slot.load(checkpoint);
+    void slot.load(checkpoint, isAgreed);
     return;
   }
-  sessionStorage.setItem(CHOSEN_KEY, checkpoint.source);
-  location.assign(address);
-}
-
-function agreeToDownload({
-  checkpoint,
-  totalBytes,
-  gpuBytes,
-  freeBytes,
-}: DownloadPlan): Promise<boolean> {
-  const room =
-    freeBytes === undefined ? '' : ` The browser offers ${formatBytes(freeBytes)} of storage.`;
-  return confirm({
-    title: `Download ${checkpoint.name}?`,
-    detail: `${formatBytes(totalBytes)} from ${checkpoint.host}, kept in this browser. It needs ${formatBytes(gpuBytes)} of GPU memory.${room}`,
-    action: 'Download',
-  });
+  // A token is not kept: where there is one, the page opens with its field empty.
+  if (hub.token === undefined) sessionStorage.setItem(CHOSEN_KEY, checkpoint.source);
+  location.assign(pageAddress(checkpoint, location.href));
 }
 
 function showModel(state: ModelState): void {
@@ -135,7 +127,8 @@ function takeStep(step: NextStep, retry?: () => void): void {
       ? state.checkpoint
       : (state.model?.checkpoint ?? embeddedSource(location.href));
   if (step === 'reload') location.reload();
-  else if (step === 'choose-model') panel.open();
+  else if (step === 'choose-model')
+    panel.open(failed.origin === 'huggingface' ? { source: failed.source } : {});
   else if (step === 'manage-storage') panel.open({ section: 'storage' });
   else if (step === 'use-embedded') choose(embeddedSource(location.href));
   else if (step === 'new-chat') chat.clear();

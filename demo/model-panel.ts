@@ -2,11 +2,14 @@ import {
   type CheckpointSource,
   embeddedSource,
   isReachable,
+  localSource,
   parseSource,
 } from './checkpoint-source.ts';
 import { openedFor } from './connection-policy.ts';
 import { element, find, icon } from './element.ts';
 import { formatBytes, formatCount, formatParameters } from './format.ts';
+import type { HubAccess } from './hub-access.ts';
+import { type LocalFiles, pickFolder, pickGguf } from './local-files.ts';
 import type { ModelSlot, ModelState } from './model-slot.ts';
 import { adapterName } from './status-line.ts';
 import { StorageList } from './storage-list.ts';
@@ -16,7 +19,8 @@ const LARGE_REPOSITORY = 'openai/gpt-oss-20b';
 /** The panel in which a person chooses, loads and deletes models. */
 export class ModelPanel {
   readonly #dialog = find('model-panel', HTMLDialogElement);
-  readonly #load: (checkpoint: CheckpointSource) => void;
+  readonly #load: (checkpoint: CheckpointSource, isAgreed?: boolean) => void;
+  readonly #hub: HubAccess;
   readonly #inUse = element('div', { class: 'in-use' });
   readonly #source = element('input', {
     id: 'model-source',
@@ -24,19 +28,24 @@ export class ModelPanel {
     spellcheck: 'false',
     autocapitalize: 'off',
     autocomplete: 'off',
-    placeholder: 'owner/name or https://host/folder/',
+    placeholder: 'owner/name or an address',
     'aria-describedby': 'model-source-hint',
   });
   readonly #hint = element('small', { id: 'model-source-hint', 'aria-live': 'polite' });
   readonly #storage: StorageList;
 
   /** @param load called with what the person chose; the panel is closed by then. */
-  constructor(slot: ModelSlot, load: (checkpoint: CheckpointSource) => void) {
-    this.#load = (checkpoint) => {
-      this.#dialog.close();
-      load(checkpoint);
+  constructor(
+    slot: ModelSlot,
+    hub: HubAccess,
+    load: (checkpoint: CheckpointSource, isAgreed?: boolean) => void,
+  ) {
+    this.#hub = hub;
+    this.#load = (checkpoint, isAgreed) => {
+      this.close();
+      load(checkpoint, isAgreed);
     };
-    this.#storage = new StorageList(this.#load);
+    this.#storage = new StorageList((checkpoint) => this.#load(checkpoint, true));
     this.#build();
     slot.subscribe((state) => this.#showInUse(state));
     find('model-button', HTMLButtonElement).addEventListener('click', () => this.open());
@@ -48,7 +57,7 @@ export class ModelPanel {
   /** Opens the panel, at its storage section if asked, or with a source filled in. */
   open({ section, source }: { section?: 'storage'; source?: string } = {}): void {
     if (source !== undefined) this.#source.value = source;
-    this.#explainSource();
+    this.explainSource();
     if (!this.#dialog.open) this.#dialog.showModal();
     void this.#storage.refresh().then(() => {
       if (section === 'storage') this.#storage.element.scrollIntoView();
@@ -56,13 +65,39 @@ export class ModelPanel {
     if (source !== undefined) this.#source.focus();
   }
 
+  /** Closes the panel. */
+  close(): void {
+    this.#dialog.close();
+  }
+
+  /** Says what the source that is typed comes to, with the mirror that is. */
+  explainSource(): void {
+    const text = this.#source.value.trim();
+    const checkpoint = this.#parse(text);
+    this.#source.setAttribute('aria-invalid', String(text !== '' && checkpoint === undefined));
+    if (checkpoint === undefined)
+      this.#hint.textContent =
+        text === ''
+          ? 'A Hugging Face repository, or the address of a .gguf file or of a folder with config.json and *.safetensors.'
+          : 'This is neither owner/name nor an http(s) address.';
+    else if (isReachable(checkpoint, openedFor))
+      this.#hint.textContent = `Loads ${checkpoint.name} from ${checkpoint.host}.`;
+    else
+      this.#hint.textContent = `The page opens again, allowed to connect to ${checkpoint.host}; the conversation ends${
+        this.#hub.token === undefined ? '' : ', and the token has to be given again'
+      }. The host has to allow other sites to read its files (CORS).`;
+  }
+
+  #parse(text: string): CheckpointSource | undefined {
+    return parseSource(text, location.href, this.#hub.mirror);
+  }
+
   #build(): void {
     const embedded = embeddedSource(location.href);
-    const large = parseSource(LARGE_REPOSITORY, location.href);
     const form = element(
       'form',
       { class: 'source-form' },
-      element('label', { for: 'model-source' }, 'Another checkpoint'),
+      element('label', { for: 'model-source' }, 'From Hugging Face or another host'),
       element(
         'div',
         { class: 'source-row' },
@@ -71,11 +106,11 @@ export class ModelPanel {
       ),
       this.#hint,
     );
-    this.#source.addEventListener('input', () => this.#explainSource());
+    this.#source.addEventListener('input', () => this.explainSource());
     form.addEventListener('submit', (event) => {
       event.preventDefault();
-      const checkpoint = parseSource(this.#source.value, location.href);
-      if (checkpoint) this.#load(checkpoint);
+      const checkpoint = this.#parse(this.#source.value);
+      if (checkpoint && this.#hub.isValid) this.#load(checkpoint);
       else this.#source.focus();
     });
     this.#dialog.replaceChildren(
@@ -101,52 +136,66 @@ export class ModelPanel {
         'div',
         { class: 'choices' },
         this.#choice(
-          embedded,
+          embedded.source,
+          embedded.name,
           'Comes with the page: 3 MB. A toy that shows the machinery, on any GPU.',
         ),
-        ...(large
-          ? [
-              this.#choice(
-                large,
-                'OpenAI’s open model: about 13 GB from huggingface.co, once. Needs a GPU with about 16 GB of memory.',
-              ),
-            ]
-          : []),
+        this.#choice(
+          LARGE_REPOSITORY,
+          'gpt-oss-20b',
+          'OpenAI’s open model: a download of 13.8 GB, once, and 12.4 GB of GPU memory. Whether it runs here is looked into first.',
+        ),
       ),
+      this.#localChoice(),
       form,
+      this.#hub.element,
       element('h3', {}, 'Stored in this browser'),
       this.#storage.element,
     );
   }
 
-  #choice(checkpoint: CheckpointSource, detail: string): HTMLElement {
+  #choice(source: string, name: string, detail: string): HTMLElement {
+    const choose = (): void => {
+      const checkpoint = this.#parse(source);
+      if (checkpoint) this.#load(checkpoint);
+    };
     return element(
       'button',
-      {
-        type: 'button',
-        class: 'choice',
-        'data-source': checkpoint.source,
-        onclick: () => this.#load(checkpoint),
-      },
-      element('strong', {}, checkpoint.name),
+      { type: 'button', class: 'choice', 'data-source': source, onclick: choose },
+      element('strong', {}, name),
       element('span', {}, detail),
       icon('chevron'),
     );
   }
 
-  #explainSource(): void {
-    const text = this.#source.value.trim();
-    const checkpoint = parseSource(text, location.href);
-    this.#source.setAttribute('aria-invalid', String(text !== '' && checkpoint === undefined));
-    if (checkpoint === undefined)
-      this.#hint.textContent =
-        text === ''
-          ? 'A Hugging Face repository, or the address of a folder with config.json and *.safetensors.'
-          : 'This is neither owner/name nor an http(s) address.';
-    else if (isReachable(checkpoint, openedFor))
-      this.#hint.textContent = `Loads ${checkpoint.name} from ${checkpoint.host}.`;
-    else
-      this.#hint.textContent = `The page opens again, allowed to connect to ${checkpoint.host} and nowhere else; the conversation ends. The host has to allow other sites to read its files (CORS).`;
+  #localChoice(): HTMLElement {
+    const open = async (pick: () => Promise<LocalFiles | undefined>): Promise<void> => {
+      const files = await pick();
+      if (files) this.#load(localSource(files));
+    };
+    const button = (id: string, label: string, onclick: () => void): HTMLElement =>
+      element(
+        'button',
+        { type: 'button', class: 'button small', id, onclick },
+        icon(id === 'open-folder' ? 'folder' : 'file'),
+        label,
+      );
+    return element(
+      'section',
+      { class: 'local-choice', 'aria-label': 'From this computer' },
+      element('p', { class: 'field-label' }, 'From this computer'),
+      element(
+        'div',
+        { class: 'local-buttons' },
+        button('open-folder', 'Open a folder', () => void open(pickFolder)),
+        button('open-gguf', 'Open GGUF files', () => void open(pickGguf)),
+      ),
+      element(
+        'small',
+        {},
+        'Or drop them anywhere on this page. Of a split GGUF file, take all parts. They are read where they are, not copied.',
+      ),
+    );
   }
 
   #showInUse({ model: loaded, status }: ModelState): void {

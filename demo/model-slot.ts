@@ -1,16 +1,25 @@
-import { checkSupport, type LoadProgress, load, type Model } from 'ossicle';
+import { checkSupport, type LoadProgress, load, type Model, type SupportReport } from 'ossicle';
 import type { CheckpointSource } from './checkpoint-source.ts';
+import { findStored } from './stored-checkpoint.ts';
 
 /** What the page's one model is doing. `model` is what can answer meanwhile. */
 export type ModelState =
-  | { readonly status: 'empty'; readonly model?: undefined }
+  | {
+      readonly status: 'empty';
+      readonly model?: undefined;
+      readonly paused?: PausedDownload;
+    }
   | {
       readonly status: 'loading';
       readonly checkpoint: CheckpointSource;
       readonly progress?: LoadProgress;
       readonly model?: LoadedModel;
     }
-  | { readonly status: 'ready'; readonly model: LoadedModel }
+  | {
+      readonly status: 'ready';
+      readonly model: LoadedModel;
+      readonly paused?: PausedDownload;
+    }
   | {
       readonly status: 'failed';
       readonly checkpoint: CheckpointSource;
@@ -24,34 +33,40 @@ export interface LoadedModel {
   readonly checkpoint: CheckpointSource;
 }
 
+/** A download that was paused; what came of it is stored. */
+export interface PausedDownload {
+  readonly checkpoint: CheckpointSource;
+  /** Bytes that are stored. */
+  readonly keptBytes: number;
+  /** Bytes of all files. */
+  readonly totalBytes: number;
+}
+
+/** What a model slot asks the page for. */
+export interface SlotSurroundings {
+  /** Shows what a load comes to; false where the person, or the machine, declines. */
+  readonly agree: (checkpoint: CheckpointSource, report: SupportReport) => Promise<boolean>;
+  /** The access token for Hugging Face, if the person gave one. */
+  readonly token: () => string | undefined;
+}
+
 /** A model of at most this many GPU bytes stays until the next one is ready; a larger one makes room first. */
 const SMALL_MODEL_BYTES = 256e6;
 
 /** A download of at least this many bytes is asked about first. */
 const LARGE_DOWNLOAD_BYTES = 100e6;
 
-/** What a large download comes to, to be agreed to. */
-export interface DownloadPlan {
-  /** What would be downloaded. */
-  readonly checkpoint: CheckpointSource;
-  /** Bytes of all files. */
-  readonly totalBytes: number;
-  /** Bytes that the model takes on the GPU. */
-  readonly gpuBytes: number;
-  /** Bytes that the browser says it would still store, where it says so. */
-  readonly freeBytes: number | undefined;
-}
+const PAUSE = new DOMException('The download is paused.', 'AbortError');
 
 /** Holds the page's one model, and loads another in its place. */
 export class ModelSlot {
   #state: ModelState = { status: 'empty' };
   #abort: AbortController | undefined;
   readonly #listeners = new Set<(state: ModelState) => void>();
-  readonly #agree: (plan: DownloadPlan) => Promise<boolean>;
+  readonly #surroundings: SlotSurroundings;
 
-  /** @param agree asked before a large download. */
-  constructor(agree: (plan: DownloadPlan) => Promise<boolean>) {
-    this.#agree = agree;
+  constructor(surroundings: SlotSurroundings) {
+    this.#surroundings = surroundings;
   }
 
   /** What it is doing now. */
@@ -65,29 +80,33 @@ export class ModelSlot {
     listener(this.#state);
   }
 
-  /** Loads a checkpoint; a load under way is cancelled. Failures become the state, not a rejection. */
-  async load(checkpoint: CheckpointSource): Promise<void> {
+  /**
+   * Loads a checkpoint; a load under way is cancelled. Failures become the state, not a rejection.
+   *
+   * @param isAgreed whether the person has agreed to the download before.
+   */
+  async load(checkpoint: CheckpointSource, isAgreed = false): Promise<void> {
     this.#abort?.abort();
     const abort = new AbortController();
+    const { signal } = abort;
     this.#abort = abort;
     let current = this.#state.model;
     const withCurrent = (): { model?: LoadedModel } => (current ? { model: current } : {});
     this.#set({ status: 'loading', checkpoint, ...withCurrent() });
     try {
-      if (!(await this.#isAgreed(checkpoint))) abort.abort();
-      abort.signal.throwIfAborted();
+      if (!isAgreed && !(await this.#isAgreed(checkpoint))) abort.abort();
+      signal.throwIfAborted();
       if (current && current.model.info.gpuBytes > SMALL_MODEL_BYTES) {
         const large = current;
         current = undefined;
         this.#set({ status: 'loading', checkpoint });
         await large.model.dispose();
       }
-      const model = await load(checkpoint.source, {
-        signal: abort.signal,
+      const model = await load(checkpoint.files ?? checkpoint.source, {
+        ...this.#huggingFace(checkpoint),
+        signal,
         onProgress: (progress) => {
-          // Progress comes by a way of its own, and may come after the model.
-          const isUnderWay = this.#abort === abort && this.#state.status === 'loading';
-          if (isUnderWay && !abort.signal.aborted)
+          if (this.#abort === abort && !signal.aborted)
             this.#set({ status: 'loading', checkpoint, progress, ...withCurrent() });
         },
       });
@@ -100,9 +119,12 @@ export class ModelSlot {
       await previous?.model.dispose();
     } catch (error) {
       if (this.#abort !== abort) return;
-      if (!abort.signal.aborted)
-        this.#set({ status: 'failed', checkpoint, error, ...withCurrent() });
-      else this.#set(current ? { status: 'ready', model: current } : { status: 'empty' });
+      if (!signal.aborted) this.#set({ status: 'failed', checkpoint, error, ...withCurrent() });
+      else if (signal.reason !== PAUSE) this.#rest(current);
+      else {
+        const paused = await this.#whatIsKept(checkpoint);
+        if (this.#abort === abort) this.#rest(current, paused);
+      }
     }
   }
 
@@ -111,21 +133,62 @@ export class ModelSlot {
     this.#abort?.abort();
   }
 
-  /** Forgets a failure, and goes on with the model that there is. */
-  dismissFailure(): void {
-    const { status, model } = this.#state;
-    if (status === 'failed') this.#set(model ? { status: 'ready', model } : { status: 'empty' });
+  /** Interrupts a download, to be resumed. */
+  pause(): void {
+    this.#abort?.abort(PAUSE);
   }
 
-  /** Whether the checkpoint is stored, small, or agreed to be downloaded. A machine that cannot run it is `load()`'s to refuse. */
+  /** Shows a download that was interrupted before. */
+  showPaused(paused: PausedDownload): void {
+    const { status, model } = this.#state;
+    if (status === 'ready' || status === 'empty') this.#rest(model, paused);
+  }
+
+  /** Forgets a failure or a paused download, and goes on with the model that there is. */
+  dismiss(): void {
+    const { status, model } = this.#state;
+    if (status !== 'loading') this.#rest(model);
+  }
+
+  /** Whether the checkpoint can be loaded without a word: it is here or small, and nothing speaks against it. */
   async #isAgreed(checkpoint: CheckpointSource): Promise<boolean> {
     if (checkpoint.origin === 'embedded') return true;
-    const { isSupported, model, storage } = await checkSupport(checkpoint.source);
-    if (!isSupported || !model || model.isStored || model.totalBytes < LARGE_DOWNLOAD_BYTES)
-      return true;
-    const { totalBytes, gpuBytes } = model;
-    const freeBytes = storage && storage.quotaBytes - storage.usedBytes;
-    return this.#agree({ checkpoint, totalBytes, gpuBytes, freeBytes });
+    const report = await checkSupport(
+      checkpoint.files ?? checkpoint.source,
+      this.#huggingFace(checkpoint),
+    );
+    const { isSupported, model } = report;
+    const isHere = checkpoint.files !== undefined || model?.isStored === true;
+    if (isSupported && (isHere || !model || model.totalBytes < LARGE_DOWNLOAD_BYTES)) return true;
+    return this.#surroundings.agree(checkpoint, report);
+  }
+
+  #huggingFace({ origin, mirror }: CheckpointSource) {
+    const token = this.#surroundings.token();
+    if (origin !== 'huggingface') return {};
+    return {
+      huggingFace: {
+        ...(token !== undefined && { token }),
+        ...(mirror !== undefined && { baseUrl: mirror }),
+      },
+    };
+  }
+
+  async #whatIsKept(checkpoint: CheckpointSource): Promise<PausedDownload> {
+    const progress = this.#state.status === 'loading' ? this.#state.progress : undefined;
+    const stored = await findStored(checkpoint);
+    return {
+      checkpoint,
+      keptBytes: stored?.sizeBytes ?? 0,
+      totalBytes: stored?.totalBytes ?? progress?.totalBytes ?? 0,
+    };
+  }
+
+  #rest(model: LoadedModel | undefined, paused?: PausedDownload): void {
+    const withPaused = paused && { paused };
+    this.#set(
+      model ? { status: 'ready', model, ...withPaused } : { status: 'empty', ...withPaused },
+    );
   }
 
   #set(state: ModelState): void {

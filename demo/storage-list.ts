@@ -1,108 +1,135 @@
-import { type StoredModel, store } from 'ossicle';
+import { type StoreUsage, store } from 'ossicle';
 import { announce } from './announcer.ts';
-import { type CheckpointSource, parseSource } from './checkpoint-source.ts';
-import { confirm } from './confirm.ts';
-import { element, iconButton } from './element.ts';
+import { element, icon } from './element.ts';
 import { formatBytes } from './format.ts';
+import { type LocalFiles, pickFolder } from './local-files.ts';
+import { type RowActions, StoredRow } from './stored-row.ts';
+import { TaskLine } from './task-line.ts';
 
 const NOTHING_STORED =
   'Nothing yet. A model that you load is kept here, and opens without a network next time.';
 
-/** The models kept in this browser: sizes, room, delete, and protection from eviction. */
+/** The models kept in this browser: what can be done with each, import, room, and protection from eviction. */
 export class StorageList {
   readonly element: HTMLElement = element('div', { class: 'storage', tabindex: -1 });
-  readonly #load: (checkpoint: CheckpointSource) => void;
+  readonly #rows = new Map<string, StoredRow>();
+  readonly #list = element('ul', { class: 'stored' });
+  readonly #nothing = element('p', { class: 'hint' }, NOTHING_STORED);
+  readonly #usage = element('p', { class: 'hint' });
+  readonly #import = new TaskLine();
+  readonly #actions: RowActions;
 
   /** @param load called to load a stored model. */
-  constructor(load: (checkpoint: CheckpointSource) => void) {
-    this.#load = load;
+  constructor(load: RowActions['load']) {
+    this.#actions = { load, onChange: () => this.refresh() };
+    this.element.append(
+      this.#list,
+      this.#nothing,
+      element(
+        'button',
+        { type: 'button', class: 'button small', onclick: () => void this.#pickImport() },
+        icon('folder'),
+        'Import a folder',
+      ),
+      this.#import.element,
+      this.#usage,
+    );
   }
 
   /** Reads what is stored and shows it. */
   async refresh(): Promise<void> {
     try {
       const [models, usage] = await Promise.all([store.list(), store.usage()]);
-      const room = `${formatBytes(usage.usedBytes)} used of ${formatBytes(usage.quotaBytes)} that the browser allows. `;
-      this.element.replaceChildren(
-        models.length === 0
-          ? element('p', { class: 'hint' }, NOTHING_STORED)
-          : element('ul', { class: 'stored' }, ...models.map((model) => this.#row(model))),
-        usage.persisted
-          ? element('p', { class: 'hint' }, room, 'The browser keeps it.')
-          : element(
-              'p',
-              { class: 'hint' },
-              room,
-              'It may drop models when the disk fills up. ',
-              this.#keepButton(),
+      const hadFocus = this.element.contains(document.activeElement);
+      const known = new Set(models.map(({ id }) => id));
+      for (const id of this.#rows.keys()) if (!known.has(id)) this.#rows.delete(id);
+      for (const model of models) {
+        const row = this.#rows.get(model.id);
+        if (row) row.update(model);
+        else this.#rows.set(model.id, new StoredRow(model, this.#actions));
+      }
+      this.#list.replaceChildren(...models.flatMap(({ id }) => this.#rows.get(id)?.element ?? []));
+      this.#list.hidden = models.length === 0;
+      this.#nothing.hidden = models.length > 0;
+      this.#showUsage(usage);
+      if (hadFocus && !this.element.contains(document.activeElement)) this.element.focus();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#import.tell('bad', `The store cannot be read: ${why} Models load without being kept.`);
+    }
+  }
+
+  #showUsage({ usedBytes, quotaBytes, persisted }: StoreUsage): void {
+    this.#usage.replaceChildren(
+      `This site holds ${formatBytes(usedBytes)}; the browser says that it allows ${formatBytes(quotaBytes)}, and often allows more. `,
+      ...(persisted
+        ? ['It keeps the models until you delete them.']
+        : [
+            'When the disk fills up, it may drop them. ',
+            element(
+              'button',
+              { type: 'button', class: 'link-button', onclick: () => void this.#persist() },
+              'Ask it to keep them',
             ),
-      );
-    } catch (error) {
-      this.#fail('The store cannot be read', error);
-    }
-  }
-
-  #row(stored: StoredModel): HTMLElement {
-    const checkpoint = parseSource(stored.id, location.href);
-    const name = checkpoint?.name ?? stored.id;
-    const origin = checkpoint?.origin === 'embedded' ? 'comes with the page' : stored.id;
-    const state = stored.complete ? '' : `, ${formatBytes(stored.totalBytes)} when complete`;
-    const load = checkpoint && {
-      type: 'button',
-      class: 'text-button',
-      'aria-label': `${stored.complete ? 'Load' : 'Go on with'} ${name}`,
-      onclick: () => this.#load(checkpoint),
-    };
-    return element(
-      'li',
-      {},
-      element(
-        'div',
-        { class: 'stored-text' },
-        element('strong', {}, name),
-        element('small', {}, origin + state),
-      ),
-      element('span', { class: 'size' }, formatBytes(stored.sizeBytes)),
-      ...(load ? [element('button', load, stored.complete ? 'Load' : 'Go on')] : []),
-      iconButton('delete', `Delete ${name}`, () => void this.#remove(stored, name)),
+          ]),
     );
   }
 
-  #keepButton(): HTMLElement {
-    const ask = async (): Promise<void> => {
-      const isKept = await store.persist();
-      announce(isKept ? 'The browser keeps the models.' : 'The browser declined.');
-      await this.refresh();
-    };
-    return element(
-      'button',
-      { type: 'button', class: 'link-button', onclick: () => void ask() },
-      'Ask it not to',
-    );
+  async #persist(): Promise<void> {
+    const isKept = await store.persist();
+    await this.refresh();
+    const message = isKept
+      ? 'The browser keeps the models.'
+      : 'The browser declined. It decides by how you use the site: bookmark or install it, and ask again.';
+    if (isKept) announce(message);
+    else this.#import.tell('bad', message);
   }
 
-  async #remove(stored: StoredModel, name: string): Promise<void> {
-    const isSure = await confirm({
-      title: `Delete ${name}?`,
-      detail: `This frees ${formatBytes(stored.sizeBytes)}. To use the model again, it has to be fetched again.`,
-      action: 'Delete',
-      isDestructive: true,
+  async #pickImport(): Promise<void> {
+    const files = await pickFolder();
+    if (files) await this.#importFiles(files);
+  }
+
+  async #importFiles(files: LocalFiles, id?: string): Promise<void> {
+    const imported = await this.#import.run('Importing', 'It was not imported', async (options) => {
+      try {
+        return await store.import(files, { ...options, ...(id !== undefined && { id }) });
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error;
+        return error; // neither the folder nor the person has said what it is
+      }
     });
-    if (!isSure) return;
-    try {
-      await store.remove(stored.id);
-      announce(`${name} is deleted.`);
+    if (imported instanceof TypeError) this.#askWhatItIs(files, id);
+    else if (imported !== undefined) {
+      this.#import.tell('good', `Imported ${imported}.`);
       await this.refresh();
-    } catch (error) {
-      this.#fail(`${name} was not deleted`, error);
     }
-    this.element.focus();
   }
 
-  #fail(what: string, error: unknown): void {
-    const why = error instanceof Error ? error.message : String(error);
-    this.element.prepend(
-      element('p', { class: 'hint is-error', role: 'alert' }, `${what}: ${why}`),
+  #askWhatItIs(files: LocalFiles, tried: string | undefined): void {
+    const field = element('input', {
+      type: 'text',
+      'aria-label': 'Which model the folder holds',
+      placeholder: 'owner/name',
+      ...{ spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off' },
+    });
+    const form = element(
+      'form',
+      { class: 'source-row', id: 'import-name' },
+      field,
+      element('button', { type: 'submit', class: 'button' }, 'Import'),
     );
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      if (field.value.trim() !== '') void this.#importFiles(files, field.value.trim());
+    });
+    this.#import.tell(
+      'bad',
+      tried === undefined
+        ? 'The folder does not say which model it holds. Name its source, for example openai/gpt-oss-20b:'
+        : `“${tried}” is neither owner/name nor an address. Name the source of the model:`,
+      form,
+    );
+    field.focus();
   }
 }

@@ -84,7 +84,7 @@ function embeddedText({ chooseModel }: WelcomeActions): HTMLElement {
         { type: 'button', class: 'link-button', onclick: chooseModel },
         'load gpt-oss-20b',
       ),
-      ': a download of about 13 GB, once, and a GPU with about 16 GB of memory.',
+      ': a download of 13.8 GB, once, and a GPU with room for 12.4 GB. Or drop a model’s folder or GGUF files here.',
     ),
   );
 }

@@ -1,4 +1,5 @@
 import puppeteer, { type Browser, type BrowserContext, type Page } from 'puppeteer-core';
+import { afterAll, beforeAll } from 'vitest';
 import { chromeOptions } from '../../scripts/browser.ts';
 import { type FolderServer, serveFolder } from '../../scripts/static-server.ts';
 import { type RecordingProxy, startRecordingProxy } from './recording-proxy.ts';
@@ -75,6 +76,35 @@ export class DemoBrowser {
   }
 }
 
+/** A browser for the tests of a file, and a page in it where the embedded model is loaded. */
+export interface Visit {
+  readonly browser: DemoBrowser;
+  readonly demo: DemoPage;
+}
+
+/** Starts a browser before the tests of a file, opens the demo and waits until it can answer. */
+export function visitDemo(): Visit {
+  let browser: DemoBrowser | undefined;
+  let demo: DemoPage | undefined;
+  beforeAll(async () => {
+    browser = await DemoBrowser.start();
+    demo = await (await browser.open()).ready();
+  });
+  afterAll(() => browser?.close());
+  const begun = <T>(value: T | undefined): T => {
+    if (value === undefined) throw new Error('The visit begins with the first test.');
+    return value;
+  };
+  return {
+    get browser() {
+      return begun(browser);
+    },
+    get demo() {
+      return begun(demo);
+    },
+  };
+}
+
 /** Makes every new date one moment: the date is part of the prompt, and a tiny model answers other dates otherwise. */
 function stopCalendar(): void {
   const RealDate = Date;
@@ -149,6 +179,19 @@ export class DemoPage {
   /** How many elements the selector finds. */
   count(selector: string): Promise<number> {
     return this.page.evaluate((wanted) => document.querySelectorAll(wanted).length, selector);
+  }
+
+  /** Waits until what the selector finds has such a text, and returns it. */
+  async textLike(selector: string, pattern: RegExp): Promise<string> {
+    await this.page.waitForFunction(
+      (wanted, source) =>
+        // biome-ignore lint/performance/useDomNodeTextContent: a test asks what a person sees
+        new RegExp(source).test(document.querySelector<HTMLElement>(wanted)?.innerText ?? ''),
+      {},
+      selector,
+      pattern.source,
+    );
+    return this.text(selector);
   }
 
   /** Clicks what the selector finds, wherever it is. */
