@@ -62,6 +62,9 @@ export async function requestDevice(adapter?: GPUAdapter): Promise<GPUDevice> {
   }
 }
 
+/** How long after an aborted map the loss of its device may be told, on a machine that is busy. */
+const LOSS_PATIENCE_MS = 2000;
+
 /** A device together with its state of health: loss and uncaptured errors become the failure of whatever is running. */
 export class Gpu {
   /** The device. Only this layer and the weights' upload call its `create…` methods. */
@@ -104,7 +107,8 @@ export class Gpu {
       return value;
     } catch (error) {
       // A lost device aborts its pending maps before `lost` resolves: the failure says more than the abort.
-      if (!this.#failure && error instanceof DOMException) await Promise.race([failed, pause(50)]);
+      if (!this.#failure && !this.#isDisposed && error instanceof DOMException)
+        await Promise.race([failed, pause(LOSS_PATIENCE_MS)]);
       throw this.#failure ?? error;
     } finally {
       if (listener) this.#listeners.delete(listener);
