@@ -8,7 +8,7 @@ import { build } from 'vite';
 import { chromeOptions } from '../../../scripts/browser.ts';
 import { type FolderServer, serveFolder } from '../../../scripts/static-server.ts';
 import { sourceAliases } from '../../../vite.config.ts';
-import type { LoadOptions, LoadProgress } from '../src/types.ts';
+import type { AdapterSummary, LoadOptions, LoadProgress } from '../src/types.ts';
 import type { CheckpointFile } from '../src/weights/checkpoint.ts';
 import type { StoredModel } from '../src/weights/stored-models.ts';
 import type { VerifyResult } from '../src/weights/verification.ts';
@@ -26,6 +26,8 @@ export interface DownloadTask {
   readonly integrity: Readonly<Record<string, string>>;
   /** The size of chunks. Default: the library's. */
   readonly chunkBytes?: number;
+  /** See `DownloadFaults`. */
+  readonly isLoad?: boolean;
 }
 
 /** A part of a download or of a load. */
@@ -142,8 +144,11 @@ export class DownloadBrowser {
     );
   }
 
-  /** Loads a model by the public interface, and lets it go. @returns The phases of the load, in order. */
-  async load(url: string, options: Omit<LoadOptions, 'onProgress' | 'signal'>): Promise<Stretch[]> {
+  /** Loads a model by the public interface, and lets it go. @returns The phases of the load in order, and where it ran. */
+  async load(
+    url: string,
+    options: Omit<LoadOptions, 'onProgress' | 'signal'>,
+  ): Promise<{ readonly phases: readonly Stretch[]; readonly adapter: AdapterSummary }> {
     return this.#opened.evaluate(
       async (address, plain) => {
         const { load } = globalThis as unknown as PageGlobals;
@@ -160,11 +165,13 @@ export class DownloadBrowser {
             last.endBytes = loadedBytes;
           },
         });
+        const { adapter } = model.info;
         await model.dispose();
-        return phases.slice(0, -1).map(({ startMs, ...phase }, i) => ({
+        const stretches = phases.slice(0, -1).map(({ startMs, ...phase }, i) => ({
           ...phase,
           seconds: ((phases[i + 1]?.startMs ?? startMs) - startMs) / 1000,
         }));
+        return { phases: stretches, adapter };
       },
       url,
       options,

@@ -28,6 +28,8 @@ export interface DownloadFaults {
   readonly stall?: string;
   /** Waits this long before each piece of a file. */
   readonly slowMs?: number;
+  /** As patient as a load is, and telling of progress as seldom; keeps none of it. */
+  readonly isLoad?: boolean;
 }
 
 /** As patient as the faults of tests need, and as fast as can be. */
@@ -64,21 +66,24 @@ interface StoredTensor {
 const operations = {
   /** Downloads a folder as a load does; returns the files requested, and each step of the progress. */
   async download(address: string, faults: DownloadFaults = {}): Promise<Download> {
-    const { chunkBytes, huggingFace, integrity } = faults;
+    const { chunkBytes, huggingFace, integrity, isLoad = false } = faults;
     const store = await openStore(chunkBytes === undefined ? {} : { chunkBytes });
     if (!store) throw new Error('no store in a worker');
-    const source = await openSource(address, { huggingFace, retry });
+    const source = await openSource(address, { huggingFace, ...(!isLoad && { retry }) });
     const files = faults.files ?? (await openCheckpoint(source)).files;
     requests.length = 0;
     const controller = new AbortController();
     const progress: [loaded: number, total: number][] = [];
     const restore = limitWrites(faults.quotaBytes);
+    let toldMs = -Infinity;
     try {
       await store.download(withFaults(source, faults), files, {
         integrity,
         signal: controller.signal,
         onProgress: (loaded, total) => {
-          progress.push([loaded, total]);
+          if (isLoad && loaded < total && performance.now() - toldMs < 100) return;
+          toldMs = performance.now();
+          if (!isLoad) progress.push([loaded, total]);
           postMessage({ progress: loaded });
           if (loaded >= (faults.abortAtBytes ?? Infinity)) controller.abort(new Error('enough'));
         },
