@@ -252,5 +252,13 @@ test('a mirror of Hugging Face is asked with the token, which is kept nowhere', 
   expect(await demo.page.evaluate(() => location.href)).not.toContain(token);
   const kept = await demo.page.evaluate(() => JSON.stringify([localStorage, sessionStorage]));
   expect(kept).not.toContain(token);
-  await demo.click('#cancel-load');
+  await demo.click('#pause-load');
+  await demo.page.waitForSelector('.is-paused');
+
+  await hub.script();
+  await openStorage();
+  await demo.click('.stored [aria-label="Resume nano"]'); // from the mirror, too
+  await demo.ready();
+  expect(await hub.sentBytes(FIRST)).toBeGreaterThan(HEADER_BYTES);
+  expect(browser.proxy.requests.join()).not.toContain('huggingface');
 });

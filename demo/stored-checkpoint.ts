@@ -1,9 +1,13 @@
 import { type StoredModel, store } from 'ossicle';
 import { type CheckpointSource, parseSource } from './checkpoint-source.ts';
+import { openedFor } from './connection-policy.ts';
 
-/** The checkpoint of a stored model; `undefined` where its id is none that this page can ask for. */
+/**
+ * The checkpoint of a stored model, from the mirror that the page was opened for, if any; `undefined` where its id is none
+ * that this page can ask for.
+ */
 export function checkpointOf({ id }: StoredModel): CheckpointSource | undefined {
-  return parseSource(id, location.href);
+  return parseSource(id, location.href, openedFor.mirror);
 }
 
 /** What is stored of a checkpoint; `undefined` where nothing is, or where the browser keeps nothing. */
