@@ -118,6 +118,32 @@ describe('the plan of a load', () => {
     expect(findObstacles(plan(65536), binding)).toEqual([]);
   });
 
+  test('counts the workgroup memory of a model with more query heads to a key head', () => {
+    const json = { ...config('20b'), num_key_value_heads: 2 };
+    const plan = planLoad(json, {});
+    const { needed, available } = checkLimits(plan, limits({})).find(
+      ({ name }) => name === 'maxComputeWorkgroupStorageSize',
+    )!;
+    expect(needed).toBeGreaterThan(available);
+    expect(findObstacles(plan, limits({}))).toEqual([
+      expect.stringMatching(`32 query heads .* ${needed} bytes`),
+    ]);
+    const enough = limits({ maxComputeWorkgroupStorageSize: needed });
+    expect(findObstacles(plan, enough)).toEqual([]);
+  });
+
+  test('counts the router and the rings of windows, which cannot be split either', () => {
+    const binding = limits({ maxStorageBufferBindingSize: 2 ** 27 });
+    const many = planLoad({ ...config('20b'), num_local_experts: 2 ** 15 }, {});
+    expect(findObstacles(many, binding)).toEqual([
+      expect.stringMatching('model needs buffers of 180 MiB'),
+    ]);
+    const wide = planLoad({ ...config('20b'), sliding_window: 2 ** 17 }, {});
+    expect(findObstacles(wide, binding)).toEqual([
+      expect.stringMatching('model needs buffers of 129 MiB'),
+    ]);
+  });
+
   test('names every limit that is too low, with its number', () => {
     const low = limits({
       maxComputeInvocationsPerWorkgroup: 128,

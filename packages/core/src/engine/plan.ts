@@ -1,5 +1,6 @@
 import { OssicleError } from '../errors.ts';
 import { maxBindingBytes, mebibytes } from '../gpu/buffers.ts';
+import { denseBytes, expertBytes } from '../kernels/matrix.ts';
 import { attendWorkgroupBytes, type KernelShape } from '../kernels/shape.ts';
 import { type ModelConfig, parseConfig } from '../model/config.ts';
 import { ropeTableBytes } from '../model/rope.ts';
@@ -13,7 +14,7 @@ const PREFILL_CHUNK_LENGTH = 512;
 
 const DEFAULT_CONTEXT_LENGTH = 8192;
 
-/** Limits that kernels rely on beyond what every WebGPU device has. */
+/** Limits that kernels rely on whatever the model. Core WebGPU promises them; devices of its compatibility mode have less. */
 const MIN_LIMITS = {
   maxComputeInvocationsPerWorkgroup: 256,
   maxComputeWorkgroupStorageSize: 16384,
@@ -85,31 +86,41 @@ export function planLoad(json: Readonly<Record<string, unknown>>, options: PlanO
  * @param plan - Without one, what any model needs.
  */
 export function checkLimits(plan: LoadPlan | undefined, limits: GPUSupportedLimits): LimitCheck[] {
-  const needs: [name: keyof GPUSupportedLimits, needed: number][] = [
-    ...(Object.entries(MIN_LIMITS) as [keyof typeof MIN_LIMITS, number][]),
-  ];
+  const needs: Partial<Record<keyof GPUSupportedLimits, number>> = { ...MIN_LIMITS };
   if (plan) {
-    const { cache, weights, activations } = bindings(plan.shape);
-    const largest = Math.max(cache, weights, activations);
-    needs.push(['maxStorageBufferBindingSize', largest], ['maxBufferSize', largest]);
+    needs.maxComputeWorkgroupStorageSize = Math.max(
+      MIN_LIMITS.maxComputeWorkgroupStorageSize,
+      attendWorkgroupBytes(plan.shape),
+    );
+    needs.maxStorageBufferBindingSize = largest(bindings(plan.shape));
+    needs.maxBufferSize = needs.maxStorageBufferBindingSize;
   }
-  return needs.map(([name, needed]) => ({ name, needed, available: limits[name] as number }));
+  return Object.entries(needs).map(([name, needed]) => ({
+    name,
+    needed,
+    available: limits[name as keyof typeof needs] as number,
+  }));
 }
 
 /** Bytes of the buffers that cannot be split. */
 function bindings(shape: KernelShape): {
   /** Keys of a full layer, or what else a shorter context makes smaller. */
   readonly cache: number;
-  /** An expert's weights, or a row of logits. */
-  readonly weights: number;
+  /** An expert's weights, a router's, a row of logits, or the keys of a sliding layer. */
+  readonly model: number;
   /** The largest of what a pass over a chunk leaves; a shorter chunk makes it smaller. */
   readonly activations: number;
 } {
-  const { hiddenSize, intermediateSize, vocabularySize, contextLength } = shape;
+  const { hiddenSize, intermediateSize, experts, vocabularySize, contextLength } = shape;
   const { x, projected, attended, choice, hidden, expertOut } = activationSizes(shape);
   return {
     cache: Math.max(cacheBytes(shape, false), ropeTableBytes(contextLength)),
-    weights: Math.max(hiddenSize * intermediateSize, 4 * vocabularySize),
+    model: Math.max(
+      expertBytes(2 * intermediateSize, hiddenSize).blocks,
+      denseBytes('bf16', experts, hiddenSize),
+      4 * vocabularySize,
+      cacheBytes(shape, true),
+    ),
     activations: largest({ x, projected, attended, choice, hidden, expertOut }),
   };
 }
@@ -121,18 +132,16 @@ function bindings(shape: KernelShape): {
  * @returns Sentences with the numbers and a remedy; none where it can, as far as limits tell.
  */
 export function findObstacles(plan: LoadPlan | undefined, limits: GPUSupportedLimits): string[] {
-  const obstacles = Object.entries(MIN_LIMITS).flatMap(([name, least]) => {
-    const has = limits[name as keyof typeof MIN_LIMITS];
-    return has >= least
-      ? []
-      : [
-          `The GPU device allows ${name} ${has}; ossicle needs ${least}. Use another GPU or browser.`,
-        ];
-  });
+  const obstacles = checkLimits(undefined, limits)
+    .filter(({ needed, available }) => available < needed)
+    .map(
+      ({ name, needed, available }) =>
+        `The GPU device allows ${name} ${available}; ossicle needs ${needed}. Use another GPU or browser.`,
+    );
   if (!plan) return obstacles;
   const { shape } = plan;
   const binding = maxBindingBytes(limits);
-  const { cache, weights, activations } = bindings(shape);
+  const { cache, model, activations } = bindings(shape);
   if (cache > binding) {
     const fits = Math.floor((shape.contextLength * binding) / cache);
     obstacles.push(
@@ -140,9 +149,9 @@ export function findObstacles(plan: LoadPlan | undefined, limits: GPUSupportedLi
         `${mebibytes(binding)}. Load the model with a contextLength of at most ${fits}.`,
     );
   }
-  if (weights > binding) {
+  if (model > binding) {
     obstacles.push(
-      `The model needs buffers of ${mebibytes(weights)}; this GPU binds at most ${mebibytes(binding)}. Use another GPU.`,
+      `The model needs buffers of ${mebibytes(model)}; this GPU binds at most ${mebibytes(binding)}. Use another GPU.`,
     );
   }
   if (activations > binding) {
