@@ -193,7 +193,7 @@ test('a large download is described before it begins, and waits for a click', as
   expect(report).toMatch(/can run here/);
   expect(report).toMatch(/GPU memory needed\s+\d+ MB/);
   expect(report).toMatch(/Storage needed\s+\d+ MB\s+The browser says that it offers/);
-  expect(report).toMatch(/Speed\s+At most [\d.]+ tokens\/s\s+At most .* copied/);
+  expect(report).toMatch(/Speed\s+At most [\d.]+ tokens\/s\s+Each token .* copied/);
   expect(await demo.text('#preflight .big')).toMatch(/^Download 1\d\d MB$/);
   expect(await large.sentBytes('.safetensors')).toBeLessThan(HEADER_BYTES);
   await demo.page.keyboard.press('Escape');
