@@ -174,8 +174,9 @@ async function tryOut(
 function estimateSpeed(bytesPerToken: number, bytesPerSecond: number): SpeedEstimate {
   const maxTokensPerSecond = bytesPerSecond / bytesPerToken;
   const basis =
-    `Each token reads ${gigabytes(bytesPerToken)} of weights, and this GPU has just copied ${gigabytes(bytesPerSecond)} per second within its memory, reading and ` +
-    'writing counted. Arithmetic, a longer context and other programs make it slower.';
+    `Each token reads ${gigabytes(bytesPerToken)} of weights, and this GPU has just copied ` +
+    `${gigabytes(bytesPerSecond)} per second within its memory, reading and writing counted. ` +
+    'Arithmetic, a longer context and other programs make it slower.';
   return { maxTokensPerSecond, bytesPerToken, bytesPerSecond, basis };
 }
 
