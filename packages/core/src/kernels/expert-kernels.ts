@@ -23,7 +23,7 @@ export class ExpertKernels {
     count: number,
   ): Dispatch[] {
     const { experts, weights: expertWeights, routerLogits, sortedSlots, tiles } = choice;
-    const weights = (gate.parts[0] as DenseMatrix['parts'][number]).values; // at most some MiB: one part
+    const weights = (gate.parts[0] as DenseMatrix['parts'][number]).values; // one part: a load is refused where it needs more
     const route = this.#kernels.dispatch(
       'route',
       gate.label,
@@ -59,10 +59,10 @@ export class ExpertKernels {
     hidden: GPUBuffer,
     count: number,
   ): Dispatch[] {
-    const few = count <= FEW_TOKENS;
+    const isFew = count <= FEW_TOKENS;
     const rowTiles = mlp1.rows / TILE_ROWS;
     return mlp1.parts.map(({ firstExpert, experts, blocks, scales }) =>
-      few
+      isFew
         ? this.#kernels.dispatch(
             'expert_swiglu',
             mlp1.label,

@@ -33,7 +33,7 @@ export type MlpParameters<Vector, Dense, Experts> = {
 };
 
 /** Something of each parameter of a model: its buffers, its bytes, … Names are those of openai/gpt-oss. */
-export type Parameters<Vector, Dense, Experts> = {
+export type ModelParameters<Vector, Dense, Experts> = {
   readonly embedding: Dense;
   readonly block: readonly {
     readonly attn: AttentionParameters<Vector, Dense>;
@@ -65,7 +65,7 @@ export interface ParameterVisitor<Vector, Dense, Experts> {
 export function mapParameters<Vector, Dense, Experts>(
   config: ModelConfig,
   { vector, dense, experts }: ParameterVisitor<Vector, Dense, Experts>,
-): Parameters<Vector, Dense, Experts> {
+): ModelParameters<Vector, Dense, Experts> {
   const { hiddenSize, intermediateSize, heads, kvHeads, vocabularySize } = config;
   const linear = (
     name: string,

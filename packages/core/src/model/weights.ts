@@ -12,8 +12,8 @@ import type { ModelConfig } from './config.ts';
 import {
   type AttentionParameters,
   type MlpParameters,
+  type ModelParameters,
   mapParameters,
-  type Parameters,
 } from './parameters.ts';
 import { product, sum } from './sizes.ts';
 
@@ -24,7 +24,7 @@ export type AttentionWeights = AttentionParameters<GPUBuffer, DenseMatrix>;
 export type MlpWeights = MlpParameters<GPUBuffer, DenseMatrix, ExpertMatrix>;
 
 /** Weights of the whole model, on the GPU. */
-export type Weights = Parameters<GPUBuffer, DenseMatrix, ExpertMatrix>;
+export type Weights = ModelParameters<GPUBuffer, DenseMatrix, ExpertMatrix>;
 
 /** A parameter of the checkpoint, and where it goes. */
 export type Parameter = {
@@ -57,8 +57,10 @@ export function allocateWeights(
   };
   const weights = mapParameters(config, {
     vector,
-    dense: (name, shape, { format: as = format, rowsPerUnit }) => {
-      const to = allocateDense(buffers, name, as, shape, maxBindingBytes, rowsPerUnit);
+    dense: (name, shape, options) => {
+      const ownFormat = options.format ?? format;
+      const { rowsPerUnit } = options;
+      const to = allocateDense(buffers, name, ownFormat, shape, maxBindingBytes, rowsPerUnit);
       parameters.push({ name, shape, kind: 'dense', to });
       return to;
     },
@@ -89,7 +91,7 @@ function parameterBytes(
   config: ModelConfig,
   format: DenseFormat,
   experts: number,
-): Parameters<number, number, number> {
+): ModelParameters<number, number, number> {
   return mapParameters(config, {
     vector: (_, shape) => 4 * product(shape),
     dense: (_, [rows, columns], options) => denseBytes(options.format ?? format, rows, columns),
