@@ -9,7 +9,6 @@ import { readTensor } from './upload.ts';
 const TINY = 'packages/core/test/golden/tiny';
 const HF_FILES = [
   'config.json',
-  'generation_config.json',
   'model.safetensors.index.json',
   ...[0, 1, 2].map((i) => `model-0000${i}-of-00002.safetensors`),
 ];
@@ -97,11 +96,7 @@ test('every tensor has the same bytes, type and shape in both layouts', async ()
 
 test('a checkpoint lists the files that must be stored', async () => {
   const checkpoint = await openCheckpoint(await hf());
-  expect(checkpoint.files.map(({ path }) => path)).toEqual([
-    'config.json',
-    INDEX,
-    ...HF_FILES.slice(3),
-  ]);
+  expect(checkpoint.files.map(({ path }) => path)).toEqual(HF_FILES);
   const files = await filesOf('hf', HF_FILES);
   for (const { path, sizeBytes } of checkpoint.files) expect(sizeBytes).toBe(files[path]?.length);
   expect(checkpoint.totalBytes).toBe(
@@ -228,7 +223,7 @@ test.each<[string, (files: Files) => void, string, RegExp]>([
   [
     'has no weights',
     (f) => {
-      for (const name of HF_FILES.slice(2)) delete f[name];
+      for (const name of HF_FILES.slice(1)) delete f[name];
     },
     'download-failed',
     /neither model\.safetensors\.index\.json/,
