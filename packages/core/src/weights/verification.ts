@@ -13,7 +13,7 @@ import {
 import { ignoreNotFound, lockModel, openModelDirectory, openRoot } from './stored-models.ts';
 import { fileName } from './stored-source.ts';
 
-/** Bytes that are read at a time: browsers collect small pieces of memory before large ones pile up. */
+/** Bytes of a chunk that are read at a time. */
 const READ_BYTES = 2 ** 20;
 
 /** Bytes of a stored file that are not those that were downloaded. */
