@@ -29,3 +29,27 @@ test('a task that is added while another runs waits for it', async () => {
   await inner;
   expect(log).toEqual(['outer', 'inner']);
 });
+
+test('a task that is taken back does not wait for those before it, whenever that is', async () => {
+  const queue = new Queue();
+  let end: () => void = () => undefined;
+  const first = queue.run(
+    () =>
+      new Promise<void>((resolve) => {
+        end = resolve;
+      }),
+  );
+  let hasRun = false;
+  const task = async (): Promise<void> => {
+    hasRun = true;
+  };
+  const later = new AbortController();
+  const waiting = queue.run(task, later.signal);
+  await expect(queue.run(task, AbortSignal.abort('before'))).rejects.toBe('before');
+  later.abort('later');
+  await expect(waiting).rejects.toBe('later');
+  end();
+  await first;
+  await queue.run(async () => undefined);
+  expect(hasRun).toBe(false);
+});

@@ -8,6 +8,7 @@ export class Queue {
    * @param signal - Takes the task back while it waits: the call rejects at once with the signal's reason.
    */
   run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const takeBack = (): void => reject(signal?.reason);
       signal?.addEventListener('abort', takeBack, { once: true });

@@ -160,6 +160,22 @@ describe('a generation with tools', () => {
     expect(result.text).toBe('I do not know.');
   });
 
+  const circular: Record<string, unknown> = {};
+  circular.self = circular;
+  test.each([circular, { count: 10n }])(
+    'tells the model of a result that no JSON can hold, and goes on: %o',
+    async (output) => {
+      const model = createModel([call('count', {})], 'It failed.');
+      const { events, result } = await run(model, { tools: [tool('count', () => output)] });
+      const { content } = model.prompts[1]!.at(-1)!;
+      expect(JSON.parse(content)).toEqual({ error: expect.stringMatching(/circular|BigInt/) });
+      expect(events.find(({ type }) => type === 'tool-result')).toMatchObject({
+        output: { error: expect.stringMatching(/circular|BigInt/) },
+      });
+      expect(result.text).toBe('It failed.');
+    },
+  );
+
   test('runs no tool whose arguments cannot be read, and tells the model so', async () => {
     const model = createModel([call('remove', undefined, '{"path": ')], 'Sorry.');
     const remove = vi.fn();
@@ -212,29 +228,47 @@ describe('a generation with tools', () => {
     expect(result.toolCalls.at(-1)!.id).toBe('call_31');
   });
 
-  test('ends after the tool that runs when it is aborted; the tool hears of it', async () => {
-    const model = createModel([call('wait', {})], 'never');
+  test('ends when it is aborted while a tool runs; the tool hears of it', async () => {
+    const model = createModel([call('wait', {}), call('wait', {})], 'never');
     const controller = new AbortController();
-    let heard = false;
+    let heard = 0;
     const wait: ToolDefinition['execute'] = (_, { signal }) => {
       signal.addEventListener('abort', () => {
-        heard = true;
+        heard++;
       });
       controller.abort();
       return 'stopped';
     };
-    const { generateOnce } = model;
-    const abortable: GenerateOnce = (input, options) =>
-      options.signal?.aborted
-        ? new EventStream(async () => ({
-            ...(await createModel('').generateOnce([], {}).result),
-            reason: 'aborted',
-          }))
-        : generateOnce(input, options);
     const options = { tools: [tool('wait', wait)], signal: controller.signal };
-    const { result } = await run({ ...model, generateOnce: abortable }, options);
-    expect(heard).toBe(true);
+    const { result, events } = await run(model, options);
+    expect(heard).toBe(1);
     expect(result.reason).toBe('aborted');
+    expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'aborted' });
     expect(model.prompts).toHaveLength(1);
+  });
+
+  test('ends when it is aborted, whether or not the tool that runs does', async () => {
+    const model = createModel([call('hang', {})], 'never');
+    const controller = new AbortController();
+    const hang: ToolDefinition['execute'] = () => {
+      queueMicrotask(() => controller.abort());
+      return new Promise(() => undefined);
+    };
+    const options = { tools: [tool('hang', hang)], signal: controller.signal };
+    const { result } = await run(model, options);
+    expect(result).toMatchObject({ reason: 'aborted', toolCalls: [{ name: 'hang' }] });
+    expect(result.messages).toHaveLength(1);
+    expect(model.prompts).toHaveLength(1);
+  });
+
+  test('goes on from the conversation as it was when it was called', async () => {
+    const model = createModel([call('add', { a: 1, b: 2 })], 'It is 3.');
+    const history: Message[] = [{ role: 'user', content: 'Add.' }];
+    const generation = generateWithTools(model.generateOnce, history, {
+      tools: [tool('add', () => 3)],
+    });
+    history.push({ role: 'assistant', content: '' }); // as a page does that shows the answer as it comes
+    await generation.result;
+    expect(model.prompts[1]?.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool']);
   });
 });

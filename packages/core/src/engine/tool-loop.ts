@@ -1,5 +1,11 @@
 import type { Message, ToolDefinition } from '@ossicle/harmony';
-import type { GenerateEvent, GenerateOptions, GenerateResult, Generation } from '../types.ts';
+import type {
+  GenerateEvent,
+  GenerateOptions,
+  GenerateResult,
+  Generation,
+  ToolCall,
+} from '../types.ts';
 import { EventStream } from './event-stream.ts';
 
 /** A model that calls tools without end is left at its call after this many rounds. */
@@ -18,7 +24,7 @@ export function generateWithTools(
   options: GenerateOptions,
 ): Generation {
   const messages: readonly Message[] =
-    typeof input === 'string' ? [{ role: 'user', content: input }] : input;
+    typeof input === 'string' ? [{ role: 'user', content: input }] : copyOf(input);
   const tools = new Map(options.tools?.map((tool) => [tool.name, tool]));
   if (![...tools.values()].some(({ execute }) => execute)) return generateOnce(messages, options);
   return new EventStream(
@@ -56,36 +62,69 @@ async function runRounds(
       round < MAX_ROUNDS &&
       (options.maxTokens ?? Infinity) > total.usage.completionTokens &&
       calls.every(({ name }) => tools.get(name)?.execute);
-    if (!isAnswerable || signal.aborted) {
-      if (signal.aborted) total = { ...total, reason: 'aborted' };
-      const { reason, usage, timings } = total;
-      push({ type: 'finish', reason, usage, timings });
-      return total;
+    if (isAnswerable && !signal.aborted) {
+      const results = await runAll(calls, tools, push, signal);
+      total = { ...total, messages: [...total.messages, ...results] };
+      if (!signal.aborted) continue;
     }
-    const results: Message[] = [];
-    for (const { id, name, input, inputText } of calls) {
-      const output = await run(tools.get(name), input, inputText, signal);
-      push({ type: 'tool-result', id, name, output });
-      const content = typeof output === 'string' ? output : (JSON.stringify(output) ?? 'null');
-      results.push({ role: 'tool', name, content });
-    }
-    total = { ...total, messages: [...total.messages, ...results] };
+    if (signal.aborted) total = { ...total, reason: 'aborted' };
+    const { reason, usage, timings } = total;
+    push({ type: 'finish', reason, usage, timings });
+    return total;
   }
 }
 
-/** What the tool returns; what it throws is told to the model, which may do better. */
+/** The application may go on with its array, as with a message that it shows while it is generated. */
+function copyOf(messages: readonly Message[]): readonly Message[] {
+  return Array.isArray(messages) ? messages.slice() : messages; // what is none is refused where it is rendered
+}
+
+/** Runs tools one after another, until the signal aborts: a tool that does not heed it is left to itself. */
+async function runAll(
+  calls: readonly ToolCall[],
+  tools: ReadonlyMap<string, ToolDefinition>,
+  push: (event: GenerateEvent) => void,
+  signal: AbortSignal,
+): Promise<Message[]> {
+  const aborted = new Promise<undefined>((resolve) => {
+    signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  });
+  const results: Message[] = [];
+  for (const call of calls) {
+    const { id, name } = call;
+    const result = await Promise.race([aborted, run(tools.get(name), call, signal)]);
+    if (!result) break;
+    push({ type: 'tool-result', id, name, output: result.output });
+    results.push({ role: 'tool', name, content: result.content });
+  }
+  return results;
+}
+
+/** What a tool returned, and how the model is told. */
+interface ToolResult {
+  readonly output: unknown;
+  readonly content: string;
+}
+
+/** What the tool returns; what it throws, or what no JSON can hold, is told to the model, which may do better. */
 async function run(
   tool: ToolDefinition | undefined,
-  input: unknown,
-  inputText: string,
+  { input, inputText }: ToolCall,
   signal: AbortSignal,
-): Promise<unknown> {
-  if (input === undefined) return { error: `The arguments are not whole JSON: ${inputText}` };
+): Promise<ToolResult> {
+  if (input === undefined) return failure(`The arguments are not whole JSON: ${inputText}`);
   try {
-    return await tool?.execute?.(input, { signal });
+    const output = await tool?.execute?.(input, { signal });
+    const content = typeof output === 'string' ? output : (JSON.stringify(output) ?? 'null');
+    return { output, content };
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
+    return failure(error instanceof Error ? error.message : String(error));
   }
+}
+
+function failure(message: string): ToolResult {
+  const output = { error: message };
+  return { output, content: JSON.stringify(output) };
 }
 
 /** Calls are numbered on from round to round. */
