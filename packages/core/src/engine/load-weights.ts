@@ -96,7 +96,7 @@ export async function uploadWeights(
       for (const { piece, repacking } of transfers[i] ?? []) {
         await uploader.upload(
           source,
-          [piece],
+          piece,
           repacking.rowBytes,
           repacking.rowsPerTile,
           (encoder, staged, firstRow, rows) =>

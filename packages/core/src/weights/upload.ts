@@ -80,16 +80,16 @@ export class Uploader {
   /**
    * Uploads one tensor. Resolves when all of it is submitted; {@link Uploader.finish} waits for the GPU.
    *
-   * @param pieces - Its bytes, one after another, each of whole rows.
+   * @param piece - Its bytes: whole rows.
    * @param rowBytes - The size of a row.
    * @param rowsPerTile - Chunks hold whole multiples of this many rows, but for the last.
    * @param consume - Encodes the use of a chunk. Chunks may come out of order.
-   * @throws {@link OssicleError} as {@link ByteSource.read} does, and those of the device. RangeError where pieces are
-   * not made of whole rows.
+   * @throws {@link OssicleError} as {@link ByteSource.read} does, and those of the device. RangeError where the bytes are
+   * not whole rows.
    */
   async upload(
     source: ByteSource,
-    pieces: readonly TensorPiece[],
+    piece: TensorPiece,
     rowBytes: number,
     rowsPerTile: number,
     consume: ConsumeChunk,
@@ -97,15 +97,12 @@ export class Uploader {
   ): Promise<void> {
     assertPositive('rowBytes', rowBytes);
     assertPositive('rowsPerTile', rowsPerTile);
-    for (const { path, sizeBytes } of pieces) {
-      if (sizeBytes % rowBytes !== 0) {
-        throw new RangeError(
-          `${sizeBytes} bytes of ${path} are not whole rows of ${rowBytes} bytes`,
-        );
-      }
+    const { path, sizeBytes } = piece;
+    if (sizeBytes % rowBytes !== 0) {
+      throw new RangeError(`${sizeBytes} bytes of ${path} are not whole rows of ${rowBytes} bytes`);
     }
     const upload = this.#last.then(() =>
-      this.#upload(source, pieces, rowBytes, rowsPerTile, consume, options),
+      this.#upload(source, piece, rowBytes, rowsPerTile, consume, options),
     );
     this.#last = upload.catch(() => undefined); // its caller hears of it
     await upload;
@@ -127,7 +124,7 @@ export class Uploader {
 
   async #upload(
     source: ByteSource,
-    pieces: readonly TensorPiece[],
+    piece: TensorPiece,
     rowBytes: number,
     rowsPerTile: number,
     consume: ConsumeChunk,
@@ -136,14 +133,15 @@ export class Uploader {
     const tileBytes = rowBytes * rowsPerTile;
     if (tileBytes > this.#chunkBytes) await this.#grow(tileBytes);
     const rowsPerChunk = Math.floor(this.#chunkBytes / tileBytes) * rowsPerTile;
-    const totalRows = pieces.reduce((rows, { sizeBytes }) => rows + sizeBytes / rowBytes, 0);
+    const totalRows = piece.sizeBytes / rowBytes;
 
     const failure = new AbortController();
     const either = signal ? AbortSignal.any([signal, failure.signal]) : failure.signal;
     const chunks = new Set<Promise<void>>();
     for (let firstRow = 0; firstRow < totalRows && !either.aborted; firstRow += rowsPerChunk) {
       const rows = Math.min(rowsPerChunk, totalRows - firstRow);
-      const range = slicePieces(pieces, firstRow * rowBytes, rows * rowBytes);
+      const offsetBytes = piece.offsetBytes + firstRow * rowBytes;
+      const range = { path: piece.path, offsetBytes, sizeBytes: rows * rowBytes };
       let slot: Slot;
       try {
         slot = await this.#acquire();
@@ -154,7 +152,7 @@ export class Uploader {
       const chunk = this.#send(source, range, slot, either, (encoder) => {
         consume(encoder, slot.storage, firstRow, rows);
       })
-        .then(() => onBytes?.(rows * rowBytes))
+        .then(() => onBytes?.(range.sizeBytes))
         .catch((error: unknown) => failure.abort(error));
       chunks.add(chunk);
       void chunk.then(() => chunks.delete(chunk));
@@ -166,23 +164,17 @@ export class Uploader {
   /** Fills a slot, submits its use, and gives it back: at once where that failed, else when it is mapped again. */
   async #send(
     source: ByteSource,
-    range: readonly TensorPiece[],
+    { path, offsetBytes, sizeBytes }: TensorPiece,
     slot: Slot,
     signal: AbortSignal,
     consume: (encoder: GPUCommandEncoder) => void,
   ): Promise<void> {
     const { staging, storage } = slot;
     const { device } = this.#gpu;
-    const sizeBytes = range.reduce((sum, piece) => sum + piece.sizeBytes, 0);
     const copyBytes = Math.ceil(sizeBytes / 4) * 4; // copies are of whole 4-byte words
     try {
       const mapped = staging.getMappedRange(0, copyBytes);
-      let filledBytes = 0;
-      for (const piece of range) {
-        const into = new Uint8Array(mapped, filledBytes, piece.sizeBytes);
-        await source.read(piece.path, piece.offsetBytes, into, signal);
-        filledBytes += piece.sizeBytes;
-      }
+      await source.read(path, offsetBytes, new Uint8Array(mapped, 0, sizeBytes), signal);
       signal.throwIfAborted();
       this.#check();
     } catch (error) {
@@ -333,29 +325,6 @@ function halfToFloat(bits: number): number {
   if (exponent === 0) return sign * 2 ** -14 * fraction;
   if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
   return sign * 2 ** (exponent - 15) * (1 + fraction);
-}
-
-/** The parts of pieces that hold the bytes `[offsetBytes, offsetBytes + sizeBytes)` of their concatenation. */
-function slicePieces(
-  pieces: readonly TensorPiece[],
-  offsetBytes: number,
-  sizeBytes: number,
-): TensorPiece[] {
-  const slices: TensorPiece[] = [];
-  let pieceStart = 0;
-  for (const piece of pieces) {
-    const start = Math.max(0, offsetBytes - pieceStart);
-    const end = Math.min(piece.sizeBytes, offsetBytes + sizeBytes - pieceStart);
-    if (start < end) {
-      slices.push({
-        path: piece.path,
-        offsetBytes: piece.offsetBytes + start,
-        sizeBytes: end - start,
-      });
-    }
-    pieceStart += piece.sizeBytes;
-  }
-  return slices;
 }
 
 function assertPositive(name: string, value: number): void {
