@@ -1,7 +1,7 @@
 import type { ByteSource } from './byte-source.ts';
 import type { CheckpointExperts, CheckpointTensor } from './checkpoint-tensor.ts';
 import { openGguf } from './gguf-checkpoint.ts';
-import { chooseGguf, ggufPath } from './gguf-choice.ts';
+import { chooseGguf, ggufPath } from './gguf-files.ts';
 import { openSafetensors } from './safetensors-checkpoint.ts';
 
 /** A file of a checkpoint. */

@@ -1,6 +1,6 @@
 import { OssicleError } from '../errors.ts';
 import { type ByteSource, missing, shortHash, tooLarge, truncated } from './byte-source.ts';
-import { ggufModels } from './gguf-choice.ts';
+import { ggufModels } from './gguf-files.ts';
 
 /** How deep a picked folder is searched: the checkpoint's own folder, and one like `original/` below it. */
 const MAX_DEPTH = 3;

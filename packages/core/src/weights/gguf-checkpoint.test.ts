@@ -7,8 +7,7 @@ import { createGguf, type GgufOptions, type TokenizerJson } from '../../test/ggu
 import { writeGguf } from '../../test/gguf-file.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { checkTensor } from './checkpoint-tensor.ts';
-import { splitParts } from './gguf-checkpoint.ts';
-import { chooseGguf, ggufPath } from './gguf-choice.ts';
+import { chooseGguf, ggufPath, splitParts } from './gguf-files.ts';
 import { openSource, resolveSource } from './sources.ts';
 import { readTensor } from './upload.ts';
 
@@ -165,6 +164,10 @@ test('the names of parts are made up from one of them', () => {
   expect(splitParts('gpt-00002-of-00003.gguf')).toEqual(
     [1, 2, 3].map((part) => `gpt-0000${part}-of-00003.gguf`),
   );
+  expect(splitParts('GPT-00001-of-00002.GGUF')).toEqual([
+    'GPT-00001-of-00002.GGUF',
+    'GPT-00002-of-00002.GGUF',
+  ]);
   for (const name of ['x-00000-of-00003.gguf', 'x-00004-of-00003.gguf', 'x-00001-of-99999.gguf']) {
     expect(() => splitParts(name)).toThrow(expect.objectContaining({ code: 'format-invalid' }));
   }

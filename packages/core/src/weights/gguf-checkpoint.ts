@@ -9,32 +9,10 @@ import {
 } from './checkpoint-tensor.ts';
 import { type GgufHeader, invalid, readGgufHeader } from './gguf.ts';
 import { ggufConfig } from './gguf-config.ts';
+import { splitParts } from './gguf-files.ts';
 import { ggufTokenizer } from './gguf-tokenizer.ts';
 import { type Json, readJson } from './json-file.ts';
 import { publishedNames } from './tensor-names.ts';
-
-/** llama.cpp's name of a part of a split file. */
-const SPLIT_NAME = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/;
-
-const MAX_PARTS = 256;
-
-/**
- * The names of all parts of a split file, given one of them; the name itself where it is not that of a part.
- *
- * @throws {@link OssicleError} `format-invalid` where the numbers in it are impossible.
- */
-export function splitParts(path: string): readonly string[] {
-  const [, stem, number, count] = SPLIT_NAME.exec(path) ?? [];
-  if (stem === undefined) return [path];
-  const parts = Number(count);
-  if (!(parts >= 1 && parts <= MAX_PARTS && Number(number) >= 1 && Number(number) <= parts)) {
-    throw new OssicleError(
-      'format-invalid',
-      `${path} names part ${Number(number)} of ${parts}; 1 to ${MAX_PARTS} parts can be loaded. Check the name.`,
-    );
-  }
-  return Array.from({ length: parts }, (_, i) => `${stem}-${fiveDigits(i + 1)}-of-${count}.gguf`);
-}
 
 /**
  * Opens a GGUF file, or all parts of a split one. A tokenizer.json beside it is used in place of its own tokenizer.
@@ -149,8 +127,4 @@ function mergeTensors(
     }
   });
   return tensors;
-}
-
-function fiveDigits(number: number): string {
-  return String(number).padStart(5, '0');
 }

@@ -2,6 +2,11 @@ import { OssicleError } from '../errors.ts';
 import { isSafePath } from './byte-source.ts';
 import { parseRepo } from './hugging-face.ts';
 
+/** llama.cpp's name of a part of a split file. */
+const SPLIT_NAME = /^(.*)-(\d{5})-of-(\d{5})(\.gguf)$/i;
+
+const MAX_PARTS = 256;
+
 /** The file that a source's id names, where it names a GGUF file; of a split one, any part. */
 export function ggufPath(id: string): string | undefined {
   const repo = parseRepo(id);
@@ -13,7 +18,7 @@ export function ggufPath(id: string): string | undefined {
 export function ggufModels(paths: readonly string[]): string[] {
   const models = new Map<string, string>();
   for (const path of paths.filter((name) => /\.gguf$/i.test(name)).sort()) {
-    const model = path.replace(/-\d{5}-of-\d{5}\.gguf$/i, '.gguf');
+    const model = path.replace(SPLIT_NAME, '$1$4');
     if (!models.has(model)) models.set(model, path);
   }
   return [...models.values()];
@@ -35,4 +40,25 @@ export function chooseGguf(id: string, paths: readonly string[]): string | undef
     `${id} has ${others.length + 1} GGUF models: ${[model, ...others].join(', ')}. Name one of them as the source, as in ` +
       `${JSON.stringify(`${name}/${model}${at}`)}.`,
   );
+}
+
+/**
+ * The names of all parts of a split file, given one of them; the name itself where it is not that of a part.
+ *
+ * @throws {@link OssicleError} `format-invalid` where the numbers in it are impossible.
+ */
+export function splitParts(path: string): readonly string[] {
+  const [, stem, number, count, extension] = SPLIT_NAME.exec(path) ?? [];
+  if (stem === undefined) return [path];
+  const parts = Number(count);
+  if (!(parts >= 1 && parts <= MAX_PARTS && Number(number) >= 1 && Number(number) <= parts)) {
+    throw new OssicleError(
+      'format-invalid',
+      `${path} names part ${Number(number)} of ${parts}; 1 to ${MAX_PARTS} parts can be loaded. Check the name.`,
+    );
+  }
+  return Array.from({ length: parts }, (_, i) => {
+    const digits = String(i + 1).padStart(5, '0');
+    return `${stem}-${digits}-of-${count}${extension}`;
+  });
 }
