@@ -1,7 +1,7 @@
 import { OssicleError } from '../errors.ts';
 import { type ByteSource, truncated } from './byte-source.ts';
 import { type GgmlType, ggmlLayout } from './ggml-types.ts';
-import { WindowReader } from './window-reader.ts';
+import { MAX_WINDOW_BYTES, WindowReader } from './window-reader.ts';
 
 const MAGIC = 0x46554747; // "GGUF"
 const VERSION = 3;
@@ -351,7 +351,7 @@ function checkCount(path: string, what: string, count: number, most: number): nu
 }
 
 function checkTextLength(path: string, key: string, length: number): number {
-  if (length > 4 * 2 ** 20) throw invalid(path, `${key} has a text of ${length} bytes`);
+  if (length > MAX_WINDOW_BYTES) throw invalid(path, `${key} has a text of ${length} bytes`);
   return length;
 }
 

@@ -157,9 +157,9 @@ const SAFETENSORS = writeSafetensors(
 );
 
 test('100,000 mutated safetensors files are each read or refused', async () => {
-  parseSafetensorsHeader(SAFETENSORS, SAFETENSORS.length);
+  parseSafetensorsHeader(SAFETENSORS, SAFETENSORS.length, 'm.safetensors');
   const outcomes = await readMutants(createRandom(1), SAFETENSORS, (file) =>
-    parseSafetensorsHeader(file, file.length),
+    parseSafetensorsHeader(file, file.length, 'm.safetensors'),
   );
   expect(outcomes.invalid).toBeGreaterThan(MUTANTS / 3);
   expect(outcomes.truncated).toBeGreaterThan(MUTANTS / 100);

@@ -101,7 +101,7 @@ test.each([0n, 1n, 2n ** 21n + 1n, 2n ** 63n, 2n ** 64n - 1n])(
   (size) => {
     const file = fileOf({ a }, 12);
     new DataView(file.buffer).setBigUint64(0, size, true);
-    expect(() => parseSafetensorsHeader(file, 2 ** 40)).toThrow(
+    expect(() => parseSafetensorsHeader(file, 2 ** 40, 'm.safetensors')).toThrow(
       expect.objectContaining({ code: 'format-invalid' }),
     );
   },
@@ -124,7 +124,7 @@ test('a header larger than the first read is read whole', async () => {
   const file = fileOf(Object.fromEntries(entries), 3000);
   expect(file.length).toBeGreaterThan(2 * 65536);
   const source = await openSource([new File([file], 'm.safetensors')]);
-  const directory = await readSafetensorsHeader(source, 'm.safetensors');
+  const directory = await readSafetensorsHeader(source, 'm.safetensors', file.length);
   expect(directory.get('tensor.2999')?.offsetBytes).toBe(file.length - 1);
 });
 

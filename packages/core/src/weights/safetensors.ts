@@ -1,5 +1,5 @@
 import { OssicleError } from '../errors.ts';
-import { type ByteSource, missing, truncated } from './byte-source.ts';
+import { type ByteSource, truncated } from './byte-source.ts';
 
 /** Bytes per element of the types that safetensors files hold. */
 const DTYPE_BYTES = {
@@ -55,27 +55,24 @@ export interface SafetensorsEntry {
 /**
  * Reads and checks the header of a safetensors file.
  *
- * @param fileSizeBytes - The size of the file, where it is known already.
  * @throws {@link OssicleError} as {@link parseSafetensorsHeader} and {@link ByteSource.read} do.
  */
 export async function readSafetensorsHeader(
   source: ByteSource,
   path: string,
-  fileSizeBytes?: number,
+  fileSizeBytes: number,
   signal?: AbortSignal,
 ): Promise<Map<string, SafetensorsEntry>> {
-  const size = fileSizeBytes ?? (await source.size(path, signal));
-  if (size === undefined) throw missing(path, source.id);
-  let bytes = new Uint8Array(Math.min(size, FIRST_READ_BYTES));
+  let bytes = new Uint8Array(Math.min(fileSizeBytes, FIRST_READ_BYTES));
   await source.read(path, 0, bytes, signal);
-  const dataStart = 8 + parseHeaderSize(bytes, size, path);
+  const dataStart = 8 + parseHeaderSize(bytes, fileSizeBytes, path);
   if (dataStart > bytes.length) {
     const whole = new Uint8Array(dataStart);
     whole.set(bytes);
     await source.read(path, bytes.length, whole.subarray(bytes.length), signal);
     bytes = whole;
   }
-  return parseSafetensorsHeader(bytes, size, path);
+  return parseSafetensorsHeader(bytes, fileSizeBytes, path);
 }
 
 /**
@@ -90,7 +87,7 @@ export async function readSafetensorsHeader(
 export function parseSafetensorsHeader(
   bytes: Uint8Array,
   fileSizeBytes: number,
-  file = 'The file',
+  file: string,
 ): Map<string, SafetensorsEntry> {
   const dataStart = 8 + parseHeaderSize(bytes, fileSizeBytes, file);
   if (dataStart > bytes.length) throw truncated(file, dataStart, bytes.length);

@@ -1,8 +1,10 @@
 import { type ByteSource, truncated } from './byte-source.ts';
 
-/** The first window and the largest; windows grow, as whoever reads past one mostly reads on. */
+/** The first window; windows grow, as whoever reads past one mostly reads on. */
 const FIRST_WINDOW_BYTES = 64 * 2 ** 10;
-const MAX_WINDOW_BYTES = 4 * 2 ** 20;
+
+/** The most that {@link WindowReader.prepare} brings into the window: 4 MiB. */
+export const MAX_WINDOW_BYTES: number = 4 * 2 ** 20;
 
 /**
  * Reads little-endian fields from the front of a file to its back, through a window of at most 4 MiB. Fields are read
