@@ -6,7 +6,7 @@ const INTERVAL_MS = 100;
 
 /** What a browser's processes took. */
 export interface MemoryPeak {
-  /** The most that all renderers had resident above what they had before, in bytes. */
+  /** The most that the page's renderer had resident above what it had before, in bytes: of all, the one that grew most. */
   readonly rendererBytes: number;
   /** The most that the GPU's process had resident, in bytes. */
   readonly gpuBytes: number;
@@ -15,13 +15,14 @@ export interface MemoryPeak {
 /** Watches a browser's processes. Only on Linux, which tells their peaks in /proc. */
 export class MemoryWatch {
   readonly #session: CDPSession;
-  readonly #idleBytes: number;
+  /** What renderers had resident before, by their process ids. Chrome starts others later, for pages to come. */
+  readonly #idleBytes: ReadonlyMap<number, number>;
   readonly #timer: NodeJS.Timeout;
   #rendererBytes = 0;
   #gpuBytes = 0;
   #reading: Promise<void> = Promise.resolve();
 
-  private constructor(session: CDPSession, idleBytes: number) {
+  private constructor(session: CDPSession, idleBytes: ReadonlyMap<number, number>) {
     this.#session = session;
     this.#idleBytes = idleBytes;
     this.#timer = setInterval(() => {
@@ -33,11 +34,11 @@ export class MemoryWatch {
   static async start(browser: Browser): Promise<MemoryWatch | undefined> {
     if (process.platform !== 'linux') return undefined;
     const session = await browser.target().createCDPSession();
-    let idleBytes = 0;
+    const idleBytes = new Map<number, number>();
     for (const { pid, type } of await processes(session)) {
       if (type !== 'renderer') continue;
       await writeFile(`/proc/${pid}/clear_refs`, '5'); // forgets the peak so far
-      idleBytes += (await memoryOf(pid)).nowBytes;
+      idleBytes.set(pid, (await memoryOf(pid)).nowBytes);
     }
     return new MemoryWatch(session, idleBytes);
   }
@@ -47,18 +48,17 @@ export class MemoryWatch {
     clearInterval(this.#timer);
     await this.#reading;
     await this.#read().catch(() => undefined); // the browser was killed
-    return { rendererBytes: this.#rendererBytes - this.#idleBytes, gpuBytes: this.#gpuBytes };
+    return { rendererBytes: this.#rendererBytes, gpuBytes: this.#gpuBytes };
   }
 
   async #read(): Promise<void> {
-    let rendererBytes = 0;
     for (const { pid, type } of await processes(this.#session)) {
-      if (type !== 'renderer' && type !== 'GPU') continue;
+      const idleBytes = this.#idleBytes.get(pid);
+      if (idleBytes === undefined && type !== 'GPU') continue;
       const { peakBytes } = await memoryOf(pid);
-      if (type === 'renderer') rendererBytes += peakBytes;
-      else this.#gpuBytes = Math.max(this.#gpuBytes, peakBytes);
+      if (type === 'GPU') this.#gpuBytes = Math.max(this.#gpuBytes, peakBytes);
+      else this.#rendererBytes = Math.max(this.#rendererBytes, peakBytes - (idleBytes ?? 0));
     }
-    this.#rendererBytes = Math.max(this.#rendererBytes, rendererBytes);
   }
 }
 
