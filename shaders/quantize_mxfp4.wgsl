@@ -2,7 +2,7 @@
 // 2^(floor(log2(max |x|)) - 2), or twice that where the squared error is less; values are rounded to the nearest e2m1, ties
 // to the even code, and what is beyond 6 scales becomes 6. What is MXFP4 already stays exactly the same number.
 //
-// Grid: one invocation per block, flattened. Needs lib/tile, lib/repack, lib/mxfp4_codes, and one of lib/rows_*.
+// Grid: one invocation per block, flattened. Needs lib/tile, lib/repack, and one of lib/rows_*.
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 5760;           // of one expert; only counts where IS_TRANSPOSED
@@ -62,9 +62,8 @@ fn quantize_mxfp4(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
     }
   }
   let quads = (block_count + 3) / 4;
-  let tile = row / TILE_ROWS;
-  blocks[(tile * block_count + block) * TILE_ROWS + row % TILE_ROWS] = packed;
-  atomicOr(&scales[(tile * quads + block / 4) * TILE_ROWS + row % TILE_ROWS], scale << (8 * (block % 4)));
+  blocks[tile_index(row, block_count, block)] = packed;
+  atomicOr(&scales[tile_index(row, quads, block / 4)], scale << (8 * (block % 4)));
 }
 
 // 2^(127 - byte): a power of two, so that products with it are exact.

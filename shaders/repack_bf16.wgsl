@@ -19,7 +19,7 @@ fn repack_bf16(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocatio
   let quad = 2 * (params.from_row * vectors + i);
   let a = bf16_bits(row_quad(quad));
   let b = bf16_bits(row_quad(quad + 1));
-  weights[(row / TILE_ROWS * vectors + i % vectors) * TILE_ROWS + row % TILE_ROWS] = vec4u(
+  weights[tile_index(row, vectors, i % vectors)] = vec4u(
     a.x | (a.y << 16), a.z | (a.w << 16), b.x | (b.y << 16), b.z | (b.w << 16),
   );
 }

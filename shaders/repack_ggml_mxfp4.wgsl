@@ -28,22 +28,18 @@ fn repack_ggml_mxfp4(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_inv
   let first = (params.from_row + i / quads) * block_count + block;
   for (var j = 0u; j < count; j++) {
     let at = (first + j) * BLOCK_BYTES + 1;
-    blocks[(row / TILE_ROWS * block_count + block + j) * TILE_ROWS + row % TILE_ROWS] = repack_codes(
+    blocks[tile_index(row, block_count, block + j)] = repack_codes(
       vec4u(row_word(at), row_word(at + 4), row_word(at + 8), row_word(at + 12)),
     );
   }
-  scales[(row / TILE_ROWS * quads + i % quads) * TILE_ROWS + row % TILE_ROWS] =
-    packed_scales(first, count, BLOCK_BYTES);
+  scales[tile_index(row, quads, i % quads)] = packed_scales(first, count, BLOCK_BYTES);
 }
 
 // In each u32: columns 0..3 to the low nibbles of the bytes, 4..7 to the high ones.
 fn repack_codes(block: vec4u) -> vec4u {
   let low = block & vec4u(0x0f0f0f0f);
   let high = block & vec4u(0xf0f0f0f0);
-  return vec4u(
-    without_negative_zeros(low.x | (low.y << 4)),
-    without_negative_zeros(low.z | (low.w << 4)),
-    without_negative_zeros((high.x >> 4) | high.y),
-    without_negative_zeros((high.z >> 4) | high.w),
+  return without_negative_zeros(
+    vec4u(low.x | (low.y << 4), low.z | (low.w << 4), (high.x >> 4) | high.y, (high.z >> 4) | high.w),
   );
 }

@@ -29,5 +29,5 @@ fn repack_int8(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocatio
       pair_scales |= repack_group(from_row, row, group) << (16 * g);
     }
   }
-  scales[(row / TILE_ROWS * pairs + pair) * TILE_ROWS + row % TILE_ROWS] = pair_scales;
+  scales[tile_index(row, pairs, pair)] = pair_scales;
 }

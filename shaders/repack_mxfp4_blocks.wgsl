@@ -1,6 +1,6 @@
 // Published MXFP4 blocks (byte j: column 2j in the low nibble, column 2j + 1 in the high) -> tiles of lib/mxfp4.
 //
-// Grid: one invocation per block, flattened. Needs lib/tile, lib/repack.
+// Grid: one invocation per block, flattened. Needs lib/tile, lib/repack, lib/mxfp4_codes.
 
 override COLUMNS: u32 = 2880;
 
@@ -17,16 +17,15 @@ fn repack_mxfp4_blocks(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_i
   }
   let row = params.to_row + i / block_count * params.row_step;
   let block = rows[params.from_row * block_count + i];
-  blocks[(row / TILE_ROWS * block_count + i % block_count) * TILE_ROWS + row % TILE_ROWS] = repack_nibbles(block);
+  blocks[tile_index(row, block_count, i % block_count)] = repack_nibbles(block);
 }
 
 // In each u32: columns 0..3 to the low nibbles of the bytes, 4..7 to the high ones; negative zeros to zeros.
 fn repack_nibbles(word: vec4u) -> vec4u {
   var packed = vec4u();
   for (var column = 0u; column < 8; column++) {
-    var code = (word >> vec4u(4 * column)) & vec4u(15);
-    code = select(code, vec4u(), code == vec4u(8));
+    let code = (word >> vec4u(4 * column)) & vec4u(15);
     packed |= code << vec4u(8 * (column % 4) + 4 * (column / 4));
   }
-  return packed;
+  return without_negative_zeros(packed);
 }

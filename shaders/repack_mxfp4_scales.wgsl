@@ -18,6 +18,6 @@ fn repack_mxfp4_scales(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_i
   }
   let row = params.to_row + i / quads * params.row_step;
   let block = i % quads * 4;
-  scales[(row / TILE_ROWS * quads + i % quads) * TILE_ROWS + row % TILE_ROWS] =
+  scales[tile_index(row, quads, i % quads)] =
     packed_scales((params.from_row + i / quads) * block_count + block, min(4, block_count - block), 1);
 }

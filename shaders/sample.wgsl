@@ -38,6 +38,7 @@ fn sample(@builtin(local_invocation_index) local: u32) {
   }
   keep_best(score, token, local);
   let largest = best_scores[0];
+  let is_number = best_tokens[0] < VOCABULARY;
 
   if (sampling.temperature > 0) {
     let floor_key = lowest_key(largest, local);
@@ -58,10 +59,12 @@ fn sample(@builtin(local_invocation_index) local: u32) {
   }
 
   if (local == 0) {
-    // Logits that are not numbers leave no best token. Token 0 keeps the id in range.
-    let next = select(0u, best_tokens[0], best_tokens[0] < VOCABULARY);
+    // Logits that are not numbers leave no best token: VOCABULARY is none's id.
+    let next = select(VOCABULARY, best_tokens[0], is_number);
     tokens[0] = next;
-    seen[next / 32] |= 1u << (next % 32);
+    if (next < VOCABULARY) {
+      seen[next / 32] |= 1u << (next % 32);
+    }
     step.position += step.tokens;
     step.tokens = 1;
     step.output_row = 0;
@@ -83,7 +86,7 @@ fn lowest_key(largest: f32, local: u32) -> u32 {
       }
     }
     let unit = MASS_ONE / workgroup_sum(sum, local);
-    key = max(key, select_key(true, u32(sampling.top_p * MASS_ONE), key, largest, unit, local));
+    key = max(key, select_key(true, max(1u, u32(sampling.top_p * MASS_ONE)), key, largest, unit, local));
   }
   if (sampling.min_p > 0) {
     key = max(key, order_key(largest + sampling.temperature * log(sampling.min_p)));

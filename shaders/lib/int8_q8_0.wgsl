@@ -8,7 +8,7 @@ fn repack_group(from_row: u32, row: u32, group: u32) -> u32 {
   let block = (from_row * (COLUMNS / 32) + group) * BLOCK_BYTES;
   for (var i = 0u; i < 2; i++) {
     let at = block + 2 + 16 * i;
-    weights[(row / TILE_ROWS * (COLUMNS / 16) + 2 * group + i) * TILE_ROWS + row % TILE_ROWS] =
+    weights[tile_index(row, COLUMNS / 16, 2 * group + i)] =
       vec4u(row_word(at), row_word(at + 4), row_word(at + 8), row_word(at + 12));
   }
   return row_word(block) & 0xffff;

@@ -12,11 +12,10 @@ fn repack_group(from_row: u32, row: u32, group: u32) -> u32 {
   let largest = max(max(m.x, m.y), max(m.z, m.w));
   for (var i = 0u; i < 2; i++) {
     let first = quad + 4 * i;
-    let vector = vec4u(
+    weights[tile_index(row, COLUMNS / 16, 2 * group + i)] = vec4u(
       quantize_quad(row_quad(first), largest), quantize_quad(row_quad(first + 1), largest),
       quantize_quad(row_quad(first + 2), largest), quantize_quad(row_quad(first + 3), largest),
     );
-    weights[(row / TILE_ROWS * (COLUMNS / 16) + 2 * group + i) * TILE_ROWS + row % TILE_ROWS] = vector;
   }
   return f16_bits(largest / 127);
 }

@@ -2,7 +2,7 @@
 // https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-final-pdf
 //
 // A block is one vec4u. Within a u32, the low nibbles of its bytes are columns 0..3 and the high nibbles columns 4..7;
-// there is no negative zero (repack_mxfp4_blocks.wgsl sees to both).
+// there is no negative zero (repack_* and quantize_mxfp4 see to both).
 // Scales lie as bytes, [tile][4 blocks][row in tile], one u32 for 4 blocks.
 
 const BLOCK_QUADS = 8u; // vec4f of columns in a block

@@ -1,7 +1,7 @@
 // What becomes of e2m1 codes at load.
 
-// Eight codes in a u32, with negative zeros made zeros.
-fn without_negative_zeros(codes: u32) -> u32 {
-  let nonzero = (codes | (codes >> 1) | (codes >> 2)) & 0x11111111;
-  return codes & (0x77777777 | (nonzero << 3));
+// Eight codes in each u32, with negative zeros made zeros.
+fn without_negative_zeros(codes: vec4u) -> vec4u {
+  let nonzero = (codes | (codes >> vec4u(1)) | (codes >> vec4u(2))) & vec4u(0x11111111);
+  return codes & (vec4u(0x77777777) | (nonzero << vec4u(3)));
 }

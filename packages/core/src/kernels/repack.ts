@@ -112,7 +112,8 @@ export class RepackKernels {
     const { columns } = matrix;
     const targets = expertTargets(matrix, ({ blocks }) => ({ blocks }));
     const perRow = columns / BLOCK_COLUMNS;
-    return this.#repacking('repack_mxfp4_blocks', [], matrix, columns / 2, perRow, targets);
+    const name = 'repack_mxfp4_blocks';
+    return this.#repacking(name, ['mxfp4_codes'], matrix, columns / 2, perRow, targets);
   }
 
   /** Scales of an expert matrix, as in the safetensors layouts. */
@@ -147,7 +148,7 @@ export class RepackKernels {
     const { bytes, libraries } = ENCODINGS[encoding];
     return this.#repacking(
       'quantize_mxfp4',
-      ['mxfp4_codes', ...libraries],
+      libraries,
       matrix,
       perRow * bytes,
       perRow,
@@ -165,7 +166,7 @@ export class RepackKernels {
     const { label, rows, columns, parts } = matrix;
     const { bytes, libraries } = ENCODINGS[encoding];
     const constants = { COLUMNS: columns, ROWS: rows, IS_TRANSPOSED: 1 };
-    const kernel = await this.#kernel('quantize_mxfp4', ['mxfp4_codes', ...libraries], constants);
+    const kernel = await this.#kernel('quantize_mxfp4', libraries, constants);
     return {
       rowBytes: (rows / BLOCK_COLUMNS) * bytes,
       rowsPerTile: BLOCK_COLUMNS,
