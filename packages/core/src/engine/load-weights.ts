@@ -3,6 +3,7 @@ import type { Gpu } from '../gpu/device.ts';
 import { encode } from '../gpu/recorder.ts';
 import type { ExpertMatrix } from '../kernels/matrix.ts';
 import { type NumberEncoding, type Repacking, RepackKernels } from '../kernels/repack.ts';
+import { BLOCK_COLUMNS } from '../kernels/shape.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { allocateWeights, type Parameter, type Weights } from '../model/weights.ts';
 import type { DenseFormat } from '../types.ts';
@@ -137,8 +138,8 @@ function assignExperts(name: string, to: ExpertMatrix, checkpoint: Checkpoint): 
   const { experts, rows, columns } = to;
   const found = checkpoint.experts(name);
   if (found.form === 'blocks-and-scales') {
-    const blocks = checkTensor(found.blocks, ['U8'], [experts, rows, columns / 32, 16]);
-    const scales = checkTensor(found.scales, ['U8'], [experts, rows, columns / 32]);
+    const blocks = checkTensor(found.blocks, ['U8'], [experts, rows, columns / BLOCK_COLUMNS, 16]);
+    const scales = checkTensor(found.scales, ['U8'], [experts, rows, columns / BLOCK_COLUMNS]);
     return matrix(tensorBytes(blocks) + tensorBytes(scales), (repack) => [
       ...blocks.pieces.map((piece) => ({ piece, repacking: repack.blocks(to) })),
       ...scales.pieces.map((piece) => ({ piece, repacking: repack.scales(to) })),

@@ -1,7 +1,6 @@
 import { isOssicleError } from '../errors.ts';
 import { Buffers } from '../gpu/buffers.ts';
-import { HEAD_SIZE } from '../kernels/shape.ts';
-import type { KvCache } from '../model/state.ts';
+import { headBytes, type KvCache } from '../model/state.ts';
 import type { Runtime } from './runtime.ts';
 
 /** Prefixes of a conversation that can be gone back to; older ones are given up. */
@@ -39,7 +38,7 @@ export class Snapshots {
     const { gpu, shape } = this.#runtime;
     const buffers = new Buffers(gpu, 'snapshots');
     try {
-      const sizeBytes = caches.length * shape.kvHeads * shape.slidingWindow * this.#positionBytes();
+      const sizeBytes = caches.length * shape.kvHeads * shape.slidingWindow * headBytes(shape);
       const buffer = buffers.storage(`at ${length}`, sizeBytes);
       await buffers.allocated();
       const snapshot = { length, buffer, buffers };
@@ -77,7 +76,7 @@ export class Snapshots {
   #copy({ length, buffer }: Snapshot, direction: 'take' | 'restore'): void {
     const { gpu, shape } = this.#runtime;
     const { slidingWindow, ringCapacity, kvHeads } = shape;
-    const bytes = this.#positionBytes();
+    const bytes = headBytes(shape);
     const count = Math.min(length, slidingWindow);
     const first = (length - count) % ringCapacity;
     const beforeEnd = Math.min(count, ringCapacity - first);
@@ -107,11 +106,5 @@ export class Snapshots {
     return this.#kv.layers.flatMap(({ isSliding, keys, values }) =>
       isSliding ? [keys, values] : [],
     );
-  }
-
-  /** Bytes of one position of one head. */
-  #positionBytes(): number {
-    const { kvCache } = this.#runtime.shape;
-    return HEAD_SIZE * (kvCache === 'f16' ? 2 : 4);
   }
 }

@@ -1,5 +1,6 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { DenseFormat } from '../types.ts';
+import { BLOCK_COLUMNS } from './shape.ts';
 
 /** Rows of a tile: how many rows of a weight matrix lie side by side (`shaders/lib/tile.wgsl`). */
 export const TILE_ROWS = 32;
@@ -54,7 +55,8 @@ export function denseTileBytes(
   columns: number,
 ): { values: number; scales: number } {
   if (format === 'bf16') return { values: TILE_ROWS * columns * 2, scales: 0 };
-  return { values: TILE_ROWS * columns, scales: TILE_ROWS * 4 * Math.ceil(columns / 64) };
+  const scales = TILE_ROWS * 4 * Math.ceil(columns / (2 * BLOCK_COLUMNS));
+  return { values: TILE_ROWS * columns, scales };
 }
 
 /** Bytes of a dense matrix, the spare rows of its last tile included. */
@@ -65,7 +67,10 @@ export function denseBytes(format: DenseFormat, rows: number, columns: number): 
 
 /** Bytes of one expert of an expert matrix: its blocks, and its scales. */
 export function expertBytes(rows: number, columns: number): { blocks: number; scales: number } {
-  return { blocks: (rows * columns) / 2, scales: rows * 4 * Math.ceil(columns / 128) };
+  return {
+    blocks: (rows * columns) / 2,
+    scales: rows * 4 * Math.ceil(columns / (4 * BLOCK_COLUMNS)),
+  };
 }
 
 /**

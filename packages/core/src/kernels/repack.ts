@@ -3,13 +3,11 @@ import type { Gpu } from '../gpu/device.ts';
 import { type Dispatch, Kernel } from '../gpu/kernel.ts';
 import { type DenseMatrix, type ExpertMatrix, TILE_ROWS } from './matrix.ts';
 import { type KernelName, kernelSource, type LibraryName } from './shaders.ts';
+import { BLOCK_COLUMNS } from './shape.ts';
 
 /** Workgroups of the flattened grid's first dimension, and invocations of a workgroup (`shaders/lib/repack.wgsl`). */
 const GRID_WIDTH = 32768;
 const WORKGROUP_SIZE = 64;
-
-/** Columns of an MXFP4 block, of a Q8_0 block, and of a group of 8-bit weights. */
-const BLOCK_COLUMNS = 32;
 
 /** How published numbers are stored; `Q8_0` is ggml's: blocks of 32 in 34 bytes. */
 export type NumberEncoding = 'BF16' | 'F16' | 'F32' | 'Q8_0';
@@ -103,7 +101,7 @@ export class RepackKernels {
       encoding === 'Q8_0'
         ? ['int8_q8_0', 'bytes']
         : ['int8_quantized', ...ENCODINGS[encoding].libraries];
-    const perRow = Math.ceil(columns / 64);
+    const perRow = Math.ceil(columns / (2 * BLOCK_COLUMNS));
     return this.#repacking('repack_int8', libraries, matrix, rowBytes, perRow, targets, placement);
   }
 

@@ -3,6 +3,9 @@ import type { DenseFormat, KvCacheFormat } from '../types.ts';
 /** Dimensions of a head. The model family has no other. */
 export const HEAD_SIZE = 64;
 
+/** Columns of an MXFP4 block, of a Q8_0 block, and of a group of 8-bit weights. */
+export const BLOCK_COLUMNS = 32;
+
 /** Keys that one split of decode attention covers (`shaders/attend.wgsl`). */
 export const SPLIT_KEYS = 128;
 

@@ -1,5 +1,5 @@
 import { OssicleError } from '../errors.ts';
-import { HEAD_SIZE } from '../kernels/shape.ts';
+import { BLOCK_COLUMNS, HEAD_SIZE } from '../kernels/shape.ts';
 
 /** The numbers of a gpt-oss model. The field's words, as in openai/gpt-oss `torch/model.py`. */
 export interface ModelConfig {
@@ -40,18 +40,18 @@ export interface RopeConfig {
   readonly truncate: boolean;
 }
 
+/** The fields of a JSON object. */
+type Fields = Readonly<Record<string, unknown>>;
+
 /** Layers beyond this are a mistake, or malice. */
 const MAX_LAYERS = 1024;
-
-/** MXFP4 blocks, and groups of int8 weights, have this many columns. */
-const BLOCK_COLUMNS = 32;
 
 /**
  * Reads config.json, of Hugging Face's layout or of OpenAI's original one, or what a GGUF file has in its place.
  *
  * @throws {@link OssicleError} `format-invalid` where a field is missing or holds what no gpt-oss model can.
  */
-export function parseConfig(json: Readonly<Record<string, unknown>>): ModelConfig {
+export function parseConfig(json: Fields): ModelConfig {
   const modelType = json.model_type;
   if (modelType !== undefined && modelType !== 'gpt_oss') {
     throw invalid(
@@ -115,10 +115,10 @@ export function parseConfig(json: Readonly<Record<string, unknown>>): ModelConfi
 }
 
 /** `rope_scaling` of the published files, `rope_parameters` of newer ones, or the flat fields of the original layout. */
-function parseRope(json: Readonly<Record<string, unknown>>): RopeConfig {
+function parseRope(json: Fields): RopeConfig {
   const scaling = json.rope_scaling ?? json.rope_parameters;
   if (typeof scaling === 'object' && scaling !== null) {
-    const fields = scaling as Record<string, unknown>;
+    const fields = scaling as Fields;
     const type = fields.rope_type ?? fields.type;
     if (type !== 'yarn') {
       throw invalid(
@@ -161,8 +161,6 @@ function parseLayerTypes(types: unknown, layers: number): boolean[] {
     );
   });
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /** More than any model has of anything: what is beyond is a mistake, or malice. */
 const MAX_COUNT = 2 ** 24;

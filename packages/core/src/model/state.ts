@@ -135,5 +135,10 @@ export function activationBytes(shape: KernelShape): number {
 /** Bytes that the keys, or the values, of one layer take. */
 export function cacheBytes(shape: KernelShape, isSliding: boolean): number {
   const capacity = isSliding ? shape.ringCapacity : shape.contextLength;
-  return shape.kvHeads * capacity * HEAD_SIZE * (shape.kvCache === 'f16' ? 2 : 4);
+  return shape.kvHeads * capacity * headBytes(shape);
+}
+
+/** Bytes of the keys, or the values, of one position of one head. */
+export function headBytes({ kvCache }: KernelShape): number {
+  return HEAD_SIZE * (kvCache === 'f16' ? 2 : 4);
 }
