@@ -3,14 +3,11 @@ import { OssicleError } from '../errors.ts';
 /** Requested where the adapter has it: the profiler times dispatches by it. Kernels need no feature. */
 const USEFUL_FEATURES: readonly GPUFeatureName[] = ['timestamp-query'];
 
-/** Limits that a model is the better for when they are larger; asked for at the adapter's maximum. */
+/** Limits beyond WebGPU's defaults that larger models need, or are faster with; asked for at the adapter's maximum. */
 const USEFUL_LIMITS = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',
   'maxComputeWorkgroupStorageSize',
-  'maxComputeInvocationsPerWorkgroup',
-  'maxComputeWorkgroupSizeX',
-  'maxStorageBuffersPerShaderStage',
 ] as const satisfies readonly (keyof GPUSupportedLimits)[];
 
 /**
@@ -40,8 +37,10 @@ export async function requestAdapter(): Promise<GPUAdapter> {
 }
 
 /**
- * Requests a device with the adapter's real limits and the features that kernels use.
+ * Requests a device with the adapter's real limits on buffers, bindings and workgroup memory, which WebGPU does not give
+ * unasked, and with timestamps where it has them.
  *
+ * @param adapter - Default: the fastest of this machine.
  * @throws {@link OssicleError} `webgpu-unavailable` where the adapter gives no device.
  */
 export async function requestDevice(adapter?: GPUAdapter): Promise<GPUDevice> {
