@@ -12,7 +12,7 @@
  * - `model-in-use`: a stored model is being downloaded or loaded, here or in another tab.
  * - `format-invalid`: a file is not what it should be (header, offsets, shapes, dtypes).
  * - `context-overflow`: the tokens do not fit in the context length.
- * - `gpu-error`: the GPU reported a validation or internal error.
+ * - `gpu-error`: the GPU reported a validation or internal error, or logits that are not numbers.
  * - `worker-failed`: the browser did not start the library's worker, or it crashed.
  * - `disposed`: the model, engine or session was disposed of.
  */

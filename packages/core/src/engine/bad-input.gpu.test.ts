@@ -8,6 +8,7 @@ import {
   SMALL,
   type TestDevice,
 } from '../../test/engine.ts';
+import { createGguf } from '../../test/gguf-checkpoint.ts';
 import { createRandom } from '../../test/random.ts';
 import type { ErrorCode } from '../errors.ts';
 import type { LoadProgress } from '../types.ts';
@@ -192,6 +193,20 @@ describe('a damaged checkpoint', () => {
     expect(await engine.createSession().evaluate([1])).toHaveLength(160);
     engine.dispose();
   });
+});
+
+test('weights that give no numbers end a generation, and the session goes on', async () => {
+  const { tensors } = createCheckpoint(SMALL);
+  tensors.get('model.norm.weight')!.bytes.fill(0xff); // NaN
+  const engine = await load(createGguf(SMALL, tensors));
+  const session = engine.createSession();
+  for (const options of [{ temperature: 0 }, { temperature: 1, topP: 0.9 }, { logprobs: 1 }]) {
+    const { result } = session.generate(Uint32Array.of(1, 2, 3), { ...options, maxTokens: 9 });
+    await expectFailure(result, 'gpu-error', /not numbers/);
+    expect(session.tokens).toEqual([1, 2, 3]);
+  }
+  expect(await session.evaluate([4])).toHaveLength(160);
+  engine.dispose();
 });
 
 describe('wrong options', () => {

@@ -111,10 +111,10 @@ beforeEach(() => {
     decodeDispatches: (step: number) => (step < 4 ? few : many),
     recordDecode,
   } as unknown as Context;
-  const buffer = (label: string) => ({ label, size: 4 * 40, data: new Uint32Array(40) });
+  const buffer = (label: string) => ({ label, size: 4 * 160, data: new Uint32Array(160) });
   const runtime = {
     gpu,
-    shape: { vocabularySize: 40 },
+    shape: { vocabularySize: 160 },
     kernels: { sample: () => [dispatch('sample')] },
     activations: {
       tokens: buffer('tokens'),
@@ -191,7 +191,7 @@ describe('a decoder', () => {
 
   test('marks the tokens that have occurred, a bit for each', () => {
     decoder.prepare(parseSamplingOptions({ seed: 1 }), [0, 31, 32, 39, 31]);
-    expect([...gpu.written.get('seen')!]).toEqual([0x80000001, 0b10000001]);
+    expect([...gpu.written.get('seen')!]).toEqual([0x80000001, 0b10000001, 0, 0, 0]);
     expect(gpu.written.has('options')).toBe(true);
   });
 });

@@ -1,3 +1,4 @@
+import { OssicleError } from '../errors.ts';
 import { readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { encode } from '../gpu/recorder.ts';
@@ -35,13 +36,14 @@ export class Decoder {
    * logits are wanted, too.
    *
    * @param accepted - What the caller has taken so far; recorded in the context when the iteration ends.
+   * @throws {@link OssicleError} `gpu-error` where the logits are no numbers.
    */
   async *decode(
     maxTokens: number,
     withLogits: boolean,
     accepted: readonly number[],
   ): AsyncGenerator<{ token: number; logits: Float32Array | undefined }, void, undefined> {
-    const { kernels, activations } = this.#runtime;
+    const { kernels, activations, shape } = this.#runtime;
     const { logits, sampling, tokens } = activations;
     const sample = kernels.sample(logits, sampling, tokens);
     let decode: readonly Dispatch[] = [];
@@ -66,7 +68,9 @@ export class Decoder {
             sampled++;
           }
         }
-        yield { token: (await arriving.shift()) as number, logits: logitsOfToken };
+        const token = (await arriving.shift()) as number;
+        if (token >= shape.vocabularySize) throw noNumbers();
+        yield { token, logits: logitsOfToken };
       }
     } finally {
       // Steps under way write to buffers that the next call uses, too.
@@ -98,4 +102,12 @@ export class Decoder {
   dispose(): void {
     this.#reader.dispose();
   }
+}
+
+function noNumbers(): OssicleError {
+  return new OssicleError(
+    'gpu-error',
+    "The model's logits are not numbers. Its weights are damaged, or they take values that float16 cannot hold: check the " +
+      "stored model, or load it with kvCache: 'f32' and dense: 'bf16'.",
+  );
 }

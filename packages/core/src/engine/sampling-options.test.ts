@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { GenerateOptions } from '../types.ts';
 import { encodeSamplingOptions, parseSamplingOptions } from './sampling-options.ts';
 
 describe('the sampling options', () => {
@@ -41,14 +42,16 @@ describe('the sampling options', () => {
     expect(words(0)).toEqual([0, 0]);
   });
 
-  test('hold temperatures apart that a GPU would flush to zero', () => {
-    const temperature = (value: number) =>
-      new DataView(
-        encodeSamplingOptions(parseSamplingOptions({ temperature: value, seed: 1 })),
-      ).getFloat32(0, true);
+  test('hold divisors apart that a GPU would flush to zero', () => {
+    const encoded = (options: GenerateOptions) =>
+      new DataView(encodeSamplingOptions(parseSamplingOptions({ ...options, seed: 1 })));
+    const temperature = (value: number) => encoded({ temperature: value }).getFloat32(0, true);
     expect(temperature(0)).toBe(0);
     expect(temperature(1e-40)).toBeGreaterThan(1.2e-38);
     expect(temperature(2)).toBe(2);
+    const penalty = (value: number) => encoded({ repetitionPenalty: value }).getFloat32(12, true);
+    expect(penalty(1e-40)).toBeGreaterThan(1.2e-38);
+    expect(penalty(0.5)).toBe(0.5);
   });
 
   test('at the ends of their ranges are taken', () => {

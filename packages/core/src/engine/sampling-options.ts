@@ -46,13 +46,13 @@ export function parseSamplingOptions(options: GenerateOptions): SamplingOptions 
 /** The `Sampling` struct of `shaders/lib/sampling.wgsl`. */
 export function encodeSamplingOptions(options: SamplingOptions): ArrayBuffer {
   const view = new DataView(new ArrayBuffer(32));
-  // So cold that the likeliest token wins for certain, yet a divisor that no GPU flushes to zero.
-  const coldest = 1e-6;
+  // So small that the likeliest token wins for certain, yet a divisor that no GPU flushes to zero.
+  const least = 1e-6;
   const { temperature } = options;
-  view.setFloat32(0, temperature === 0 ? 0 : Math.max(temperature, coldest), true);
+  view.setFloat32(0, temperature === 0 ? 0 : Math.max(temperature, least), true);
   view.setFloat32(4, options.topP, true);
   view.setFloat32(8, options.minP, true);
-  view.setFloat32(12, options.repetitionPenalty, true);
+  view.setFloat32(12, Math.max(options.repetitionPenalty, least), true);
   view.setUint32(16, options.topK, true);
   const seed = BigInt.asUintN(64, BigInt(options.seed));
   view.setUint32(20, Number(seed & 0xffffffffn), true);
@@ -61,7 +61,8 @@ export function encodeSamplingOptions(options: SamplingOptions): ArrayBuffer {
 }
 
 function check(name: string, value: number, isValid: boolean, range: string): void {
-  if (!isValid) throw new RangeError(`${name} must be ${range}, not ${value}`);
+  if (typeof value !== 'number' || !isValid)
+    throw new RangeError(`${name} must be ${range}, not ${value}`);
 }
 
 function randomSeed(): number {
