@@ -118,7 +118,10 @@ function renderTool({ description, parameters }: ToolDefinition, identifier: str
   return `${comment}type ${identifier} = (${argument}) => any;`;
 }
 
-function renderResponseFormat({ schema, name = 'response' }: ResponseFormat): string {
+function renderResponseFormat({ type, schema, name = 'response' }: ResponseFormat): string {
+  if (type !== 'json' || typeof schema !== 'object' || schema === null) {
+    throw new TypeError("responseFormat must have the type 'json' and a schema.");
+  }
   const { description, ...rest } = schema;
   const comment = typeof description === 'string' ? renderComment(description) : '';
   return `# Response Formats\n\n## ${name}\n\n${comment}${JSON.stringify(rest)}`;

@@ -235,9 +235,20 @@ describe('messages', () => {
       [{ role: 'user', content: ['Hi'] }, TypeError],
       [{ role: 'assistant', channel: 'thoughts', content: '' }, RangeError],
       [{ role: 'tool', content: '3' }, TypeError],
+      [{ role: 'user', name: null, content: 'Hi' }, TypeError],
+      [{ role: 'assistant', recipient: null, content: 'Hi' }, TypeError],
+      [{ role: 'assistant', contentType: 7, content: 'Hi' }, TypeError],
+      [null, TypeError],
+      ['Hi', TypeError],
     ];
     for (const [message, error] of bad) expect(() => textOf([message as Message])).toThrow(error);
-    for (const [message, error] of bad) expect(() => promptOf([message as Message])).toThrow(error);
+    for (const [message, error] of bad) {
+      expect(() => promptOf([message as Message])).toThrow(error);
+      expect(() => promptOf([message as Message])).toThrow(/^messages\[0\]/);
+    }
+    for (const messages of [null, undefined, {}, 5]) {
+      expect(() => promptOf(messages as unknown as Message[])).toThrow(/messages must be an array/);
+    }
   });
 });
 

@@ -42,7 +42,7 @@ export function renderConversation(
   options: ConversationOptions = {},
 ): number[] {
   const renderer = new Renderer(tokenizer, options);
-  messages.forEach(checkMessage);
+  checkMessages(messages);
   const first = messages.findIndex((message) => !isInstruction(message));
   const head = first < 0 ? messages.length : first;
   const given = [
@@ -69,7 +69,7 @@ export function renderMessages(
   options: MessageOptions = {},
 ): number[] {
   const renderer = new Renderer(tokenizer, options);
-  messages.forEach(checkMessage);
+  checkMessages(messages);
   renderer.addMessages(messages);
   return renderer.tokens;
 }
@@ -235,7 +235,15 @@ function toWord(text: string): string {
   return text.replace(/[^\w.:/$+-]/g, '_');
 }
 
+function checkMessages(messages: readonly Message[]): void {
+  if (!Array.isArray(messages)) throw new TypeError('messages must be an array of messages.');
+  messages.forEach(checkMessage);
+}
+
 function checkMessage(message: Message, index: number): void {
+  if (typeof message !== 'object' || message === null) {
+    throw new TypeError(`messages[${index}] is no message.`);
+  }
   const { role, content, channel, name } = message;
   if (!ROLES.includes(role)) {
     throw new RangeError(
@@ -249,6 +257,11 @@ function checkMessage(message: Message, index: number): void {
     throw new RangeError(
       `messages[${index}].channel is ${JSON.stringify(channel)}; there are ${CHANNELS.join(', ')}.`,
     );
+  }
+  for (const field of ['name', 'recipient', 'contentType'] as const) {
+    if (message[field] !== undefined && typeof message[field] !== 'string') {
+      throw new TypeError(`messages[${index}].${field} is not a string.`);
+    }
   }
   if (role === 'tool' && (typeof name !== 'string' || name === '')) {
     throw new TypeError(`messages[${index}] is a tool's result; its name must say which tool's.`);

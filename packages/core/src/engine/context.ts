@@ -95,6 +95,12 @@ export class Context {
    * @throws {@link OssicleError} `context-overflow` where they do not fit. RangeError where one is no token's id.
    */
   append(tokens: ArrayLike<number>): void {
+    this.checkFits(tokens);
+    for (let i = 0; i < tokens.length; i++) this.tokens.push(tokens[i] as number);
+  }
+
+  /** Throws what {@link Context.append} would throw. */
+  checkFits(tokens: ArrayLike<number>): void {
     const { contextLength, vocabularySize } = this.#runtime.shape;
     if (tokens.length > this.room) {
       throw new OssicleError(
@@ -104,7 +110,6 @@ export class Context {
       );
     }
     checkTokens(tokens, vocabularySize);
-    for (let i = 0; i < tokens.length; i++) this.tokens.push(tokens[i] as number);
   }
 
   /**

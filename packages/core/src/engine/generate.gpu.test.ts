@@ -88,6 +88,8 @@ describe('sampling', () => {
       { temperature: 0, seed: 3 },
       { temperature: 0, topP: 0.1 },
       { topK: 1 },
+      { topP: 1e-12 },
+      { repetitionPenalty: 1, minP: 1 },
     ]) {
       const { tokens } = await generateFresh({ ...options, maxTokens: 10 });
       expect(tokens, JSON.stringify(options)).toEqual(greedy);
@@ -226,6 +228,16 @@ describe('a generation', () => {
     expect(tokens).toHaveLength(8);
   });
 
+  test('answers the ids that it was given, whatever becomes of their array', async () => {
+    const session = engine.createSession();
+    const prompt = PROMPT.slice();
+    const { result } = session.generate(prompt, { maxTokens: 1 });
+    prompt.fill(7);
+    await result;
+    expect(session.tokens.slice(0, -1)).toEqual([...PROMPT]);
+    session.dispose();
+  });
+
   test('waits for those before it, in one session and in two', async () => {
     const options = { temperature: 0, maxTokens: 6 };
     const [one, other] = [engine.createSession(), engine.createSession()];
@@ -257,6 +269,7 @@ describe('wrong arguments', () => {
   const WRONG: readonly (readonly [options: object, error: RegExp])[] = [
     [{ temperature: -1 }, /temperature must be from 0 to 100, not -1/],
     [{ temperature: Number.NaN }, /temperature .* NaN/],
+    [{ temperature: null }, /temperature .* null/],
     [{ topP: 0 }, /topP must be above 0 and up to 1, not 0/],
     [{ topP: 1.5 }, /topP .* 1\.5/],
     [{ topK: -1 }, /topK .* -1/],
@@ -269,6 +282,7 @@ describe('wrong arguments', () => {
     [{ logprobs: 21 }, /logprobs must be a whole number from 0 to 20, not 21/],
     [{ stop: [''] }, /stop must be strings that are not empty/],
     [{ stop: [1] }, /stop must be strings/],
+    [{ stop: 'end' }, /stop must be strings/],
   ];
 
   test.each(WRONG)('%j is refused', async (options, message) => {
@@ -290,7 +304,9 @@ describe('wrong arguments', () => {
     for (const id of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
       await expect(session.evaluate([id]), String(id)).rejects.toThrow(RangeError);
     }
-    await expect(session.evaluate([])).rejects.toThrow(RangeError);
+    for (const none of [[], new Set([3]), 5]) {
+      await expect(session.evaluate(none as number[])).rejects.toThrow(/at least one token/);
+    }
     expect(session.tokens).toEqual([...PROMPT]);
     const { result } = session.generate(Uint32Array.of(700), { maxTokens: 1 });
     await expect(result).rejects.toThrow(/tokens\[0\] is 700/);
@@ -307,6 +323,8 @@ describe('wrong arguments', () => {
     await expect(result).rejects.toThrow(/128 tokens.*context of 128.*contextLength/s);
     await expect(session.evaluate(ids(129, 1))).rejects.toMatchObject({ code: 'context-overflow' });
     await expect(session.evaluate(ids(129, 1))).rejects.toThrow(/129 tokens.*128.*contextLength/s);
+    const endless = session.evaluate({ length: 2 ** 40 }, { logits: 'all' });
+    await expect(endless).rejects.toMatchObject({ code: 'context-overflow' });
     expect(await session.evaluate(PROMPT)).toHaveLength(160);
     session.dispose();
   });

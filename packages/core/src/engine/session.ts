@@ -81,7 +81,8 @@ export class EngineSession implements Session {
     { logits = 'last' }: { readonly logits?: 'last' | 'all' } = {},
   ): Promise<Float32Array> {
     return this.#run(async () => {
-      if (tokens.length === 0) throw new RangeError('evaluate() needs at least one token');
+      if (!(tokens.length > 0)) throw new RangeError('evaluate() needs at least one token');
+      this.#context.checkFits(tokens);
       const rows = logits === 'all' ? tokens.length : 1;
       const into = new Float32Array(rows * this.#runtime.shape.vocabularySize);
       this.#context.append(tokens);
@@ -95,7 +96,7 @@ export class EngineSession implements Session {
     input: string | readonly Message[] | Uint32Array,
     options: GenerateOptions = {},
   ): Generation {
-    if (input instanceof Uint32Array) return this.#generateOnce(input, options);
+    if (input instanceof Uint32Array) return this.#generateOnce(input.slice(), options);
     return generateWithTools(
       (messages, once) => this.#generateOnce(messages, once),
       input,
@@ -243,7 +244,7 @@ function checkOptions({ maxTokens = 1, logprobs = 0, stop = [] }: GenerateOption
   if (!(Number.isInteger(logprobs) && logprobs >= 0 && logprobs <= 20)) {
     throw new RangeError(`logprobs must be a whole number from 0 to 20, not ${logprobs}`);
   }
-  if (stop.some((text) => typeof text !== 'string' || text === '')) {
+  if (!Array.isArray(stop) || stop.some((text) => typeof text !== 'string' || text === '')) {
     throw new TypeError('stop must be strings that are not empty');
   }
 }

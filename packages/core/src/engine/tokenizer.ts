@@ -3,6 +3,7 @@ import {
   type Tokenizer as HarmonyTokenizer,
   type Message,
   renderConversation,
+  specialTokens,
 } from '@ossicle/harmony';
 import { OssicleError } from '../errors.ts';
 import type { GenerateOptions } from '../types.ts';
@@ -30,6 +31,7 @@ export class CheckpointTokenizer implements Tokenizer {
   constructor(json: unknown, vocabularySize: number) {
     try {
       this.harmony = createTokenizer(json);
+      specialTokens(this.harmony); // without which nothing can be rendered or read
     } catch (cause) {
       throw new OssicleError(
         'format-invalid',
@@ -54,13 +56,19 @@ export class CheckpointTokenizer implements Tokenizer {
     const messages: readonly Message[] =
       typeof input === 'string' ? [{ role: 'user', content: input }] : input;
     const { instructions, reasoningEffort, tools, responseFormat, currentDate } = options;
+    const { systemMessage = {} } = options;
+    if (typeof systemMessage !== 'object') {
+      throw new TypeError(
+        'systemMessage must be an object or null; what the application tells the model belongs into instructions',
+      );
+    }
     return renderConversation(this.harmony, messages, {
       ...(instructions !== undefined && { instructions }),
       ...(reasoningEffort !== undefined && { reasoningEffort }),
       ...(tools !== undefined && { tools }),
       ...(responseFormat !== undefined && { responseFormat }),
       ...(currentDate !== undefined && { currentDate }),
-      ...(options.systemMessage === null ? { omitSystemMessage: true } : options.systemMessage),
+      ...(systemMessage ?? { omitSystemMessage: true }),
     });
   }
 

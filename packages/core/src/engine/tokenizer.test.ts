@@ -1,0 +1,36 @@
+import { describe, expect, test } from 'vitest';
+import { readTestJson } from '../../test/files.ts';
+import { OssicleError } from '../errors.ts';
+import type { GenerateOptions } from '../types.ts';
+import { CheckpointTokenizer } from './tokenizer.ts';
+
+type Json = { readonly added_tokens: readonly { readonly content: string }[] };
+
+const json = await readTestJson<Json>('demo/public/models/gpt-oss-nano/tokenizer.json');
+
+describe('the tokenizer of a checkpoint', () => {
+  test('is refused where it lacks a token that conversations are made of', () => {
+    for (const name of ['<|start|>', '<|call|>', '<|constrain|>']) {
+      const added_tokens = json.added_tokens.filter(({ content }) => content !== name);
+      const create = () => new CheckpointTokenizer({ ...json, added_tokens }, 1600);
+      expect(create).toThrow(OssicleError);
+      expect(create).toThrow(expect.objectContaining({ code: 'format-invalid' }));
+      expect(create).toThrow(name);
+    }
+  });
+
+  test('is refused where it has more tokens than the model', () => {
+    expect(() => new CheckpointTokenizer(json, 1599)).toThrow(/ids up to 1599.*1599 tokens/);
+  });
+
+  test.each<[options: object, message: RegExp]>([
+    [{ systemMessage: 'You are a pirate.' }, /systemMessage must be an object.*instructions/],
+    [{ responseFormat: { type: 'text' } }, /responseFormat must have the type 'json' and a schema/],
+    [{ responseFormat: { type: 'json' } }, /responseFormat/],
+  ])('refuses %j', (options, message) => {
+    const tokenizer = new CheckpointTokenizer(json, 1600);
+    const encode = () => tokenizer.encodeConversation('Hi', options as GenerateOptions);
+    expect(encode).toThrow(TypeError);
+    expect(encode).toThrow(message);
+  });
+});
