@@ -51,6 +51,16 @@ describe('parseConfig', () => {
     expect(parseConfig({ ...json, rope_parameters })).toEqual(parseConfig(huggingFace()));
   });
 
+  test('takes what a file leaves out as transformers does', () => {
+    const { layer_types: _, ...json } = huggingFace();
+    const { truncate: __, ...rope_scaling } = json.rope_scaling as Json;
+    expect(parseConfig({ ...json, rope_scaling })).toEqual({
+      ...parseConfig(huggingFace()),
+      rope: { ...parseConfig(huggingFace()).rope, truncate: true },
+    });
+    expect(parseConfig({ ...json, layer_types: null })).toEqual(parseConfig(huggingFace()));
+  });
+
   test('counts the parameters of the published models', () => {
     for (const name of ['20b', '120b', 'tiny'] as const) {
       const config = parseConfig(JSON.parse(huggingFaceConfig(PRESETS[name])));

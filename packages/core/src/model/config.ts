@@ -36,7 +36,7 @@ export interface RopeConfig {
   readonly betaFast: number;
   /** Rotations below which it is slowed down by `factor`. */
   readonly betaSlow: number;
-  /** Whether the range between the two is rounded outwards to whole dimensions. Published models: not. */
+  /** Whether the range between the two is rounded outwards to whole dimensions, as transformers does by default. Published models: not. */
   readonly truncate: boolean;
 }
 
@@ -135,7 +135,7 @@ function parseRope(json: Fields): RopeConfig {
       ),
       betaFast: number(fields, 'beta_fast', 32),
       betaSlow: number(fields, 'beta_slow', 1),
-      truncate: fields.truncate === true,
+      truncate: fields.truncate === undefined || fields.truncate === true,
     };
   }
   return {
@@ -149,7 +149,8 @@ function parseRope(json: Fields): RopeConfig {
 }
 
 function parseLayerTypes(types: unknown, layers: number): boolean[] {
-  if (types === undefined) return Array.from({ length: layers }, (_, layer) => layer % 2 === 0);
+  if (types === undefined || types === null)
+    return Array.from({ length: layers }, (_, layer) => layer % 2 === 0);
   if (!Array.isArray(types) || types.length !== layers) {
     throw invalid(`The model's config has no layer_types for each of its ${layers} layers.`);
   }

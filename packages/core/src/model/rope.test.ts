@@ -35,6 +35,16 @@ describe('the frequencies', () => {
     expect(frequencies[12]).not.toBe(inverseFrequencies(config.rope)[12]);
   });
 
+  test('keep the quickest dimension, and no more, where the context was short', () => {
+    const short = { ...config.rope, theta: 10000, originalContextLength: 16 };
+    const frequencies = inverseFrequencies(short);
+    const high = (32 * Math.log(16 / (2 * Math.PI))) / Math.log(10000);
+    expect(frequencies[0]).toBe(1);
+    const unscaled = 10000 ** (-1 / 32);
+    expect(frequencies[1]).toBeCloseTo(unscaled * (1 - 31 / 32 / high), 14);
+    expect(frequencies[4]).toBeCloseTo(10000 ** (-4 / 32) / 32, 14);
+  });
+
   test('are plain ones, and rotations keep lengths, where the context was not extended', () => {
     const plain = { ...config.rope, factor: 1 };
     inverseFrequencies(plain).forEach((frequency, i) => {

@@ -16,6 +16,7 @@ export function inverseFrequencies(rope: RopeConfig): Float64Array {
   let low = dimension(betaFast);
   let high = dimension(betaSlow);
   if (truncate) [low, high] = [Math.floor(low), Math.ceil(high)];
+  [low, high] = [Math.max(low, 0), Math.min(high, HEAD_SIZE - 1)]; // as transformers does
   return Float64Array.from({ length: HALF }, (_, i) => {
     const unscaled = theta ** (-i / HALF);
     const slowed = Math.min(1, Math.max(0, (i - low) / (high - low)));
