@@ -60,7 +60,7 @@ async function libraryConfig({ folder, entries }: Library): Promise<InlineConfig
       rolldownOptions: {
         checks: { pluginTimings: false },
         external: Object.keys(manifest.dependencies ?? {}),
-        output: { chunkFileNames: '[name].js' },
+        output: { chunkFileNames: 'shared.js' }, // else after whatever module comes first in it
         experimental: { attachDebugInfo: 'none' },
       },
     },

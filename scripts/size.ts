@@ -1,6 +1,6 @@
 // npm run size: the bytes of what is published and the lines of each layer, against their budgets.
 import { readdir, readFile } from 'node:fs/promises';
-import { extname } from 'node:path';
+import { dirname, extname } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { buildLibraries } from './build.ts';
 
@@ -20,11 +20,11 @@ const LAYER_LINES: Readonly<Record<string, number>> = {
   demo: 5_200,
 };
 
-/** Most bytes, gzipped, of what a page downloads. */
+/** Most bytes, gzipped, of an entry and the chunks that it imports: what a page downloads that takes all of it. */
 const GZIP_BYTES: Readonly<Record<string, number>> = {
   'packages/harmony/dist/index.js': 25_000,
-  'packages/core/dist/index.js': 80_000,
-  'packages/core/dist/engine.js': 80_000,
+  'packages/core/dist/index.js': 125_000,
+  'packages/core/dist/engine.js': 100_000,
 };
 
 /**
@@ -42,12 +42,28 @@ async function checkBytes(): Promise<string[]> {
   const over: string[] = [];
   console.log('gzip B    raw B     budget    file');
   for (const [file, budget] of Object.entries(GZIP_BYTES)) {
-    const bytes = await readFile(file);
-    const gzipBytes = gzipSync(bytes).length;
-    console.log(row(gzipBytes, bytes.length, budget, file));
+    let gzipBytes = 0;
+    let rawBytes = 0;
+    for (const chunk of await withImports(file)) {
+      const bytes = await readFile(chunk);
+      gzipBytes += gzipSync(bytes).length;
+      rawBytes += bytes.length;
+    }
+    console.log(row(gzipBytes, rawBytes, budget, file));
     if (gzipBytes > budget) over.push(`${file}: ${gzipBytes} bytes gzipped, ${budget} allowed`);
   }
   return over;
+}
+
+/** A built file and those beside it that it imports. */
+async function withImports(file: string, found = new Set<string>()): Promise<Set<string>> {
+  if (found.has(file)) return found;
+  found.add(file);
+  const text = await readFile(file, 'utf8');
+  for (const [, name] of text.matchAll(/^(?:import|export)\b[^;]* from "\.\/([^"]+)";$/gm)) {
+    await withImports(`${dirname(file)}/${name}`, found);
+  }
+  return found;
 }
 
 async function checkLines(): Promise<string[]> {
