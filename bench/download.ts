@@ -31,7 +31,7 @@ const USAGE = `Stores a synthetic checkpoint in Chrome, kills the browser while 
   --folder F        where the browser's profile lies, with all that is stored; default: the temporary folder
   --json FILE       append one JSON object a line for each stretch`;
 
-/** The most that renderers may take in a load above what they take when idle. */
+/** The most that a renderer may take above what it takes when idle. */
 const MAX_RENDERER_BYTES = 200e6;
 
 /** Bytes of a file that are made and hashed at a time. */
@@ -259,8 +259,7 @@ class DownloadBench {
           `${place}: ${refetchedBytes} bytes in vain, ${inFlight} may have been in flight`,
         );
       }
-      const isLoad = phase !== 'store.verify';
-      if (isLoad && (memory?.rendererBytes ?? 0) > MAX_RENDERER_BYTES) {
+      if ((memory?.rendererBytes ?? 0) > MAX_RENDERER_BYTES) {
         this.#broken.push(`${place}: renderers took ${memory?.rendererBytes} bytes above idle`);
       }
     }

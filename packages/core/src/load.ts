@@ -41,7 +41,7 @@ export async function load(
   });
   let patience: ReturnType<typeof setTimeout> | undefined;
   const abort = (): void => {
-    worker.call((service) => service.abortLoad()).catch(() => undefined);
+    worker.call((service) => service.abortTask()).catch(() => undefined);
     // Compiling cannot be interrupted. What is stored is safe without the worker.
     patience = setTimeout(() => void worker.dispose(), ABORT_PATIENCE_MS);
   };

@@ -1,5 +1,4 @@
 import { notify } from './notify.ts';
-import type { ModelSource } from './types.ts';
 import { checkStorage, storageFailure } from './weights/storage-failure.ts';
 import {
   listStoredModels,
@@ -10,14 +9,9 @@ import {
   type StoredModel,
   type StoreUsage,
 } from './weights/stored-models.ts';
-import { exportStoredModel } from './weights/transfer.ts';
-import {
-  type DamagedChunk,
-  type TaskOptions,
-  type VerifyResult,
-  verifyStoredModel,
-} from './weights/verification.ts';
-import { callback, ModelWorker } from './worker/model-worker.ts';
+import type { DamagedChunk, TaskOptions, VerifyResult } from './weights/verification.ts';
+import type { ReportBytes } from './worker/model-service.ts';
+import { callback, ModelWorker, type RemoteService } from './worker/model-worker.ts';
 
 export type { DamagedChunk, StoredModel, StoreUsage, TaskOptions, VerifyResult };
 
@@ -91,15 +85,18 @@ export const store: ModelStore = {
   usage: () => stored(readUsage),
   persist: () => stored(requestPersistence),
   remove: (id) => stored(() => removeStoredModel(id)),
-  verify: (id, options) => stored((task) => verifyStoredModel(id, task), options),
+  verify: (id, options) =>
+    stored((task) => inWorker(task, (service, report) => service.verifyModel(id, report)), options),
   export: (id, directory, options) =>
-    stored((task) => exportStoredModel(id, directory, task), options),
-  import: (files, options) =>
     stored(
-      (task) =>
-        importInWorker(files, { ...task, ...(options?.id !== undefined && { id: options.id }) }),
+      (task) => inWorker(task, (service, report) => service.exportModel(id, directory, report)),
       options,
     ),
+  import: (files, options) =>
+    stored((task) => {
+      const plain = 'kind' in files ? files : [...files];
+      return inWorker(task, (service, report) => service.importModel(plain, options?.id, report));
+    }, options),
   reclaim: () => stored(reclaimOrphans),
 };
 
@@ -117,21 +114,20 @@ async function stored<T>(
   }
 }
 
-/** Files can only be written to the store in a worker. */
-async function importInWorker(
-  files: Exclude<ModelSource, string | URL>,
-  { id, onProgress, signal }: ImportOptions = {},
-): Promise<string> {
+/** Has a worker of its own do it: only workers read and write stored files without gathering them in memory. */
+async function inWorker<T>(
+  { onProgress, signal }: TaskOptions,
+  use: (service: RemoteService, report: ReportBytes) => Promise<T>,
+): Promise<T> {
   signal?.throwIfAborted();
-  const plain = 'kind' in files ? files : [...files];
   const worker = new ModelWorker();
   const abort = (): void => {
-    worker.call((service) => service.abortLoad()).catch(() => undefined);
+    worker.call((service) => service.abortTask()).catch(() => undefined);
   };
   signal?.addEventListener('abort', abort);
   try {
     const report = callback((done: number, total: number) => onProgress?.(done, total));
-    return await worker.call((service) => service.importModel(plain, id, report));
+    return await worker.call((service) => use(service, report));
   } catch (error) {
     throw signal?.aborted ? signal.reason : error;
   } finally {

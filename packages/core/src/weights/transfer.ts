@@ -8,7 +8,7 @@ import { toHex } from './sha256.ts';
 import { openSource } from './sources.ts';
 import { type DownloadOptions, type ModelFiles, openStore } from './store.ts';
 import { lockModel, openModelDirectory, openRoot } from './stored-models.ts';
-import { fileName } from './stored-source.ts';
+import { fileName, openSync } from './stored-source.ts';
 import { ChunkReader, notStored, type TaskOptions } from './verification.ts';
 
 /** The file that tells what an exported folder holds. */
@@ -31,7 +31,7 @@ interface Description {
 
 /**
  * Writes a stored model into a folder: its files as they were published, and a description by which they can be imported.
- * Each chunk is checked before it is written.
+ * Each chunk is checked before it is written. Only in workers.
  *
  * @throws RangeError where it is not stored whole. {@link OssicleError} `integrity` where what is stored is damaged. `signal.reason`.
  */
@@ -50,26 +50,25 @@ export async function exportStoredModel(
     let doneBytes = 0;
     onProgress?.(0, totalBytes);
     for (const record of manifest.files) {
-      const stored = await (await directory.getFileHandle(fileName(record.path))).getFile();
-      const write = await createFile(target, record.path);
+      const handle = await directory.getFileHandle(fileName(record.path));
+      const stored = await openSync(handle, 'read-only');
       try {
-        for (const chunk of record.isStored.keys()) {
-          signal?.throwIfAborted();
-          const bytes = await reader.read(record, manifest.chunkBytes, chunk, stored);
-          if (!bytes) throw damaged(manifest, record.path, chunk);
-          await write.write(bytes);
-          doneBytes += bytes.byteLength;
-          onProgress?.(doneBytes, totalBytes);
-        }
-        await write.close();
-      } catch (error) {
-        await write.abort().catch(() => undefined); // the first error is the one to tell
-        throw error;
+        await writeFile(target, record.path, async (write) => {
+          for (const chunk of record.isStored.keys()) {
+            signal?.throwIfAborted();
+            const bytes = await reader.read(record, manifest.chunkBytes, chunk, stored);
+            if (!bytes) throw damaged(manifest, record.path, chunk);
+            await write(bytes);
+            doneBytes += bytes.byteLength;
+            onProgress?.(doneBytes, totalBytes);
+          }
+        });
+      } finally {
+        stored.close();
       }
     }
-    const write = await createFile(target, DESCRIPTION);
-    await write.write(JSON.stringify(describe(manifest), null, 1));
-    await write.close();
+    const description = JSON.stringify(describe(manifest), null, 1);
+    await writeFile(target, DESCRIPTION, (write) => write(description));
   } finally {
     release();
   }
@@ -111,15 +110,24 @@ export async function importModel(
   return known;
 }
 
-async function createFile(
+/** Writes a file below a folder. Where `fill` fails, an empty file stays, or the one that was there. */
+async function writeFile(
   folder: FileSystemDirectoryHandle,
   path: string,
-): Promise<FileSystemWritableFileStream> {
+  fill: (write: (data: FileSystemWriteChunkType) => Promise<void>) => Promise<void>,
+): Promise<void> {
   const parts = path.split('/');
   const name = parts.pop() as string;
   let inner = folder;
   for (const part of parts) inner = await inner.getDirectoryHandle(part, { create: true });
-  return (await inner.getFileHandle(name, { create: true })).createWritable();
+  const file = await (await inner.getFileHandle(name, { create: true })).createWritable();
+  try {
+    await fill((data) => file.write(data));
+    await file.close();
+  } catch (error) {
+    await file.abort().catch(() => undefined); // the first error is the one to tell
+    throw error;
+  }
 }
 
 function damaged({ id, chunkBytes }: Manifest, path: string, chunk: number): OssicleError {

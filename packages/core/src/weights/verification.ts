@@ -11,10 +11,7 @@ import {
   withoutChunks,
 } from './manifest.ts';
 import { ignoreNotFound, lockModel, openModelDirectory, openRoot } from './stored-models.ts';
-import { fileName } from './stored-source.ts';
-
-/** Bytes of a chunk that are read at a time. */
-const READ_BYTES = 2 ** 20;
+import { fileName, openSync, type SyncFile } from './stored-source.ts';
 
 /** Bytes of a stored file that are not those that were downloaded. */
 export interface DamagedChunk {
@@ -47,7 +44,7 @@ export interface TaskOptions {
 }
 
 /**
- * Reads all that is stored of a model, and compares it with the SHA-256 of its chunks.
+ * Reads all that is stored of a model, and compares it with the SHA-256 of its chunks: only in workers.
  *
  * @throws RangeError where nothing is stored under that id. `signal.reason`.
  */
@@ -98,18 +95,22 @@ export async function findDamage(
   let checkedBytes = 0;
   for (const record of manifest.files) {
     const handle = await directory?.getFileHandle(fileName(record.path)).catch(ignoreNotFound);
-    const file = await handle?.getFile();
-    const end = isQuick ? Math.min(1, record.isStored.length) : record.isStored.length;
-    for (let chunk = 0; chunk < end; chunk++) {
-      if (record.isStored[chunk] === 0) continue;
-      signal?.throwIfAborted();
-      const offsetBytes = chunk * manifest.chunkBytes;
-      const sizeBytes = chunkSize(record, manifest.chunkBytes, chunk);
-      if (!(await reader.read(record, manifest.chunkBytes, chunk, file))) {
-        damaged.push({ path: record.path, chunk, offsetBytes, sizeBytes });
+    const file = handle && (await openSync(handle, 'read-only'));
+    try {
+      const end = isQuick ? Math.min(1, record.isStored.length) : record.isStored.length;
+      for (let chunk = 0; chunk < end; chunk++) {
+        if (record.isStored[chunk] === 0) continue;
+        signal?.throwIfAborted();
+        const offsetBytes = chunk * manifest.chunkBytes;
+        const sizeBytes = chunkSize(record, manifest.chunkBytes, chunk);
+        if (!(await reader.read(record, manifest.chunkBytes, chunk, file))) {
+          damaged.push({ path: record.path, chunk, offsetBytes, sizeBytes });
+        }
+        checkedBytes += sizeBytes;
+        onBytes?.(checkedBytes);
       }
-      checkedBytes += sizeBytes;
-      onBytes?.(checkedBytes);
+    } finally {
+      file?.close();
     }
   }
   return damaged;
@@ -122,7 +123,7 @@ export class ChunkReader {
   /**
    * The bytes of a stored chunk, valid until the next one is read.
    *
-   * @param file - All of the stored file.
+   * @param file - The stored file; `undefined` where it is gone.
    * @returns `undefined` where they are not those that were downloaded. Where their hash is not known it is noted in the
    * record, which is not written.
    */
@@ -130,18 +131,15 @@ export class ChunkReader {
     record: StoredFile,
     chunkBytes: number,
     chunk: number,
-    file: Blob | undefined,
+    file: SyncFile | undefined,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const start = chunk * chunkBytes;
     const sizeBytes = chunkSize(record, chunkBytes, chunk);
-    if (!file || file.size < start + sizeBytes) return undefined;
+    if (!file) return undefined;
     if (this.#memory.length < sizeBytes) this.#memory = new Uint8Array(sizeBytes);
     const bytes = this.#memory.subarray(0, sizeBytes);
     try {
-      for (let filled = 0; filled < sizeBytes; filled += READ_BYTES) {
-        const end = start + Math.min(filled + READ_BYTES, sizeBytes);
-        bytes.set(new Uint8Array(await file.slice(start + filled, end).arrayBuffer()), filled);
-      }
+      if (file.read(bytes, { at: start }) !== sizeBytes) return undefined;
     } catch {
       return undefined; // what cannot be read is damaged
     }

@@ -13,7 +13,8 @@ import type {
   ModelInfo,
   ModelSource,
 } from '../types.ts';
-import { importModel } from '../weights/transfer.ts';
+import { exportStoredModel, importModel } from '../weights/transfer.ts';
+import { type VerifyResult, verifyStoredModel } from '../weights/verification.ts';
 
 /** What happened in a generation since the last question; the last answer carries the result. */
 export interface GenerationUpdate {
@@ -26,6 +27,9 @@ export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'signal'>;
 
 /** Options without what cannot be cloned. */
 export type PlainGenerateOptions = Omit<GenerateOptions, 'signal'>;
+
+/** Tells how far a task has come. */
+export type ReportBytes = (doneBytes: number, totalBytes: number) => void;
 
 /** A generation, and what of it the page has not fetched yet. */
 class Running {
@@ -69,7 +73,7 @@ export class ModelService {
   #engine: Engine | undefined;
   #session: Session | undefined;
   #device: GPUDevice | undefined;
-  readonly #load = new AbortController();
+  readonly #task = new AbortController();
   readonly #generations = new Map<number, Running>();
 
   /** Loads the model. Called once. */
@@ -78,7 +82,7 @@ export class ModelService {
     options: PlainLoadOptions,
     onProgress: (progress: LoadProgress) => void,
   ): Promise<ModelInfo> {
-    const { signal } = this.#load;
+    const { signal } = this.#task;
     this.#device = await requestDevice();
     signal.throwIfAborted();
     this.#engine = await createEngine({
@@ -97,14 +101,28 @@ export class ModelService {
   async importModel(
     files: Exclude<ModelSource, string | URL>,
     id: string | undefined,
-    onProgress: (doneBytes: number, totalBytes: number) => void,
+    onProgress: ReportBytes,
   ): Promise<string> {
-    return importModel(files, id, { onProgress, signal: this.#load.signal });
+    return importModel(files, id, { onProgress, signal: this.#task.signal });
   }
 
-  /** Aborts {@link ModelService.load} and {@link ModelService.importModel}. */
-  abortLoad(): void {
-    this.#load.abort();
+  /** Writes a stored model into a folder. Called once, in a worker that loads none. */
+  async exportModel(
+    id: string,
+    directory: FileSystemDirectoryHandle,
+    onProgress: ReportBytes,
+  ): Promise<void> {
+    return exportStoredModel(id, directory, { onProgress, signal: this.#task.signal });
+  }
+
+  /** Checks a stored model. Called once, in a worker that loads none. */
+  async verifyModel(id: string, onProgress: ReportBytes): Promise<VerifyResult> {
+    return verifyStoredModel(id, { onProgress, signal: this.#task.signal });
+  }
+
+  /** Aborts what this worker was started for: a load, an import, an export or a check. */
+  abortTask(): void {
+    this.#task.abort();
   }
 
   /** Starts a generation. */

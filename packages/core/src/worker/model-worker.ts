@@ -7,10 +7,13 @@ import InlineWorker from './worker.ts?worker&inline';
 /** How long a worker may take to give its memory back before it is ended all the same. */
 const DISPOSE_PATIENCE_MS = 1000;
 
+/** The worker's service, as the page calls it. */
+export type RemoteService = Comlink.Remote<ModelService>;
+
 /** The page's end of the worker: calls that cannot outlive it. */
 export class ModelWorker {
   readonly #worker: Worker;
-  readonly #service: Comlink.Remote<ModelService>;
+  readonly #service: RemoteService;
   readonly #ended: Promise<never>;
   #end: (error: OssicleError) => void = () => undefined;
   #isEnded = false;
@@ -39,7 +42,7 @@ export class ModelWorker {
   }
 
   /** Calls the worker; rejects when the worker ends before it answers, or has ended. */
-  async call<T>(use: (service: Comlink.Remote<ModelService>) => Promise<T>): Promise<T> {
+  async call<T>(use: (service: RemoteService) => Promise<T>): Promise<T> {
     if (this.#isEnded) return this.#ended;
     try {
       return await Promise.race([this.#ended, use(this.#service)]);
@@ -56,7 +59,7 @@ export class ModelWorker {
    *
    * @param last - What the worker does before, if it still answers.
    */
-  async dispose(last?: (service: Comlink.Remote<ModelService>) => Promise<unknown>): Promise<void> {
+  async dispose(last?: (service: RemoteService) => Promise<unknown>): Promise<void> {
     this.#end(new OssicleError('disposed', 'The model was disposed of. Load it again to go on.'));
     if (last && !this.#isTerminated) {
       const patience = new Promise((resolve) => setTimeout(resolve, DISPOSE_PATIENCE_MS));
