@@ -16,7 +16,7 @@ interface Snapshot {
 /**
  * Asks the embedded model in a headless Chrome and streams its reasoning (dim) and answer to the terminal.
  *
- * @param pageUrl address of headless.html.
+ * @param pageUrl - Address of headless.html.
  * @throws Error where the page fails, with its message, or falls silent.
  */
 export async function ask(pageUrl: string, question: string): Promise<void> {

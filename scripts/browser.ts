@@ -136,7 +136,7 @@ const SWIFTSHADER = [
 /**
  * How to start Chrome for tests, benches and the command line.
  *
- * @param gpu `true`: on the machine's own GPU; otherwise on SwiftShader, the software adapter that
+ * @param gpu - `true`: on the machine's own GPU; otherwise on SwiftShader, the software adapter that
  * gives the same results everywhere. `OSSICLE_GPU=1` chooses the GPU where nothing is said.
  * @throws Error where there is no browser.
  */

@@ -9,7 +9,7 @@ const PORT = 8080;
 /**
  * Builds and serves the demo, or answers a question with it.
  *
- * @param args the words of the question; none: serve.
+ * @param args - The words of the question; none: serve.
  * @throws Error where no browser is found or no answer comes.
  */
 export async function main(args: readonly string[]): Promise<void> {

@@ -25,8 +25,8 @@ export interface FolderServer {
 /**
  * Serves the files of a folder as a static host does: ranges, 404, no listings, every origin allowed.
  *
- * @param folder the folder's path; `index.html` answers for a folder.
- * @param port 0: any free one.
+ * @param folder - The folder's path; `index.html` answers for a folder.
+ * @param port - 0: any free one.
  * @throws Error where the port is taken.
  */
 export async function serveFolder(folder: string, port = 0): Promise<FolderServer> {

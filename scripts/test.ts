@@ -25,7 +25,7 @@ const SUITE_LIMIT_MS = 60 * 60_000;
 /**
  * Runs suites one after the other and ends with the line `N passed, N failed`.
  *
- * @param args names of suites, by default all but those of Node's WebGPU; `--gpu-skipped=N` fails the run where
+ * @param args - Names of suites, by default all but those of Node's WebGPU; `--gpu-skipped=N` fails the run where
  * another number of GPU tests is skipped.
  * @throws RangeError on an unknown suite.
  */

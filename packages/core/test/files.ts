@@ -4,7 +4,7 @@ import { inject } from 'vitest';
  * The HTTP address of a file of the repository, in Node and in Chrome. The server answers ranges with 206
  * and missing files with 404, and allows every origin.
  *
- * @param path from the repository's root, such as `packages/core/test/golden/mxfp4.json`.
+ * @param path - From the repository's root, such as `packages/core/test/golden/mxfp4.json`.
  */
 export function testFileUrl(path: string): string {
   return `${inject('fileServer')}/${path}`;
@@ -13,7 +13,7 @@ export function testFileUrl(path: string): string {
 /**
  * Reads a file of the repository.
  *
- * @param path from the repository's root.
+ * @param path - From the repository's root.
  * @throws Error where there is no such file.
  */
 export async function readTestFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
@@ -25,7 +25,7 @@ export async function readTestFile(path: string): Promise<Uint8Array<ArrayBuffer
 /**
  * Reads and parses a JSON file of the repository.
  *
- * @param path from the repository's root.
+ * @param path - From the repository's root.
  * @throws Error where there is no such file.
  */
 export async function readTestJson<T>(path: string): Promise<T> {

@@ -9,7 +9,7 @@ const PAGE_CHECK_MS = 15_000;
 /**
  * Runs Vitest's browser mode in a Chrome that Puppeteer launches.
  *
- * @param launchOptions asked for once, when the first page opens.
+ * @param launchOptions - Asked for once, when the first page opens.
  */
 export function puppeteerProvider(
   launchOptions: () => Promise<LaunchOptions>,

@@ -20,7 +20,7 @@ export class MergeTable {
   #size = 0;
   readonly #scratch: Scratch = createScratch(SCRATCH_LENGTH);
 
-  /** @param count how many merges will be added, at most. */
+  /** @param count - How many merges will be added, at most. */
   constructor(count: number) {
     let capacity = 2;
     while (capacity < 2 * count) capacity *= 2;
@@ -46,9 +46,9 @@ export class MergeTable {
    * Merges a piece's bytes: again and again the adjacent pair of the lowest rank, the leftmost of equals, until none is
    * left. A heap of pairs and a linked list of tokens make it O(n log n).
    *
-   * @param bytes the piece in UTF-8.
-   * @param byteIds [256] the token of each single byte.
-   * @param output where the piece's tokens are appended.
+   * @param bytes - The piece in UTF-8.
+   * @param byteIds - [256] the token of each single byte.
+   * @param output - Where the piece's tokens are appended.
    */
   encode(bytes: Uint8Array, byteIds: Int32Array, output: number[]): void {
     const length = bytes.length;

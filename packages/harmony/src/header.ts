@@ -27,8 +27,8 @@ const NO_TOOL = new Set(['assistant', 'user', 'all']);
 /**
  * Reads a header, however malformed.
  *
- * @param parts the header; the first part is the role part.
- * @param isStarted whether `<|start|>` was seen, so that the role part begins with the role. Otherwise it is the
+ * @param parts - The header; the first part is the role part.
+ * @param isStarted - Whether `<|start|>` was seen, so that the role part begins with the role. Otherwise it is the
  *   assistant's, whose `<|start|>assistant` is part of the prompt.
  */
 export function parseHeader(
@@ -122,7 +122,7 @@ export function parseHeader(
 /**
  * Finds the content in a header that no `<|message|>` ended: what follows the channel's name, recipient and content type.
  *
- * @returns the channel that the header names, if any, and the text, which may be empty.
+ * @returns The channel that the header names, if any, and the text, which may be empty.
  */
 export function salvageContent(
   parts: readonly HeaderPart[],

@@ -30,8 +30,8 @@ function unsupported(pattern: string, index: number, what: string): Error {
 /**
  * Translates a Split pattern.
  *
- * @param pattern the `Regex` of a `Split` pre-tokenizer.
- * @returns an expression with the flags `gu`.
+ * @param pattern - The `Regex` of a `Split` pre-tokenizer.
+ * @returns An expression with the flags `gu`.
  * @throws Error where the pattern uses something that cannot be translated.
  */
 export function compileSplitPattern(pattern: string): RegExp {

@@ -36,7 +36,7 @@ const MAX_ID = 2 ** 20;
 /**
  * Creates a tokenizer from a parsed `tokenizer.json` with a byte-level BPE model, such as those of gpt-oss.
  *
- * @param tokenizerJson the content of the file.
+ * @param tokenizerJson - The content of the file.
  * @throws Error naming the place, where the file asks for something else.
  */
 export function createTokenizer(tokenizerJson: unknown): Tokenizer {
