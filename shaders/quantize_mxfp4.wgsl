@@ -47,7 +47,7 @@ fn quantize_mxfp4(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
     x[j] = bitcast<f32>(row_quad(element / 4)[element % 4]);
     largest = max(largest, abs(x[j]));
   }
-  // The biased exponent of f32 less 2. Blocks below 2^-124 are zero: bytes 0 and 1 read as zero anyway.
+  // The biased exponent of f32 less 2. Blocks below 2^-123 are zero: bytes 0 and 1 read as zero anyway.
   let exponent = (bitcast<u32>(largest) >> 23) & 0xff;
   var scale = 0u;
   var packed = vec4u();
