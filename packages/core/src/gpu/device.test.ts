@@ -23,3 +23,13 @@ test('errors of a device are the failure of all that work on it, until they are 
   second.dispose();
   expect(report(device, 'the owner’s own')).toBe(false);
 });
+
+test('work that is begun on a device that has failed ends with its failure, and is heard of nowhere else', async () => {
+  const device = createDevice();
+  const gpu = new Gpu(device);
+  report(device, 'a wrong binding');
+  // As a map is aborted when its buffer is destroyed. Unhandled, it would end the run of the tests.
+  const work = new Promise((_, reject) => setTimeout(() => reject(new Error('aborted'))));
+  await expect(gpu.settle(work)).rejects.toThrow(/a wrong binding/);
+  await new Promise((resolve) => setTimeout(resolve, 5));
+});

@@ -94,6 +94,7 @@ export class Gpu {
 
   /** Awaits GPU work; rejects with the device's failure as soon as there is one, so that no wait outlives the device. */
   async settle<T>(work: Promise<T>): Promise<T> {
+    work.catch(() => undefined); // of no interest where the device has failed before
     this.check();
     let listener: ((error: OssicleError) => void) | undefined;
     const failed = new Promise<never>((_, reject) => {
