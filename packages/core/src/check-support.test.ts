@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vites
 import { FaultSession } from '../test/fault-session.ts';
 import { checkSupport } from './check-support.ts';
 import { createEngine } from './engine/engine.ts';
+import type { LoadOptions } from './types.ts';
 
 const NANO = 'demo/public/models/gpt-oss-nano';
 
@@ -177,7 +178,7 @@ describe('a reason with a remedy is given', () => {
   test('where limits are too small, and a load is refused with the same words', async () => {
     const gpu = { limits: { maxStorageBufferBindingSize: 2 ** 16 } };
     useGpu(gpu);
-    const options = { contextLength: 4096, prefillChunkLength: 8 };
+    const options = { contextLength: 4096, prefillChunkLength: 8 } satisfies LoadOptions;
     const reason = await expectReason(/4096 tokens.*contextLength of at most \d+/, options);
     const error = await refusal(gpu, options);
     expect(error).toMatchObject({ code: 'device-unsuitable', message: reason });

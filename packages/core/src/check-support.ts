@@ -4,7 +4,6 @@ import {
   findObstacles,
   type LimitCheck,
   type LoadPlan,
-  type PlanOptions,
   planLoad,
 } from './engine/plan.ts';
 import { isOssicleError } from './errors.ts';
@@ -20,7 +19,10 @@ import { listStoredModels, readUsage } from './weights/stored-models.ts';
 export type { LimitCheck };
 
 /** What of the load to come matters beforehand. */
-export type SupportOptions = PlanOptions & Pick<LoadOptions, 'huggingFace' | 'store'>;
+export type SupportOptions = Pick<
+  LoadOptions,
+  'contextLength' | 'dense' | 'kvCache' | 'prefillChunkLength' | 'huggingFace' | 'store'
+>;
 
 /** How fast a model can answer at most, and what that is worked out from. */
 export interface SpeedEstimate {

@@ -11,7 +11,6 @@ export {
   type SupportOptions,
   type SupportReport,
 } from './check-support.ts';
-export type { PlanOptions } from './engine/plan.ts';
 export { type ErrorCode, isOssicleError, OssicleError } from './errors.ts';
 export { load } from './load.ts';
 export type { Model } from './model.ts';

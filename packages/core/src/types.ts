@@ -56,6 +56,8 @@ export interface LoadOptions {
   readonly dense?: DenseFormat;
   /** How keys and values are held. Default: `f16` with `int8` weights, `f32` with `bf16` weights. */
   readonly kvCache?: KvCacheFormat;
+  /** The most tokens of one forward pass: more read the weights less often, fewer take less memory. Default: 512. */
+  readonly prefillChunkLength?: number;
   /** Whether the bytes are kept in the browser's private file system. Default: true. */
   readonly store?: boolean;
   /** How repos of Hugging Face are read. */

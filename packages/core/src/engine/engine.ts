@@ -15,14 +15,14 @@ import { storageFailure } from '../weights/storage-failure.ts';
 import { checkIntegrity, openStore } from '../weights/store.ts';
 import { type PlacedWeights, placeWeights, uploadWeights } from './load-weights.ts';
 import { claimMemory, explainShortage } from './memory.ts';
-import { checkDevice, type LoadPlan, type PlanOptions, planLoad } from './plan.ts';
+import { checkDevice, type LoadPlan, planLoad } from './plan.ts';
 import { Queue } from './queue.ts';
 import type { Runtime } from './runtime.ts';
 import { EngineSession, type Session } from './session.ts';
 import { CheckpointTokenizer, noTokenizer, type Tokenizer } from './tokenizer.ts';
 
 /** Options of {@link createEngine}. */
-export interface EngineOptions extends LoadOptions, PlanOptions {
+export interface EngineOptions extends LoadOptions {
   /**
    * The device to run on. It stays the caller's: the engine never destroys it. Let nothing but engines use it: until an
    * engine is disposed of, any error of the device that no scope catches ends what it runs, and shows in no console.

@@ -9,9 +9,7 @@ import { activationBytes, activationSizes, cacheBytes, kernelShape } from '../mo
 import { tokenBytes, weightBytes } from '../model/weights.ts';
 import type { LoadOptions } from '../types.ts';
 
-/** Tokens of one forward pass during a prefill. More read the weights less often, fewer take less memory. */
 const PREFILL_CHUNK_LENGTH = 512;
-
 const DEFAULT_CONTEXT_LENGTH = 8192;
 
 /** Limits that kernels rely on whatever the model. Core WebGPU promises them; devices of its compatibility mode have less. */
@@ -42,10 +40,10 @@ export interface LimitCheck {
 }
 
 /** Options that decide what a load comes to. */
-export interface PlanOptions extends Pick<LoadOptions, 'contextLength' | 'dense' | 'kvCache'> {
-  /** The most tokens of one forward pass. Default: 512. */
-  readonly prefillChunkLength?: number;
-}
+export type PlanOptions = Pick<
+  LoadOptions,
+  'contextLength' | 'dense' | 'kvCache' | 'prefillChunkLength'
+>;
 
 /**
  * Works out the shape of a model and its memory.
