@@ -21,6 +21,16 @@ export interface Repo {
   readonly file?: string | undefined;
 }
 
+/** What the site has told about a repo, and its files at that commit. */
+interface PinnedRepo {
+  readonly files: HttpSource;
+  readonly commit: string | undefined;
+  /** Of all files; `undefined` where it is not told. */
+  readonly paths: readonly string[] | undefined;
+  /** The SHA-256 of files in large file storage, by their paths. */
+  readonly hashes: ReadonlyMap<string, string>;
+}
+
 /** `owner/name`, with the path of a GGUF file and a revision where these are given. */
 const REPO = /^([\w.-]+\/[\w.-]+)(?:\/([^@?#]+\.gguf))?(?:@([\w./-]+))?$/i;
 
@@ -65,11 +75,8 @@ export class HuggingFaceSource implements ByteSource {
   readonly #base: URL;
   readonly #authorization: string | undefined;
   readonly #retry: RetryPolicy;
-  #files: Promise<HttpSource> | undefined;
-  #opened: HttpSource | undefined;
-  #commit: string | undefined;
-  #hashes: ReadonlyMap<string, string> = new Map();
-  #paths: readonly string[] | undefined;
+  #pinning: Promise<PinnedRepo> | undefined;
+  #pinned: PinnedRepo | undefined;
 
   /** @throws TypeError where `baseUrl` is no address. */
   constructor(
@@ -86,29 +93,29 @@ export class HuggingFaceSource implements ByteSource {
 
   /** See {@link ByteSource.hasRanges}. */
   get hasRanges(): boolean {
-    return this.#opened?.hasRanges ?? true;
+    return this.#pinned?.files.hasRanges ?? true;
   }
 
   /** See {@link ByteSource.revision}. */
   get revision(): string | undefined {
-    return this.#commit ?? this.#opened?.revision;
+    return this.#pinned?.commit ?? this.#pinned?.files.revision;
   }
 
   /** See {@link ByteSource.list}. */
   async list(signal?: AbortSignal): Promise<readonly string[] | undefined> {
-    await this.#open(signal);
-    return this.#paths;
+    return (await this.#pin(signal)).paths;
   }
 
   /** See {@link ByteSource.size}. */
   async size(path: string, signal?: AbortSignal): Promise<number | undefined> {
-    return (await this.#open(signal)).size(path, signal);
+    return (await this.#pin(signal)).files.size(path, signal);
   }
 
   /** See {@link ByteSource.version}. */
   async version(path: string, signal?: AbortSignal): Promise<FileVersion | undefined> {
-    const version = await (await this.#open(signal)).version(path, signal);
-    const sha256 = this.#hashes.get(path);
+    const { files, hashes } = await this.#pin(signal);
+    const version = await files.version(path, signal);
+    const sha256 = hashes.get(path);
     return version && { ...version, ...(sha256 !== undefined && { sha256 }) };
   }
 
@@ -119,7 +126,7 @@ export class HuggingFaceSource implements ByteSource {
     into: Uint8Array,
     signal?: AbortSignal,
   ): Promise<void> {
-    await (await this.#open(signal)).read(path, offsetBytes, into, signal);
+    await (await this.#pin(signal)).files.read(path, offsetBytes, into, signal);
   }
 
   /** See {@link ByteSource.readAll}. */
@@ -128,7 +135,7 @@ export class HuggingFaceSource implements ByteSource {
     signal?: AbortSignal,
     maxBytes?: number,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return (await this.#open(signal)).readAll(path, signal, maxBytes);
+    return (await this.#pin(signal)).files.readAll(path, signal, maxBytes);
   }
 
   /** See {@link ByteSource.stream}. */
@@ -138,28 +145,24 @@ export class HuggingFaceSource implements ByteSource {
     sizeBytes: number,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-    yield* (await this.#open(signal)).stream(path, offsetBytes, sizeBytes, signal);
+    yield* (await this.#pin(signal)).files.stream(path, offsetBytes, sizeBytes, signal);
   }
 
-  #open(signal: AbortSignal | undefined): Promise<HttpSource> {
-    this.#files ??= this.#pin(signal).catch((error: unknown) => {
-      this.#files = undefined; // an abort of this caller is not one of the next
+  #pin(signal: AbortSignal | undefined): Promise<PinnedRepo> {
+    this.#pinning ??= this.#ask(signal).catch((error: unknown) => {
+      this.#pinning = undefined; // an abort of this caller is not one of the next
       throw error;
     });
-    return this.#files;
+    return this.#pinning;
   }
 
-  async #pin(signal: AbortSignal | undefined): Promise<HttpSource> {
+  async #ask(signal: AbortSignal | undefined): Promise<PinnedRepo> {
     const info = await this.#readInfo(signal);
-    this.#commit = readCommit(info);
-    const files = readFiles(info);
-    this.#hashes = new Map(
-      files?.flatMap(({ path, sha256 }) => (sha256 === undefined ? [] : [[path, sha256]])),
-    );
-    this.#paths = files?.map(({ path }) => path);
-    const revision = encodeURIComponent(this.#commit ?? this.#repo.revision);
-    this.#opened = this.#folder(`${this.#repo.name}/resolve/${revision}/`);
-    return this.#opened;
+    const commit = readCommit(info);
+    const revision = encodeURIComponent(commit ?? this.#repo.revision);
+    const files = this.#folder(`${this.#repo.name}/resolve/${revision}/`);
+    this.#pinned = { files, commit, ...readFiles(info) };
+    return this.#pinned;
   }
 
   /** What the site tells about the repo; nothing where it does not answer as Hugging Face does. */
@@ -198,16 +201,17 @@ function readCommit(info: unknown): string | undefined {
   return typeof sha === 'string' && /^[0-9a-f]{40}$/.test(sha) ? sha : undefined;
 }
 
-/** The files of the repo, with the SHA-256 of those in large file storage; `undefined` where it is not told. */
-function readFiles(info: unknown): { path: string; sha256: string | undefined }[] | undefined {
+function readFiles(info: unknown): Pick<PinnedRepo, 'paths' | 'hashes'> {
   const { siblings } = (info ?? {}) as { siblings?: unknown };
-  if (!Array.isArray(siblings)) return undefined;
-  return siblings.flatMap((file: unknown) => {
+  const hashes = new Map<string, string>();
+  if (!Array.isArray(siblings)) return { paths: undefined, hashes };
+  const paths: string[] = [];
+  for (const file of siblings) {
     const { rfilename, lfs } = (file ?? {}) as { rfilename?: unknown; lfs?: { sha256?: unknown } };
-    if (typeof rfilename !== 'string') return [];
+    if (typeof rfilename !== 'string') continue;
+    paths.push(rfilename);
     const hash = lfs?.sha256;
-    return [
-      { path: rfilename, sha256: typeof hash === 'string' && isSha256(hash) ? hash : undefined },
-    ];
-  });
+    if (typeof hash === 'string' && isSha256(hash)) hashes.set(rfilename, hash);
+  }
+  return { paths, hashes };
 }
