@@ -43,7 +43,7 @@ export class HttpSource implements ByteSource {
   #hasRanges = true;
   #revision: string | undefined;
 
-  /** @param folder - Ends in a slash. A query is sent with each request, and is no part of the identity. */
+  /** @param folder - Ends in a slash; or the address of one file, whose path is then empty. A query is sent with each request, and is no part of the identity. */
   constructor(folder: URL, { id, authorization, retry = RETRY_POLICY }: HttpSettings = {}) {
     this.#folder = folder;
     this.id = id ?? folder.origin + folder.pathname;

@@ -167,10 +167,11 @@ export class HuggingFaceSource implements ByteSource {
 
   /** What the site tells about the repo; nothing where it does not answer as Hugging Face does. */
   async #readInfo(signal: AbortSignal | undefined): Promise<unknown> {
+    // A source encodes all of a path but its slashes, as those of refs/pr/1: they must be encoded here.
     const revision = encodeURIComponent(this.#repo.revision);
-    const api = this.#folder(`api/models/${this.#repo.name}/revision/`, '?blobs=true');
+    const api = this.#folder(`api/models/${this.#repo.name}/revision/${revision}`, '?blobs=true');
     try {
-      const bytes = await api.readAll(revision, signal, MAX_INFO_BYTES);
+      const bytes = await api.readAll('', signal, MAX_INFO_BYTES);
       return bytes && JSON.parse(new TextDecoder().decode(bytes));
     } catch (error) {
       if (signal?.aborted || !(isOssicleError(error) || error instanceof SyntaxError)) throw error;

@@ -279,7 +279,12 @@ test.each([
   } finally {
     globalThis.fetch = real;
   }
-  expect(asked.at(-1)).toBe(`https://huggingface.co/${path}`);
+  const [repo, file] = path.split('/resolve/');
+  const revision = file?.replace('/config.json', '?blobs=true');
+  expect(asked).toEqual([
+    `https://huggingface.co/api/models/${repo}/revision/${revision}`,
+    `https://huggingface.co/${path}`,
+  ]);
 });
 
 test.each(['gpt-oss-20b', 'a/b/c', 'models/x/', '', 'owner/name@'])(
