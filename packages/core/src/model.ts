@@ -45,10 +45,11 @@ export class WorkerModel implements Model {
       const abort = (): void => {
         this.#worker.call((service) => service.abort(id)).catch(() => undefined);
       };
-      await this.#worker.call((service) => service.start(id, input, toPlain(options)));
+      const started = this.#worker.call((service) => service.start(id, input, toPlain(options)));
       signal.addEventListener('abort', abort);
       if (signal.aborted) abort();
       try {
+        await started;
         for (;;) {
           const { events, result } = await this.#worker.call((service) => service.update(id));
           for (const event of events) push(event);
