@@ -196,7 +196,7 @@ export class Context {
    */
   recordDecode(accepted: readonly number[], steps: number): void {
     const before = this.#evaluated;
-    this.tokens.push(...accepted);
+    for (const token of accepted) this.tokens.push(token);
     this.#ringEnd = Math.max(this.#ringEnd, before + steps);
     this.#evaluated = before + Math.min(steps, accepted.length);
   }

@@ -1,0 +1,13 @@
+import { expect, test } from 'vitest';
+import { Context } from './context.ts';
+import type { Runtime } from './runtime.ts';
+
+test('a context takes on an answer of any length', () => {
+  const config = { slidingLayers: [] };
+  const context = new Context({ config, shape: {}, gpu: {} } as unknown as Runtime);
+  const answer = Array.from({ length: 2 ** 20 }, (_, i) => i % 7);
+  context.recordDecode(answer, answer.length);
+  expect(context.tokens).toHaveLength(2 ** 20);
+  expect(context.tokens.at(-1)).toBe(answer.at(-1));
+  expect(context.evaluated).toBe(2 ** 20);
+});
