@@ -57,3 +57,8 @@ export class OssicleError extends Error {
 export function isOssicleError(value: unknown): value is OssicleError {
   return typeof value === 'object' && value !== null && BRAND in value;
 }
+
+/** What something that was thrown says. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

@@ -5,7 +5,7 @@ import {
   renderConversation,
   specialTokens,
 } from '@ossicle/harmony';
-import { OssicleError } from '../errors.ts';
+import { messageOf, OssicleError } from '../errors.ts';
 import type { GenerateOptions } from '../types.ts';
 
 /** Text and conversations to token ids, and back. */
@@ -35,7 +35,7 @@ export class CheckpointTokenizer implements Tokenizer {
     } catch (cause) {
       throw new OssicleError(
         'format-invalid',
-        `The checkpoint's tokenizer cannot be used: ${cause instanceof Error ? cause.message : String(cause)}`,
+        `The checkpoint's tokenizer cannot be used: ${messageOf(cause)}`,
         { cause },
       );
     }

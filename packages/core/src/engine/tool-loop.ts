@@ -1,4 +1,5 @@
 import type { Message, ToolDefinition } from '@ossicle/harmony';
+import { messageOf } from '../errors.ts';
 import type {
   GenerateEvent,
   GenerateOptions,
@@ -118,7 +119,7 @@ async function run(
     const content = typeof output === 'string' ? output : (JSON.stringify(output) ?? 'null');
     return { output, content };
   } catch (error) {
-    return failure(error instanceof Error ? error.message : String(error));
+    return failure(messageOf(error));
   }
 }
 

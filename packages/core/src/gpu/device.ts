@@ -1,4 +1,4 @@
-import { OssicleError } from '../errors.ts';
+import { messageOf, OssicleError } from '../errors.ts';
 
 /** Requested where the adapter has it: the profiler times dispatches by it. Kernels need no feature. */
 const USEFUL_FEATURES: readonly GPUFeatureName[] = ['timestamp-query'];
@@ -54,7 +54,7 @@ export async function requestDevice(adapter?: GPUAdapter): Promise<GPUDevice> {
   } catch (cause) {
     throw new OssicleError(
       'webgpu-unavailable',
-      `The graphics adapter gave no device: ${cause instanceof Error ? cause.message : String(cause)} ` +
+      `The graphics adapter gave no device: ${messageOf(cause)} ` +
         'Reload the page; if it happens again, restart the browser.',
       { cause },
     );

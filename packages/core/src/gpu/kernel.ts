@@ -1,4 +1,4 @@
-import { OssicleError } from '../errors.ts';
+import { messageOf, OssicleError } from '../errors.ts';
 import type { Gpu } from './device.ts';
 
 /** One WGSL file of a kernel. */
@@ -107,7 +107,7 @@ export class Kernel {
       throw new OssicleError(
         'gpu-error',
         `The kernel ${entryPoint} did not compile with ${JSON.stringify(constants)}: ` +
-          (cause instanceof Error ? cause.message : String(cause)),
+          messageOf(cause),
         { cause },
       );
     }

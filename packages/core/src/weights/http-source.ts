@@ -1,4 +1,4 @@
-import { OssicleError } from '../errors.ts';
+import { messageOf, OssicleError } from '../errors.ts';
 import {
   type ByteSource,
   FileChanged,
@@ -317,11 +317,10 @@ export class HttpSource implements ByteSource {
 
   #unreadable(path: string, cause: unknown, signal: AbortSignal | undefined): unknown {
     if (signal?.aborted) return signal.reason;
-    const reason = cause instanceof Error ? cause.message : String(cause);
     return new RequestFailure(
       new OssicleError(
         'download-failed',
-        `${this.#address(path)} could not be read (${reason}). Check the connection, and that the server ` +
+        `${this.#address(path)} could not be read (${messageOf(cause)}). Check the connection, and that the server ` +
           "allows this page's origin (CORS); then load again.",
         { cause },
       ),

@@ -1,5 +1,5 @@
 import * as Comlink from 'comlink';
-import { OssicleError } from '../errors.ts';
+import { messageOf, OssicleError } from '../errors.ts';
 import { restoreError } from './errors-across.ts';
 import type { ModelService } from './model-service.ts';
 import InlineWorker from './worker.ts?worker&inline';
@@ -31,7 +31,7 @@ export class ModelWorker {
     try {
       this.#worker = new InlineWorker({ name: 'ossicle' });
     } catch (cause) {
-      throw workerFailed(cause instanceof Error ? cause.message : String(cause), cause);
+      throw workerFailed(messageOf(cause), cause);
     }
     this.#worker.addEventListener('error', (event) => {
       event.preventDefault();
