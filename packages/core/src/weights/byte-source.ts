@@ -1,6 +1,9 @@
 import { OssicleError } from '../errors.ts';
 import { Sha256, toHex } from './sha256.ts';
 
+/** The most that {@link ByteSource.readAll} takes into memory, unless it is told otherwise: 64 MiB. */
+export const MAX_READ_BYTES: number = 64 * 2 ** 20;
+
 /** What tells a published file from others that were or will be at its address. */
 export interface FileVersion {
   /** Its size. */
@@ -28,7 +31,7 @@ export interface ByteSource {
   /**
    * Reads a whole file; `undefined` where there is no such file.
    *
-   * @param maxBytes - The most that is taken into memory. Default: 64 MiB.
+   * @param maxBytes - The most that is taken into memory. Default: {@link MAX_READ_BYTES}.
    * @throws {@link OssicleError} `download-failed` where it cannot be had, `format-invalid` where it is larger.
    */
   readAll(

@@ -1,5 +1,12 @@
 import { OssicleError } from '../errors.ts';
-import { type ByteSource, missing, shortHash, tooLarge, truncated } from './byte-source.ts';
+import {
+  type ByteSource,
+  MAX_READ_BYTES,
+  missing,
+  shortHash,
+  tooLarge,
+  truncated,
+} from './byte-source.ts';
 import { ggufModels } from './gguf-files.ts';
 
 /** How deep a picked folder is searched: the checkpoint's own folder, and one like `original/` below it. */
@@ -112,7 +119,7 @@ export class FileSource implements ByteSource {
   async readAll(
     path: string,
     signal?: AbortSignal,
-    maxBytes: number = 64 * 2 ** 20,
+    maxBytes: number = MAX_READ_BYTES,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const size = this.#files.get(path)?.size;
     if (size === undefined) return undefined;

@@ -4,6 +4,7 @@ import {
   FileChanged,
   type FileVersion,
   isSameVersion,
+  MAX_READ_BYTES,
   missing,
   tooLarge,
   truncated,
@@ -114,7 +115,7 @@ export class HttpSource implements ByteSource {
   async readAll(
     path: string,
     signal?: AbortSignal,
-    maxBytes: number = MAX_SKIPPED_BYTES,
+    maxBytes: number = MAX_READ_BYTES,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     return this.#retried(signal, async () => {
       const answer = await this.#request(path, {}, signal);

@@ -1,5 +1,5 @@
 import { OssicleError } from '../errors.ts';
-import { type ByteSource, missing, tooLarge, truncated } from './byte-source.ts';
+import { type ByteSource, MAX_READ_BYTES, missing, tooLarge, truncated } from './byte-source.ts';
 import type { Manifest } from './manifest.ts';
 import { storageFailure } from './storage-failure.ts';
 
@@ -96,7 +96,7 @@ export class StoredSource implements ByteSource {
   async readAll(
     path: string,
     signal?: AbortSignal,
-    maxBytes: number = 64 * 2 ** 20,
+    maxBytes: number = MAX_READ_BYTES,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const size = this.#sizes.get(path);
     if (size === undefined) return undefined;
