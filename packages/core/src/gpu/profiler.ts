@@ -36,12 +36,8 @@ export interface ProfileRow extends PassTime {
 export interface KernelTotal {
   /** The entry point's name. */
   readonly kernel: string;
-  /** How many dispatches. */
-  readonly dispatches: number;
   /** GPU time of all of them. */
   readonly nanoseconds: number;
-  /** Their part of the time of all rows, in [0, 1]. */
-  readonly share: number;
 }
 
 /**
@@ -129,17 +125,12 @@ async function stampPasses(
 
 /** Adds up rows by kernel, the one that takes longest first. */
 export function totalsByKernel(rows: readonly ProfileRow[]): KernelTotal[] {
-  const totals = new Map<string, { dispatches: number; nanoseconds: number }>();
-  let all = 0;
+  const totals = new Map<string, number>();
   for (const { kernel, nanoseconds } of rows) {
-    const total = totals.get(kernel) ?? { dispatches: 0, nanoseconds: 0 };
-    total.dispatches++;
-    total.nanoseconds += nanoseconds;
-    all += nanoseconds;
-    totals.set(kernel, total);
+    totals.set(kernel, (totals.get(kernel) ?? 0) + nanoseconds);
   }
   return [...totals]
-    .map(([kernel, total]) => ({ kernel, ...total, share: all > 0 ? total.nanoseconds / all : 0 }))
+    .map(([kernel, nanoseconds]) => ({ kernel, nanoseconds }))
     .sort((a, b) => b.nanoseconds - a.nanoseconds);
 }
 
