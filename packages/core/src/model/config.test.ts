@@ -10,6 +10,8 @@ type Json = Record<string, unknown>;
 const huggingFace = (): Json => JSON.parse(huggingFaceConfig(PRESETS['20b']));
 const original = (): Json => JSON.parse(originalConfig(PRESETS['20b']));
 
+const YARN = huggingFace().rope_scaling as Json;
+
 describe('parseConfig', () => {
   test('reads the published config.json', () => {
     expect(parseConfig(huggingFace())).toEqual({
@@ -59,6 +61,8 @@ describe('parseConfig', () => {
       rope: { ...parseConfig(huggingFace()).rope, truncate: true },
     });
     expect(parseConfig({ ...json, layer_types: null })).toEqual(parseConfig(huggingFace()));
+    const spelledOut = { ...YARN, attention_factor: 0.1 * Math.log(32) + 1, mscale: null };
+    expect(parseConfig({ ...json, rope_scaling: spelledOut })).toEqual(parseConfig(huggingFace()));
   });
 
   test('counts the parameters of the published models', () => {
@@ -87,6 +91,8 @@ describe('parseConfig', () => {
     [{ layer_types: ['sliding_attention'] }, /layer_types.*24/],
     [{ layer_types: Array.from({ length: 24 }, () => 'linear') }, /layer_types\[0\] "linear"/],
     [{ rope_scaling: { rope_type: 'linear', factor: 2 } }, /rope_type "linear".*yarn/],
+    [{ rope_scaling: { ...YARN, attention_factor: 1 } }, /attention_factor 1;.*1\.3465/],
+    [{ rope_scaling: { ...YARN, mscale: 1, mscale_all_dim: 0.5 } }, /mscale/],
     [{ rope_theta: -1 }, /rope_theta -1/],
     [{ rms_norm_eps: null, rope_scaling: { rope_type: 'yarn' } }, /factor/],
     [{ sliding_window: Number.NaN }, /sliding_window/],

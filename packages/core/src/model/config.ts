@@ -1,5 +1,6 @@
 import { OssicleError } from '../errors.ts';
 import { BLOCK_COLUMNS, HEAD_SIZE } from '../kernels/shape.ts';
+import { attentionFactor } from './rope.ts';
 
 /** The numbers of a gpt-oss model. The field's words, as in openai/gpt-oss `torch/model.py`. */
 export interface ModelConfig {
@@ -125,9 +126,11 @@ function parseRope(json: Fields): RopeConfig {
         `The model's config says rope_type ${JSON.stringify(type)}; gpt-oss models have "yarn".`,
       );
     }
+    const factor = number(fields, 'factor');
+    checkAttentionFactor(fields, attentionFactor({ factor }));
     return {
       theta: number({ ...fields, ...json }, 'rope_theta'),
-      factor: number(fields, 'factor'),
+      factor,
       originalContextLength: count(
         fields,
         'original_max_position_embeddings',
@@ -146,6 +149,21 @@ function parseRope(json: Fields): RopeConfig {
     betaSlow: number(json, 'rope_ntk_alpha', 1),
     truncate: false,
   };
+}
+
+/** YaRN's own factor is the only one that gpt-oss models have; transformers lets a config say another. */
+function checkAttentionFactor(scaling: Fields, expected: number): void {
+  const { attention_factor: given = null, mscale, mscale_all_dim } = scaling;
+  if (given !== null && !(Math.abs(Number(given) - expected) < 1e-6)) {
+    throw invalid(
+      `The model's config says attention_factor ${JSON.stringify(given)}; gpt-oss models have ${expected}.`,
+    );
+  }
+  if (given === null && mscale && mscale_all_dim) {
+    throw invalid(
+      "The model's config says mscale and mscale_all_dim; gpt-oss models have neither.",
+    );
+  }
 }
 
 function parseLayerTypes(types: unknown, layers: number): boolean[] {

@@ -25,7 +25,7 @@ export function inverseFrequencies(rope: RopeConfig): Float64Array {
 }
 
 /** What YaRN multiplies cosines and sines by, of queries and of keys. */
-export function attentionFactor({ factor }: RopeConfig): number {
+export function attentionFactor({ factor }: Pick<RopeConfig, 'factor'>): number {
   return factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1;
 }
 
