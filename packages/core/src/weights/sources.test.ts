@@ -310,6 +310,12 @@ test('sources become plain data for a worker, with absolute addresses', () => {
   }
 });
 
+test.each([null, 5, {}, ['config.json'], [null]])('%j is no source', (source) => {
+  const resolve = () => resolveSource(source as unknown as File[]);
+  expect(resolve).toThrow(TypeError);
+  expect(resolve).toThrow(/must be a string, a URL, files/);
+});
+
 function picked(path: string, bytes: BlobPart): File {
   const file = new File([bytes], path.split('/').at(-1) ?? '', { lastModified: 1 });
   return Object.defineProperty(file, 'webkitRelativePath', { value: path });

@@ -19,13 +19,16 @@ export interface SourceOptions {
  * Makes a source independent of the page's address and fit for `postMessage`: relative addresses become absolute,
  * `URL`s become strings, collections of files become arrays.
  *
- * @throws TypeError where a string is neither `owner/name`, nor an address, nor starts with `./`, `../` or `/`.
+ * @throws TypeError where it is none of these, or a string is neither `owner/name`, nor an address, nor starts with `./`, `../` or `/`.
  */
 export function resolveSource(source: ModelSource): string | File[] | FileSystemDirectoryHandle {
   if (typeof source === 'string' || source instanceof URL)
     return resolveAddress(String(source).trim());
   if (isDirectory(source)) return source;
-  if (typeof source?.[Symbol.iterator] === 'function') return [...source];
+  if (typeof source?.[Symbol.iterator] === 'function') {
+    const files = [...source];
+    if (files.every((file) => typeof file === 'object' && file !== null)) return files;
+  }
   throw new TypeError('The source must be a string, a URL, files, or a FileSystemDirectoryHandle');
 }
 
@@ -48,8 +51,10 @@ export async function openSource(
   return new HttpSource(folder, { id, retry });
 }
 
-function isDirectory(source: object): source is FileSystemDirectoryHandle {
-  return 'kind' in source && source.kind === 'directory';
+function isDirectory(source: ModelSource): source is FileSystemDirectoryHandle {
+  return (
+    typeof source === 'object' && source !== null && 'kind' in source && source.kind === 'directory'
+  );
 }
 
 function resolveAddress(source: string): string {
