@@ -93,15 +93,22 @@ export class ModelSlot {
     let current = this.#state.model;
     const withCurrent = (): { model?: LoadedModel } => (current ? { model: current } : {});
     this.#set({ status: 'loading', checkpoint, ...withCurrent() });
+    const makeRoom = async (): Promise<boolean> => {
+      const large = current;
+      if (!large || large.model.info.gpuBytes <= SMALL_MODEL_BYTES) return false;
+      current = undefined;
+      if (this.#abort === abort) this.#set({ status: 'loading', checkpoint });
+      await large.model.dispose();
+      return true;
+    };
     try {
-      if (!isAgreed && !(await this.#isAgreed(checkpoint))) abort.abort();
-      signal.throwIfAborted();
-      if (current && current.model.info.gpuBytes > SMALL_MODEL_BYTES) {
-        const large = current;
-        current = undefined;
-        this.#set({ status: 'loading', checkpoint });
-        await large.model.dispose();
+      if (!isAgreed && checkpoint.origin !== 'embedded') {
+        let report = await this.#check(checkpoint);
+        if (!report.isSupported && (await makeRoom())) report = await this.#check(checkpoint);
+        if (!(await this.#isAgreed(checkpoint, report))) abort.abort();
       }
+      signal.throwIfAborted();
+      await makeRoom();
       const model = await load(checkpoint.files ?? checkpoint.source, {
         ...this.#huggingFace(checkpoint),
         signal,
@@ -150,13 +157,12 @@ export class ModelSlot {
     if (status !== 'loading') this.#rest(model);
   }
 
-  /** Whether the checkpoint can be loaded without a word: it is here or small, and nothing speaks against it. */
-  async #isAgreed(checkpoint: CheckpointSource): Promise<boolean> {
-    if (checkpoint.origin === 'embedded') return true;
-    const report = await checkSupport(
-      checkpoint.files ?? checkpoint.source,
-      this.#huggingFace(checkpoint),
-    );
+  #check(checkpoint: CheckpointSource): Promise<SupportReport> {
+    return checkSupport(checkpoint.files ?? checkpoint.source, this.#huggingFace(checkpoint));
+  }
+
+  /** Asks the person, but where the checkpoint is here or small and nothing speaks against it. */
+  async #isAgreed(checkpoint: CheckpointSource, report: SupportReport): Promise<boolean> {
     const { isSupported, model } = report;
     const isHere = checkpoint.files !== undefined || model?.isStored === true;
     if (isSupported && (isHere || !model || model.totalBytes < LARGE_DOWNLOAD_BYTES)) return true;
