@@ -103,8 +103,9 @@ export class ModelSlot {
     };
     try {
       if (!isAgreed && checkpoint.origin !== 'embedded') {
-        let report = await this.#check(checkpoint);
-        if (!report.isSupported && (await makeRoom())) report = await this.#check(checkpoint);
+        let report = await this.#check(checkpoint, signal);
+        if (!report.isSupported && (await makeRoom()))
+          report = await this.#check(checkpoint, signal);
         if (!(await this.#isAgreed(checkpoint, report))) abort.abort();
       }
       signal.throwIfAborted();
@@ -157,8 +158,9 @@ export class ModelSlot {
     if (status !== 'loading') this.#rest(model);
   }
 
-  #check(checkpoint: CheckpointSource): Promise<SupportReport> {
-    return checkSupport(checkpoint.files ?? checkpoint.source, this.#huggingFace(checkpoint));
+  #check(checkpoint: CheckpointSource, signal: AbortSignal): Promise<SupportReport> {
+    const options = { ...this.#huggingFace(checkpoint), signal };
+    return checkSupport(checkpoint.files ?? checkpoint.source, options);
   }
 
   /** Asks the person, but where the checkpoint is here or small and nothing speaks against it. */

@@ -127,6 +127,22 @@ describe('a report', () => {
     expect(await session.sentBytes('.safetensors')).toBeLessThanOrEqual(2 * 65536 + 4);
   });
 
+  test('is given up with its signal, also while the machine is looked at', async () => {
+    const reason = new Error('enough');
+    const signal = AbortSignal.abort(reason);
+    await expect(checkSupport(session.url, { signal })).rejects.toBe(reason);
+    expect(await session.log()).toEqual([]);
+    const stop = new AbortController();
+    useGpu({});
+    const requestAdapter = navigator.gpu.requestAdapter.bind(navigator.gpu);
+    navigator.gpu.requestAdapter = () => {
+      stop.abort(reason);
+      return requestAdapter();
+    };
+    await expect(checkSupport(session.url, { signal: stop.signal })).rejects.toBe(reason);
+    expect(await session.log()).toEqual([]);
+  });
+
   test('asks for no room where nothing will be stored', async () => {
     const { model } = await checkSupport(session.url, { store: false });
     expect(model).toMatchObject({ isStored: false, missingBytes: 0 });

@@ -21,7 +21,7 @@ export type { LimitCheck };
 /** What of the load to come matters beforehand. */
 export type SupportOptions = Pick<
   LoadOptions,
-  'contextLength' | 'dense' | 'kvCache' | 'prefillChunkLength' | 'huggingFace' | 'store'
+  'contextLength' | 'dense' | 'kvCache' | 'prefillChunkLength' | 'huggingFace' | 'store' | 'signal'
 >;
 
 /** How fast a model can answer at most, and what that is worked out from. */
@@ -80,12 +80,14 @@ export interface SupportReport {
  *
  * @param source - As of {@link load}. Without one, only the machine is looked at: no request is made.
  * @throws {@link OssicleError} where the source cannot be read, or is not a gpt-oss checkpoint. TypeError and RangeError on wrong
- * arguments.
+ * arguments. `signal.reason`.
  */
 export async function checkSupport(
   source?: ModelSource,
   options: SupportOptions = {},
 ): Promise<SupportReport> {
+  const { signal } = options;
+  signal?.throwIfAborted();
   const reasons: string[] = [];
   let adapter: GPUAdapter | undefined;
   try {
@@ -94,10 +96,13 @@ export async function checkSupport(
     if (!isOssicleError(error)) throw error;
     reasons.push(error.message);
   }
+  signal?.throwIfAborted();
   const model = source === undefined ? undefined : await describeModel(source, options);
   if (adapter) reasons.push(...findObstacles(model?.plan, adapter.limits));
   const trial =
-    adapter && model && reasons.length === 0 ? await tryOut(adapter, model.plan) : undefined;
+    adapter && model && reasons.length === 0
+      ? await tryOut(adapter, model.plan, signal)
+      : undefined;
   if (trial?.reason !== undefined) reasons.push(trial.reason);
   const storage = await readUsage().catch(() => undefined);
   return {
@@ -125,7 +130,7 @@ async function describeModel(source: ModelSource, options: SupportOptions) {
       ? await openStoredFiles(published.id).catch(() => undefined)
       : undefined;
     const held = stored && (await openCheckpoint(stored).catch(ignoreFailure));
-    const checkpoint = held ?? (await openCheckpoint(published));
+    const checkpoint = held ?? (await openCheckpoint(published, options.signal));
     const plan = planLoad(checkpoint.config, options);
     const { totalBytes } = checkpoint;
     const isStored = held !== undefined;
@@ -157,11 +162,14 @@ async function heldBytes(id: string): Promise<number> {
 async function tryOut(
   adapter: GPUAdapter,
   plan: LoadPlan,
+  signal: AbortSignal | undefined,
 ): Promise<{ readonly reason?: string; readonly speed?: SpeedEstimate }> {
   let gpu: Gpu | undefined;
   try {
     gpu = new Gpu(await requestDevice(adapter));
+    signal?.throwIfAborted();
     await claimMemory(gpu, plan.gpuBytes);
+    signal?.throwIfAborted();
     const speed = await measureBandwidth(gpu, plan.tokenBytes).catch(ignoreFailure); // a report does without
     return speed === undefined ? {} : { speed: estimateSpeed(plan.tokenBytes, speed) };
   } catch (error) {
