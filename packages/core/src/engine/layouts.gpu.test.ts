@@ -121,3 +121,15 @@ test('the tiny GGUF file gives the golden logits at every position', async () =>
     }
   }
 });
+
+test('a model whose tokenizer knows no Harmony answers ids, and refuses conversations', async () => {
+  const engine = await gpu.engine([await readTinyGguf()]);
+  const session = engine.createSession();
+  const ids = Uint32Array.of(1, 2, 3);
+  const { usage, reason } = await session.generate(ids, { maxTokens: 3 }).result;
+  expect({ reason, usage }).toMatchObject({ reason: 'length', usage: { completionTokens: 3 } });
+  const refused = session.generate('Hi').result;
+  await expect(refused).rejects.toMatchObject({ code: 'format-invalid' });
+  await expect(refused).rejects.toThrow(/<\|start\|>/);
+  expect(engine.tokenizer.decode(ids)).not.toBe('');
+});

@@ -40,7 +40,7 @@ export interface Session {
    * its tokens.
    *
    * @param input - A user's message, a conversation, or the ids of a prompt. Ids are answered as Harmony where the
-   * checkpoint has a tokenizer, else token by token until `maxTokens`.
+   * checkpoint has the tokenizer of a Harmony model, else token by token until `maxTokens`.
    */
   generate(input: string | readonly Message[] | Uint32Array, options?: GenerateOptions): Generation;
   /** Releases the conversation's memory. What runs ends with `disposed`. */
@@ -155,7 +155,7 @@ export class EngineSession implements Session {
     const prompt = this.#encode(input, options);
     const room = this.#checkRoom(prompt);
     const maxTokens = Math.min(options.maxTokens ?? room, room);
-    const output = tokenizer && new HarmonyOutput(tokenizer.harmony, options);
+    const output = tokenizer?.isHarmony ? new HarmonyOutput(tokenizer.harmony, options) : undefined;
 
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
@@ -214,8 +214,10 @@ export class EngineSession implements Session {
       if (!this.#tokenizer) throw noTokenizer();
       return this.#tokenizer.encodeConversation(input, options);
     }
-    if (!this.#tokenizer && (options.stop || options.tools || options.responseFormat)) {
-      throw new TypeError('stop, tools and responseFormat need a checkpoint with a tokenizer.json');
+    if (!this.#tokenizer?.isHarmony && (options.stop || options.tools || options.responseFormat)) {
+      throw new TypeError(
+        'stop, tools and responseFormat need a checkpoint with the tokenizer of a Harmony model',
+      );
     }
     checkTokens(input, this.#runtime.shape.vocabularySize);
     return input;

@@ -9,14 +9,18 @@ type Json = { readonly added_tokens: readonly { readonly content: string }[] };
 const json = await readTestJson<Json>('demo/public/models/gpt-oss-nano/tokenizer.json');
 
 describe('the tokenizer of a checkpoint', () => {
-  test('is refused where it lacks a token that conversations are made of', () => {
+  test('renders no conversation where it lacks a token of them, and texts all the same', () => {
     for (const name of ['<|start|>', '<|call|>', '<|constrain|>']) {
       const added_tokens = json.added_tokens.filter(({ content }) => content !== name);
-      const create = () => new CheckpointTokenizer({ ...json, added_tokens }, 1600);
-      expect(create).toThrow(OssicleError);
-      expect(create).toThrow(expect.objectContaining({ code: 'format-invalid' }));
-      expect(create).toThrow(name);
+      const tokenizer = new CheckpointTokenizer({ ...json, added_tokens }, 1600);
+      const encode = () => tokenizer.encodeConversation('Hi');
+      expect(encode).toThrow(OssicleError);
+      expect(encode).toThrow(expect.objectContaining({ code: 'format-invalid' }));
+      expect(encode).toThrow(name);
+      expect(tokenizer.isHarmony).toBe(false);
+      expect(tokenizer.decode(tokenizer.encode('17 + 25'))).toBe('17 + 25');
     }
+    expect(new CheckpointTokenizer(json, 1600).isHarmony).toBe(true);
   });
 
   test('is refused where it has more tokens than the model', () => {

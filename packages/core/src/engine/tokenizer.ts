@@ -20,18 +20,19 @@ export interface Tokenizer {
 
 /** The tokenizer of a checkpoint, with what generation needs of it. */
 export class CheckpointTokenizer implements Tokenizer {
-  /** The tokenizer that renders and parses Harmony. */
+  /** The tokenizer that renders and parses Harmony, where {@link CheckpointTokenizer.isHarmony}. */
   readonly harmony: HarmonyTokenizer;
+  /** Why it can render no conversation. */
+  readonly #lack: unknown;
 
   /**
    * @param json - The parsed tokenizer.json, or what a GGUF file has in its place.
    * @param vocabularySize - The model's; the tokenizer may know fewer tokens, but no others.
-   * @throws {@link OssicleError} `format-invalid` where it is not one that gpt-oss models have.
+   * @throws {@link OssicleError} `format-invalid` where it cannot be read, or belongs to another model.
    */
   constructor(json: unknown, vocabularySize: number) {
     try {
       this.harmony = createTokenizer(json);
-      specialTokens(this.harmony); // without which nothing can be rendered or read
     } catch (cause) {
       throw new OssicleError(
         'format-invalid',
@@ -46,6 +47,16 @@ export class CheckpointTokenizer implements Tokenizer {
           'It belongs to another model.',
       );
     }
+    try {
+      specialTokens(this.harmony);
+    } catch (lack) {
+      this.#lack = lack;
+    }
+  }
+
+  /** Whether it has the tokens that conversations are made of. Without them the model takes and gives ids alone. */
+  get isHarmony(): boolean {
+    return this.#lack === undefined;
   }
 
   encode(text: string): number[] {
@@ -60,6 +71,13 @@ export class CheckpointTokenizer implements Tokenizer {
     if (typeof systemMessage !== 'object') {
       throw new TypeError(
         'systemMessage must be an object or null; what the application tells the model belongs into instructions',
+      );
+    }
+    if (!this.isHarmony) {
+      throw new OssicleError(
+        'format-invalid',
+        `The checkpoint cannot hold a conversation, and takes token ids only: ${messageOf(this.#lack)}`,
+        { cause: this.#lack },
       );
     }
     return renderConversation(this.harmony, messages, {
