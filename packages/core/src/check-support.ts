@@ -1,77 +1,8 @@
-import { claimMemory, describeShortage } from './engine/memory.ts';
-import {
-  checkLimits,
-  findObstacles,
-  type LimitCheck,
-  type LoadPlan,
-  planLoad,
-} from './engine/plan.ts';
+import type { SupportOptions, SupportReport } from './engine/support.ts';
 import { isOssicleError } from './errors.ts';
-import { summarizeAdapter } from './gpu/adapter-summary.ts';
-import { measureBandwidth } from './gpu/bandwidth.ts';
-import { Gpu, requestAdapter, requestDevice } from './gpu/device.ts';
-import type { AdapterSummary, LoadOptions, ModelSource } from './types.ts';
-import { openCheckpoint } from './weights/checkpoint.ts';
-import { openSource } from './weights/sources.ts';
-import { openStoredFiles } from './weights/stored-files.ts';
-import { listStoredModels, readUsage } from './weights/stored-models.ts';
-
-export type { LimitCheck };
-
-/** What of the load to come matters beforehand. */
-export type SupportOptions = Pick<
-  LoadOptions,
-  'contextLength' | 'dense' | 'kvCache' | 'prefillChunkLength' | 'huggingFace' | 'store' | 'signal'
->;
-
-/** How fast a model can answer at most, and what that is worked out from. */
-export interface SpeedEstimate {
-  /** Tokens per second that answers cannot exceed: {@link SpeedEstimate.bytesPerSecond} by {@link SpeedEstimate.bytesPerToken}. */
-  readonly maxTokensPerSecond: number;
-  /** Bytes of weights that are read for each token. */
-  readonly bytesPerToken: number;
-  /** Bytes per second at which this GPU has just copied within its memory. */
-  readonly bytesPerSecond: number;
-  /** The same in words, with the numbers. */
-  readonly basis: string;
-}
-
-/** What a machine has, and what a model needs of it. */
-export interface SupportReport {
-  /** Whether nothing speaks against it. */
-  readonly isSupported: boolean;
-  /**
-   * Why it will not run, each with a remedy; none where it will, as far as can be told beforehand. `load()` with the same
-   * options rejects with these sentences.
-   */
-  readonly reasons: readonly string[];
-  /** The adapter that would be used, where there is one. */
-  readonly adapter?: AdapterSummary;
-  /** The features of WebGPU that are needed, which are none, and those that the adapter has. */
-  readonly features?: { readonly needed: readonly string[]; readonly available: readonly string[] };
-  /** What the model, or without a source any model, needs of the adapter's limits. */
-  readonly limits?: readonly LimitCheck[];
-  /** What the model comes to; absent where no source was given. */
-  readonly model?: {
-    /** As the store knows it. */
-    readonly id: string;
-    /** Bytes on the GPU: weights, activations and one conversation. Browsers do not tell how many there are. */
-    readonly gpuBytes: number;
-    /** Bytes of all its files. */
-    readonly totalBytes: number;
-    /** Bytes that a load would yet store: none of files on this disk, and none with `store: false`. */
-    readonly missingBytes: number;
-    /** Whether the store has all of it, so that nothing is downloaded. */
-    readonly isStored: boolean;
-  };
-  /** How fast it can be at most; where it runs at all. */
-  readonly speed?: SpeedEstimate;
-  /**
-   * Bytes that the site holds and may hold, as the browser tells. A hint: Chrome tells less than it allows, so that
-   * too little is no reason; a load asks for all its room before it downloads.
-   */
-  readonly storage?: { readonly usedBytes: number; readonly quotaBytes: number };
-}
+import type { ModelSource } from './types.ts';
+import { resolveSource } from './weights/resolve-source.ts';
+import { inWorker } from './worker/model-worker.ts';
 
 /**
  * Finds out beforehand whether a model would run here. Reads the headers of its files only, from the store where it has
@@ -86,110 +17,12 @@ export async function checkSupport(
   source?: ModelSource,
   options: SupportOptions = {},
 ): Promise<SupportReport> {
-  const { signal } = options;
-  signal?.throwIfAborted();
-  const reasons: string[] = [];
-  let adapter: GPUAdapter | undefined;
+  const { signal, ...plain } = options;
+  const resolved = source === undefined ? undefined : resolveSource(source);
   try {
-    adapter = await requestAdapter();
+    return await inWorker(signal, (service) => service.checkSupport(resolved, plain));
   } catch (error) {
-    if (!isOssicleError(error)) throw error;
-    reasons.push(error.message);
+    if (!isOssicleError(error) || error.code !== 'worker-failed') throw error;
+    return { isSupported: false, reasons: [error.message] };
   }
-  signal?.throwIfAborted();
-  const model = source === undefined ? undefined : await describeModel(source, options);
-  if (adapter) reasons.push(...findObstacles(model?.plan, adapter.limits));
-  const trial =
-    adapter && model && reasons.length === 0
-      ? await tryOut(adapter, model.plan, signal)
-      : undefined;
-  if (trial?.reason !== undefined) reasons.push(trial.reason);
-  const storage = await readUsage().catch(() => undefined);
-  return {
-    isSupported: reasons.length === 0,
-    reasons,
-    ...(adapter && {
-      adapter: summarizeAdapter(adapter),
-      features: { needed: [], available: [...adapter.features] },
-      limits: checkLimits(model?.plan, adapter.limits),
-    }),
-    ...(model && { model: model.summary }),
-    ...(trial?.speed && { speed: trial.speed }),
-    ...(storage && {
-      storage: { usedBytes: storage.usedBytes, quotaBytes: storage.quotaBytes },
-    }),
-  };
-}
-
-async function describeModel(source: ModelSource, options: SupportOptions) {
-  const published = await openSource(source, options);
-  try {
-    // What is stored loads without the network, and is described without it, too.
-    const useStore = options.store !== false && !published.id.startsWith('files:');
-    const stored = useStore
-      ? await openStoredFiles(published.id).catch(() => undefined)
-      : undefined;
-    const held = stored && (await openCheckpoint(stored).catch(ignoreFailure));
-    const checkpoint = held ?? (await openCheckpoint(published, options.signal));
-    const plan = planLoad(checkpoint.config, options);
-    const { totalBytes } = checkpoint;
-    const isStored = held !== undefined;
-    const summary = {
-      id: published.id,
-      gpuBytes: plan.gpuBytes,
-      totalBytes,
-      missingBytes: isStored || !useStore ? 0 : totalBytes - (await heldBytes(published.id)),
-      isStored,
-    };
-    return { plan, summary };
-  } finally {
-    published.dispose?.();
-  }
-}
-
-/** For what is not worth failing for: a load fetches anew what is stored and cannot be read. */
-function ignoreFailure(error: unknown): undefined {
-  if (!isOssicleError(error)) throw error;
-}
-
-/** Bytes of a download that has not ended. */
-async function heldBytes(id: string): Promise<number> {
-  const models = await listStoredModels().catch(() => []); // no store, nothing in it
-  return models.find((model) => model.id === id)?.sizeBytes ?? 0;
-}
-
-/** Takes the model's memory from the GPU, and measures how fast that is. */
-async function tryOut(
-  adapter: GPUAdapter,
-  plan: LoadPlan,
-  signal: AbortSignal | undefined,
-): Promise<{ readonly reason?: string; readonly speed?: SpeedEstimate }> {
-  let gpu: Gpu | undefined;
-  try {
-    gpu = new Gpu(await requestDevice(adapter));
-    signal?.throwIfAborted();
-    await claimMemory(gpu, plan.gpuBytes);
-    signal?.throwIfAborted();
-    const speed = await measureBandwidth(gpu, plan.tokenBytes).catch(ignoreFailure); // a report does without
-    return speed === undefined ? {} : { speed: estimateSpeed(plan.tokenBytes, speed) };
-  } catch (error) {
-    if (!isOssicleError(error)) throw error;
-    return { reason: error.code === 'out-of-memory' ? describeShortage(plan) : error.message };
-  } finally {
-    gpu?.dispose();
-    gpu?.device.destroy();
-  }
-}
-
-function estimateSpeed(bytesPerToken: number, bytesPerSecond: number): SpeedEstimate {
-  const maxTokensPerSecond = bytesPerSecond / bytesPerToken;
-  const basis =
-    `Each token reads ${gigabytes(bytesPerToken)} of weights, and this GPU has just copied ` +
-    `${gigabytes(bytesPerSecond)} per second within its memory, reading and writing counted. ` +
-    'Arithmetic, a longer context and other programs make it slower.';
-  return { maxTokensPerSecond, bytesPerToken, bytesPerSecond, basis };
-}
-
-function gigabytes(bytes: number): string {
-  return `${Number((bytes / 1e9).toPrecision(3))} GB`;
 }

@@ -4,13 +4,13 @@
  * @packageDocumentation
  */
 
-export {
-  checkSupport,
-  type LimitCheck,
-  type SpeedEstimate,
-  type SupportOptions,
-  type SupportReport,
-} from './check-support.ts';
+export { checkSupport } from './check-support.ts';
+export type {
+  LimitCheck,
+  SpeedEstimate,
+  SupportOptions,
+  SupportReport,
+} from './engine/support.ts';
 export { type ErrorCode, isOssicleError, OssicleError } from './errors.ts';
 export { load } from './load.ts';
 export type { Model } from './model.ts';

@@ -1,8 +1,7 @@
-import { OssicleError } from './errors.ts';
 import { type Model, WorkerModel } from './model.ts';
 import { notify } from './notify.ts';
 import type { LoadOptions, LoadProgress, ModelSource } from './types.ts';
-import { resolveSource } from './weights/sources.ts';
+import { resolveSource } from './weights/resolve-source.ts';
 import { callback, ModelWorker } from './worker/model-worker.ts';
 
 /** The model that is loaded where none is named. */
@@ -27,12 +26,6 @@ export async function load(
   const { onProgress, signal, ...plain } = options;
   signal?.throwIfAborted();
   const resolved = resolveSource(source);
-  if (typeof Worker === 'undefined') {
-    throw new OssicleError(
-      'worker-failed',
-      'load() needs a page that can start workers. Use createEngine() of ossicle/engine here.',
-    );
-  }
   const worker = new ModelWorker();
   let isSettled = false;
   let allReported: () => void = () => undefined;

@@ -11,7 +11,7 @@ import {
 } from './weights/stored-models.ts';
 import type { DamagedChunk, TaskOptions, VerifyResult } from './weights/verification.ts';
 import type { ReportBytes } from './worker/model-service.ts';
-import { callback, ModelWorker, type RemoteService } from './worker/model-worker.ts';
+import { callback, inWorker, type RemoteService } from './worker/model-worker.ts';
 
 export type { DamagedChunk, StoredModel, StoreUsage, TaskOptions, VerifyResult };
 
@@ -86,16 +86,13 @@ export const store: ModelStore = {
   persist: () => stored(requestPersistence),
   remove: (id) => stored(() => removeStoredModel(id)),
   verify: (id, options) =>
-    stored((task) => inWorker(task, (service, report) => service.verifyModel(id, report)), options),
+    storedInWorker((service, report) => service.verifyModel(id, report), options),
   export: (id, directory, options) =>
-    stored(
-      (task) => inWorker(task, (service, report) => service.exportModel(id, directory, report)),
-      options,
-    ),
+    storedInWorker((service, report) => service.exportModel(id, directory, report), options),
   import: (files, options) =>
-    stored((task) => {
+    storedInWorker((service, report) => {
       const plain = 'kind' in files ? files : [...files];
-      return inWorker(task, (service, report) => service.importModel(plain, options?.id, report));
+      return service.importModel(plain, options?.id, report);
     }, options),
   reclaim: () => stored(reclaimOrphans),
 };
@@ -114,24 +111,13 @@ async function stored<T>(
   }
 }
 
-/** Has a worker of its own do it: only workers read and write stored files without gathering them in memory. */
-async function inWorker<T>(
-  { onProgress, signal }: TaskOptions,
+/** The same in a worker: only workers read and write stored files without gathering them in memory. */
+function storedInWorker<T>(
   use: (service: RemoteService, report: ReportBytes) => Promise<T>,
+  options?: TaskOptions,
 ): Promise<T> {
-  signal?.throwIfAborted();
-  const worker = new ModelWorker();
-  const abort = (): void => {
-    worker.call((service) => service.abortTask()).catch(() => undefined);
-  };
-  signal?.addEventListener('abort', abort);
-  try {
+  return stored(({ onProgress, signal }) => {
     const report = callback((done: number, total: number) => onProgress?.(done, total));
-    return await worker.call((service) => use(service, report));
-  } catch (error) {
-    throw signal?.aborted ? signal.reason : error;
-  } finally {
-    signal?.removeEventListener('abort', abort);
-    void worker.dispose();
-  }
+    return inWorker(signal, (service) => use(service, report));
+  }, options);
 }

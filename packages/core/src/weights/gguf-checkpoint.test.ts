@@ -8,7 +8,8 @@ import { writeGguf } from '../../test/gguf-file.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { checkTensor } from './checkpoint-tensor.ts';
 import { chooseGguf, ggufPath, splitParts } from './gguf-files.ts';
-import { openSource, resolveSource } from './sources.ts';
+import { resolveSource } from './resolve-source.ts';
+import { openSource } from './sources.ts';
 import { readTensor } from './upload.ts';
 
 const TINY = 'packages/core/test/golden/tiny';

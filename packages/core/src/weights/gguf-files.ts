@@ -1,6 +1,6 @@
 import { OssicleError } from '../errors.ts';
 import { isSafePath } from './byte-source.ts';
-import { parseRepo } from './hugging-face.ts';
+import { parseRepo } from './repo.ts';
 
 /** llama.cpp's name of a part of a split file. */
 const SPLIT_NAME = /^(.*)-(\d{5})-of-(\d{5})(\.gguf)$/i;

@@ -5,8 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { resolveSource } from './resolve-source.ts';
 import type { RetryPolicy } from './retry.ts';
-import { type ByteSource, openSource, resolveSource } from './sources.ts';
+import { type ByteSource, openSource } from './sources.ts';
 
 const BYTES = Uint8Array.from({ length: 5000 }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
 

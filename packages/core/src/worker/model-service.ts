@@ -1,6 +1,7 @@
 import type { Message } from '@ossicle/harmony';
 import { createEngine, type Engine } from '../engine/engine.ts';
 import type { Session } from '../engine/session.ts';
+import { examineSupport, type SupportOptions, type SupportReport } from '../engine/support.ts';
 import { OssicleError } from '../errors.ts';
 import { requestDevice } from '../gpu/device.ts';
 import type {
@@ -24,6 +25,9 @@ export interface GenerationUpdate {
 
 /** Options without what cannot be cloned. */
 export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'signal'>;
+
+/** Options without what cannot be cloned. */
+export type PlainSupportOptions = Omit<SupportOptions, 'signal'>;
 
 /** Options without what cannot be cloned. */
 export type PlainGenerateOptions = Omit<GenerateOptions, 'signal'>;
@@ -97,6 +101,14 @@ export class ModelService {
     return this.#engine.info;
   }
 
+  /** Looks whether a model would run. Called once, in a worker that loads none. */
+  async checkSupport(
+    source: ModelSource | undefined,
+    options: PlainSupportOptions,
+  ): Promise<SupportReport> {
+    return examineSupport(source, { ...options, signal: this.#task.signal });
+  }
+
   /** Stores a model from files. Called once, in a worker that loads none. */
   async importModel(
     files: Exclude<ModelSource, string | URL>,
@@ -120,7 +132,7 @@ export class ModelService {
     return verifyStoredModel(id, { onProgress, signal: this.#task.signal });
   }
 
-  /** Aborts what this worker was started for: a load, an import, an export or a check. */
+  /** Aborts what this worker was started for: a load, a look beforehand, an import, an export or a check. */
   abortTask(): void {
     this.#task.abort();
   }

@@ -28,6 +28,12 @@ export class ModelWorker {
       };
     });
     this.#ended.catch(() => undefined); // calls hear of it
+    if (typeof Worker === 'undefined') {
+      throw new OssicleError(
+        'worker-failed',
+        'No worker can be started here: ossicle needs a page. Elsewhere, use createEngine() of ossicle/engine.',
+      );
+    }
     try {
       this.#worker = new InlineWorker({ name: 'ossicle' });
     } catch (cause) {
@@ -73,6 +79,32 @@ export class ModelWorker {
     this.#isTerminated = true;
     this.#service[Comlink.releaseProxy]();
     this.#worker.terminate();
+  }
+}
+
+/**
+ * Has a worker of its own do one task, and ends it.
+ *
+ * @param signal - Stops the task.
+ * @throws `signal.reason`, and what the task throws.
+ */
+export async function inWorker<T>(
+  signal: AbortSignal | undefined,
+  use: (service: RemoteService) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted();
+  const worker = new ModelWorker();
+  const abort = (): void => {
+    worker.call((service) => service.abortTask()).catch(() => undefined);
+  };
+  signal?.addEventListener('abort', abort);
+  try {
+    return await worker.call(use);
+  } catch (error) {
+    throw signal?.aborted ? signal.reason : error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    void worker.dispose();
   }
 }
 
