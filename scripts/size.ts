@@ -14,7 +14,7 @@ const LAYER_LINES: Readonly<Record<string, number>> = {
   'packages/core/src/kernels': 1_500,
   'packages/core/src/model': 1_200,
   'packages/core/src/weights': 5_200,
-  'packages/core/src/engine': 2_200,
+  'packages/core/src/engine': 2_400,
   'packages/core/src/worker': 500,
   shaders: 2_000,
   demo: 5_200,
