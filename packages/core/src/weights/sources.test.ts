@@ -5,7 +5,6 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { resolveSource } from './resolve-source.ts';
 import type { RetryPolicy } from './retry.ts';
 import { type ByteSource, openSource } from './sources.ts';
 
@@ -286,35 +285,6 @@ test.each([
     `https://huggingface.co/api/models/${repo}/revision/${revision}`,
     `https://huggingface.co/${path}`,
   ]);
-});
-
-test.each(['gpt-oss-20b', 'a/b/c', 'models/x/', '', 'owner/name@'])(
-  '%j is no source, and the error says what one looks like',
-  (given) => {
-    expect(() => resolveSource(given)).toThrow(TypeError);
-    expect(() => resolveSource(given)).toThrow('owner/name');
-  },
-);
-
-test('sources become plain data for a worker, with absolute addresses', () => {
-  const files = [new File(['1'], 'a'), new File(['2'], 'b')];
-  expect(resolveSource(new Set(files))).toEqual(files);
-  expect(resolveSource(new URL('https://example.com/m'))).toBe('https://example.com/m/');
-  expect(() => resolveSource('./models/nano')).toThrow(TypeError); // Node has no base address
-  Object.assign(globalThis, { location: { href: 'https://example.com/app/index.html?x' } });
-  try {
-    expect(resolveSource('./models/nano')).toBe('https://example.com/app/models/nano/');
-    expect(resolveSource('../nano/')).toBe('https://example.com/nano/');
-    expect(resolveSource('/nano')).toBe('https://example.com/nano/');
-  } finally {
-    Reflect.deleteProperty(globalThis, 'location');
-  }
-});
-
-test.each([null, 5, {}, ['config.json'], [null]])('%j is no source', (source) => {
-  const resolve = () => resolveSource(source as unknown as File[]);
-  expect(resolve).toThrow(TypeError);
-  expect(resolve).toThrow(/must be a string, a URL, files/);
 });
 
 function picked(path: string, bytes: BlobPart): File {
