@@ -26,7 +26,7 @@ export interface SpeedEstimate {
   readonly bytesPerToken: number;
   /** Bytes per second at which this GPU has just copied within its memory. */
   readonly bytesPerSecond: number;
-  /** The same in words, with the numbers. */
+  /** What it is worked out from, in words and with the numbers. */
   readonly basis: string;
 }
 
