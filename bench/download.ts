@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { appendFile } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
-import type { AdapterSummary } from '../packages/core/src/types.ts';
-import { CHUNK_BYTES } from '../packages/core/src/weights/manifest.ts';
-import { LANES } from '../packages/core/src/weights/store.ts';
+import { CHUNK_BYTES } from '../packages/core/src/store/manifest.ts';
+import { LANES } from '../packages/core/src/store/store.ts';
+import type { AdapterSummary } from '../packages/core/src/types/load.ts';
 import { PRESETS } from '../packages/core/test/config.ts';
 import {
   DownloadBrowser,

@@ -1,4 +1,4 @@
-import { planLoad } from '../packages/core/src/engine/plan.ts';
+import { planLoad } from '../packages/core/src/engine/load/plan.ts';
 import {
   encodeSamplingOptions,
   parseSamplingOptions,

@@ -1,7 +1,7 @@
 // npm run bench: see README.md for the method.
 import { appendFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { AdapterSummary } from '../packages/core/src/types.ts';
+import type { AdapterSummary } from '../packages/core/src/types/load.ts';
 import { type BenchModel, findModel } from './checkpoint.ts';
 import { startChrome } from './chrome-runtime.ts';
 import { commitOf } from './commit.ts';

@@ -1,4 +1,4 @@
-import type { AdapterSummary } from '../packages/core/src/types.ts';
+import type { AdapterSummary } from '../packages/core/src/types/load.ts';
 import type { Sample, Stage, StageName, StageOptions } from './stage.ts';
 
 /** One side of a bench: a {@link StageHost} in a page or in Node, driven from here. */

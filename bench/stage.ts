@@ -1,7 +1,7 @@
 // What runs where the GPU is: in a worker of a page, or in Node.
 import { requestDevice } from '../packages/core/src/engine/index.ts';
 import { summarizeAdapter } from '../packages/core/src/gpu/adapter-summary.ts';
-import type { AdapterSummary, ModelSource } from '../packages/core/src/types.ts';
+import type { AdapterSummary, ModelSource } from '../packages/core/src/types/load.ts';
 import { EndToEndStage } from './end-to-end.ts';
 import { KernelStage } from './kernel-stage.ts';
 

@@ -4,16 +4,10 @@
  * @packageDocumentation
  */
 
-export { checkSupport } from './check-support.ts';
-export type {
-  LimitCheck,
-  SpeedEstimate,
-  SupportOptions,
-  SupportReport,
-} from './engine/support.ts';
 export { type ErrorCode, isOssicleError, OssicleError } from './errors.ts';
-export { load } from './load.ts';
-export type { Model } from './model.ts';
+export { checkSupport } from './page/check-support.ts';
+export { load } from './page/load.ts';
+export type { Model } from './page/model.ts';
 export {
   type DamagedChunk,
   type ImportOptions,
@@ -23,5 +17,8 @@ export {
   store,
   type TaskOptions,
   type VerifyResult,
-} from './model-store.ts';
-export type * from './types.ts';
+} from './page/model-store.ts';
+export type * from './types/config.ts';
+export type * from './types/generate.ts';
+export type * from './types/load.ts';
+export type * from './types/support.ts';

@@ -8,10 +8,10 @@ import { build } from 'vite';
 import { chromeOptions } from '../../../scripts/browser.ts';
 import { type FolderServer, serveFolder } from '../../../scripts/static-server.ts';
 import { sourceAliases } from '../../../vite.config.ts';
-import type { AdapterSummary, LoadOptions, LoadProgress } from '../src/types.ts';
-import type { CheckpointFile } from '../src/weights/checkpoint.ts';
-import type { StoredModel } from '../src/weights/stored-models.ts';
-import type { VerifyResult } from '../src/weights/verification.ts';
+import type { SourceFile } from '../src/sources/byte-source.ts';
+import type { StoredModel } from '../src/store/stored-models.ts';
+import type { VerifyResult } from '../src/store/verification.ts';
+import type { AdapterSummary, LoadOptions, LoadProgress } from '../src/types/load.ts';
 import type { StoreWorker } from './store-client.ts';
 
 const PAGE = 'download-page.html';
@@ -21,7 +21,7 @@ export interface DownloadTask {
   /** The folder's address. */
   readonly url: string;
   /** Its files. */
-  readonly files: readonly CheckpointFile[];
+  readonly files: readonly SourceFile[];
   /** The SHA-256 of its files, by their paths. */
   readonly integrity: Readonly<Record<string, string>>;
   /** The size of chunks. Default: the library's. */
@@ -45,8 +45,8 @@ export interface Stretch {
 /** What the page offers. */
 interface PageGlobals {
   readonly worker: StoreWorker;
-  readonly store: typeof import('../src/model-store.ts').store;
-  readonly load: typeof import('../src/load.ts').load;
+  readonly store: typeof import('../src/page/model-store.ts').store;
+  readonly load: typeof import('../src/page/load.ts').load;
 }
 
 /** Starts browsers one after another that share a profile, and so what they have stored. */

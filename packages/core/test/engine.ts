@@ -1,18 +1,19 @@
 /** Engines for tests: on devices that are watched for errors, and on devices that are counted or feign other limits. */
 
 import { expect } from 'vitest';
-import { createEngine, type Engine, type EngineOptions } from '../src/engine/engine.ts';
-import { placeWeights, uploadWeights } from '../src/engine/load-weights.ts';
-import { planLoad } from '../src/engine/plan.ts';
+import type { Engine } from '../src/engine/engine.ts';
+import { createEngine, type EngineOptions } from '../src/engine/load/create-engine.ts';
+import { placeWeights, uploadWeights } from '../src/engine/load/load-weights.ts';
+import { planLoad } from '../src/engine/load/plan.ts';
+import { ProgressMeter } from '../src/engine/load/progress.ts';
 import type { Runtime } from '../src/engine/runtime.ts';
+import { openCheckpoint } from '../src/formats/open-checkpoint.ts';
 import type { Buffers } from '../src/gpu/buffers.ts';
 import { type Gpu, requestDevice } from '../src/gpu/device.ts';
 import { Kernels } from '../src/kernels/kernels.ts';
 import { ropeTable } from '../src/model/rope.ts';
 import { createActivations } from '../src/model/state.ts';
-import { openCheckpoint } from '../src/weights/checkpoint.ts';
-import { ProgressMeter } from '../src/weights/progress.ts';
-import { openSource } from '../src/weights/sources.ts';
+import { openSource } from '../src/sources/open-source.ts';
 import { type Config, PRESETS } from './config.ts';
 import { createRandom } from './random.ts';
 

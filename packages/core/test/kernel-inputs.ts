@@ -9,7 +9,7 @@ import {
   type ExpertMatrix,
 } from '../src/kernels/matrix.ts';
 import { RepackKernels } from '../src/kernels/repack.ts';
-import type { DenseFormat } from '../src/types.ts';
+import type { DenseFormat } from '../src/types/load.ts';
 import { random, type TestGpu } from './gpu.ts';
 import { decodeMxfp4, fromBf16, quantizeInt8, toBf16 } from './number-formats.ts';
 import { linear } from './oracles.ts';

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { chromeOptions } from '../../../scripts/browser.ts';
 import { type FolderServer, serveFolder } from '../../../scripts/static-server.ts';
 import { sourceAliases } from '../../../vite.config.ts';
-import type { LoadProgress } from '../src/types.ts';
+import type { LoadProgress } from '../src/types/load.ts';
 import { type FaultServer, startFaultServer } from './fault-server.ts';
 import { FaultSession } from './fault-session.ts';
 

@@ -1,12 +1,13 @@
 // A worker that uses the store as the engine does, on command, and tells what it requested.
-import type { HuggingFaceOptions } from '../src/types.ts';
-import type { ByteSource } from '../src/weights/byte-source.ts';
-import { type CheckpointFile, openCheckpoint } from '../src/weights/checkpoint.ts';
-import type { RetryPolicy } from '../src/weights/retry.ts';
-import { toHex } from '../src/weights/sha256.ts';
-import { openSource } from '../src/weights/sources.ts';
-import { openStore } from '../src/weights/store.ts';
-import { importModel } from '../src/weights/transfer.ts';
+
+import { openCheckpoint } from '../src/formats/open-checkpoint.ts';
+import { toHex } from '../src/sha256.ts';
+import type { ByteSource, SourceFile } from '../src/sources/byte-source.ts';
+import { openSource } from '../src/sources/open-source.ts';
+import type { RetryPolicy } from '../src/sources/retry.ts';
+import { openStore } from '../src/store/store.ts';
+import { importModel } from '../src/store/transfer.ts';
+import type { HuggingFaceOptions } from '../src/types/load.ts';
 
 /** What a test chooses about a download, and how it goes wrong. */
 export interface DownloadFaults {
@@ -17,7 +18,7 @@ export interface DownloadFaults {
   /** The size of chunks. Default: 16 MiB. */
   readonly chunkBytes?: number;
   /** Files to download; without them, those of a checkpoint. */
-  readonly files?: readonly CheckpointFile[];
+  readonly files?: readonly SourceFile[];
   /** Aborts when this many bytes are stored. */
   readonly abortAtBytes?: number;
   /** Lets the browser refuse writes after this many bytes. */

@@ -11,8 +11,9 @@ import {
 import { createGguf } from '../../test/gguf-checkpoint.ts';
 import { createRandom } from '../../test/random.ts';
 import type { ErrorCode } from '../errors.ts';
-import type { LoadProgress } from '../types.ts';
-import { createEngine, type Engine, type EngineOptions } from './engine.ts';
+import type { LoadProgress } from '../types/load.ts';
+import type { Engine } from './engine.ts';
+import { createEngine, type EngineOptions } from './load/create-engine.ts';
 
 const SHARD = 'model-00001-of-00002.safetensors';
 const INDEX = 'model.safetensors.index.json';

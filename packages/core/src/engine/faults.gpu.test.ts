@@ -9,8 +9,9 @@ import {
   type TinyPrompts,
 } from '../../test/golden.ts';
 import { tensorValues } from '../../test/number-formats.ts';
-import type { LoadProgress } from '../types.ts';
-import { createEngine, type Engine } from './engine.ts';
+import type { LoadProgress } from '../types/load.ts';
+import type { Engine } from './engine.ts';
+import { createEngine } from './load/create-engine.ts';
 
 /** Requests beyond the headers, which have their own tests. */
 const WEIGHTS = { path: '.safetensors', fromBytes: 65_536 };

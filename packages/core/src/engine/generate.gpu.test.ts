@@ -9,7 +9,7 @@ import {
   type TestDevice,
 } from '../../test/engine.ts';
 import { repetitionPenalty } from '../../test/oracles.ts';
-import type { GenerateEvent, GenerateOptions, GenerateResult } from '../types.ts';
+import type { GenerateEvent, GenerateOptions, GenerateResult } from '../types/generate.ts';
 import type { Engine } from './engine.ts';
 
 // Random weights without a tokenizer: ids in, ids out, and nothing ends a generation but its length.

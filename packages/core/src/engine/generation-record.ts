@@ -1,4 +1,9 @@
-import type { FinishReason, GenerateEvent, GenerateResult, TokenLogprobs } from '../types.ts';
+import type {
+  FinishReason,
+  GenerateEvent,
+  GenerateResult,
+  TokenLogprobs,
+} from '../types/generate.ts';
 import type { OutputSummary } from './output.ts';
 
 const NOTHING: OutputSummary = { text: '', reasoning: '', toolCalls: [], messages: [] };

@@ -1,4 +1,4 @@
-import type { TokenLogprob, TokenLogprobs } from '../types.ts';
+import type { TokenLogprob, TokenLogprobs } from '../types/generate.ts';
 
 /**
  * Log probabilities of a token and of the likeliest ones, from raw logits: ln softmax, in float64.

@@ -1,7 +1,7 @@
 import { type Message, stopTokens } from '@ossicle/harmony';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readTestJson } from '../../test/files.ts';
-import type { GenerateEvent, GenerateOptions } from '../types.ts';
+import type { GenerateEvent, GenerateOptions } from '../types/generate.ts';
 import { HarmonyOutput, type OutputSummary } from './output.ts';
 import { CheckpointTokenizer } from './tokenizer.ts';
 

@@ -9,7 +9,7 @@ import {
   stopTokens,
   type Tokenizer,
 } from '@ossicle/harmony';
-import type { GenerateEvent, GenerateOptions, ToolCall } from '../types.ts';
+import type { GenerateEvent, GenerateOptions, ToolCall } from '../types/generate.ts';
 
 /** What a generation has come to so far. */
 export interface OutputSummary {

@@ -3,9 +3,9 @@ import type { Dispatch } from '../gpu/kernel.ts';
 import { submit } from '../gpu/recorder.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { KernelShape } from '../kernels/shape.ts';
-import type { ModelConfig } from '../model/config.ts';
 import type { Activations } from '../model/state.ts';
 import type { Weights } from '../model/weights.ts';
+import type { ModelConfig } from '../types/config.ts';
 
 /** Dispatches of one submit during a prefill: few enough that no driver takes a slow GPU for a hung one. */
 const DISPATCHES_PER_SUBMIT = 48;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { GenerateOptions } from '../types.ts';
+import type { GenerateOptions } from '../types/generate.ts';
 import { encodeSamplingOptions, parseSamplingOptions } from './sampling-options.ts';
 
 describe('the sampling options', () => {

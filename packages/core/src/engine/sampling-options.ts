@@ -1,4 +1,4 @@
-import type { GenerateOptions } from '../types.ts';
+import type { GenerateOptions } from '../types/generate.ts';
 
 /** What the sampling kernels are told of a generation's options. */
 export interface SamplingOptions {

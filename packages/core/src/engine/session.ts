@@ -1,5 +1,7 @@
 import type { Message } from '@ossicle/harmony';
 import { OssicleError } from '../errors.ts';
+import { EventStream } from '../generation/event-stream.ts';
+import { generateWithTools } from '../generation/tool-loop.ts';
 import { unembed } from '../model/gpt-oss.ts';
 import type {
   FinishReason,
@@ -7,10 +9,9 @@ import type {
   GenerateOptions,
   GenerateResult,
   Generation,
-} from '../types.ts';
+} from '../types/generate.ts';
 import { Context, checkTokens } from './context.ts';
 import { Decoder } from './decoder.ts';
-import { EventStream } from './event-stream.ts';
 import { GenerationRecord } from './generation-record.ts';
 import { tokenLogprobs } from './logprobs.ts';
 import { HarmonyOutput } from './output.ts';
@@ -18,7 +19,6 @@ import type { Queue } from './queue.ts';
 import type { Runtime } from './runtime.ts';
 import { parseSamplingOptions } from './sampling-options.ts';
 import { type CheckpointTokenizer, noTokenizer } from './tokenizer.ts';
-import { generateWithTools } from './tool-loop.ts';
 
 /** One conversation: its tokens, with their keys and values on the GPU. Calls are answered one at a time. */
 export interface Session {

@@ -10,7 +10,7 @@ import {
 } from '../../test/engine.ts';
 import { createRandom } from '../../test/random.ts';
 import { requestDevice } from '../gpu/device.ts';
-import type { GenerateEvent, Generation } from '../types.ts';
+import type { GenerateEvent, Generation } from '../types/generate.ts';
 import type { Engine } from './engine.ts';
 import type { Session } from './session.ts';
 

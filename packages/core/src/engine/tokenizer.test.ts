@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readTestJson } from '../../test/files.ts';
 import { OssicleError } from '../errors.ts';
-import type { GenerateOptions } from '../types.ts';
+import type { GenerateOptions } from '../types/generate.ts';
 import { CheckpointTokenizer } from './tokenizer.ts';
 
 type Json = { readonly added_tokens: readonly { readonly content: string }[] };

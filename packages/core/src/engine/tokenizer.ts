@@ -6,7 +6,7 @@ import {
   specialTokens,
 } from '@ossicle/harmony';
 import { messageOf, OssicleError } from '../errors.ts';
-import type { GenerateOptions } from '../types.ts';
+import type { GenerateOptions } from '../types/generate.ts';
 
 /** Text and conversations to token ids, and back. */
 export interface Tokenizer {

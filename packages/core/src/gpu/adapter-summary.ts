@@ -1,4 +1,4 @@
-import type { AdapterSummary } from '../types.ts';
+import type { AdapterSummary } from '../types/load.ts';
 
 /** Tells people and programs which adapter this is, from a device or an adapter. */
 export function summarizeAdapter(from: GPUDevice | GPUAdapter): AdapterSummary {

@@ -14,7 +14,7 @@ import { fromF16 } from '../../test/number-formats.ts';
 import { linear } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
-import type { DenseFormat } from '../types.ts';
+import type { DenseFormat } from '../types/load.ts';
 import { allocateDense, TILE_ROWS } from './matrix.ts';
 import { RepackKernels } from './repack.ts';
 import { kernelSource } from './shaders.ts';

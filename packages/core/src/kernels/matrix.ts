@@ -1,5 +1,5 @@
 import type { Buffers } from '../gpu/buffers.ts';
-import type { DenseFormat } from '../types.ts';
+import type { DenseFormat } from '../types/load.ts';
 import { BLOCK_COLUMNS } from './shape.ts';
 
 /** Rows of a tile: how many rows of a weight matrix lie side by side (`shaders/lib/tile.wgsl`). */

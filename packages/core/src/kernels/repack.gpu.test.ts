@@ -5,7 +5,7 @@ import { randomMxfp4, uploadExperts } from '../../test/kernel-inputs.ts';
 import { readDenseMatrix, readExpertMatrix } from '../../test/matrix-layout.ts';
 import { decodeMxfp4, E2M1, quantizeInt8, toBf16, toF16 } from '../../test/number-formats.ts';
 import { createRandom } from '../../test/random.ts';
-import type { DenseFormat } from '../types.ts';
+import type { DenseFormat } from '../types/load.ts';
 import { allocateDense, allocateExperts, type DenseMatrix, type ExpertMatrix } from './matrix.ts';
 import { type Repacking, RepackKernels } from './repack.ts';
 

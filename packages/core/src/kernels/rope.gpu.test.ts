@@ -21,7 +21,7 @@ import {
 import { fromF16 } from '../../test/number-formats.ts';
 import { linear, rope } from '../../test/oracles.ts';
 import { Kernel } from '../gpu/kernel.ts';
-import type { DenseFormat } from '../types.ts';
+import type { DenseFormat } from '../types/load.ts';
 import { kernelSource } from './shaders.ts';
 import { rowSplits } from './shape.ts';
 import { denseLibraries } from './variants.ts';

@@ -1,4 +1,4 @@
-import type { DenseFormat, KvCacheFormat } from '../types.ts';
+import type { DenseFormat, KvCacheFormat } from '../types/load.ts';
 
 /** Dimensions of a head. The model family has no other. */
 export const HEAD_SIZE = 64;

@@ -1,5 +1,5 @@
 import type { KernelSource } from '../gpu/kernel.ts';
-import type { DenseFormat } from '../types.ts';
+import type { DenseFormat } from '../types/load.ts';
 import { kernelSource, type LibraryName } from './shaders.ts';
 import {
   HEAD_SIZE,

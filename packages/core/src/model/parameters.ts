@@ -1,6 +1,6 @@
 import { HEAD_SIZE } from '../kernels/shape.ts';
-import type { DenseFormat } from '../types.ts';
-import type { ModelConfig } from './config.ts';
+import type { ModelConfig } from '../types/config.ts';
+import type { DenseFormat } from '../types/load.ts';
 import { product, sum } from './sizes.ts';
 
 /** A matrix and its bias. */

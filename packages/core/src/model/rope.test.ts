@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { huggingFaceConfig, PRESETS } from '../../test/config.ts';
 import { readGoldenJson } from '../../test/golden.ts';
-import { type ModelConfig, parseConfig } from './config.ts';
+import type { ModelConfig } from '../types/config.ts';
+import { parseConfig } from './config.ts';
 import { attentionFactor, inverseFrequencies, ropeTable } from './rope.ts';
 
 interface Yarn {

@@ -1,5 +1,5 @@
 import { HEAD_SIZE } from '../kernels/shape.ts';
-import type { ModelConfig, RopeConfig } from './config.ts';
+import type { ModelConfig, RopeConfig } from '../types/config.ts';
 
 /** Angles of a head: one for each pair of its dimensions. */
 const HALF = HEAD_SIZE / 2;

@@ -6,7 +6,7 @@ import type {
   SamplingState,
 } from '../kernels/operands.ts';
 import { HEAD_SIZE, type KernelShape, scratchBytes } from '../kernels/shape.ts';
-import type { ModelConfig } from './config.ts';
+import type { ModelConfig } from '../types/config.ts';
 import { mapSizes, product, type Sizes, sum } from './sizes.ts';
 
 /** Logits of one pass take at most about this much; passes for more rows are cut. */

@@ -7,8 +7,8 @@ import {
   type ExpertMatrix,
   expertBytes,
 } from '../kernels/matrix.ts';
-import type { DenseFormat } from '../types.ts';
-import type { ModelConfig } from './config.ts';
+import type { ModelConfig } from '../types/config.ts';
+import type { DenseFormat } from '../types/load.ts';
 import {
   type AttentionParameters,
   type MlpParameters,

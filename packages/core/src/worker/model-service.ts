@@ -1,21 +1,20 @@
 import type { Message } from '@ossicle/harmony';
-import { createEngine, type Engine } from '../engine/engine.ts';
+import type { Engine } from '../engine/engine.ts';
+import { createEngine } from '../engine/load/create-engine.ts';
+import { examineSupport } from '../engine/load/support.ts';
 import type { Session } from '../engine/session.ts';
-import { examineSupport, type SupportOptions, type SupportReport } from '../engine/support.ts';
 import { OssicleError } from '../errors.ts';
 import { requestDevice } from '../gpu/device.ts';
+import { exportStoredModel, importModel } from '../store/transfer.ts';
+import { type VerifyResult, verifyStoredModel } from '../store/verification.ts';
 import type {
   GenerateEvent,
   GenerateOptions,
   GenerateResult,
   Generation,
-  LoadOptions,
-  LoadProgress,
-  ModelInfo,
-  ModelSource,
-} from '../types.ts';
-import { exportStoredModel, importModel } from '../weights/transfer.ts';
-import { type VerifyResult, verifyStoredModel } from '../weights/verification.ts';
+} from '../types/generate.ts';
+import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../types/load.ts';
+import type { SupportOptions, SupportReport } from '../types/support.ts';
 
 /** What happened in a generation since the last question; the last answer carries the result. */
 export interface GenerationUpdate {

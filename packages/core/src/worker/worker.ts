@@ -1,6 +1,6 @@
 // The library's worker: everything heavy happens here. It is bundled into the library as text.
 import * as Comlink from 'comlink';
-import { installErrorTransfer } from './errors-across.ts';
+import { installErrorTransfer } from './error-transfer.ts';
 import { ModelService } from './model-service.ts';
 
 installErrorTransfer();

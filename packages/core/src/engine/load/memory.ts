@@ -1,0 +1,47 @@
+import { isOssicleError, OssicleError } from '../../errors.ts';
+import { Buffers } from '../../gpu/buffers.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import type { LoadPlan } from './plan.ts';
+
+/** Memory is claimed in buffers of at most this size. */
+const CLAIM_BYTES = 2 ** 30;
+
+/**
+ * Finds out whether the GPU has memory to give: takes it for a moment. WebGPU tells no amount.
+ *
+ * @throws {@link OssicleError} `out-of-memory`.
+ */
+export async function claimMemory(gpu: Gpu, sizeBytes: number): Promise<void> {
+  const buffers = new Buffers(gpu, 'preflight');
+  const most = Math.min(CLAIM_BYTES, gpu.device.limits.maxBufferSize);
+  try {
+    for (let left = sizeBytes; left > 0; left -= most) {
+      buffers.storage(`part-${Math.ceil(left / most)}`, Math.min(left, most));
+    }
+    await buffers.allocated();
+  } finally {
+    buffers.dispose();
+  }
+  await gpu.settle(gpu.device.queue.onSubmittedWorkDone()); // from then on it can be had again
+}
+
+/** Why a model does not run where the GPU has not given its memory, with remedies. */
+export function describeShortage({ gpuBytes, shape }: LoadPlan): string {
+  const { contextLength, dense, kvCache } = shape;
+  const smaller = [
+    `a contextLength below ${contextLength}`,
+    ...(dense === 'bf16' ? ["dense: 'int8'"] : []),
+    ...(kvCache === 'f32' ? ["kvCache: 'f16'"] : []),
+  ];
+  return (
+    `The model takes ${(gpuBytes / 1e9).toFixed(2)} GB of GPU memory, and the GPU did not give that much. Close other ` +
+    `tabs and programs that use it, load with ${smaller.join(' or ')}, or use a machine with more memory.`
+  );
+}
+
+/** Adds to the failure of an allocation what the whole model takes; other failures stay as they are. */
+export function explainShortage(error: unknown, plan: LoadPlan): unknown {
+  if (!isOssicleError(error) || error.code !== 'out-of-memory') return error;
+  const message = `${describeShortage(plan)} ${error.message}`;
+  return new OssicleError('out-of-memory', message, { cause: error });
+}

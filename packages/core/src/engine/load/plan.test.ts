@@ -1,0 +1,156 @@
+import { describe, expect, test } from 'vitest';
+import { huggingFaceConfig, PRESETS } from '../../../test/config.ts';
+import { checkLimits, findObstacles, planLoad } from './plan.ts';
+
+const config = (name: '20b' | '120b'): Record<string, unknown> =>
+  JSON.parse(huggingFaceConfig(PRESETS[name]));
+
+/** The limits that every WebGPU device has, but for those given. */
+function limits(changes: Partial<Record<keyof GPUSupportedLimits, number>>): GPUSupportedLimits {
+  return {
+    maxBufferSize: 2 ** 28,
+    maxStorageBufferBindingSize: 2 ** 27,
+    maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupStorageSize: 16384,
+    maxStorageBuffersPerShaderStage: 8,
+    ...changes,
+  } as unknown as GPUSupportedLimits;
+}
+
+describe('the plan of a load', () => {
+  test('holds 20b in 8 bits with a context of 8192 tokens unless told otherwise', () => {
+    const { shape, gpuBytes } = planLoad(config('20b'), {});
+    expect(shape).toMatchObject({
+      dense: 'int8',
+      kvCache: 'f16',
+      contextLength: 8192,
+      maxTokens: 512,
+      ringCapacity: 128 + 512,
+    });
+    // 10.6 GB of experts, 1.2 GB of embeddings, 0.7 GB of attention; caches and activations of some hundred MB.
+    expect(gpuBytes).toBeGreaterThan(12.3e9);
+    expect(gpuBytes).toBeLessThan(13.5e9);
+  });
+
+  test('counts the bytes that a token reads: 4 of 32 experts, attention, and the unembedding once', () => {
+    const gigabytes = (dense: 'int8' | 'bf16') =>
+      planLoad(config('20b'), { dense }).tokenBytes / 1e9;
+    expect(gigabytes('int8')).toBeCloseTo(0.679 + 1.269 + 0.615, 1);
+    expect(gigabytes('bf16')).toBeCloseTo(1.278 + 1.269 + 1.158, 1);
+  });
+
+  test('holds the cache in float32 where the weights are as published', () => {
+    expect(planLoad(config('20b'), { dense: 'bf16' }).shape.kvCache).toBe('f32');
+    expect(planLoad(config('20b'), { dense: 'bf16', kvCache: 'f16' }).shape.kvCache).toBe('f16');
+  });
+
+  test('counts what a longer context costs: the caches of full layers, and the rotation table', () => {
+    const bytes = (contextLength: number) => planLoad(config('20b'), { contextLength }).gpuBytes;
+    // 12 full layers, keys and values, 8 heads of 64 halves; 64 floats.
+    const perToken = 12 * 2 * 8 * 64 * 2 + 64 * 4;
+    const more = bytes(65536) - bytes(32768);
+    expect(more / 32768).toBeGreaterThanOrEqual(perToken);
+    expect(more / 32768).toBeLessThan(perToken * 1.1);
+  });
+
+  test('takes no longer passes than the context is', () => {
+    const { shape } = planLoad(config('20b'), { contextLength: 100 });
+    expect(shape).toMatchObject({ maxTokens: 100, ringCapacity: 228, contextLength: 100 });
+  });
+
+  test('gives a short model its own context length', () => {
+    const json = { ...config('20b'), max_position_embeddings: 2048 };
+    expect(planLoad(json, {}).shape.contextLength).toBe(2048);
+    expect(() => planLoad(json, { contextLength: 2049 })).toThrow(RangeError);
+  });
+
+  test.each(['20b', '120b'] as const)(
+    'finds no obstacle to %s in the limits of any device',
+    (name) => {
+      expect(findObstacles(planLoad(config(name), {}), limits({}))).toEqual([]);
+      const whole = planLoad(config(name), { contextLength: 131072 });
+      expect(findObstacles(whole, limits({}))).toEqual([]);
+    },
+  );
+
+  test('names a context that fits where one does not', () => {
+    const plan = planLoad(config('20b'), { contextLength: 131072, kvCache: 'f32' });
+    const [obstacle = '', ...others] = findObstacles(plan, limits({}));
+    expect(others).toEqual([]);
+    const [, fitting] = /contextLength of at most (\d+)/.exec(obstacle) ?? [];
+    const shorter = planLoad(config('20b'), { contextLength: Number(fitting), kvCache: 'f32' });
+    expect(findObstacles(shorter, limits({}))).toEqual([]);
+    const longer = planLoad(config('20b'), { contextLength: Number(fitting) + 1, kvCache: 'f32' });
+    expect(findObstacles(longer, limits({}))).toHaveLength(1);
+  });
+
+  test('counts queries, keys and values of a chunk where experts leave less', () => {
+    const narrow = {
+      ...config('20b'),
+      hidden_size: 64,
+      intermediate_size: 64,
+      num_experts_per_tok: 1,
+    };
+    const binding = { maxStorageBufferBindingSize: 2 ** 26 };
+    const plan = (prefillChunkLength: number) => planLoad(narrow, { prefillChunkLength });
+    const fitting = Math.floor(2 ** 26 / ((64 + 2 * 8) * 64 * 4));
+    expect(findObstacles(plan(4096), limits(binding))).toEqual([
+      expect.stringMatching(
+        `chunk of 4096 tokens needs .* prefillChunkLength of at most ${fitting}`,
+      ),
+    ]);
+    expect(findObstacles(plan(fitting + 1), limits(binding))).toHaveLength(1);
+    expect(findObstacles(plan(fitting), limits(binding))).toEqual([]);
+    const { needed } = checkLimits(plan(4096), limits({})).find(
+      ({ name }) => name === 'maxBufferSize',
+    )!;
+    expect(needed).toBe(4096 * (64 + 2 * 8) * 64 * 4);
+  });
+
+  test('counts the rotation table of a long context where keys are smaller', () => {
+    const json = { ...config('20b'), num_key_value_heads: 1, num_attention_heads: 8 };
+    const plan = (contextLength: number) =>
+      planLoad(json, { contextLength, prefillChunkLength: 256 });
+    const binding = limits({ maxStorageBufferBindingSize: 2 ** 24 });
+    expect(findObstacles(plan(131072), binding)).toEqual([
+      expect.stringMatching('context of 131072 tokens needs .* contextLength of at most 65536'),
+    ]);
+    expect(findObstacles(plan(65536), binding)).toEqual([]);
+  });
+
+  test('counts the workgroup memory of a model with more query heads to a key head', () => {
+    const json = { ...config('20b'), num_key_value_heads: 2 };
+    const plan = planLoad(json, {});
+    const { needed, available } = checkLimits(plan, limits({})).find(
+      ({ name }) => name === 'maxComputeWorkgroupStorageSize',
+    )!;
+    expect(needed).toBeGreaterThan(available);
+    expect(findObstacles(plan, limits({}))).toEqual([
+      expect.stringMatching(`32 query heads .* ${needed} bytes`),
+    ]);
+    const enough = limits({ maxComputeWorkgroupStorageSize: needed });
+    expect(findObstacles(plan, enough)).toEqual([]);
+  });
+
+  test('counts the router and the rings of windows, which cannot be split either', () => {
+    const binding = limits({ maxStorageBufferBindingSize: 2 ** 27 });
+    const many = planLoad({ ...config('20b'), num_local_experts: 2 ** 15 }, {});
+    expect(findObstacles(many, binding)).toEqual([
+      expect.stringMatching('model needs buffers of 180 MiB'),
+    ]);
+    const wide = planLoad({ ...config('20b'), sliding_window: 2 ** 17 }, {});
+    expect(findObstacles(wide, binding)).toEqual([
+      expect.stringMatching('model needs buffers of 129 MiB'),
+    ]);
+  });
+
+  test('names every limit that is too low, with its number', () => {
+    const low = limits({
+      maxComputeInvocationsPerWorkgroup: 128,
+      maxStorageBufferBindingSize: 2 ** 20,
+    });
+    const obstacles = findObstacles(planLoad(config('20b'), {}), low).join('\n');
+    expect(obstacles).toMatch(/maxComputeInvocationsPerWorkgroup 128.*256/);
+    expect(obstacles).toMatch(/1 MiB/);
+  });
+});

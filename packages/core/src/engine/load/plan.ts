@@ -1,0 +1,180 @@
+import { OssicleError } from '../../errors.ts';
+import { maxBindingBytes, mebibytes } from '../../gpu/buffers.ts';
+import { denseBytes, expertBytes } from '../../kernels/matrix.ts';
+import { attendWorkgroupBytes, type KernelShape } from '../../kernels/shape.ts';
+import { parseConfig } from '../../model/config.ts';
+import { ropeTableBytes } from '../../model/rope.ts';
+import { largest } from '../../model/sizes.ts';
+import { activationBytes, activationSizes, cacheBytes, kernelShape } from '../../model/state.ts';
+import { tokenBytes, weightBytes } from '../../model/weights.ts';
+import type { ModelConfig } from '../../types/config.ts';
+import type { LoadOptions } from '../../types/load.ts';
+import type { LimitCheck } from '../../types/support.ts';
+
+const PREFILL_CHUNK_LENGTH = 512;
+const DEFAULT_CONTEXT_LENGTH = 8192;
+
+/** Limits that kernels rely on whatever the model. Core WebGPU promises them; devices of its compatibility mode have less. */
+const MIN_LIMITS = {
+  maxComputeInvocationsPerWorkgroup: 256,
+  maxComputeWorkgroupStorageSize: 16384,
+  maxStorageBuffersPerShaderStage: 8,
+} as const satisfies Partial<Record<keyof GPUSupportedLimits, number>>;
+
+/** What loading a model comes to, known from its config.json alone. */
+export interface LoadPlan {
+  readonly config: ModelConfig;
+  readonly shape: KernelShape;
+  /** Bytes on the GPU: weights, activations and one conversation. */
+  readonly gpuBytes: number;
+  /** Bytes of weights that are read for each token of an answer. */
+  readonly tokenBytes: number;
+}
+
+/** Options that decide what a load comes to. */
+export type PlanOptions = Pick<
+  LoadOptions,
+  'contextLength' | 'dense' | 'kvCache' | 'prefillChunkLength'
+>;
+
+/**
+ * Works out the shape of a model and its memory.
+ *
+ * @param json - The parsed config.json.
+ * @throws {@link OssicleError} `format-invalid` where it is no gpt-oss config. RangeError where an option is out of range.
+ */
+export function planLoad(json: Readonly<Record<string, unknown>>, options: PlanOptions): LoadPlan {
+  const config = parseConfig(json);
+  const {
+    contextLength = Math.min(DEFAULT_CONTEXT_LENGTH, config.maxContextLength),
+    dense = 'int8',
+    kvCache = dense === 'bf16' ? 'f32' : 'f16',
+    prefillChunkLength = PREFILL_CHUNK_LENGTH,
+  } = options;
+  checkCount('contextLength', contextLength, config.maxContextLength);
+  checkCount('prefillChunkLength', prefillChunkLength, 4096);
+  checkOneOf('dense', dense, ['int8', 'bf16']);
+  checkOneOf('kvCache', kvCache, ['f16', 'f32']);
+  const shape = kernelShape(config, {
+    contextLength,
+    dense,
+    kvCache,
+    maxTokens: Math.min(prefillChunkLength, contextLength),
+  });
+  const cache = config.slidingLayers.reduce(
+    (sum, isSliding) => sum + 2 * cacheBytes(shape, isSliding),
+    0,
+  );
+  const gpuBytes =
+    weightBytes(config, dense) + activationBytes(shape) + ropeTableBytes(contextLength) + cache;
+  return { config, shape, gpuBytes, tokenBytes: tokenBytes(config, dense) };
+}
+
+/**
+ * Holds a device's or an adapter's limits against what is needed of them.
+ *
+ * @param plan - Without one, what any model needs.
+ */
+export function checkLimits(plan: LoadPlan | undefined, limits: GPUSupportedLimits): LimitCheck[] {
+  const needs: Partial<Record<keyof GPUSupportedLimits, number>> = { ...MIN_LIMITS };
+  if (plan) {
+    needs.maxComputeWorkgroupStorageSize = Math.max(
+      MIN_LIMITS.maxComputeWorkgroupStorageSize,
+      attendWorkgroupBytes(plan.shape),
+    );
+    needs.maxStorageBufferBindingSize = largest(bindings(plan.shape));
+    needs.maxBufferSize = needs.maxStorageBufferBindingSize;
+  }
+  return Object.entries(needs).map(([name, needed]) => ({
+    name,
+    needed,
+    available: limits[name as keyof typeof needs] as number,
+  }));
+}
+
+/** Bytes of the buffers that cannot be split. */
+function bindings(shape: KernelShape): {
+  /** Keys of a full layer, or what else a shorter context makes smaller. */
+  readonly cache: number;
+  /** An expert's weights, a router's, a row of logits, or the keys of a sliding layer. */
+  readonly model: number;
+  /** The largest of what a pass over a chunk leaves; a shorter chunk makes it smaller. */
+  readonly activations: number;
+} {
+  const { hiddenSize, intermediateSize, experts, vocabularySize, contextLength } = shape;
+  const { x, projected, attended, choice, hidden, expertOut } = activationSizes(shape);
+  return {
+    cache: Math.max(cacheBytes(shape, false), ropeTableBytes(contextLength)),
+    model: Math.max(
+      expertBytes(2 * intermediateSize, hiddenSize).blocks,
+      denseBytes('bf16', experts, hiddenSize),
+      4 * vocabularySize,
+      cacheBytes(shape, true),
+    ),
+    activations: largest({ x, projected, attended, choice, hidden, expertOut }),
+  };
+}
+
+/**
+ * Says why a device or an adapter cannot run a model, or any model at all.
+ *
+ * @param plan - Without one, only what any model needs is looked at.
+ * @returns Sentences with the numbers and a remedy; none where it can, as far as limits tell.
+ */
+export function findObstacles(plan: LoadPlan | undefined, limits: GPUSupportedLimits): string[] {
+  const obstacles = checkLimits(undefined, limits)
+    .filter(({ needed, available }) => available < needed)
+    .map(
+      ({ name, needed, available }) =>
+        `The GPU device allows ${name} ${available}; ossicle needs ${needed}. Use another GPU or browser.`,
+    );
+  if (!plan) return obstacles;
+  const { shape } = plan;
+  const binding = maxBindingBytes(limits);
+  const { cache, model, activations } = bindings(shape);
+  if (cache > binding) {
+    const fits = Math.floor((shape.contextLength * binding) / cache);
+    obstacles.push(
+      `A context of ${shape.contextLength} tokens needs buffers of ${mebibytes(cache)}; this GPU binds at most ` +
+        `${mebibytes(binding)}. Load the model with a contextLength of at most ${fits}.`,
+    );
+  }
+  if (model > binding) {
+    obstacles.push(
+      `The model needs buffers of ${mebibytes(model)}; this GPU binds at most ${mebibytes(binding)}. Use another GPU.`,
+    );
+  }
+  if (activations > binding) {
+    const fits = Math.floor((shape.maxTokens * binding) / activations);
+    obstacles.push(
+      `A prefill chunk of ${shape.maxTokens} tokens needs buffers of ${mebibytes(activations)}; this GPU binds at most ` +
+        `${mebibytes(binding)}. Use a prefillChunkLength of at most ${fits}.`,
+    );
+  }
+  const workgroupBytes = attendWorkgroupBytes(shape);
+  if (workgroupBytes > limits.maxComputeWorkgroupStorageSize) {
+    obstacles.push(
+      `${shape.heads / shape.kvHeads} query heads to a key head need ${workgroupBytes} bytes of workgroup memory; this GPU ` +
+        `allows ${limits.maxComputeWorkgroupStorageSize}. Use another GPU.`,
+    );
+  }
+  return obstacles;
+}
+
+/** Throws where a device cannot run a model. @throws {@link OssicleError} `device-unsuitable` with every reason. */
+export function checkDevice(plan: LoadPlan, device: GPUDevice): void {
+  const obstacles = findObstacles(plan, device.limits);
+  if (obstacles.length > 0) throw new OssicleError('device-unsuitable', obstacles.join(' '));
+}
+
+function checkCount(name: string, value: number, most: number): void {
+  if (!Number.isInteger(value) || value < 1 || value > most) {
+    throw new RangeError(`${name} must be a whole number from 1 to ${most}, not ${value}`);
+  }
+}
+
+function checkOneOf(name: string, value: string, allowed: readonly string[]): void {
+  if (!allowed.includes(value)) {
+    throw new RangeError(`${name} must be ${allowed.join(' or ')}, not ${JSON.stringify(value)}`);
+  }
+}

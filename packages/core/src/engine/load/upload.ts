@@ -1,0 +1,338 @@
+import { OssicleError } from '../../errors.ts';
+import type {
+  CheckpointTensor,
+  PublishedTensor,
+  TensorPiece,
+} from '../../formats/checkpoint-tensor.ts';
+import { Buffers } from '../../gpu/buffers.ts';
+import type { Gpu } from '../../gpu/device.ts';
+import type { ByteSource } from '../../sources/byte-source.ts';
+
+/** What all staging may take together, on both sides of the copy. */
+const MAX_STAGING_BYTES = 64 * 2 ** 20;
+
+/** Options of an {@link Uploader}. */
+export interface UploaderOptions {
+  /** The size of one chunk; a chunk of one tile may be larger. Default: 8 MiB. */
+  readonly chunkBytes?: number;
+  /** How many chunks may be under way. Default: 4; fewer where they would take more than 64 MiB. */
+  readonly slots?: number;
+}
+
+/**
+ * Encodes what becomes of one chunk.
+ *
+ * @param encoder - Is submitted right after.
+ * @param staged - A storage buffer, with whole rows from byte 0 on.
+ * @param firstRow - The chunk's first row within the tensor: a multiple of the tile.
+ * @param rows - How many rows it has: whole tiles, but for the last chunk.
+ */
+export type ConsumeChunk = (
+  encoder: GPUCommandEncoder,
+  staged: GPUBuffer,
+  firstRow: number,
+  rows: number,
+) => void;
+
+/** Options of one upload. */
+export interface UploadOptions {
+  /** Stops between chunks. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called with the size of each chunk that is on its way to the GPU. */
+  readonly onBytes?: ((bytes: number) => void) | undefined;
+}
+
+interface Slot {
+  /** MAP_WRITE | COPY_SRC; mapped whenever the slot is free. */
+  readonly staging: GPUBuffer;
+  /** STORAGE | COPY_DST. */
+  readonly storage: GPUBuffer;
+}
+
+/**
+ * Streams tensors to the GPU through a ring of mapped staging buffers: the source reads straight into mapped memory, and
+ * a kernel of the caller puts each chunk where it belongs. Uploads of one uploader run one after another.
+ */
+export class Uploader {
+  readonly #gpu: Gpu;
+  readonly #buffers: Buffers;
+  readonly #maxSlots: number;
+  #chunkBytes: number;
+  #slots: Slot[] = [];
+  #free: Slot[] = [];
+  readonly #mapping = new Set<Promise<void>>();
+  #isDisposed = false;
+  /** Called when a slot is free, or gone. */
+  #wake: () => void = () => undefined;
+  #last: Promise<void> = Promise.resolve();
+
+  /** @throws RangeError where an option is not a positive integer. */
+  constructor(gpu: Gpu, { chunkBytes = 8 * 2 ** 20, slots = 4 }: UploaderOptions = {}) {
+    assertPositive('chunkBytes', chunkBytes);
+    assertPositive('slots', slots);
+    this.#gpu = gpu;
+    this.#buffers = new Buffers(gpu, 'upload');
+    this.#chunkBytes = chunkBytes;
+    this.#maxSlots = slots;
+  }
+
+  /** Bytes of staging held now, on both sides of the copy. */
+  get sizeBytes(): number {
+    return this.#buffers.sizeBytes;
+  }
+
+  /**
+   * Uploads one tensor. Resolves when all of it is submitted; {@link Uploader.finish} waits for the GPU.
+   *
+   * @param piece - Its bytes: whole rows.
+   * @param rowBytes - The size of a row.
+   * @param rowsPerTile - Chunks hold whole multiples of this many rows, but for the last.
+   * @param consume - Encodes the use of a chunk. Chunks may come out of order.
+   * @throws {@link OssicleError} as {@link ByteSource.read} does, and those of the device. RangeError where the bytes are
+   * not whole rows.
+   */
+  async upload(
+    source: ByteSource,
+    piece: TensorPiece,
+    rowBytes: number,
+    rowsPerTile: number,
+    consume: ConsumeChunk,
+    options: UploadOptions = {},
+  ): Promise<void> {
+    assertPositive('rowBytes', rowBytes);
+    assertPositive('rowsPerTile', rowsPerTile);
+    const { path, sizeBytes } = piece;
+    if (sizeBytes % rowBytes !== 0) {
+      throw new RangeError(`${sizeBytes} bytes of ${path} are not whole rows of ${rowBytes} bytes`);
+    }
+    const upload = this.#last.then(() =>
+      this.#upload(source, piece, rowBytes, rowsPerTile, consume, options),
+    );
+    this.#last = upload.catch(() => undefined); // its caller hears of it
+    await upload;
+  }
+
+  /** Waits until the GPU has consumed every chunk. @throws {@link OssicleError} where the device failed. */
+  async finish(): Promise<void> {
+    await this.#last;
+    await Promise.all(this.#mapping);
+    await this.#gpu.settle(this.#gpu.device.queue.onSubmittedWorkDone());
+  }
+
+  /** Releases the staging buffers. */
+  dispose(): void {
+    this.#isDisposed = true;
+    this.#buffers.dispose();
+    this.#wake();
+  }
+
+  async #upload(
+    source: ByteSource,
+    piece: TensorPiece,
+    rowBytes: number,
+    rowsPerTile: number,
+    consume: ConsumeChunk,
+    { signal, onBytes }: UploadOptions,
+  ): Promise<void> {
+    const tileBytes = rowBytes * rowsPerTile;
+    if (tileBytes > this.#chunkBytes) await this.#grow(tileBytes);
+    const rowsPerChunk = Math.floor(this.#chunkBytes / tileBytes) * rowsPerTile;
+    const totalRows = piece.sizeBytes / rowBytes;
+
+    const failure = new AbortController();
+    const either = signal ? AbortSignal.any([signal, failure.signal]) : failure.signal;
+    const chunks = new Set<Promise<void>>();
+    for (let firstRow = 0; firstRow < totalRows && !either.aborted; firstRow += rowsPerChunk) {
+      const rows = Math.min(rowsPerChunk, totalRows - firstRow);
+      const offsetBytes = piece.offsetBytes + firstRow * rowBytes;
+      const range = { path: piece.path, offsetBytes, sizeBytes: rows * rowBytes };
+      let slot: Slot;
+      try {
+        slot = await this.#acquire();
+      } catch (error) {
+        failure.abort(error);
+        break;
+      }
+      const chunk = this.#send(source, range, slot, either, (encoder) => {
+        consume(encoder, slot.storage, firstRow, rows);
+      })
+        .then(() => onBytes?.(range.sizeBytes))
+        .catch((error: unknown) => failure.abort(error));
+      chunks.add(chunk);
+      void chunk.then(() => chunks.delete(chunk));
+    }
+    await Promise.all(chunks);
+    either.throwIfAborted();
+  }
+
+  /** Fills a slot, submits its use, and gives it back: at once where that failed, else when it is mapped again. */
+  async #send(
+    source: ByteSource,
+    { path, offsetBytes, sizeBytes }: TensorPiece,
+    slot: Slot,
+    signal: AbortSignal,
+    consume: (encoder: GPUCommandEncoder) => void,
+  ): Promise<void> {
+    const { staging, storage } = slot;
+    const { device } = this.#gpu;
+    const copyBytes = Math.ceil(sizeBytes / 4) * 4; // copies are of whole 4-byte words
+    try {
+      const mapped = staging.getMappedRange(0, copyBytes);
+      await source.read(path, offsetBytes, new Uint8Array(mapped, 0, sizeBytes), signal);
+      signal.throwIfAborted();
+      this.#check();
+    } catch (error) {
+      this.#check();
+      // The mapped memory may have gone with the device; then mapping fails, and the device says why.
+      if (staging.mapState !== 'mapped') await this.#gpu.settle(staging.mapAsync(GPUMapMode.WRITE));
+      // A range stays handed out until its buffer is unmapped, so the slot must be mapped anew.
+      staging.unmap();
+      this.#recycle(slot);
+      throw error;
+    }
+    staging.unmap();
+    try {
+      const encoder = device.createCommandEncoder({ label: 'upload' });
+      encoder.copyBufferToBuffer(staging, 0, storage, 0, copyBytes);
+      consume(encoder);
+      device.queue.submit([encoder.finish()]);
+    } finally {
+      this.#recycle(slot);
+    }
+  }
+
+  /** Maps a slot again; it is free when the GPU is done with it. */
+  #recycle(slot: Slot): void {
+    const mapping = slot.staging
+      .mapAsync(GPUMapMode.WRITE)
+      .then(() => {
+        this.#free.push(slot);
+      })
+      .catch(() => {
+        // Only a lost device or a disposed uploader gets here: whoever acquires next finds out which.
+        this.#slots = this.#slots.filter((other) => other !== slot);
+      })
+      .finally(() => {
+        this.#mapping.delete(mapping);
+        this.#wake();
+      });
+    this.#mapping.add(mapping);
+  }
+
+  /** A free slot; makes one as long as there may be more. */
+  async #acquire(): Promise<Slot> {
+    const fitting = Math.floor(MAX_STAGING_BYTES / (2 * this.#chunkBytes));
+    const limit = Math.max(1, Math.min(this.#maxSlots, fitting));
+    for (;;) {
+      this.#check();
+      const slot = this.#free.shift();
+      if (slot) return slot;
+      if (this.#slots.length < limit) return this.#create();
+      const freed = new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+      await this.#gpu.settle(freed);
+    }
+  }
+
+  async #create(): Promise<Slot> {
+    const index = this.#slots.length;
+    const { MAP_WRITE, COPY_SRC, STORAGE, COPY_DST } = GPUBufferUsage;
+    const buffers = this.#buffers;
+    const staging = buffers.create(`staging.${index}`, this.#chunkBytes, MAP_WRITE | COPY_SRC);
+    const storage = buffers.create(`staged.${index}`, this.#chunkBytes, STORAGE | COPY_DST);
+    try {
+      await buffers.allocated();
+      await this.#gpu.settle(staging.mapAsync(GPUMapMode.WRITE));
+    } catch (error) {
+      buffers.release(staging);
+      buffers.release(storage);
+      throw error;
+    }
+    const slot = { staging, storage };
+    this.#slots.push(slot);
+    return slot;
+  }
+
+  #check(): void {
+    this.#gpu.check();
+    if (this.#isDisposed) {
+      throw new OssicleError('disposed', 'The upload ended because the model was disposed of.');
+    }
+  }
+
+  /** Makes the ring anew, of larger buffers. */
+  async #grow(chunkBytes: number): Promise<void> {
+    await Promise.all(this.#mapping);
+    for (const { staging, storage } of this.#slots) {
+      this.#buffers.release(staging);
+      this.#buffers.release(storage);
+    }
+    this.#slots = [];
+    this.#free = [];
+    this.#chunkBytes = chunkBytes;
+  }
+}
+
+/**
+ * Reads a small tensor into memory, as float32. BF16, F16 and F32 are converted exactly.
+ *
+ * @throws {@link OssicleError} `format-invalid` where it has another type; those of {@link ByteSource.read}.
+ */
+export async function readTensor(
+  source: ByteSource,
+  { pieces, shape, order }: CheckpointTensor,
+  signal?: AbortSignal,
+): Promise<Float32Array<ArrayBuffer>> {
+  const parts = await Promise.all(pieces.map((piece) => readPiece(source, piece, signal)));
+  const values = new Float32Array(shape.reduce((product, extent) => product * extent, 1));
+  if (order === 'consecutive') {
+    let filled = 0;
+    for (const part of parts) {
+      values.set(part, filled);
+      filled += part.length;
+    }
+  } else {
+    parts.forEach((part, first) => {
+      part.forEach((value, i) => {
+        values[first + i * parts.length] = value;
+      });
+    });
+  }
+  return values;
+}
+
+async function readPiece(
+  source: ByteSource,
+  { name, path, offsetBytes, sizeBytes, encoding }: PublishedTensor,
+  signal: AbortSignal | undefined,
+): Promise<Float32Array> {
+  const bytes = new Uint8Array(sizeBytes);
+  await source.read(path, offsetBytes, bytes, signal);
+  if (encoding === 'F32') return new Float32Array(bytes.buffer);
+  if (encoding === 'BF16') {
+    const words = Uint32Array.from(new Uint16Array(bytes.buffer), (half) => half << 16);
+    return new Float32Array(words.buffer);
+  }
+  if (encoding === 'F16') return Float32Array.from(new Uint16Array(bytes.buffer), halfToFloat);
+  throw new OssicleError(
+    'format-invalid',
+    `${name} is of type ${encoding}; BF16, F16 or F32 was expected. Check that it is the published checkpoint.`,
+  );
+}
+
+/** IEEE 754 binary16: sign, 5 bits of exponent with bias 15, 10 of fraction. */
+function halfToFloat(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = (bits & 0x3ff) / 1024;
+  if (exponent === 0) return sign * 2 ** -14 * fraction;
+  if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
+  return sign * 2 ** (exponent - 15) * (1 + fraction);
+}
+
+function assertPositive(name: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new RangeError(`${name} must be a positive integer, not ${value}`);
+  }
+}

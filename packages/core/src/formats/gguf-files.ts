@@ -1,0 +1,80 @@
+import { OssicleError } from '../errors.ts';
+import { isSafePath } from '../sources/byte-source.ts';
+import { parseRepo } from '../sources/repo.ts';
+
+/** llama.cpp's name of a part of a split file. */
+const SPLIT_NAME = /^(.*)-(\d{5})-of-(\d{5})(\.gguf)$/i;
+
+const MAX_PARTS = 256;
+
+/** The file that a source's id names, where it names a GGUF file; of a split one, any part. */
+export function ggufPath(id: string): string | undefined {
+  const repo = parseRepo(id);
+  if (repo) return repo.file;
+  return /(?:^files:|\/)([^/#]+\.gguf)(?:#[\da-f]*)?$/i.exec(id)?.[1];
+}
+
+/**
+ * The GGUF model right in a picked folder; of a split one, the first part.
+ *
+ * @throws {@link OssicleError} `format-invalid` if there are several, with their names.
+ */
+export function onlyGguf(paths: readonly string[]): string | undefined {
+  const models = ggufModels(paths.filter((path) => !path.includes('/')));
+  if (models.length > 1) {
+    throw new OssicleError(
+      'format-invalid',
+      `There are ${models.length} GGUF models in one folder: ${models.join(', ')}. Pick the files of one of them.`,
+    );
+  }
+  return models[0];
+}
+
+/** The GGUF models among the files of a source: each one's only file, or its first part. */
+function ggufModels(paths: readonly string[]): string[] {
+  const models = new Map<string, string>();
+  for (const path of paths.filter((name) => /\.gguf$/i.test(name)).sort()) {
+    const model = path.replace(SPLIT_NAME, '$1$4');
+    if (!models.has(model)) models.set(model, path);
+  }
+  return [...models.values()];
+}
+
+/**
+ * The GGUF file of a repo that has one and no safetensors; `undefined` where there is none to choose.
+ *
+ * @throws {@link OssicleError} `format-invalid` where there are several, with their names.
+ */
+export function chooseGguf(id: string, paths: readonly string[]): string | undefined {
+  if (paths.some((path) => /^(original\/)?[^/]+\.safetensors$/.test(path))) return undefined;
+  const [model, ...others] = ggufModels(paths.filter(isSafePath));
+  if (model === undefined || others.length === 0) return model;
+  const { name = id, revision = 'main' } = parseRepo(id) ?? {};
+  const at = revision === 'main' ? '' : `@${revision}`;
+  throw new OssicleError(
+    'format-invalid',
+    `${id} has ${others.length + 1} GGUF models: ${[model, ...others].join(', ')}. Name one of them as the source, as in ` +
+      `${JSON.stringify(`${name}/${model}${at}`)}.`,
+  );
+}
+
+/**
+ * The names of all parts of a split file, given one of them; the name itself where it is not that of a part.
+ *
+ * @throws {@link OssicleError} `format-invalid` where the numbers in it are impossible.
+ */
+export function splitParts(path: string): readonly string[] {
+  const [, stem, number, count, extension] = SPLIT_NAME.exec(path) ?? [];
+  if (stem === undefined) return [path];
+  const parts = Number(count);
+  if (!(parts >= 1 && parts <= MAX_PARTS && Number(number) >= 1 && Number(number) <= parts)) {
+    throw new OssicleError(
+      'format-invalid',
+      `${path} names part ${Number(number)} of ${parts}; 1 to ${MAX_PARTS} parts can be loaded. Check the name.`,
+    );
+  }
+  return Array.from({ length: parts }, (_, i) => {
+    const digits = String(i + 1).padStart(5, '0');
+    return `${stem}-${digits}-of-${count}${extension}`;
+  });
+}

@@ -1,0 +1,274 @@
+import { expect, test } from 'vitest';
+import { GGML_TYPE, type GgufTensorFile, writeGguf } from '../../test/gguf-file.ts';
+import { createRandom, type Random } from '../../test/random.ts';
+import { frameHeader, writeSafetensors } from '../../test/safetensors-file.ts';
+import { isOssicleError } from '../errors.ts';
+import type { ByteSource } from '../sources/byte-source.ts';
+import { readGgufHeader } from './gguf.ts';
+import { parseSafetensorsHeader, readSafetensorsHeader } from './safetensors.ts';
+
+const MUTANTS = 100_000;
+const MAX_ALLOCATED_BYTES = 64 * 2 ** 20;
+
+/** Numbers that counts, lengths and offsets go wrong with. */
+const EDGES = [
+  0n,
+  1n,
+  2n,
+  31n,
+  255n,
+  2n ** 16n,
+  2n ** 31n,
+  2n ** 32n - 1n,
+  2n ** 53n,
+  2n ** 64n - 1n,
+];
+
+/** What the mutants of a kind have come to. */
+interface Outcomes {
+  readonly valid: number;
+  readonly invalid: number;
+  readonly truncated: number;
+}
+
+/** Reads mutants of a file; anything that is not an answer of the format's reader fails the test. */
+async function readMutants(
+  next: Random,
+  original: Uint8Array,
+  read: (file: Uint8Array<ArrayBuffer>) => unknown,
+): Promise<Outcomes> {
+  const outcomes = { valid: 0, invalid: 0, truncated: 0 };
+  for (let i = 0; i < MUTANTS; i++) {
+    const file = mutate(next, original);
+    try {
+      await read(file);
+      outcomes.valid++;
+    } catch (error) {
+      if (isOssicleError(error) && error.code === 'format-invalid') outcomes.invalid++;
+      else if (isOssicleError(error) && error.code === 'integrity') outcomes.truncated++;
+      else
+        throw new Error(`mutant ${i}: ${Buffer.from(file).toString('base64')}`, { cause: error });
+    }
+  }
+  return outcomes;
+}
+
+/** One to three changes: bits, bytes, whole fields, pieces cut out, doubled or moved, the end cut off. */
+function mutate(next: Random, original: Uint8Array): Uint8Array<ArrayBuffer> {
+  let file = original.slice();
+  for (let changes = 1 + next.integer(3); changes > 0; changes--) {
+    const at = next.integer(file.length);
+    const length = Math.min(file.length - at, 1 + next.integer(24));
+    switch (next.integer(7)) {
+      case 0:
+        file[at]! ^= 1 << next.integer(8);
+        break;
+      case 1:
+        file[at] = next.integer(256);
+        break;
+      case 2: {
+        const field = new DataView(new ArrayBuffer(8));
+        field.setBigUint64(0, EDGES[next.integer(EDGES.length)]!, true);
+        const width = next.integer(2) === 0 ? 4 : 8;
+        file.set(new Uint8Array(field.buffer, 0, Math.min(width, file.length - at)), at);
+        break;
+      }
+      case 3:
+        file = splice(file, at, length, new Uint8Array(0));
+        break;
+      case 4:
+        file = splice(file, at, 0, file.slice(at, at + length));
+        break;
+      case 5:
+        file.copyWithin(at, next.integer(file.length), file.length);
+        break;
+      default:
+        if (next.integer(8) === 0) file = file.slice(0, at + 1);
+    }
+  }
+  return file;
+}
+
+function splice(
+  file: Uint8Array,
+  at: number,
+  remove: number,
+  insert: Uint8Array,
+): Uint8Array<ArrayBuffer> {
+  const spliced = new Uint8Array(file.length - remove + insert.length);
+  spliced.set(file.subarray(0, at));
+  spliced.set(insert, at);
+  spliced.set(file.subarray(at + remove), at + insert.length);
+  return spliced;
+}
+
+/** A source of one file that counts what readers want in memory at once. */
+function countedSource(file: Uint8Array, sizeBytes: number = file.length) {
+  let largest = 0;
+  const source: ByteSource = {
+    id: 'memory',
+    size: async () => sizeBytes,
+    readAll: async () => undefined,
+    stream: () => {
+      throw new Error('headers are not streamed');
+    },
+    read: async (_, offsetBytes, into) => {
+      largest = Math.max(largest, into.length);
+      into.set(file.subarray(offsetBytes, offsetBytes + into.length));
+    },
+  };
+  return { source, largest: () => largest };
+}
+
+const tensor = (name: string, type: number, shape: number[], bytes: number): GgufTensorFile => ({
+  name,
+  type,
+  shape,
+  bytes: new Uint8Array(bytes).fill(3),
+});
+
+const GGUF = writeGguf({
+  metadata: {
+    'general.architecture': ['text', 'gpt-oss'],
+    'general.alignment': ['u32', 32],
+    'gpt-oss.block_count': ['u32', 1],
+    'gpt-oss.rope.freq_base': ['f32', 150000],
+    'gpt-oss.flag': ['bool', 1],
+    'tokenizer.ggml.tokens': ['texts', ['a', 'b', 'ab', '<|start|>']],
+    'tokenizer.ggml.token_type': ['i32s', [1, 1, 1, 3]],
+    'tokenizer.ggml.merges': ['texts', ['a b']],
+    'split.count': ['u16', 0],
+  },
+  tensors: [
+    tensor('token_embd.weight', GGML_TYPE.BF16, [4, 32], 256),
+    tensor('blk.0.ffn_gate_exps.weight', GGML_TYPE.MXFP4, [2, 2, 32], 68),
+    tensor('blk.0.ffn_gate_exps.bias', GGML_TYPE.F32, [2, 2], 16),
+    tensor('output.weight', GGML_TYPE.Q8_0, [4, 32], 136),
+  ],
+});
+
+const SAFETENSORS = writeSafetensors(
+  new Map([
+    ['model.norm.weight', { dtype: 'BF16', shape: [8], bytes: new Uint8Array(16) }],
+    ['lm_head.weight', { dtype: 'BF16', shape: [4, 8], bytes: new Uint8Array(64) }],
+    ['model.layers.0.mlp.b', { dtype: 'U8', shape: [2, 2, 1, 16], bytes: new Uint8Array(64) }],
+    ['model.layers.0.mlp.s', { dtype: 'U8', shape: [2, 2, 1], bytes: new Uint8Array(4) }],
+  ]),
+);
+
+test('100,000 mutated safetensors files are each read or refused', async () => {
+  parseSafetensorsHeader(SAFETENSORS, SAFETENSORS.length, 'm.safetensors');
+  const outcomes = await readMutants(createRandom(1), SAFETENSORS, (file) =>
+    parseSafetensorsHeader(file, file.length, 'm.safetensors'),
+  );
+  expect(outcomes.invalid).toBeGreaterThan(MUTANTS / 3);
+  expect(outcomes.truncated).toBeGreaterThan(MUTANTS / 100);
+  expect(outcomes.valid).toBeGreaterThan(MUTANTS / 100);
+});
+
+test('100,000 mutated GGUF files are each read or refused', async () => {
+  await readGgufHeader(countedSource(GGUF).source, 'm.gguf', GGUF.length);
+  let largest = 0;
+  const outcomes = await readMutants(createRandom(2), GGUF, async (file) => {
+    const counted = countedSource(file);
+    try {
+      await readGgufHeader(counted.source, 'm.gguf', file.length);
+    } finally {
+      largest = Math.max(largest, counted.largest());
+    }
+  });
+  expect(outcomes.invalid).toBeGreaterThan(MUTANTS / 3);
+  expect(outcomes.truncated).toBeGreaterThan(MUTANTS / 100);
+  expect(outcomes.valid).toBeGreaterThan(MUTANTS / 100);
+  expect(largest).toBeLessThan(MAX_ALLOCATED_BYTES);
+});
+
+test('mutated headers in files of terabytes ask for no more than their headers may have', async () => {
+  const next = createRandom(3);
+  let largest = 0;
+  for (let i = 0; i < 20_000; i++) {
+    for (const [original, read] of [
+      [GGUF, readGgufHeader],
+      [SAFETENSORS, readSafetensorsHeader],
+    ] as const) {
+      const { source, ...counted } = countedSource(mutate(next, original), 2 ** 42);
+      if (original === GGUF) await readGgufHeader(source, 'm', 2 ** 42).catch(expectRefusal);
+      else await read(source, 'm', 2 ** 42).catch(expectRefusal);
+      largest = Math.max(largest, counted.largest());
+    }
+  }
+  expect(largest).toBeLessThan(8 * 2 ** 20);
+});
+
+function expectRefusal(error: unknown): void {
+  if (!(isOssicleError(error) && ['format-invalid', 'integrity'].includes(error.code))) throw error;
+}
+
+/** Headers of 2 MiB made to take as much memory as can be. */
+const GREEDY_JSON: readonly (readonly [name: string, text: string])[] = [
+  ['objects in each other', '{"a":'.repeat(400_000)],
+  ['arrays in each other', '['.repeat(2 ** 21)],
+  ['empty objects', `{"a":[${'{},'.repeat(699_000)}{}]}`],
+  ['empty arrays', `{"a":[${'[],'.repeat(699_000)}[]]}`],
+  ['entries', `{${Array.from({ length: 130_000 }, (_, i) => `"${i}":[{}]`).join()}}`],
+  ['shapes', `{"a":{"dtype":"U8","shape":[${'1,'.repeat(2 ** 20 - 100)}1],"data_offsets":[0,1]}}`],
+];
+
+test.each(GREEDY_JSON)('a safetensors header of %s is refused within 64 MB', async (_, text) => {
+  const header = frameHeader(text.slice(0, 2 ** 21 - 8));
+  const { source, largest } = countedSource(header, header.length + 1);
+  const before = process.memoryUsage();
+  const error = await readSafetensorsHeader(source, 'm', header.length + 1).catch(
+    (reason: unknown) => reason,
+  );
+  const after = process.memoryUsage();
+  expect(error).toMatchObject({ code: 'format-invalid' });
+  expect(largest()).toBeLessThan(2 ** 21 + 8);
+  const grown = after.heapUsed + after.external - before.heapUsed - before.external;
+  expect(grown).toBeLessThan(MAX_ALLOCATED_BYTES);
+});
+
+test('a safetensors header larger than any of a model is refused unread', async () => {
+  const file = new Uint8Array(16);
+  new DataView(file.buffer).setBigUint64(0, 2n ** 21n + 1n, true);
+  const { source, largest } = countedSource(file, 2 ** 40);
+  await expect(readSafetensorsHeader(source, 'm', 2 ** 40)).rejects.toMatchObject({
+    code: 'format-invalid',
+    message: expect.stringContaining('2097153'),
+  });
+  expect(largest()).toBeLessThanOrEqual(65536);
+});
+
+test('a GGUF header of as many and as long names as can be is read within 64 MB', async () => {
+  const long = (i: number) => `${i}`.padEnd(256, 'x');
+  const names = Array.from({ length: 16384 }, (_, i) => long(i));
+  const file = writeGguf({
+    metadata: Object.fromEntries(
+      names.slice(0, 4096).map((key) => [key, ['text', key.repeat(4)] as const]),
+    ),
+    tensors: names.map((name) => tensor(name, GGML_TYPE.F32, [1, 1, 1, 1], 4)),
+  });
+  const { source, largest } = countedSource(file);
+  const before = process.memoryUsage();
+  const header = await readGgufHeader(source, 'm', file.length);
+  const after = process.memoryUsage();
+  expect([header.metadata.size, header.tensors.size]).toEqual([4096, 16384]);
+  expect(largest()).toBeLessThanOrEqual(4 * 2 ** 20);
+  const grown = after.heapUsed + after.external - before.heapUsed - before.external;
+  expect(grown).toBeLessThan(MAX_ALLOCATED_BYTES);
+});
+
+test('a GGUF header of endless empty texts is refused soon', async () => {
+  const file = writeGguf({ metadata: { words: ['texts', []] }, tensors: [] });
+  const view = new DataView(file.buffer);
+  view.setBigUint64(Buffer.from(file.buffer).indexOf('words') + 5 + 8, 6_000_000n, true);
+  // Beyond its first bytes the file is all zeros: empty texts.
+  const { source, largest } = countedSource(file.slice(0, 64), 2 ** 42);
+  await expect(readGgufHeader(source, 'm', 2 ** 42)).resolves.toBeDefined();
+  view.setBigUint64(Buffer.from(file.buffer).indexOf('words') + 5 + 8, 2n ** 40n, true);
+  const endless = countedSource(file.slice(0, 64), 2 ** 42);
+  await expect(readGgufHeader(endless.source, 'm', 2 ** 42)).rejects.toMatchObject({
+    code: 'format-invalid',
+  });
+  expect(Math.max(largest(), endless.largest())).toBeLessThanOrEqual(4 * 2 ** 20);
+});

@@ -1,0 +1,278 @@
+import { createTokenizer } from '@ossicle/harmony';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
+import { readPrompt } from '../../../harmony/test/prompt-reader.ts';
+import { type Config, parseConfig } from '../../test/config.ts';
+import { FaultSession } from '../../test/fault-session.ts';
+import { testFileUrl } from '../../test/files.ts';
+import { createGguf } from '../../test/gguf-checkpoint.ts';
+import { readGoldenJson } from '../../test/golden.ts';
+import { readSafetensors, type Tensor } from '../../test/safetensors-file.ts';
+import { isOssicleError, OssicleError } from '../errors.ts';
+import type { GenerateEvent, GenerateOptions } from '../types/generate.ts';
+import type { LoadProgress } from '../types/load.ts';
+import { checkSupport } from './check-support.ts';
+import { load } from './load.ts';
+import type { Model } from './model.ts';
+import { store } from './model-store.ts';
+
+const NANO = testFileUrl('demo/public/models/gpt-oss-nano');
+const QUESTION = 'What is 17 + 25?';
+
+interface Golden {
+  readonly conversations: readonly {
+    readonly prompt: string;
+    readonly prompt_ids: readonly number[];
+    readonly completion: string;
+    readonly completion_ids: readonly number[];
+  }[];
+}
+
+let model: Model;
+const progress: LoadProgress[] = [];
+const reported: unknown[] = [];
+const mistake = new Error("the application's");
+
+/** What the embedded model is written from as a GGUF file. */
+async function readNano(): Promise<[Config, Map<string, Tensor>]> {
+  const read = async (name: string): Promise<Response> => fetch(`${NANO}/${name}`);
+  const shards = [1, 2].map((i) => `model-0000${i}-of-00002.safetensors`);
+  const tensors = await Promise.all(
+    shards.map(async (name) => [
+      ...readSafetensors(new Uint8Array(await (await read(name)).arrayBuffer())),
+    ]),
+  );
+  return [parseConfig(await (await read('config.json')).json()), new Map(tensors.flat())];
+}
+
+beforeAll(async () => {
+  for (const { id } of await store.list()) await store.remove(id); // of other files' tests
+  const report = vi.spyOn(globalThis, 'reportError');
+  report.mockImplementation((error) => void reported.push(error));
+  const onProgress = (event: LoadProgress): void => {
+    progress.push(event);
+    if (event.phase === 'upload') throw mistake;
+  };
+  model = await load(NANO, { dense: 'bf16', contextLength: 1024, onProgress });
+});
+
+afterAll(async () => {
+  await model.dispose();
+  for (const { id } of await store.list()) await store.remove(id);
+});
+
+test('tells how far a load has come, phase by phase, and what was loaded', async () => {
+  const phases = progress.map(({ phase }) => phase);
+  expect([...new Set(phases)]).toEqual(['download', 'compile', 'upload', 'ready']);
+  for (const { loadedBytes, totalBytes } of progress) {
+    expect(loadedBytes).toBeLessThanOrEqual(totalBytes);
+  }
+  expect(model.info).toMatchObject({ contextLength: 1024, dense: 'bf16', kvCache: 'f32' });
+  expect(model.info.parameterCount).toBe(2_992_208);
+  expect(await store.list()).toMatchObject([{ id: model.info.id, complete: true }]);
+});
+
+test('reports what a listener to progress throws, as listeners to events are, and goes on', async () => {
+  const uploads = progress.filter(({ phase }) => phase === 'upload');
+  expect(reported).toEqual(uploads.map(() => mistake));
+  const onProgress = (): never => {
+    throw mistake;
+  };
+  expect(await store.verify(model.info.id, { onProgress })).toMatchObject({ isIntact: true });
+  expect(reported.length).toBeGreaterThan(uploads.length);
+});
+
+test('describes what is stored without a request, with a speed that was measured', async () => {
+  const requests = (): number =>
+    performance.getEntriesByType('resource').filter(({ name }) => name.startsWith(NANO)).length;
+  const before = requests();
+  const { isSupported, reasons, model: found, speed } = await checkSupport(NANO);
+  expect(requests()).toBe(before);
+  expect({ isSupported, reasons }).toEqual({ isSupported: true, reasons: [] });
+  expect(found).toMatchObject({ id: model.info.id, isStored: true, missingBytes: 0 });
+  expect(speed?.maxTokensPerSecond).toBeGreaterThan(0);
+});
+
+test('gives every recorded answer of gpt-oss-nano', async () => {
+  const { conversations } = await readGoldenJson<Golden>('nano.json');
+  const tokenizer = createTokenizer(await (await fetch(`${NANO}/tokenizer.json`)).json());
+  expect(conversations).toHaveLength(50);
+  for (const golden of conversations) {
+    const { messages, options, hasSystem } = readPrompt(tokenizer, golden.prompt);
+    const { identity, knowledgeCutoff, channels, ...rest } = options;
+    const publicOptions: GenerateOptions = {
+      ...(rest as GenerateOptions),
+      systemMessage: hasSystem
+        ? {
+            ...(identity !== undefined && { identity }),
+            ...(knowledgeCutoff !== undefined && { knowledgeCutoff }),
+            ...(channels !== undefined && { channels }),
+          }
+        : null,
+      temperature: 0,
+    };
+    const { result } = model.generate(messages, publicOptions);
+    const { messages: answer, usage, reason } = await result;
+    expect(usage.promptTokens, golden.prompt).toBe(golden.prompt_ids.length);
+    expect(
+      answer.flatMap(({ tokens = [] }) => tokens),
+      golden.prompt,
+    ).toEqual(golden.completion_ids);
+    expect(reason).toBe(golden.completion.endsWith('<|call|>') ? 'tool-calls' : 'stop');
+  }
+}, 1_500_000); // 2,635 tokens, one by one, on a software adapter
+
+describe('a generation', () => {
+  test('streams prefill, reasoning, answer and finish, and its result holds them all', async () => {
+    const generation = model.generate(QUESTION, { temperature: 0 });
+    const events: GenerateEvent[] = [];
+    for await (const event of generation) events.push(event);
+    const types = events.map(({ type }) => type).filter((type, i, all) => type !== all[i - 1]);
+    expect(types).toEqual(['prefill', 'reasoning-delta', 'text-delta', 'finish']);
+    const join = (type: 'reasoning-delta' | 'text-delta'): string =>
+      events.map((event) => (event.type === type ? event.text : '')).join('');
+    const result = await generation.result;
+    expect(result.text).toBe('17 + 25 = 42');
+    expect(join('text-delta')).toBe(result.text);
+    expect(join('reasoning-delta')).toBe(result.reasoning);
+    expect(result.messages.map(({ channel }) => channel)).toEqual(['analysis', 'final']);
+  });
+
+  test('stops when its iteration is left, and the next one is answered', async () => {
+    const generation = model.generate(QUESTION, { temperature: 0 });
+    for await (const { type } of generation) if (type === 'reasoning-delta') break;
+    expect((await generation.result).reason).toBe('aborted');
+    expect((await model.generate(QUESTION, { temperature: 0 }).result).text).toBe('17 + 25 = 42');
+  });
+
+  test('ends as aborted with its signal, also where it has not begun', async () => {
+    const running = new AbortController();
+    const waiting = new AbortController();
+    const first = model.generate(QUESTION, { temperature: 0, signal: running.signal });
+    const second = model.generate(QUESTION, { temperature: 0, signal: waiting.signal });
+    waiting.abort();
+    expect((await second.result).reason).toBe('aborted');
+    running.abort();
+    expect((await first.result).reason).toBe('aborted');
+    expect((await model.generate(QUESTION, { signal: AbortSignal.abort() }).result).reason).toBe(
+      'aborted',
+    );
+  });
+
+  test('runs the tools that the page gives it, and answers with their results', async () => {
+    const inputs: unknown[] = [];
+    const generation = model.generate('What is the weather in Paris?', {
+      temperature: 0,
+      tools: [
+        {
+          name: 'get_weather',
+          description: 'Get the weather for a city.',
+          parameters: {
+            type: 'object',
+            properties: { location: { type: 'string', description: 'City name' } },
+            required: ['location'],
+          },
+          execute: (input) => {
+            inputs.push(input);
+            return { temperature: 21, condition: 'sunny' };
+          },
+        },
+      ],
+    });
+    const result = await generation.result;
+    expect(inputs).toEqual([{ location: 'Paris' }]);
+    expect(result.reason).toBe('stop');
+    expect(result.text).toContain('21');
+    expect(result.messages.map(({ role }) => role)).toContain('tool');
+  });
+
+  test('rejects with the class and code of what went wrong in the worker', async () => {
+    await expect(model.generate(QUESTION, { topP: 2 }).result).rejects.toThrow(RangeError);
+    const long = 'word '.repeat(2000);
+    const error: unknown = await model.generate(long).result.catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(OssicleError);
+    expect(error).toMatchObject({ name: 'OssicleError', code: 'context-overflow' });
+    expect(isOssicleError(error) && error.message).toMatch(/\d+ tokens.*1024/);
+  });
+});
+
+test('counts the tokens of a prompt as a generation does', async () => {
+  const { usage } = await model.generate(QUESTION, { maxTokens: 1 }).result;
+  expect(await model.countTokens(QUESTION)).toBe(usage.promptTokens);
+});
+
+describe('a load', () => {
+  test('that is aborted rejects with the reason of its signal', async () => {
+    const stop = new AbortController();
+    const reason = new Error('enough');
+    const loading = load(NANO, { signal: stop.signal, onProgress: () => stop.abort(reason) });
+    await expect(loading).rejects.toBe(reason);
+    await expect(load(NANO, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  });
+
+  test('of what the GPU cannot hold is refused from headers alone, in the words of the report', async () => {
+    const config = await (await fetch(`${NANO}/config.json`)).json();
+    const session = await FaultSession.start(inject('faultServer'), {
+      folder: 'demo/public/models/gpt-oss-nano',
+      json: { 'config.json': { ...config, max_position_embeddings: 2 ** 24 } },
+    });
+    const options = { contextLength: 2 ** 24 };
+    const { isSupported, reasons } = await checkSupport(session.url, options);
+    expect({ isSupported, reasons }).toEqual({
+      isSupported: false,
+      reasons: [expect.stringMatching(/16777216 tokens.*contextLength of at most \d+/)],
+    });
+    await session.script();
+    await expect(load(session.url, options)).rejects.toMatchObject({
+      code: 'device-unsuitable',
+      message: reasons.join(' '),
+    });
+    const log = await session.log();
+    expect(log.length).toBeGreaterThan(3);
+    for (const { path, range } of log) {
+      const isHeader = range && range[0] === 0 && range[1] <= 65536;
+      expect(isHeader || path.endsWith('.json'), path).toBe(true);
+    }
+    expect(await session.sentBytes('tokenizer.json')).toBeLessThanOrEqual(1);
+    expect(await store.list()).toHaveLength(1);
+  });
+
+  test('of a repo with one GGUF file answers, and again with the server gone', async () => {
+    const tokenizer = await (await fetch(`${NANO}/tokenizer.json`)).json();
+    const [file] = createGguf(...(await readNano()), { tokenizer }) as [File];
+    const session = await FaultSession.start(inject('faultServer'), {
+      json: { 'api/models/o/nano/revision/main': { siblings: [{ rfilename: 'nano-mxfp4.gguf' }] } },
+    });
+    await session.put('o/nano/resolve/main/nano-mxfp4.gguf', file);
+    const options = { contextLength: 512, huggingFace: { baseUrl: session.url } };
+    const first = await load('o/nano', options);
+    expect(first.info.id).toBe('o/nano@main');
+    await first.dispose();
+    await session.script({ fault: { kind: 'status', status: 500 } });
+    const second = await load('o/nano', options);
+    const { text } = await second.generate(QUESTION, { temperature: 0 }).result;
+    expect(text).toBe('17 + 25 = 42');
+    await second.dispose();
+    expect(await session.log()).toEqual([]);
+  });
+
+  test('of what is not there says so', async () => {
+    await expect(load(testFileUrl('demo/public/none'))).rejects.toMatchObject({
+      code: 'download-failed',
+    });
+    await expect(load('nonsense')).rejects.toThrow(TypeError);
+    await expect(load(NANO, { contextLength: 0 })).rejects.toThrow(RangeError);
+    const huggingFace = { baseUrl: () => 'https://mirror.example' } as never;
+    await expect(load('o/n', { huggingFace })).rejects.toThrow(TypeError);
+  });
+});
+
+test('disposing rejects what runs and what comes after', async () => {
+  const other = await load(NANO, { contextLength: 512 });
+  const running = other.generate('Count down from 10.', { temperature: 0 });
+  const disposed = other.dispose();
+  await expect(running.result).rejects.toMatchObject({ code: 'disposed' });
+  await disposed;
+  await expect(other.generate(QUESTION).result).rejects.toMatchObject({ code: 'disposed' });
+  await expect(other.countTokens(QUESTION)).rejects.toMatchObject({ code: 'disposed' });
+  await other.dispose();
+});

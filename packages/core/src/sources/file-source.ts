@@ -1,0 +1,146 @@
+import { OssicleError } from '../errors.ts';
+import { shortHash } from '../sha256.ts';
+import { type ByteSource, MAX_READ_BYTES, missing, tooLarge, truncated } from './byte-source.ts';
+
+/** How deep a picked folder is searched: the checkpoint's own folder, and one like `original/` below it. */
+const MAX_DEPTH = 3;
+
+interface PathFile {
+  readonly path: string;
+  readonly file: File;
+}
+
+/**
+ * Opens files that a person picked or dropped. The checkpoint's folder is where the `ossicle.json` of an export lies, or
+ * else the shallowest `config.json` or safetensors file; where there are no safetensors, the shallowest GGUF file is the
+ * checkpoint.
+ */
+export function openFiles(files: readonly (File | PathFile)[]): ByteSource {
+  const all = files.map((item) =>
+    'file' in item ? item : { path: item.webkitRelativePath || item.name, file: item },
+  );
+  const hasSafetensors = all.some(({ path }) => path.endsWith('.safetensors'));
+  const gguf = hasSafetensors ? undefined : shallowest(all, /\.gguf$/i);
+  const first =
+    shallowest(all, /(^|\/)ossicle\.json$/) ??
+    gguf ??
+    shallowest(all, /(^|\/)(config\.json|[^/]+\.safetensors)$/);
+  const root = first?.path.replace(/[^/]*$/, '') ?? '';
+  const inside = new Map(
+    all
+      .filter(({ path }) => path.startsWith(root))
+      .map(({ path, file }) => [path.slice(root.length), file]),
+  );
+  const prints = [...inside].map(([path, file]) => `${path} ${file.size} ${file.lastModified}`);
+  const ggufName = /^[^/]+$/.exec(gguf?.path.slice(root.length) ?? '')?.[0];
+  const name = ggufName ?? root.split('/').at(-2) ?? 'picked';
+  return new FileSource(`files:${name}#${shortHash(prints.sort().join('\n'))}`, inside);
+}
+
+function shallowest(files: readonly PathFile[], pattern: RegExp): PathFile | undefined {
+  const depth = ({ path }: PathFile): number => path.split('/').length;
+  return files
+    .filter(({ path }) => pattern.test(path))
+    .sort((a, b) => depth(a) - depth(b) || (a.path < b.path ? -1 : 1))[0];
+}
+
+/** Lists the files of a folder and of the folders in it. */
+export async function readDirectory(
+  directory: FileSystemDirectoryHandle,
+  path: string = directory.name,
+): Promise<PathFile[]> {
+  const found: PathFile[] = [];
+  for await (const [name, entry] of directory.entries()) {
+    const entryPath = `${path}/${name}`;
+    if (entry.kind === 'file') {
+      found.push({ path: entryPath, file: await (entry as FileSystemFileHandle).getFile() });
+    } else if (entryPath.split('/').length <= MAX_DEPTH) {
+      found.push(...(await readDirectory(entry as FileSystemDirectoryHandle, entryPath)));
+    }
+  }
+  return found;
+}
+
+/** Reads `File`s, or anything that can be sliced like one. */
+export class FileSource implements ByteSource {
+  /** See {@link ByteSource.id}. */
+  readonly id: string;
+  readonly #files: ReadonlyMap<string, Blob>;
+
+  /** @param files - By their paths within the checkpoint's folder. */
+  constructor(id: string, files: ReadonlyMap<string, Blob>) {
+    this.id = id;
+    this.#files = files;
+  }
+
+  /** See {@link ByteSource.list}. */
+  async list(): Promise<readonly string[]> {
+    return [...this.#files.keys()];
+  }
+
+  /** See {@link ByteSource.size}. */
+  async size(path: string, signal?: AbortSignal): Promise<number | undefined> {
+    signal?.throwIfAborted();
+    return this.#files.get(path)?.size;
+  }
+
+  /** See {@link ByteSource.read}. */
+  async read(
+    path: string,
+    offsetBytes: number,
+    into: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    into.set(await this.#bytes(path, offsetBytes, into.length, signal));
+  }
+
+  /** See {@link ByteSource.readAll}. */
+  async readAll(
+    path: string,
+    signal?: AbortSignal,
+    maxBytes: number = MAX_READ_BYTES,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const size = this.#files.get(path)?.size;
+    if (size === undefined) return undefined;
+    if (size > maxBytes) throw tooLarge(`${path} of ${this.id}`, maxBytes);
+    return this.#bytes(path, 0, size, signal);
+  }
+
+  /** See {@link ByteSource.stream}. */
+  async *stream(
+    path: string,
+    offsetBytes: number,
+    sizeBytes: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+    const step = 4 * 2 ** 20;
+    for (let done = 0; done < sizeBytes; done += step) {
+      yield await this.#bytes(path, offsetBytes + done, Math.min(step, sizeBytes - done), signal);
+    }
+  }
+
+  async #bytes(
+    path: string,
+    offsetBytes: number,
+    sizeBytes: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    signal?.throwIfAborted();
+    const file = this.#files.get(path);
+    if (!file) throw missing(path, this.id);
+    const end = offsetBytes + sizeBytes;
+    if (end > file.size) throw truncated(`${path} of ${this.id}`, end, file.size);
+    let bytes: ArrayBuffer;
+    try {
+      bytes = await file.slice(offsetBytes, end).arrayBuffer();
+    } catch (cause) {
+      throw new OssicleError(
+        'integrity',
+        `${path} of ${this.id} can no longer be read: it was changed, moved or removed. Pick the files again.`,
+        { cause },
+      );
+    }
+    signal?.throwIfAborted();
+    return new Uint8Array(bytes);
+  }
+}

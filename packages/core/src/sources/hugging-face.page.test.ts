@@ -1,0 +1,207 @@
+// Repos of Hugging Face, and GGUF files, from the network into the store and out of it, in Chrome.
+import { beforeEach, describe, expect, inject, test } from 'vitest';
+import { type FaultRule, FaultSession } from '../../test/fault-session.ts';
+import { createGguf } from '../../test/gguf-checkpoint.ts';
+import { readTiny, readTinyGguf } from '../../test/golden.ts';
+import { StoreWorker } from '../../test/store-client.ts';
+import { store } from '../page/model-store.ts';
+import { toHex } from '../sha256.ts';
+import { readManifest } from '../store/manifest.ts';
+import { PUBLISHED_HASHES } from '../store/published-hashes.ts';
+
+const COMMIT = '0123456789abcdef0123456789abcdef01234567';
+const TENSOR = 'block.2.attn.qkv.weight';
+const STOPPED: FaultRule = { fault: { kind: 'status', status: 500 } };
+
+let worker: StoreWorker;
+
+beforeEach(async () => {
+  for (const model of await store.list()) await store.remove(model.id);
+  worker = new StoreWorker();
+  return () => worker.end();
+});
+
+async function sha256(file: Blob): Promise<string> {
+  const hash = await crypto.subtle.digest('SHA-256', await file.arrayBuffer());
+  return toHex(new Uint8Array(hash));
+}
+
+/** Plays a mirror of Hugging Face with one repo; what is said of large files may be changed. */
+async function startMirror(
+  repo: string,
+  revision: string,
+  files: readonly File[],
+  hashes: Readonly<Record<string, string>> = {},
+): Promise<FaultSession> {
+  const siblings = await Promise.all(
+    files.map(async (file) => ({
+      rfilename: file.name,
+      ...(/\.(gguf|safetensors)$/.test(file.name) && {
+        lfs: { sha256: hashes[file.name] ?? (await sha256(file)), size: file.size },
+      }),
+    })),
+  );
+  const session = await FaultSession.start(inject('faultServer'), {
+    json: { [`api/models/${repo}/revision/${revision}`]: { sha: COMMIT, siblings } },
+  });
+  for (const file of files) await session.put(`${repo}/resolve/${COMMIT}/${file.name}`, file);
+  return session;
+}
+
+/** Loads from the store, and fails where that asks anything of the server. */
+async function expectStored(session: FaultSession, id: string): Promise<void> {
+  await session.script(STOPPED);
+  const loaded = await worker.call('load', id, TENSOR);
+  expect(loaded?.config.num_hidden_layers).toBe(4);
+  expect(loaded?.parts[0]?.some((byte) => byte !== 0)).toBe(true);
+  expect(loaded?.requests).toEqual([]);
+  expect(await session.log()).toEqual([]);
+}
+
+describe('a repo', () => {
+  const cases: [string, () => Promise<readonly File[]>, string][] = [
+    ['of one GGUF file', async () => [await readTinyGguf()], 'model.gguf'],
+    [
+      'of a split GGUF file',
+      async () => {
+        const { config, tensors } = await readTiny('hf');
+        const parts = createGguf(config, tensors, { parts: 3 });
+        return parts.map((file) => new File([file], `BF16/${file.name}`));
+      },
+      'BF16/model-00002-of-00003.gguf',
+    ],
+    [
+      'of safetensors, with a GGUF file beside them',
+      async () => [...(await readTiny('hf')).files, await readTinyGguf()],
+      'model-00001-of-00002.safetensors',
+    ],
+  ];
+
+  test.each(cases)(
+    '%s is stored by its commit and its hashes, and needs no server after',
+    async (_, read, path) => {
+      const files = await read();
+      const session = await startMirror('o/n', 'v2', files);
+      const huggingFace = { baseUrl: session.url, token: 'hf_secret' };
+      await worker.call('download', 'o/n@v2', { huggingFace });
+      const log = await session.log();
+      expect(new Set(log.map(({ authorization }) => authorization))).toEqual(
+        new Set(['Bearer hf_secret']),
+      );
+      expect(log.slice(1).every((record) => record.path.startsWith(`o/n/resolve/${COMMIT}/`))).toBe(
+        true,
+      );
+      expect(await store.list()).toMatchObject([
+        { id: 'o/n@v2', revision: COMMIT, complete: true },
+      ]);
+      const manifest = await readManifest('o/n@v2');
+      const file = manifest?.files.find((stored) => stored.path === path);
+      const published = files.find(({ name }) => name === path);
+      expect(file).toMatchObject({ sha256: await sha256(published!), isConfirmed: true });
+      await expectStored(session, 'o/n@v2');
+    },
+  );
+
+  test('with several GGUF models names them, and one can be named', async () => {
+    const file = await readTinyGguf();
+    const names = ['a.gguf', 'F16/b.gguf'];
+    const session = await startMirror(
+      'o/n',
+      'main',
+      names.map((name) => new File([file], name)),
+    );
+    const huggingFace = { baseUrl: session.url };
+    await expect(worker.call('download', 'o/n', { huggingFace })).rejects.toMatchObject({
+      code: 'format-invalid',
+      message: expect.stringMatching(/F16\/b\.gguf, a\.gguf.*"o\/n\/F16\/b\.gguf"/),
+    });
+    await worker.call('download', 'o/n/F16/b.gguf', { huggingFace });
+    const manifest = await readManifest('o/n/F16/b.gguf@main');
+    expect(manifest?.files).toMatchObject([{ path: 'F16/b.gguf', isConfirmed: true }]);
+    await expectStored(session, 'o/n/F16/b.gguf@main');
+  });
+
+  test('whose bytes are not those that it tells of is refused', async () => {
+    const hashes = { 'model.gguf': 'ab'.repeat(32) };
+    const session = await startMirror('o/n', 'main', [await readTinyGguf()], hashes);
+    await expect(
+      worker.call('download', 'o/n', { huggingFace: { baseUrl: session.url } }),
+    ).rejects.toMatchObject({
+      code: 'integrity',
+      message: expect.stringMatching(/model\.gguf.*must have abab/),
+    });
+    expect(await store.list()).toMatchObject([{ complete: false, sizeBytes: 0 }]);
+  });
+
+  test('of a mirror that tells of hashes with each file only is checked by those', async () => {
+    const file = await readTinyGguf();
+    const path = 'o/n/resolve/main/model.gguf';
+    for (const hash of [await sha256(file), 'cd'.repeat(32)]) {
+      const headers = { 'X-Linked-ETag': `"${hash}"` };
+      const session = await FaultSession.start(inject('faultServer'), { headers });
+      await session.put(path, file);
+      const download = worker.call('download', 'o/n/model.gguf', {
+        huggingFace: { baseUrl: session.url },
+      });
+      if (hash.startsWith('cdcd')) {
+        await expect(download).rejects.toMatchObject({
+          code: 'integrity',
+          message: expect.stringContaining(hash),
+        });
+      } else {
+        await download;
+        await store.remove('o/n/model.gguf@main');
+      }
+    }
+  });
+});
+
+describe('openai/gpt-oss-20b', () => {
+  test('has the hashes that were published with it, on the revision main', () => {
+    expect(PUBLISHED_HASHES).toEqual({
+      'openai/gpt-oss-20b@main': {
+        'model-00000-of-00002.safetensors':
+          '16d0f997dcfc4462089d536bffe51b4bcea2f872f5c430be09ef8ed392312427',
+        'model-00001-of-00002.safetensors':
+          '4fbe328ab445455d6f58dc73852b85873bd626986310abd91cd4d2ce3245eaea',
+        'model-00002-of-00002.safetensors':
+          'a18106b209e9ab35c3406db4f6f12a927364a058b21e9d1373d682e20674b303',
+        'original/model.safetensors':
+          '3340a61d1a0391e8c5b5d3463d18d4c48129a84bbc04a554c762c99020aa06ed',
+        'tokenizer.json': '0614fe83cadab421296e664e1f48f4261fa8fef6e03e63bb75c20f38e37d07d3',
+      },
+    });
+  });
+
+  const FILE = 'model-00000-of-00002.safetensors';
+
+  test.each([
+    ['openai/gpt-oss-20b', 'main', false],
+    ['openai/gpt-oss-20b', 'other', true],
+    ['openai/gpt-oss-20b-finetune', 'main', true],
+  ])('%s@%s from a mirror that passes off other bytes: loads %s', async (repo, revision, loads) => {
+    const file = new File(['other bytes'], FILE);
+    const session = await startMirror(repo, revision, [file]);
+    const files = [{ path: FILE, sizeBytes: file.size }];
+    const huggingFace = { baseUrl: session.url };
+    const download = worker.call('download', `${repo}@${revision}`, { files, huggingFace });
+    if (loads) return void (await download);
+    await expect(download).rejects.toMatchObject({
+      code: 'integrity',
+      message: expect.stringMatching(/model-00000.*must have 16d0f997dcfc/),
+    });
+  });
+});
+
+test('a split GGUF file of any server is stored whole, and needs no server after', async () => {
+  const { config, tensors } = await readTiny('hf');
+  const session = await FaultSession.start(inject('faultServer'), {});
+  const parts = createGguf(config, tensors, { parts: 3 });
+  for (const file of parts) await session.put(file.name, file);
+  const address = `${session.url}model-00002-of-00003.gguf`;
+  await worker.call('download', address);
+  expect(await store.list()).toMatchObject([
+    { id: address, complete: true, totalBytes: parts.reduce((sum, { size }) => sum + size, 0) },
+  ]);
+  await expectStored(session, address);
+});

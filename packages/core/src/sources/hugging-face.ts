@@ -1,0 +1,176 @@
+import { isOssicleError } from '../errors.ts';
+import { isSha256 } from '../sha256.ts';
+import type { HuggingFaceOptions } from '../types/load.ts';
+import type { ByteSource, FileVersion } from './byte-source.ts';
+import { HttpSource } from './http-source.ts';
+import type { Repo } from './repo.ts';
+import { RETRY_POLICY, type RetryPolicy } from './retry.ts';
+
+/** Where repos are read from. */
+const HUGGING_FACE = 'https://huggingface.co';
+
+/** The most that is read of what the site tells about a repo. */
+const MAX_INFO_BYTES = 8 * 2 ** 20;
+
+/** What the site has told about a repo, and its files at that commit. */
+interface PinnedRepo {
+  readonly files: HttpSource;
+  readonly commit: string | undefined;
+  /** Of all files; `undefined` where it is not told. */
+  readonly paths: readonly string[] | undefined;
+  /** The SHA-256 of files in large file storage, by their paths. */
+  readonly hashes: ReadonlyMap<string, string>;
+}
+
+/**
+ * Reads the files of a repo at one commit. Before the first read it asks the site which commit the revision is, and for
+ * the SHA-256 of the large files. Where a mirror does not tell, files are read at the revision itself.
+ */
+export class HuggingFaceSource implements ByteSource {
+  /** `owner/name@revision`, or `owner/name/path.gguf@revision`: the same for every mirror. */
+  readonly id: string;
+  readonly #repo: Repo;
+  readonly #base: URL;
+  readonly #authorization: string | undefined;
+  readonly #retry: RetryPolicy;
+  #pinning: Promise<PinnedRepo> | undefined;
+  #pinned: PinnedRepo | undefined;
+
+  /** @throws TypeError where `baseUrl` is no address. */
+  constructor(
+    repo: Repo,
+    { token, baseUrl = HUGGING_FACE }: HuggingFaceOptions = {},
+    retry: RetryPolicy = RETRY_POLICY,
+  ) {
+    this.#repo = repo;
+    this.id = `${[repo.name, repo.file].filter(Boolean).join('/')}@${repo.revision}`;
+    this.#base = parseBase(baseUrl);
+    this.#authorization = token === undefined ? undefined : `Bearer ${token}`;
+    this.#retry = retry;
+  }
+
+  /** See {@link ByteSource.hasRanges}. */
+  get hasRanges(): boolean {
+    return this.#pinned?.files.hasRanges ?? true;
+  }
+
+  /** See {@link ByteSource.revision}. */
+  get revision(): string | undefined {
+    return this.#pinned?.commit ?? this.#pinned?.files.revision;
+  }
+
+  /** See {@link ByteSource.list}. */
+  async list(signal?: AbortSignal): Promise<readonly string[] | undefined> {
+    return (await this.#pin(signal)).paths;
+  }
+
+  /** See {@link ByteSource.size}. */
+  async size(path: string, signal?: AbortSignal): Promise<number | undefined> {
+    return (await this.#pin(signal)).files.size(path, signal);
+  }
+
+  /** See {@link ByteSource.version}. */
+  async version(path: string, signal?: AbortSignal): Promise<FileVersion | undefined> {
+    const { files, hashes } = await this.#pin(signal);
+    const version = await files.version(path, signal);
+    const sha256 = hashes.get(path);
+    return version && { ...version, ...(sha256 !== undefined && { sha256 }) };
+  }
+
+  /** See {@link ByteSource.read}. */
+  async read(
+    path: string,
+    offsetBytes: number,
+    into: Uint8Array,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await (await this.#pin(signal)).files.read(path, offsetBytes, into, signal);
+  }
+
+  /** See {@link ByteSource.readAll}. */
+  async readAll(
+    path: string,
+    signal?: AbortSignal,
+    maxBytes?: number,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    return (await this.#pin(signal)).files.readAll(path, signal, maxBytes);
+  }
+
+  /** See {@link ByteSource.stream}. */
+  async *stream(
+    path: string,
+    offsetBytes: number,
+    sizeBytes: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+    yield* (await this.#pin(signal)).files.stream(path, offsetBytes, sizeBytes, signal);
+  }
+
+  #pin(signal: AbortSignal | undefined): Promise<PinnedRepo> {
+    this.#pinning ??= this.#ask(signal).catch((error: unknown) => {
+      this.#pinning = undefined; // an abort of this caller is not one of the next
+      throw error;
+    });
+    return this.#pinning;
+  }
+
+  async #ask(signal: AbortSignal | undefined): Promise<PinnedRepo> {
+    const info = await this.#readInfo(signal);
+    const commit = readCommit(info);
+    const revision = encodeURIComponent(commit ?? this.#repo.revision);
+    const files = this.#folder(`${this.#repo.name}/resolve/${revision}/`);
+    this.#pinned = { files, commit, ...readFiles(info) };
+    return this.#pinned;
+  }
+
+  /** What the site tells about the repo; nothing where it does not answer as Hugging Face does. */
+  async #readInfo(signal: AbortSignal | undefined): Promise<unknown> {
+    // A source encodes all of a path but its slashes, as those of refs/pr/1: they must be encoded here.
+    const revision = encodeURIComponent(this.#repo.revision);
+    const api = this.#folder(`api/models/${this.#repo.name}/revision/${revision}`, '?blobs=true');
+    try {
+      const bytes = await api.readAll('', signal, MAX_INFO_BYTES);
+      return bytes && JSON.parse(new TextDecoder().decode(bytes));
+    } catch (error) {
+      if (signal?.aborted || !(isOssicleError(error) || error instanceof SyntaxError)) throw error;
+      return undefined; // what is wrong with the repo is told by the first read of a file
+    }
+  }
+
+  #folder(path: string, query = ''): HttpSource {
+    return new HttpSource(new URL(path + query, this.#base), {
+      id: this.id,
+      authorization: this.#authorization,
+      retry: this.#retry,
+    });
+  }
+}
+
+function parseBase(baseUrl: string): URL {
+  const base = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
+  if (base?.protocol !== 'https:' && base?.protocol !== 'http:') {
+    throw new TypeError(`huggingFace.baseUrl ${JSON.stringify(baseUrl)} is not an http(s) address`);
+  }
+  if (!base.pathname.endsWith('/')) base.pathname += '/';
+  return base;
+}
+
+function readCommit(info: unknown): string | undefined {
+  const { sha } = (info ?? {}) as { sha?: unknown };
+  return typeof sha === 'string' && /^[0-9a-f]{40}$/.test(sha) ? sha : undefined;
+}
+
+function readFiles(info: unknown): Pick<PinnedRepo, 'paths' | 'hashes'> {
+  const { siblings } = (info ?? {}) as { siblings?: unknown };
+  const hashes = new Map<string, string>();
+  if (!Array.isArray(siblings)) return { paths: undefined, hashes };
+  const paths: string[] = [];
+  for (const file of siblings) {
+    const { rfilename, lfs } = (file ?? {}) as { rfilename?: unknown; lfs?: { sha256?: unknown } };
+    if (typeof rfilename !== 'string') continue;
+    paths.push(rfilename);
+    const hash = lfs?.sha256;
+    if (typeof hash === 'string' && isSha256(hash)) hashes.set(rfilename, hash);
+  }
+  return { paths, hashes };
+}

@@ -1,0 +1,45 @@
+import type { HuggingFaceOptions, ModelSource } from '../types/load.ts';
+import type { ByteSource } from './byte-source.ts';
+import { openFiles, readDirectory } from './file-source.ts';
+import { HttpSource } from './http-source.ts';
+import { HuggingFaceSource } from './hugging-face.ts';
+import { decoded, parseRepo } from './repo.ts';
+import { resolveSource } from './resolve-source.ts';
+import type { RetryPolicy } from './retry.ts';
+
+export type { ByteSource };
+
+/** How {@link openSource} reads. */
+export interface SourceOptions {
+  /** As in `LoadOptions`. */
+  readonly huggingFace?: HuggingFaceOptions | undefined;
+  /** Default: `RETRY_POLICY`. */
+  readonly retry?: RetryPolicy | undefined;
+}
+
+/**
+ * Opens a source. Makes no request.
+ *
+ * @throws TypeError as {@link resolveSource} does, and where `huggingFace.baseUrl` is no address.
+ */
+export async function openSource(
+  source: ModelSource,
+  { huggingFace, retry }: SourceOptions = {},
+): Promise<ByteSource> {
+  const resolved = resolveSource(source);
+  if (typeof resolved !== 'string') {
+    return openFiles(Array.isArray(resolved) ? resolved : await readDirectory(resolved));
+  }
+  const repo = parseRepo(resolved);
+  if (repo) return new HuggingFaceSource(repo, huggingFace, retry);
+  const { folder, id } = splitAddress(new URL(resolved));
+  return new HttpSource(folder, { id, retry });
+}
+
+/** The folder of an address, and the identity of what is there: of a GGUF file its own address, as a folder may have several. */
+function splitAddress(url: URL): { folder: URL; id: string } {
+  const folder = new URL('./', url);
+  folder.search = url.search;
+  const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);
+  return { folder, id: folder.origin + folder.pathname + decoded(name) };
+}

@@ -1,0 +1,50 @@
+import type { ModelSource } from '../types/load.ts';
+import { parseRepo } from './repo.ts';
+
+/**
+ * Makes a source independent of the page's address and fit for `postMessage`: relative addresses become absolute,
+ * `URL`s become strings, collections of files become arrays.
+ *
+ * @throws TypeError where it is none of these, or a string is neither `owner/name`, nor an address, nor starts with `./`, `../` or `/`.
+ */
+export function resolveSource(source: ModelSource): string | File[] | FileSystemDirectoryHandle {
+  if (typeof source === 'string' || source instanceof URL)
+    return resolveAddress(String(source).trim());
+  if (isDirectory(source)) return source;
+  if (typeof source?.[Symbol.iterator] === 'function') {
+    const files = [...source];
+    if (files.every((file) => typeof file === 'object' && file !== null)) return files;
+  }
+  throw new TypeError('The source must be a string, a URL, files, or a FileSystemDirectoryHandle');
+}
+
+function isDirectory(source: ModelSource): source is FileSystemDirectoryHandle {
+  return (
+    typeof source === 'object' && source !== null && 'kind' in source && source.kind === 'directory'
+  );
+}
+
+function resolveAddress(source: string): string {
+  if (/^(\.{0,2}\/|[a-z][a-z\d+.-]*:)/i.test(source)) {
+    const base = globalThis.document?.baseURI ?? globalThis.location?.href;
+    let url: URL;
+    try {
+      url = new URL(source, base);
+    } catch (cause) {
+      throw new TypeError(
+        `The source ${JSON.stringify(source)} is not an address that can be resolved here`,
+        {
+          cause,
+        },
+      );
+    }
+    if (!/(\/|\.gguf)$/i.test(url.pathname)) url.pathname += '/';
+    url.hash = '';
+    return url.href;
+  }
+  if (parseRepo(source)) return source;
+  throw new TypeError(
+    `The source ${JSON.stringify(source)} is neither a Hugging Face repo (owner/name, owner/name@revision, or ` +
+      'owner/name/file.gguf) nor an address; a relative folder starts with ./',
+  );
+}

@@ -1,0 +1,21 @@
+import { expect, test } from 'vitest';
+import { isSha256 } from '../sha256.ts';
+import { PUBLISHED_HASHES } from './published-hashes.ts';
+import { checkIntegrity } from './store.ts';
+
+const HASH = 'ab'.repeat(32);
+
+test('hashes that a caller wants must be SHA-256, and need files that are stored', () => {
+  checkIntegrity(undefined, false);
+  checkIntegrity({ 'model.safetensors': HASH }, true);
+  for (const wrong of ['', 'ab', HASH.toUpperCase(), `${HASH}00`]) {
+    expect(() => checkIntegrity({ 'model.safetensors': wrong }, true)).toThrow(TypeError);
+  }
+  expect(() => checkIntegrity({ 'model.safetensors': HASH }, false)).toThrow('store');
+});
+
+test('the built-in hashes are SHA-256 of five files', () => {
+  const known = Object.values(PUBLISHED_HASHES['openai/gpt-oss-20b@main'] ?? {});
+  expect(known).toHaveLength(5);
+  expect(known.every(isSha256)).toBe(true);
+});

@@ -1,0 +1,220 @@
+// Checking, healing, exporting, importing and reclaiming what is stored, in Chrome.
+import { beforeEach, expect, inject, test } from 'vitest';
+import { FaultSession } from '../../test/fault-session.ts';
+import { testFileUrl } from '../../test/files.ts';
+import { StoreWorker } from '../../test/store-client.ts';
+import { store } from '../page/model-store.ts';
+import { readManifest, writeManifest } from './manifest.ts';
+import { directoryName, reclaimOrphans } from './stored-models.ts';
+
+const FOLDER = 'packages/core/test/golden/tiny/hf/';
+const CHUNK_BYTES = 64 * 1024;
+const SHARD = 'model-00001-of-00002.safetensors';
+
+test('there is nothing to verify or to export where nothing is stored', async () => {
+  const root = await navigator.storage.getDirectory();
+  await expect(store.verify('nobody/nothing@main')).rejects.toThrow(RangeError);
+  await expect(store.export('nobody/nothing@main', root)).rejects.toThrow(RangeError);
+});
+
+let session: FaultSession;
+let worker: StoreWorker;
+
+beforeEach(async () => {
+  for (const model of await store.list()) await store.remove(model.id);
+  const root = await navigator.storage.getDirectory();
+  await root.removeEntry('exported', { recursive: true }).catch(() => undefined);
+  session = await FaultSession.start(inject('faultServer'), { folder: FOLDER });
+  worker = new StoreWorker();
+  return () => worker.end();
+});
+
+const download = () => worker.call('download', session.url, { chunkBytes: CHUNK_BYTES });
+
+const modelFolder = async (id: string): Promise<FileSystemDirectoryHandle> => {
+  const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('ossicle');
+  return root.getDirectoryHandle(await directoryName(id));
+};
+
+const flip = async (folder: FileSystemDirectoryHandle, name: string, at: number): Promise<void> => {
+  const handle = await folder.getFileHandle(name);
+  const [byte = 0] = new Uint8Array(await (await handle.getFile()).slice(at, at + 1).arrayBuffer());
+  const writable = await handle.createWritable({ keepExistingData: true });
+  await writable.write({ type: 'write', position: at, data: new Uint8Array([byte ^ 1]) });
+  await writable.close();
+};
+
+const shardHash = async (id: string): Promise<string | undefined> => worker.call('hash', id, SHARD);
+
+const exportFolder = async (): Promise<FileSystemDirectoryHandle> =>
+  (await navigator.storage.getDirectory()).getDirectoryHandle('exported', { create: true });
+
+test('a flipped byte is found, named, and healed by fetching its chunk alone', async () => {
+  await download();
+  const right = await shardHash(session.url);
+  for (const at of [5, 3 * CHUNK_BYTES + 17, 902_551]) {
+    await flip(await modelFolder(session.url), SHARD, at);
+    const chunk = Math.floor(at / CHUNK_BYTES);
+    const progress: number[] = [];
+    const { isIntact, damaged } = await store.verify(session.url, {
+      onProgress: (done, total) => progress.push(done / total),
+    });
+    expect(isIntact).toBe(false);
+    expect(damaged).toEqual([
+      {
+        path: SHARD,
+        chunk,
+        offsetBytes: chunk * CHUNK_BYTES,
+        sizeBytes: Math.min(CHUNK_BYTES, 902_552 - chunk * CHUNK_BYTES),
+      },
+    ]);
+    expect(progress[0]).toBe(0);
+    expect(progress.at(-1)).toBe(1);
+    expect(await shardHash(session.url)).toBeUndefined(); // it is no longer whole
+    expect((await store.list())[0]?.complete).toBe(false);
+
+    await session.script();
+    await download();
+    const ranges = (await session.log())
+      .filter(({ path, range }) => path === SHARD && (range?.[0] ?? 0) >= chunk * CHUNK_BYTES)
+      .map(({ sentBytes }) => sentBytes);
+    expect(Math.max(...ranges)).toBe(damaged[0]?.sizeBytes);
+    expect(await shardHash(session.url)).toBe(right);
+    expect(await store.verify(session.url)).toMatchObject({ isIntact: true });
+  }
+});
+
+test('a load finds damage where a file begins, without being asked', async () => {
+  await download();
+  await flip(await modelFolder(session.url), SHARD, 100);
+  expect(await worker.call('load', session.url, 'block.2.attn.qkv.weight')).toBeUndefined();
+  await download();
+  expect(await worker.call('load', session.url, 'block.2.attn.qkv.weight')).toBeDefined();
+});
+
+test('a chunk that comes back with other bytes is not taken; the file is fetched as a whole', async () => {
+  await download();
+  const right = await shardHash(session.url);
+  await flip(await modelFolder(session.url), SHARD, 3 * CHUNK_BYTES);
+  await store.verify(session.url);
+  await session.script({
+    path: SHARD,
+    covers: 3 * CHUNK_BYTES + 9,
+    times: 1,
+    fault: { kind: 'wrong', at: 3 * CHUNK_BYTES + 9 },
+  });
+  await download();
+  expect(await shardHash(session.url)).toBe(right);
+});
+
+test('an aborted check changes nothing', async () => {
+  await download();
+  await flip(await modelFolder(session.url), SHARD, 0);
+  const controller = new AbortController();
+  const checking = store.verify(session.url, {
+    signal: controller.signal,
+    onProgress: (done) => done > 0 && controller.abort(new Error('enough')),
+  });
+  await expect(checking).rejects.toThrow('enough');
+  expect((await store.list())[0]?.complete).toBe(true);
+});
+
+test('an exported model is imported under its own id, and loads without a request', async () => {
+  await worker.call('download', session.url);
+  const right = await shardHash(session.url);
+  const folder = await exportFolder();
+  await store.export(session.url, folder);
+  const names: string[] = [];
+  for await (const name of folder.keys()) names.push(name);
+  expect(names).toContain('ossicle.json');
+  expect((await (await folder.getFileHandle(SHARD)).getFile()).size).toBe(902_552);
+
+  await store.remove(session.url);
+  await session.script();
+  expect(await worker.call('import', folder)).toBe(session.url);
+  expect(await session.log()).toEqual([]);
+  expect(await shardHash(session.url)).toBe(right);
+  expect(await store.list()).toMatchObject([{ id: session.url, complete: true }]);
+});
+
+test('an exported model that was changed is not imported, and the error names the file', async () => {
+  await worker.call('download', session.url);
+  const folder = await exportFolder();
+  await store.export(session.url, folder);
+  await store.remove(session.url);
+  await flip(folder, SHARD, 12_345);
+  await expect(worker.call('import', folder)).rejects.toMatchObject({
+    code: 'integrity',
+    message: expect.stringContaining(SHARD),
+  });
+  expect((await store.list())[0]?.complete).toBe(false);
+});
+
+test('files without a description are imported under the name that the caller gives', async () => {
+  await worker.call('download', session.url);
+  const folder = await exportFolder();
+  await store.export(session.url, folder);
+  await folder.removeEntry('ossicle.json');
+  await expect(worker.call('import', folder)).rejects.toThrow('ossicle.json');
+  expect(await worker.call('import', folder, 'owner/name')).toBe('owner/name@main');
+  expect(await shardHash('owner/name@main')).toBe(await shardHash(session.url));
+});
+
+test('a damaged model is not exported', async () => {
+  await download();
+  await flip(await modelFolder(session.url), SHARD, 12_345);
+  await expect(store.export(session.url, await exportFolder())).rejects.toMatchObject({
+    code: 'integrity',
+    message: expect.stringContaining(SHARD),
+  });
+});
+
+test('a record of version 1 is understood, and learns its hashes when it is verified', async () => {
+  await worker.call('download', session.url);
+  const manifest = await readManifest(session.url);
+  if (!manifest) throw new Error('nothing is stored');
+  const { storedAt, usedAt } = manifest;
+  const files = manifest.files.map(({ path, sizeBytes }) => ({ path, sizeBytes, isWhole: true }));
+  await writeManifest({ version: 1, id: session.url, files, storedAt, usedAt } as never);
+  expect(await store.list()).toMatchObject([{ id: session.url, complete: true }]);
+  await session.script();
+  expect(await worker.call('load', session.url, 'block.2.attn.qkv.weight')).toBeDefined();
+  expect(await store.verify(session.url)).toMatchObject({ isIntact: true });
+  await flip(await modelFolder(session.url), SHARD, 12_345);
+  expect((await store.verify(session.url)).damaged.map(({ path }) => path)).toEqual([SHARD]);
+  expect(await session.log()).toEqual([]);
+});
+
+test('folders of nobody are reclaimed; those of models, and of later versions, are not', async () => {
+  await download();
+  const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('ossicle');
+  const orphan = await root.getDirectoryHandle('left-by-a-crash', { create: true });
+  const writable = await (await orphan.getFileHandle('x', { create: true })).createWritable();
+  await writable.write(new Uint8Array(12_345));
+  await writable.close();
+  const later = await directoryName('later/model@main');
+  await root.getDirectoryHandle(later, { create: true });
+  await writeManifest({ id: 'later/model@main', version: 3 } as never);
+
+  expect(await store.reclaim()).toBe(12_345);
+  expect(await reclaimOrphans()).toBe(0);
+  const names: string[] = [];
+  for await (const name of root.keys()) names.push(name);
+  expect(names.sort()).toEqual([later, await directoryName(session.url)].sort());
+  expect(await store.verify(session.url)).toMatchObject({ isIntact: true });
+  await store.remove('later/model@main');
+});
+
+test('the caller may ask for hashes of a model that is stored already', async () => {
+  const id = testFileUrl(FOLDER);
+  await worker.call('download', id);
+  const right = (await shardHash(id)) as string;
+  expect((await worker.call('download', id, { integrity: { [SHARD]: right } })).requests).toEqual(
+    [],
+  );
+  await expect(
+    worker.call('download', id, { integrity: { [SHARD]: 'ab'.repeat(32) } }),
+  ).rejects.toMatchObject({ code: 'integrity', message: expect.stringContaining(SHARD) });
+  await worker.call('download', id);
+  expect(await shardHash(id)).toBe(right);
+});

@@ -1,0 +1,80 @@
+import * as Comlink from 'comlink';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { isOssicleError, OssicleError } from '../errors.ts';
+import { installErrorTransfer, restoreError } from './error-transfer.ts';
+
+/** Takes what a worker throws to the page, as Comlink does: the worker's handler writes, the page's own one reads. */
+let send: (value: unknown) => unknown;
+
+beforeAll(() => {
+  const page = Comlink.transferHandlers.get('throw')!;
+  installErrorTransfer();
+  const worker = Comlink.transferHandlers.get('throw')!;
+  send = (value) => {
+    const [wire] = worker.serialize({ value });
+    try {
+      page.deserialize(structuredClone(wire));
+    } catch (received) {
+      return restoreError(received);
+    }
+    throw new Error('nothing was thrown');
+  };
+});
+
+describe('an error that crosses from the worker', () => {
+  test('keeps the code, the message and the stack of ossicle’s errors', () => {
+    const error = new OssicleError('out-of-memory', 'The GPU has no room for keys.0 (16 MiB).');
+    const received = send(error);
+    expect(isOssicleError(received)).toBe(true);
+    expect(received).not.toBe(error);
+    expect(received).toMatchObject({
+      code: 'out-of-memory',
+      message: error.message,
+      name: error.name,
+      stack: error.stack,
+    });
+  });
+
+  test.each([TypeError, RangeError, SyntaxError])('keeps its class: %o', (Class) => {
+    const received = send(new Class('topP must be above 0'));
+    expect(received).toBeInstanceOf(Class);
+    expect(received).toMatchObject({ name: Class.name, message: 'topP must be above 0' });
+    expect(isOssicleError(received)).toBe(false);
+  });
+
+  test('is an abort to those who look for one', () => {
+    const received = send(new DOMException('The load was aborted.', 'AbortError'));
+    expect(received).toBeInstanceOf(DOMException);
+    expect(received).toMatchObject({ name: 'AbortError', message: 'The load was aborted.' });
+  });
+
+  test('brings its causes along, each with its class', () => {
+    const quota = new DOMException('no room', 'QuotaExceededError');
+    const write = new TypeError('could not write', { cause: quota });
+    const received = send(new OssicleError('storage-full', 'The disk is full.', { cause: write }));
+    const { cause } = received as Error;
+    expect(cause).toBeInstanceOf(TypeError);
+    expect((cause as Error).cause).toBeInstanceOf(DOMException);
+    expect((cause as Error).cause).toMatchObject({ name: 'QuotaExceededError' });
+  });
+
+  test('of a class that the page does not know is an Error', () => {
+    class Unknown extends Error {
+      override readonly name = 'Unknown';
+      readonly secret = () => 'cannot be cloned';
+    }
+    const received = send(new Unknown('what is this'));
+    expect(received).toBeInstanceOf(Error);
+    expect((received as Error).message).toBe('what is this');
+  });
+});
+
+test.each(['a reason', 7, undefined, { reason: 'enough' }])(
+  'what is thrown without being an error stays what it is: %o',
+  (value) => expect(send(value)).toEqual(value),
+);
+
+test('errors of the page itself stay as they are', () => {
+  const error = new RangeError('of the page');
+  expect(restoreError(error)).toBe(error);
+});
