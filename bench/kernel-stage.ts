@@ -15,7 +15,7 @@ import {
 import { submit } from '../packages/core/src/gpu/recorder.ts';
 import { Kernels } from '../packages/core/src/kernels/kernels.ts';
 import type { KernelShape } from '../packages/core/src/kernels/shape.ts';
-import { forward, unembed } from '../packages/core/src/model/gpt-oss.ts';
+import { gptOss } from '../packages/core/src/model/gpt-oss.ts';
 import { ropeTable } from '../packages/core/src/model/rope.ts';
 import {
   type Activations,
@@ -119,13 +119,14 @@ export class KernelStage implements Stage {
       );
       device.queue.writeBuffer(activations.tokens, 0, tokens);
 
+      const model = gptOss({ kernels, weights, activations, ropeTable: table });
       const output = [
-        ...unembed(kernels, weights, activations, 1),
+        ...model.unembed(1),
         ...kernels.sample(activations.logits, activations.sampling, activations.tokens),
       ];
       const pass = (count: number, last: readonly Dispatch[]): Pass => {
         const depth = Math.min(Math.max(0, ...options.depths), shape.contextLength - count);
-        const dispatches = [...forward(kernels, weights, activations, kv, table, count), ...last];
+        const dispatches = [...model.forward(kv, count), ...last];
         const groups = groupDispatches(dispatches, shape, config.slidingLayers, count, depth);
         return { tokens: count, depth, dispatches, groups };
       };

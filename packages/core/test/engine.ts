@@ -11,8 +11,10 @@ import { openCheckpoint } from '../src/formats/open-checkpoint.ts';
 import type { Buffers } from '../src/gpu/buffers.ts';
 import { type Gpu, requestDevice } from '../src/gpu/device.ts';
 import { Kernels } from '../src/kernels/kernels.ts';
+import { gptOss } from '../src/model/gpt-oss.ts';
 import { ropeTable } from '../src/model/rope.ts';
 import { createActivations } from '../src/model/state.ts';
+import type { Weights } from '../src/model/weights.ts';
 import { openSource } from '../src/sources/open-source.ts';
 import { type Config, PRESETS } from './config.ts';
 import { createRandom } from './random.ts';
@@ -145,7 +147,7 @@ export async function loadRuntime(
   buffers: Buffers,
   files: readonly File[],
   options: Parameters<typeof planLoad>[1],
-): Promise<Runtime> {
+): Promise<Runtime & { readonly weights: Weights }> {
   const source = await openSource(files);
   const checkpoint = await openCheckpoint(source);
   const { config, shape } = planLoad(checkpoint.config, options);
@@ -153,16 +155,12 @@ export async function loadRuntime(
   const step = buffers.create('step', 16, UNIFORM | STORAGE | COPY_DST);
   const placed = await placeWeights(gpu, buffers, config, shape.dense, checkpoint);
   await uploadWeights(gpu, placed, source, new ProgressMeter(), undefined);
-  return {
-    gpu,
-    config,
-    shape,
-    step,
-    kernels: await Kernels.compile(gpu, shape, step, buffers),
-    weights: placed.weights,
-    activations: createActivations(buffers, shape),
-    ropeTable: buffers.storageOf('rope', ropeTable(config, shape.contextLength)),
-  };
+  const kernels = await Kernels.compile(gpu, shape, step, buffers);
+  const activations = createActivations(buffers, shape);
+  const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
+  const { weights } = placed;
+  const model = gptOss({ kernels, weights, activations, ropeTable: table });
+  return { gpu, config, shape, step, kernels, model, weights, activations };
 }
 
 /** The id of the largest number, the lowest id among equals. */

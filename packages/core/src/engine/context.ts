@@ -2,7 +2,6 @@ import { OssicleError } from '../errors.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { limitGrids, submit } from '../gpu/recorder.ts';
-import { forward, unembed } from '../model/gpt-oss.ts';
 import { createKvCache, type KvCache } from '../model/state.ts';
 import { type Runtime, submitInParts, writeStep } from './runtime.ts';
 import { Snapshots } from './snapshots.ts';
@@ -145,7 +144,7 @@ export class Context {
    * @param into - f32 [rows, vocabulary].
    */
   async readLogits(into: Float32Array): Promise<void> {
-    const { gpu, shape, kernels, weights, activations } = this.#runtime;
+    const { gpu, shape, model, activations } = this.#runtime;
     const { vocabularySize } = shape;
     const firstRow = this.tokens.length - into.length / vocabularySize;
     while (this.#evaluated < this.tokens.length) {
@@ -155,7 +154,7 @@ export class Context {
       while (row < position + count) {
         const batch = Math.min(activations.logitRows, position + count - row);
         writeStep(this.#runtime, position, count, row - position);
-        submit(gpu, unembed(kernels, weights, activations, batch));
+        submit(gpu, model.unembed(batch));
         const bytes = await readBuffer(gpu, activations.logits, 0, 4 * batch * vocabularySize);
         into.set(new Float32Array(bytes), (row - firstRow) * vocabularySize);
         row += batch;
@@ -176,13 +175,10 @@ export class Context {
    * @param step - How many generated tokens are evaluated with this one, since the last prefill.
    */
   decodeDispatches(step: number): readonly Dispatch[] {
-    const { kernels, weights, activations, ropeTable } = this.#runtime;
+    const { model } = this.#runtime;
     const reach = 2 ** Math.ceil(Math.log2(this.#evaluated + step));
     if (this.#decode?.reach !== reach) {
-      const all = this.#decode?.all ?? [
-        ...forward(kernels, weights, activations, this.#kv, ropeTable, 1),
-        ...unembed(kernels, weights, activations, 1),
-      ];
+      const all = this.#decode?.all ?? [...model.forward(this.#kv, 1), ...model.unembed(1)];
       this.#decode = { reach, all, limited: limitGrids(all, reach) };
     }
     return this.#decode.limited;
@@ -207,13 +203,13 @@ export class Context {
   }
 
   #submitPass(): number {
-    const { gpu, shape, kernels, weights, activations, ropeTable } = this.#runtime;
+    const { gpu, shape, model, activations } = this.#runtime;
     const position = this.#evaluated;
     const pass = this.tokens.slice(position, position + shape.maxTokens);
     gpu.check();
     gpu.device.queue.writeBuffer(activations.tokens, 0, Uint32Array.from(pass));
     writeStep(this.#runtime, position, pass.length, pass.length - 1);
-    submitInParts(gpu, forward(kernels, weights, activations, this.#kv, ropeTable, pass.length));
+    submitInParts(gpu, model.forward(this.#kv, pass.length));
     return pass.length;
   }
 

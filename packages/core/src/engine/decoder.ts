@@ -1,113 +1,131 @@
 import { OssicleError } from '../errors.ts';
 import { readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
-import { encode } from '../gpu/recorder.ts';
+import { encode, submit } from '../gpu/recorder.ts';
 import type { Context } from './context.ts';
 import type { Runtime } from './runtime.ts';
 import { encodeSamplingOptions, type SamplingOptions } from './sampling-options.ts';
 import { TokenReader } from './token-reader.ts';
 
-/** Samples tokens after a prefill, each fed back on the GPU. */
+/** A token, and the logits that it was sampled from. */
+export interface SampledToken {
+  readonly token: number;
+  /** f32 [vocabulary], before penalties and temperature. */
+  readonly logits: Float32Array;
+}
+
+/**
+ * Samples tokens after a prefill; each becomes the input of the next step without leaving the GPU. It changes nothing of
+ * the context: the caller records the tokens that it accepts, together with {@link Decoder.steps}.
+ */
 export class Decoder {
   readonly #runtime: Runtime;
   readonly #context: Context;
   readonly #reader: TokenReader;
+  readonly #sample: readonly Dispatch[];
+  #decode: readonly Dispatch[] = [];
+  #decodeAndSample: readonly Dispatch[] = [];
+  /** Tokens whose sampling is submitted. */
+  #sampled = 0;
 
   constructor(runtime: Runtime, context: Context) {
+    const { gpu, kernels, activations } = runtime;
     this.#runtime = runtime;
     this.#context = context;
-    this.#reader = new TokenReader(runtime.gpu);
+    this.#reader = new TokenReader(gpu);
+    this.#sample = kernels.sample(activations.logits, activations.sampling, activations.tokens);
   }
 
-  /** Tells the sampling kernels their options, and which tokens have occurred. */
-  prepare(options: SamplingOptions, prompt: ArrayLike<number>): void {
+  /** Decode steps submitted since {@link Decoder.start}; each evaluates one generated token. */
+  get steps(): number {
+    return Math.max(0, this.#sampled - 1);
+  }
+
+  /** Starts a generation: uploads its sampling options, and the set of tokens that have occurred. */
+  start(options: SamplingOptions, prompt: ArrayLike<number>): void {
     const { gpu, shape, activations } = this.#runtime;
-    const seen = new Uint32Array(Math.ceil(shape.vocabularySize / 32));
+    const seen = new Uint32Array(Math.ceil(shape.vocabularySize / 32)); // one bit per token
     for (let i = 0; i < prompt.length; i++) {
       const token = prompt[i] as number;
       seen[token >> 5] = (seen[token >> 5] as number) | (1 << (token & 31));
     }
     gpu.device.queue.writeBuffer(activations.sampling.options, 0, encodeSamplingOptions(options));
     gpu.device.queue.writeBuffer(activations.sampling.seen, 0, seen);
+    this.#sampled = 0;
   }
 
   /**
-   * Samples tokens, each fed back on the GPU. Later steps are submitted before earlier tokens have arrived, unless
-   * logits are wanted, too.
+   * Yields up to `maxTokens` tokens. Submits later steps before earlier tokens have arrived, so that the GPU never waits
+   * for the CPU. When iteration ends early, first waits for the steps in flight: they write to buffers that the next
+   * call uses.
    *
-   * @param accepted - What the caller has taken so far; recorded in the context when the iteration ends.
-   * @throws {@link OssicleError} `gpu-error` where the logits are no numbers.
+   * @throws {@link OssicleError} `gpu-error` if the logits are not numbers.
    */
-  async *decode(
-    maxTokens: number,
-    withLogits: boolean,
-    accepted: readonly number[],
-  ): AsyncGenerator<{ token: number; logits: Float32Array | undefined }, void, undefined> {
-    const { kernels, activations, shape } = this.#runtime;
-    const { logits, sampling, tokens } = activations;
-    const sample = kernels.sample(logits, sampling, tokens);
-    let decode: readonly Dispatch[] = [];
-    let step: readonly Dispatch[] = [];
-    const arriving: Promise<number>[] = [];
-    let sampled = 0;
+  async *pipelined(maxTokens: number): AsyncGenerator<number, void, undefined> {
+    const inFlight: Promise<number>[] = [];
     try {
-      while (sampled < maxTokens || arriving.length > 0) {
-        let logitsOfToken: Float32Array | undefined;
-        if (withLogits) {
-          if (sampled > 0) this.#submit(this.#context.decodeDispatches(sampled));
-          logitsOfToken = await this.#readLogits(); // sampling may change them
-          arriving.push(this.#submit(sample, true));
-          sampled++;
-        } else {
-          while (sampled < maxTokens && this.#reader.isFree) {
-            if (sampled > 0 && decode !== this.#context.decodeDispatches(sampled)) {
-              decode = this.#context.decodeDispatches(sampled);
-              step = [...decode, ...sample];
-            }
-            arriving.push(this.#submit(sampled === 0 ? sample : step, true));
-            sampled++;
-          }
+      while (this.#sampled < maxTokens || inFlight.length > 0) {
+        while (this.#sampled < maxTokens && this.#reader.isFree) {
+          inFlight.push(this.#submitSampling(this.#sampled === 0 ? this.#sample : this.#step()));
         }
-        const token = (await arriving.shift()) as number;
-        if (token >= shape.vocabularySize) throw noNumbers();
-        yield { token, logits: logitsOfToken };
+        yield this.#checked(await (inFlight.shift() as Promise<number>));
       }
     } finally {
-      // Steps under way write to buffers that the next call uses, too.
-      await Promise.allSettled(arriving);
-      this.#context.recordDecode(accepted, Math.max(0, sampled - 1));
+      await Promise.allSettled(inFlight);
     }
   }
 
-  #submit(dispatches: readonly Dispatch[], withToken: true): Promise<number>;
-  #submit(dispatches: readonly Dispatch[], withToken?: false): undefined;
-  #submit(dispatches: readonly Dispatch[], withToken = false): Promise<number> | undefined {
-    const { gpu, activations } = this.#runtime;
-    gpu.check();
-    const encoder = gpu.device.createCommandEncoder({ label: 'decode' });
-    encode(encoder, dispatches);
-    const read = withToken ? this.#reader.copy(encoder, activations.tokens) : undefined;
-    gpu.device.queue.submit([encoder.finish()]);
-    const token = read?.();
-    token?.catch(() => undefined); // awaited in order; a later one may fail first
-    return token;
-  }
-
-  async #readLogits(): Promise<Float32Array> {
+  /**
+   * Yields up to `maxTokens` tokens with their logits, one step at a time: a step is submitted when the next token is
+   * asked for.
+   *
+   * @throws {@link OssicleError} `gpu-error` if the logits are not numbers.
+   */
+  async *stepwise(maxTokens: number): AsyncGenerator<SampledToken, void, undefined> {
     const { gpu, shape, activations } = this.#runtime;
-    return new Float32Array(await readBuffer(gpu, activations.logits, 0, 4 * shape.vocabularySize));
+    while (this.#sampled < maxTokens) {
+      if (this.#sampled > 0) submit(gpu, this.#context.decodeDispatches(this.#sampled));
+      const bytes = await readBuffer(gpu, activations.logits, 0, 4 * shape.vocabularySize);
+      const token = this.#checked(await this.#submitSampling(this.#sample));
+      yield { token, logits: new Float32Array(bytes) };
+    }
   }
 
   /** Releases its buffers. */
   dispose(): void {
     this.#reader.dispose();
   }
-}
 
-function noNumbers(): OssicleError {
-  return new OssicleError(
-    'gpu-error',
-    "The model's logits are not numbers. Its weights are damaged, or they take values that float16 cannot hold: check the " +
-      "stored model, or load it with kvCache: 'f32' and dense: 'bf16'.",
-  );
+  /** Evaluates the last token and samples the next. */
+  #step(): readonly Dispatch[] {
+    const decode = this.#context.decodeDispatches(this.#sampled);
+    if (decode !== this.#decode) {
+      this.#decode = decode;
+      this.#decodeAndSample = [...decode, ...this.#sample];
+    }
+    return this.#decodeAndSample;
+  }
+
+  /** Submits dispatches that end in sampling, and brings the token to the CPU. */
+  #submitSampling(dispatches: readonly Dispatch[]): Promise<number> {
+    const { gpu, activations } = this.#runtime;
+    gpu.check();
+    const encoder = gpu.device.createCommandEncoder({ label: 'decode' });
+    encode(encoder, dispatches);
+    const read = this.#reader.copy(encoder, activations.tokens);
+    gpu.device.queue.submit([encoder.finish()]);
+    this.#sampled++;
+    const token = read();
+    token.catch(() => undefined); // awaited in order; a later one may fail first
+    return token;
+  }
+
+  #checked(token: number): number {
+    if (token < this.#runtime.shape.vocabularySize) return token;
+    throw new OssicleError(
+      'gpu-error',
+      "The model's logits are not numbers. Either its weights are damaged, or they take values that float16 cannot hold: " +
+        "verify the stored model, or load it with kvCache: 'f32' and dense: 'bf16'.",
+    );
+  }
 }

@@ -4,7 +4,7 @@ import type {
   GenerateResult,
   TokenLogprobs,
 } from '../types/generate.ts';
-import type { OutputSummary } from './output.ts';
+import type { OutputSummary } from './chat-format.ts';
 
 const NOTHING: OutputSummary = { text: '', reasoning: '', toolCalls: [], messages: [] };
 

@@ -3,28 +3,26 @@ import type { Dispatch } from '../gpu/kernel.ts';
 import { submit } from '../gpu/recorder.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { KernelShape } from '../kernels/shape.ts';
+import type { ForwardPass } from '../model/gpt-oss.ts';
 import type { Activations } from '../model/state.ts';
-import type { Weights } from '../model/weights.ts';
 import type { ModelConfig } from '../types/config.ts';
 
-/** Dispatches of one submit during a prefill: few enough that no driver takes a slow GPU for a hung one. */
+/** Dispatches per submit during a prefill: few enough that a slow GPU finishes before its driver's watchdog resets it. */
 const DISPATCHES_PER_SUBMIT = 48;
 
-/** A loaded model: what all sessions share. */
+/** A loaded model; all sessions share it. */
 export interface Runtime {
   readonly gpu: Gpu;
   readonly config: ModelConfig;
   readonly shape: KernelShape;
   readonly kernels: Kernels;
-  readonly weights: Weights;
+  readonly model: ForwardPass;
   readonly activations: Activations;
-  /** f32 [contextLength, 64]. */
-  readonly ropeTable: GPUBuffer;
   /** `Step` of `shaders/lib/step.wgsl`. */
   readonly step: GPUBuffer;
 }
 
-/** Writes what a pass reads besides its dispatches: ordered with submits, as they come. */
+/** Writes what a pass reads besides its dispatches. Takes effect in the order of submits. */
 export function writeStep(
   { gpu, step }: Runtime,
   position: number,

@@ -2,7 +2,6 @@ import type { Message } from '@ossicle/harmony';
 import { OssicleError } from '../errors.ts';
 import { EventStream } from '../generation/event-stream.ts';
 import { generateWithTools } from '../generation/tool-loop.ts';
-import { unembed } from '../model/gpt-oss.ts';
 import type {
   FinishReason,
   GenerateEvent,
@@ -14,7 +13,6 @@ import { Context, checkTokens } from './context.ts';
 import { Decoder } from './decoder.ts';
 import { GenerationRecord } from './generation-record.ts';
 import { tokenLogprobs } from './logprobs.ts';
-import { HarmonyOutput } from './output.ts';
 import type { Queue } from './queue.ts';
 import type { Runtime } from './runtime.ts';
 import { parseSamplingOptions } from './sampling-options.ts';
@@ -155,12 +153,12 @@ export class EngineSession implements Session {
     const prompt = this.#encode(input, options);
     const room = this.#checkRoom(prompt);
     const maxTokens = Math.min(options.maxTokens ?? room, room);
-    const output = tokenizer?.isHarmony ? new HarmonyOutput(tokenizer.harmony, options) : undefined;
+    const output = tokenizer?.chat?.read(options);
 
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
     context.append(Array.from(prompt).slice(context.tokens.length));
-    this.#decoder.prepare(sampling, prompt);
+    this.#decoder.start(sampling, prompt);
     record.startPrefill(prompt.length, reusedTokens);
 
     const report = (): void => {
@@ -170,20 +168,10 @@ export class EngineSession implements Session {
     let reason: FinishReason = 'length';
     try {
       report();
-      const { kernels, weights, activations } = this.#runtime;
-      await context.prefill(() => unembed(kernels, weights, activations, 1), report, signal);
+      await context.prefill(() => this.#runtime.model.unembed(1), report, signal);
       await context.takeSnapshot();
-      const withLogits = options.logprobs !== undefined;
-      for await (const { token, logits } of this.#decoder.decode(
-        maxTokens,
-        withLogits,
-        record.tokens,
-      )) {
+      for await (const token of this.#tokens(maxTokens, options.logprobs, record)) {
         record.addToken(token);
-        if (logits) {
-          const decode = (id: number): string => tokenizer?.decode([id]) ?? '';
-          record.logprobs.push(tokenLogprobs(logits, token, options.logprobs ?? 0, decode));
-        }
         for (const event of output?.push(token) ?? []) push(event);
         if (output?.isStopped) {
           reason = 'stop';
@@ -195,6 +183,8 @@ export class EngineSession implements Session {
     } catch (error) {
       if (!isAbort(error, signal)) throw error;
       reason = 'aborted';
+    } finally {
+      context.recordDecode(record.tokens, this.#decoder.steps);
     }
     for (const event of output?.finish() ?? []) push(event);
     const summary = output?.summary();
@@ -209,14 +199,28 @@ export class EngineSession implements Session {
     };
   }
 
+  /** Generated tokens; if `logprobs` asks for them, their log probabilities go to the record. */
+  async *#tokens(
+    maxTokens: number,
+    logprobs: number | undefined,
+    record: GenerationRecord,
+  ): AsyncGenerator<number, void, undefined> {
+    if (logprobs === undefined) return yield* this.#decoder.pipelined(maxTokens);
+    const decode = (id: number): string => this.#tokenizer?.decode([id]) ?? '';
+    for await (const { token, logits } of this.#decoder.stepwise(maxTokens)) {
+      record.logprobs.push(tokenLogprobs(logits, token, logprobs, decode));
+      yield token;
+    }
+  }
+
   #encode(input: readonly Message[] | Uint32Array, options: GenerateOptions): ArrayLike<number> {
     if (!(input instanceof Uint32Array)) {
       if (!this.#tokenizer) throw noTokenizer();
       return this.#tokenizer.encodeConversation(input, options);
     }
-    if (!this.#tokenizer?.isHarmony && (options.stop || options.tools || options.responseFormat)) {
+    if (!this.#tokenizer?.chat && (options.stop || options.tools || options.responseFormat)) {
       throw new TypeError(
-        'stop, tools and responseFormat need a checkpoint with the tokenizer of a Harmony model',
+        'stop, tools and responseFormat need a checkpoint whose tokenizer knows Harmony',
       );
     }
     checkTokens(input, this.#runtime.shape.vocabularySize);

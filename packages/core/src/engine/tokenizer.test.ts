@@ -17,10 +17,10 @@ describe('the tokenizer of a checkpoint', () => {
       expect(encode).toThrow(OssicleError);
       expect(encode).toThrow(expect.objectContaining({ code: 'format-invalid' }));
       expect(encode).toThrow(name);
-      expect(tokenizer.isHarmony).toBe(false);
+      expect(tokenizer.chat).toBeUndefined();
       expect(tokenizer.decode(tokenizer.encode('17 + 25'))).toBe('17 + 25');
     }
-    expect(new CheckpointTokenizer(json, 1600).isHarmony).toBe(true);
+    expect(new CheckpointTokenizer(json, 1600).chat).toBeDefined();
   });
 
   test('is refused where it has more tokens than the model', () => {

@@ -12,7 +12,6 @@ import { attention } from '../../test/oracles.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../gpu/device.ts';
 import { encode } from '../gpu/recorder.ts';
-import { forward, unembed } from '../model/gpt-oss.ts';
 import { createKvCache } from '../model/state.ts';
 import { type Runtime, writeStep } from './runtime.ts';
 
@@ -87,7 +86,7 @@ async function trace(
   tokens: readonly number[],
   passes: readonly number[],
 ): Promise<Map<string, Float64Array>> {
-  const { kernels, weights, activations, ropeTable, shape, config } = runtime;
+  const { model, activations, shape, config } = runtime;
   const owned = new Buffers(gpu, 'trace');
   const kv = createKvCache(owned, config, shape);
   const captures = new Map<string, { buffer: GPUBuffer; width: number }>();
@@ -97,10 +96,7 @@ async function trace(
     device.queue.writeBuffer(activations.tokens, 0, pass);
     writeStep(runtime, position, count, 0);
     const encoder = device.createCommandEncoder();
-    const dispatches = [
-      ...forward(kernels, weights, activations, kv, ropeTable, count),
-      ...unembed(kernels, weights, activations, count),
-    ];
+    const dispatches = [...model.forward(kv, count), ...model.unembed(count)];
     for (const dispatch of dispatches) {
       encode(encoder, [dispatch]);
       for (const [name, from, width] of capturesOf(dispatch.label)) {

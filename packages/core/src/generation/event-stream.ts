@@ -1,75 +1,54 @@
 import type { GenerateEvent, GenerateResult, Generation } from '../types/generate.ts';
+import { WakeUp } from '../wake-up.ts';
 
 /**
- * A generation whose events are pushed as they happen. Each iteration sees all events from the first on; leaving one
+ * A generation whose events are pushed as they happen. Every iteration sees all events from the first on; leaving one
  * before its end stops the generation.
  */
 export class EventStream implements Generation {
   readonly result: Promise<GenerateResult>;
   readonly #events: GenerateEvent[] = [];
-  readonly #stop: () => void;
+  readonly #news = new WakeUp();
+  readonly #leave = new AbortController();
   #isEnded = false;
-  #failure: { readonly error: unknown } | undefined;
-  #wake: () => void = () => undefined;
-  #change: Promise<void>;
 
   /**
    * Starts a generation.
    *
-   * @param run - Makes the events, and the result. Its `signal` aborts when the caller's does, or when an iteration is left.
+   * @param run - Pushes the events and makes the result. Its `signal` aborts when the caller's does, or when an iteration
+   * is left.
    * @param signal - The caller's.
    */
   constructor(
     run: (push: (event: GenerateEvent) => void, signal: AbortSignal) => Promise<GenerateResult>,
     signal?: AbortSignal,
   ) {
-    const stopped = new AbortController();
-    this.#stop = () => stopped.abort();
-    this.#change = this.#nextChange();
-    const either = signal ? AbortSignal.any([signal, stopped.signal]) : stopped.signal;
+    const either = signal ? AbortSignal.any([signal, this.#leave.signal]) : this.#leave.signal;
     const push = (event: GenerateEvent): void => {
       this.#events.push(event);
-      this.#notify();
+      this.#news.wake();
     };
-    this.result = run(push, either).then(
-      (result) => {
-        this.#isEnded = true;
-        this.#notify();
-        return result;
-      },
-      (error: unknown) => {
-        this.#failure = { error };
-        this.#notify();
-        throw error;
-      },
-    );
-    this.result.catch(() => undefined); // those who iterate hear of it there
+    this.result = run(push, either).finally(() => {
+      this.#isEnded = true;
+      this.#news.wake();
+    });
+    this.result.catch(() => undefined); // an iteration throws it, too
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<GenerateEvent, void, undefined> {
     try {
       for (let i = 0; ; i++) {
         while (i >= this.#events.length) {
-          if (this.#failure) throw this.#failure.error;
-          if (this.#isEnded) return;
-          await this.#change;
+          if (this.#isEnded) {
+            await this.result; // throws if the generation failed
+            return;
+          }
+          await this.#news.wait();
         }
         yield this.#events[i] as GenerateEvent;
       }
     } finally {
-      this.#stop(); // of no effect on a generation that has ended
+      this.#leave.abort(); // has no effect on a generation that has ended
     }
-  }
-
-  #notify(): void {
-    const wake = this.#wake;
-    this.#change = this.#nextChange();
-    wake();
-  }
-
-  #nextChange(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
   }
 }

@@ -4,6 +4,31 @@ import type { LayerCache } from '../kernels/operands.ts';
 import type { Activations, KvCache } from './state.ts';
 import type { AttentionWeights, MlpWeights, Weights } from './weights.ts';
 
+/** The passes of a loaded model. */
+export interface ForwardPass {
+  /** Evaluates the next `count` tokens up to the residual stream; appends their keys and values to the cache. */
+  forward(kv: KvCache, count: number): Dispatch[];
+  /** Logits of `rows` tokens of the last pass, from the step's output row on. */
+  unembed(rows: number): Dispatch[];
+}
+
+/** What the passes of gpt-oss work on. */
+export interface GptOssParts {
+  readonly kernels: Kernels;
+  readonly weights: Weights;
+  readonly activations: Activations;
+  /** f32 [contextLength, 64], see {@link ropeTable}. */
+  readonly ropeTable: GPUBuffer;
+}
+
+/** Makes the passes of a gpt-oss model. */
+export function gptOss({ kernels, weights, activations, ropeTable }: GptOssParts): ForwardPass {
+  return {
+    forward: (kv, count) => forward(kernels, weights, activations, kv, ropeTable, count),
+    unembed: (rows) => unembed(kernels, weights, activations, rows),
+  };
+}
+
 /**
  * The forward pass of gpt-oss, up to the residual stream: tokens in, keys and values to the cache.
  * Reads as openai/gpt-oss `gpt_oss/torch/model.py`, and keeps its names.
@@ -11,7 +36,7 @@ import type { AttentionWeights, MlpWeights, Weights } from './weights.ts';
  * @param ropeTable - f32 [contextLength, 64], see {@link ropeTable}.
  * @param count - Tokens of this pass.
  */
-export function forward(
+function forward(
   k: Kernels,
   w: Weights,
   a: Activations,
@@ -29,7 +54,7 @@ export function forward(
 }
 
 /** Logits of `count` rows of the residual stream, from the step's output row on. */
-export function unembed(k: Kernels, w: Weights, a: Activations, count: number): Dispatch[] {
+function unembed(k: Kernels, w: Weights, a: Activations, count: number): Dispatch[] {
   return [
     ...k.outputNorm('norm', a.x, w.norm, a.h, count),
     ...k.unembed(a.h, w.unembedding, a.logits, count), // [count, vocabularySize]

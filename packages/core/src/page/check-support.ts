@@ -2,7 +2,7 @@ import { isOssicleError } from '../errors.ts';
 import { resolveSource } from '../sources/resolve-source.ts';
 import type { ModelSource } from '../types/load.ts';
 import type { SupportOptions, SupportReport } from '../types/support.ts';
-import { inWorker } from './worker-client.ts';
+import { runInWorker } from './worker-client.ts';
 
 /**
  * Finds out beforehand whether a model would run here. Reads the headers of its files only, from the store where it has
@@ -20,7 +20,9 @@ export async function checkSupport(
   const { signal, ...plain } = options;
   const resolved = source === undefined ? undefined : resolveSource(source);
   try {
-    return await inWorker(signal, (service) => service.checkSupport(resolved, plain));
+    return await runInWorker((service, task) => service.checkSupport(...task, resolved, plain), {
+      signal,
+    });
   } catch (error) {
     if (!isOssicleError(error) || error.code !== 'worker-failed') throw error;
     return { isSupported: false, reasons: [error.message] };

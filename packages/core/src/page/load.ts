@@ -1,22 +1,22 @@
 import { notify } from '../notify.ts';
 import { resolveSource } from '../sources/resolve-source.ts';
-import type { LoadOptions, LoadProgress, ModelSource } from '../types/load.ts';
+import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../types/load.ts';
 import { type Model, WorkerModel } from './model.ts';
-import { callback, ModelWorker } from './worker-client.ts';
+import { WorkerClient } from './worker-client.ts';
 
-/** The model that is loaded where none is named. */
+/** The model to load if none is named. */
 const DEFAULT_SOURCE = 'openai/gpt-oss-20b';
 
-/** How long the worker may take to abort a load before it is ended. */
+/** How long the worker may take to abort a load before it is terminated. */
 const ABORT_PATIENCE_MS = 1000;
 
 /**
  * Loads a model into a worker of its own. The first load stores the published files in the browser's private file
- * system, from where later ones come without a request.
+ * system; later ones read them from there, without a request.
  *
  * @param source - A Hugging Face repo (`owner/name`, `owner/name@revision`) or a GGUF file of one
  * (`owner/name/file.gguf`), the address of a folder or of a GGUF file (`https://…`, `./…`), picked files, or a directory. Default: `openai/gpt-oss-20b`.
- * @throws {@link OssicleError} with a code that says why. `signal.reason` where the load is aborted. TypeError and
+ * @throws {@link OssicleError} with a code that says why. `signal.reason` if the load is aborted. TypeError and
  * RangeError on wrong arguments.
  */
 export async function load(
@@ -26,35 +26,25 @@ export async function load(
   const { onProgress, signal, ...plain } = options;
   signal?.throwIfAborted();
   const resolved = resolveSource(source);
-  const worker = new ModelWorker();
-  let isSettled = false;
-  let allReported: () => void = () => undefined;
-  const reported = new Promise<void>((resolve) => {
-    allReported = resolve;
-  });
+  const worker = new WorkerClient();
   let patience: ReturnType<typeof setTimeout> | undefined;
-  const abort = (): void => {
-    worker.call((service) => service.abortTask()).catch(() => undefined);
+  const limitPatience = (): void => {
     // Compiling cannot be interrupted. What is stored is safe without the worker.
     patience = setTimeout(() => void worker.dispose(), ABORT_PATIENCE_MS);
   };
-  signal?.addEventListener('abort', abort);
+  signal?.addEventListener('abort', limitPatience);
   try {
-    const report = callback((progress: LoadProgress) => {
-      if (isSettled) return;
-      if (progress.phase === 'ready') allReported();
-      notify(onProgress, progress);
-    });
-    const info = await worker.call((service) => service.load(resolved, plain, report));
-    await worker.call(() => reported); // progress has a channel of its own, and may be on its way
+    const info = await worker.run<ModelInfo, LoadProgress>(
+      (service, task) => service.load(...task, resolved, plain),
+      { signal, onReport: (progress) => notify(onProgress, progress) },
+    );
     signal?.throwIfAborted();
     return new WorkerModel(worker, info);
   } catch (error) {
     void worker.dispose();
     throw signal?.aborted ? signal.reason : error;
   } finally {
-    isSettled = true;
-    signal?.removeEventListener('abort', abort);
+    signal?.removeEventListener('abort', limitPatience);
     clearTimeout(patience);
   }
 }

@@ -10,8 +10,8 @@ import {
   type StoreUsage,
 } from '../store/stored-models.ts';
 import type { DamagedChunk, TaskOptions, VerifyResult } from '../store/verification.ts';
-import type { ReportBytes } from '../worker/model-service.ts';
-import { callback, inWorker, type RemoteService } from './worker-client.ts';
+import type { BytesDone, TaskArguments } from '../worker/model-service.ts';
+import { type RemoteService, runInWorker } from './worker-client.ts';
 
 export type { DamagedChunk, StoredModel, StoreUsage, TaskOptions, VerifyResult };
 
@@ -86,38 +86,33 @@ export const store: ModelStore = {
   persist: () => stored(requestPersistence),
   remove: (id) => stored(() => removeStoredModel(id)),
   verify: (id, options) =>
-    storedInWorker((service, report) => service.verifyModel(id, report), options),
+    storedInWorker((service, task) => service.verifyModel(...task, id), options),
   export: (id, directory, options) =>
-    storedInWorker((service, report) => service.exportModel(id, directory, report), options),
+    storedInWorker((service, task) => service.exportModel(...task, id, directory), options),
   import: (files, options) =>
-    storedInWorker((service, report) => {
+    storedInWorker((service, task) => {
       const plain = 'kind' in files ? files : [...files];
-      return service.importModel(plain, options?.id, report);
+      return service.importModel(...task, plain, options?.id);
     }, options),
   reclaim: () => stored(reclaimOrphans),
 };
 
-/** Does something with the storage; what the browser fails with is told as an {@link OssicleError}. */
-async function stored<T>(
-  use: (task: TaskOptions) => Promise<T>,
-  { onProgress, signal }: TaskOptions = {},
-): Promise<T> {
+/** Uses the storage; what the browser fails with becomes an {@link OssicleError}. */
+async function stored<T>(use: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   checkStorage();
-  const report = (done: number, total: number): void => notify(onProgress, done, total);
   try {
-    return await use({ onProgress: report, ...(signal && { signal }) });
+    return await use();
   } catch (error) {
     throw signal?.aborted ? error : storageFailure(error);
   }
 }
 
-/** The same in a worker: only workers read and write stored files without gathering them in memory. */
+/** The same in a worker: only workers read and write stored files piece by piece. */
 function storedInWorker<T>(
-  use: (service: RemoteService, report: ReportBytes) => Promise<T>,
-  options?: TaskOptions,
+  use: (service: RemoteService, task: TaskArguments<BytesDone>) => Promise<T>,
+  { signal, onProgress }: TaskOptions = {},
 ): Promise<T> {
-  return stored(({ onProgress, signal }) => {
-    const report = callback((done: number, total: number) => onProgress?.(done, total));
-    return inWorker(signal, (service) => use(service, report));
-  }, options);
+  const onReport = ({ doneBytes, totalBytes }: BytesDone): void =>
+    notify(onProgress, doneBytes, totalBytes);
+  return stored(() => runInWorker(use, { signal, onReport }), signal);
 }

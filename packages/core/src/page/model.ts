@@ -1,10 +1,15 @@
 import type { Message } from '@ossicle/harmony';
 import { EventStream } from '../generation/event-stream.ts';
 import { generateWithTools } from '../generation/tool-loop.ts';
-import type { GenerateOptions, GenerateResult, Generation } from '../types/generate.ts';
+import type {
+  GenerateEvent,
+  GenerateOptions,
+  GenerateResult,
+  Generation,
+} from '../types/generate.ts';
 import type { ModelInfo } from '../types/load.ts';
 import type { PlainGenerateOptions } from '../worker/model-service.ts';
-import type { ModelWorker } from './worker-client.ts';
+import type { WorkerClient } from './worker-client.ts';
 
 /** A loaded model, in a worker of its own. It holds one conversation's keys and values; calls are answered in turn. */
 export interface Model {
@@ -28,10 +33,9 @@ export interface Model {
 /** The page's side of a model. */
 export class WorkerModel implements Model {
   readonly info: ModelInfo;
-  readonly #worker: ModelWorker;
-  #lastId = 0;
+  readonly #worker: WorkerClient;
 
-  constructor(worker: ModelWorker, info: ModelInfo) {
+  constructor(worker: WorkerClient, info: ModelInfo) {
     this.#worker = worker;
     this.info = info;
   }
@@ -41,25 +45,14 @@ export class WorkerModel implements Model {
   }
 
   #generate(input: readonly Message[], options: GenerateOptions): Generation {
-    return new EventStream(async (push, signal): Promise<GenerateResult> => {
-      const id = ++this.#lastId;
-      const abort = (): void => {
-        this.#worker.call((service) => service.abort(id)).catch(() => undefined);
-      };
-      const started = this.#worker.call((service) => service.start(id, input, toPlain(options)));
-      signal.addEventListener('abort', abort);
-      if (signal.aborted) abort();
-      try {
-        await started;
-        for (;;) {
-          const { events, result } = await this.#worker.call((service) => service.update(id));
-          for (const event of events) push(event);
-          if (result) return result;
-        }
-      } finally {
-        signal.removeEventListener('abort', abort);
-      }
-    }, options.signal);
+    return new EventStream(
+      (push, signal) =>
+        this.#worker.run<GenerateResult, GenerateEvent>(
+          (service, task) => service.generate(...task, input, toPlain(options)),
+          { signal, onReport: push },
+        ),
+      options.signal,
+    );
   }
 
   countTokens(input: string | readonly Message[], options: GenerateOptions = {}): Promise<number> {

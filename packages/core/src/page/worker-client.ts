@@ -1,44 +1,46 @@
 import * as Comlink from 'comlink';
 import { messageOf, OssicleError } from '../errors.ts';
 import { restoreError } from '../worker/error-transfer.ts';
-import type { ModelService } from '../worker/model-service.ts';
+import type { ModelService, TaskArguments } from '../worker/model-service.ts';
 import InlineWorker from '../worker/worker.ts?worker&inline';
 
-/** How long a worker may take to give its memory back before it is ended all the same. */
+/** How long the worker may take to release its memory before it is terminated anyway. */
 const DISPOSE_PATIENCE_MS = 1000;
 
 /** The worker's service, as the page calls it. */
 export type RemoteService = Comlink.Remote<ModelService>;
 
-/** The page's end of the worker: calls that cannot outlive it. */
-export class ModelWorker {
+/** Options of {@link WorkerClient.run}. */
+export interface RunOptions<Report> {
+  /** Aborts the task; the task decides what that means. */
+  readonly signal?: AbortSignal | undefined;
+  /** Called with each report, in order, and never after the task has ended. Must not throw. */
+  readonly onReport?: (report: Report) => void;
+}
+
+/** The page's end of the worker. A call fails when the worker dies, so that none waits for ever. */
+export class WorkerClient {
   readonly #worker: Worker;
   readonly #service: RemoteService;
   readonly #ended: Promise<never>;
   #end: (error: OssicleError) => void = () => undefined;
   #isEnded = false;
   #isTerminated = false;
+  #lastTask = 0;
 
-  /** Starts a worker. */
-  constructor() {
+  /**
+   * @param worker - Default: a new one.
+   * @throws {@link OssicleError} `worker-failed` if the browser starts none.
+   */
+  constructor(worker: Worker = startWorker()) {
     this.#ended = new Promise((_, reject) => {
       this.#end = (error) => {
         this.#isEnded = true;
         reject(error);
       };
     });
-    this.#ended.catch(() => undefined); // calls hear of it
-    if (typeof Worker === 'undefined') {
-      throw new OssicleError(
-        'worker-failed',
-        'No worker can be started here: ossicle needs a page. Elsewhere, use createEngine() of ossicle/engine.',
-      );
-    }
-    try {
-      this.#worker = new InlineWorker({ name: 'ossicle' });
-    } catch (cause) {
-      throw workerFailed(messageOf(cause), cause);
-    }
+    this.#ended.catch(() => undefined); // calls reject with it
+    this.#worker = worker;
     this.#worker.addEventListener('error', (event) => {
       event.preventDefault();
       this.#end(workerFailed(event.message));
@@ -47,23 +49,47 @@ export class ModelWorker {
     this.#service = Comlink.wrap<ModelService>(this.#worker);
   }
 
-  /** Calls the worker; rejects when the worker ends before it answers, or has ended. */
+  /** Calls the worker. Rejects if the worker has ended, or ends before it answers. */
   async call<T>(use: (service: RemoteService) => Promise<T>): Promise<T> {
     if (this.#isEnded) return this.#ended;
     try {
       return await Promise.race([this.#ended, use(this.#service)]);
     } catch (error) {
       if (error instanceof DOMException && error.name === 'DataCloneError') {
-        throw new TypeError(`An option holds what no worker can be sent: ${error.message}`);
+        throw new TypeError(`An option cannot be sent to a worker: ${error.message}`);
       }
       throw restoreError(error);
     }
   }
 
+  /** Runs a task that reports on its way and can be aborted. */
+  async run<T, Report = never>(
+    start: (service: RemoteService, task: TaskArguments<Report>) => Promise<T>,
+    { signal, onReport }: RunOptions<Report> = {},
+  ): Promise<T> {
+    const id = ++this.#lastTask;
+    let isRunning = true;
+    const report = Comlink.proxy((value: Report) => {
+      if (isRunning) onReport?.(value);
+    });
+    const abort = (): void => {
+      this.call((service) => service.abort(id)).catch(() => undefined);
+    };
+    try {
+      const answer = this.call((service) => start(service, [id, report]));
+      signal?.addEventListener('abort', abort);
+      if (signal?.aborted) abort();
+      return await answer;
+    } finally {
+      isRunning = false;
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
   /**
-   * Ends the worker; calls under way reject with `disposed`.
+   * Ends the worker. Calls in progress reject with `disposed`.
    *
-   * @param last - What the worker does before, if it still answers.
+   * @param last - A last call, which the worker gets a second for.
    */
   async dispose(last?: (service: RemoteService) => Promise<unknown>): Promise<void> {
     this.#end(new OssicleError('disposed', 'The model was disposed of. Load it again to go on.'));
@@ -83,41 +109,45 @@ export class ModelWorker {
 }
 
 /**
- * Has a worker of its own do one task, and ends it.
+ * Runs one task in a worker of its own.
  *
- * @param signal - Stops the task.
  * @throws `signal.reason`, and what the task throws.
  */
-export async function inWorker<T>(
-  signal: AbortSignal | undefined,
-  use: (service: RemoteService) => Promise<T>,
+export async function runInWorker<T, Report = never>(
+  start: (service: RemoteService, task: TaskArguments<Report>) => Promise<T>,
+  options: RunOptions<Report> = {},
 ): Promise<T> {
+  const { signal } = options;
   signal?.throwIfAborted();
-  const worker = new ModelWorker();
-  const abort = (): void => {
-    worker.call((service) => service.abortTask()).catch(() => undefined);
-  };
-  signal?.addEventListener('abort', abort);
+  const worker = new WorkerClient();
   try {
-    return await worker.call(use);
+    return await worker.run(start, options);
   } catch (error) {
     throw signal?.aborted ? signal.reason : error;
   } finally {
-    signal?.removeEventListener('abort', abort);
     void worker.dispose();
+  }
+}
+
+function startWorker(): Worker {
+  if (typeof Worker === 'undefined') {
+    throw new OssicleError(
+      'worker-failed',
+      'No worker can be started here: ossicle needs a page. Elsewhere, use createEngine() of ossicle/engine.',
+    );
+  }
+  try {
+    return new InlineWorker({ name: 'ossicle' });
+  } catch (cause) {
+    throw workerFailed(messageOf(cause), cause);
   }
 }
 
 function workerFailed(reason: string, cause?: unknown): OssicleError {
   return new OssicleError(
     'worker-failed',
-    `The worker of ossicle did not start, or it crashed${reason ? `: ${reason}` : ''}. Where the page has a ` +
+    `The worker of ossicle did not start, or it crashed${reason ? `: ${reason}` : ''}. If the page has a ` +
       'Content-Security-Policy, it must allow worker-src blob:. Otherwise load the model again.',
     { cause },
   );
-}
-
-/** Makes a function callable from the worker. */
-export function callback<T extends (...values: never[]) => void>(from: T): T & Comlink.ProxyMarked {
-  return Comlink.proxy(from);
 }

@@ -1,6 +1,6 @@
-import type { Channel, Message, ToolDefinition } from '@ossicle/harmony';
+import type { Channel, Message, ToolDefinition, ToolNamespace } from '@ossicle/harmony';
 
-export type { Channel, Message, Role, ToolDefinition } from '@ossicle/harmony';
+export type { Channel, Message, Role, ToolDefinition, ToolNamespace } from '@ossicle/harmony';
 
 /** A JSON Schema, as plain data. */
 export type JSONSchema = { readonly [key: string]: unknown };
@@ -53,6 +53,8 @@ export interface SystemMessage {
   readonly knowledgeCutoff?: string | null;
   /** The channels that the model may use. Default: all. */
   readonly channels?: readonly Channel[];
+  /** Built-in tools, such as `browser` and `python`, that the model was trained with. Default: none. */
+  readonly systemTools?: readonly ToolNamespace[];
 }
 
 /** Why a generation ended. */

@@ -1,4 +1,5 @@
 import type { Message } from '@ossicle/harmony';
+import * as Comlink from 'comlink';
 import type { Engine } from '../engine/engine.ts';
 import { createEngine } from '../engine/load/create-engine.ts';
 import { examineSupport } from '../engine/load/support.ts';
@@ -7,166 +8,119 @@ import { OssicleError } from '../errors.ts';
 import { requestDevice } from '../gpu/device.ts';
 import { exportStoredModel, importModel } from '../store/transfer.ts';
 import { type VerifyResult, verifyStoredModel } from '../store/verification.ts';
-import type {
-  GenerateEvent,
-  GenerateOptions,
-  GenerateResult,
-  Generation,
-} from '../types/generate.ts';
+import type { GenerateEvent, GenerateOptions, GenerateResult } from '../types/generate.ts';
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../types/load.ts';
 import type { SupportOptions, SupportReport } from '../types/support.ts';
 
-/** What happened in a generation since the last question; the last answer carries the result. */
-export interface GenerationUpdate {
-  readonly events: readonly GenerateEvent[];
-  readonly result?: GenerateResult;
-}
-
-/** Options without what cannot be cloned. */
+/** Options that can be cloned. */
 export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'signal'>;
 
-/** Options without what cannot be cloned. */
+/** Options that can be cloned. */
 export type PlainSupportOptions = Omit<SupportOptions, 'signal'>;
 
-/** Options without what cannot be cloned. */
+/** Options that can be cloned. */
 export type PlainGenerateOptions = Omit<GenerateOptions, 'signal'>;
 
-/** Tells how far a task has come. */
-export type ReportBytes = (doneBytes: number, totalBytes: number) => void;
+/** Sends a report of a task to the page. */
+export type Report<T> = ((report: T) => void) & Comlink.ProxyMarked;
 
-/** A generation, and what of it the page has not fetched yet. */
-class Running {
-  readonly controller = new AbortController();
-  readonly #events: GenerateEvent[] = [];
-  #outcome: { readonly result: GenerateResult } | { readonly error: unknown } | undefined;
-  #wake: () => void = () => undefined;
+/** The first arguments of every task: a number by which the page can abort it, and where its reports go. */
+export type TaskArguments<T = never> = readonly [id: number, report: Report<T>];
 
-  async follow(generation: Generation): Promise<void> {
-    try {
-      for await (const event of generation) {
-        this.#events.push(event);
-        this.#wake();
-      }
-      this.#outcome = { result: await generation.result };
-    } catch (error) {
-      this.#outcome = { error };
-    }
-    this.#wake();
-  }
-
-  async update(): Promise<GenerationUpdate> {
-    if (this.#events.length === 0 && !this.#outcome) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-    const events = this.#events.splice(0);
-    if (!this.#outcome) return { events };
-    if ('result' in this.#outcome) return { events, result: this.#outcome.result };
-    if (events.length > 0) return { events }; // the failure comes with the next update
-    throw this.#outcome.error;
-  }
+/** How far a task has come. */
+export interface BytesDone {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
 }
 
-/**
- * One model in the worker, as the page calls it. Calls carry plain data: a generation has a number, by which the page
- * asks for its updates and aborts it.
- */
+/** The worker's side: one model, and work on stored files. The page calls it with plain data. */
 export class ModelService {
   #engine: Engine | undefined;
   #session: Session | undefined;
   #device: GPUDevice | undefined;
-  readonly #task = new AbortController();
-  readonly #generations = new Map<number, Running>();
+  readonly #tasks = new Map<number, AbortController>();
 
   /** Loads the model. Called once. */
-  async load(
+  load(
+    id: number,
+    report: Report<LoadProgress>,
     source: ModelSource,
     options: PlainLoadOptions,
-    onProgress: (progress: LoadProgress) => void,
   ): Promise<ModelInfo> {
-    const { signal } = this.#task;
-    this.#device = await requestDevice();
-    signal.throwIfAborted();
-    this.#engine = await createEngine({
-      store: true,
-      ...options,
-      device: this.#device,
-      source,
-      onProgress,
-      signal,
+    return this.#run(id, report, async (onProgress, signal) => {
+      this.#device = await requestDevice();
+      signal.throwIfAborted();
+      const device = this.#device;
+      const all = { store: true, ...options, device, source, onProgress, signal };
+      this.#engine = await createEngine(all);
+      this.#session = this.#engine.createSession();
+      return this.#engine.info;
     });
-    this.#session = this.#engine.createSession();
-    return this.#engine.info;
   }
 
-  /** Looks whether a model would run. Called once, in a worker that loads none. */
-  async checkSupport(
-    source: ModelSource | undefined,
-    options: PlainSupportOptions,
-  ): Promise<SupportReport> {
-    return examineSupport(source, { ...options, signal: this.#task.signal });
-  }
-
-  /** Stores a model from files. Called once, in a worker that loads none. */
-  async importModel(
-    files: Exclude<ModelSource, string | URL>,
-    id: string | undefined,
-    onProgress: ReportBytes,
-  ): Promise<string> {
-    return importModel(files, id, { onProgress, signal: this.#task.signal });
-  }
-
-  /** Writes a stored model into a folder. Called once, in a worker that loads none. */
-  async exportModel(
-    id: string,
-    directory: FileSystemDirectoryHandle,
-    onProgress: ReportBytes,
-  ): Promise<void> {
-    return exportStoredModel(id, directory, { onProgress, signal: this.#task.signal });
-  }
-
-  /** Checks a stored model. Called once, in a worker that loads none. */
-  async verifyModel(id: string, onProgress: ReportBytes): Promise<VerifyResult> {
-    return verifyStoredModel(id, { onProgress, signal: this.#task.signal });
-  }
-
-  /** Aborts what this worker was started for: a load, a look beforehand, an import, an export or a check. */
-  abortTask(): void {
-    this.#task.abort();
-  }
-
-  /** Starts a generation. */
-  start(id: number, input: string | readonly Message[], options: PlainGenerateOptions): void {
-    const { session } = this.#ready();
-    const running = new Running();
-    this.#generations.set(id, running);
-    const { signal } = running.controller;
-    void running.follow(session.generate(input, { ...options, signal }));
-  }
-
-  /** Waits for events of a generation, and hands out all there are. Throws what the generation failed with. */
-  async update(id: number): Promise<GenerationUpdate> {
-    const running = this.#generations.get(id);
-    if (!running) throw new Error(`there is no generation ${id}`);
-    try {
-      const update = await running.update();
-      if (update.result) this.#generations.delete(id);
-      return update;
-    } catch (error) {
-      this.#generations.delete(id);
-      throw error;
-    }
-  }
-
-  /** Stops a generation before its next token. */
-  abort(id: number): void {
-    this.#generations.get(id)?.controller.abort();
+  /** Generates an answer; an aborted one ends with the reason `aborted`. */
+  generate(
+    id: number,
+    report: Report<GenerateEvent>,
+    input: string | readonly Message[],
+    options: PlainGenerateOptions,
+  ): Promise<GenerateResult> {
+    return this.#run(id, report, async (push, signal) => {
+      const generation = this.#ready().session.generate(input, { ...options, signal });
+      for await (const event of generation) push(event);
+      return generation.result;
+    });
   }
 
   /** Counts the tokens of a prompt. */
   countTokens(input: string | readonly Message[], options: PlainGenerateOptions): number {
     return this.#ready().engine.tokenizer.encodeConversation(input, options).length;
+  }
+
+  /** Checks whether a model would run. */
+  checkSupport(
+    id: number,
+    report: Report<never>,
+    source: ModelSource | undefined,
+    options: PlainSupportOptions,
+  ): Promise<SupportReport> {
+    return this.#run(id, report, (_, signal) => examineSupport(source, { ...options, signal }));
+  }
+
+  /** Stores a model from files; returns its id. */
+  importModel(
+    id: number,
+    report: Report<BytesDone>,
+    files: Exclude<ModelSource, string | URL>,
+    model: string | undefined,
+  ): Promise<string> {
+    return this.#run(id, report, (push, signal) =>
+      importModel(files, model, { onProgress: bytesTo(push), signal }),
+    );
+  }
+
+  /** Writes a stored model into a folder. */
+  exportModel(
+    id: number,
+    report: Report<BytesDone>,
+    model: string,
+    directory: FileSystemDirectoryHandle,
+  ): Promise<void> {
+    return this.#run(id, report, (push, signal) =>
+      exportStoredModel(model, directory, { onProgress: bytesTo(push), signal }),
+    );
+  }
+
+  /** Compares a stored model with its hashes. */
+  verifyModel(id: number, report: Report<BytesDone>, model: string): Promise<VerifyResult> {
+    return this.#run(id, report, (push, signal) =>
+      verifyStoredModel(model, { onProgress: bytesTo(push), signal }),
+    );
+  }
+
+  /** Aborts a task; does nothing if it has ended. */
+  abort(id: number): void {
+    this.#tasks.get(id)?.abort();
   }
 
   /** Releases all GPU memory. */
@@ -175,8 +129,32 @@ export class ModelService {
     this.#device?.destroy();
   }
 
+  async #run<T, R>(
+    id: number,
+    report: Report<R>,
+    work: (push: (value: R) => void, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const controller = new AbortController();
+    this.#tasks.set(id, controller);
+    const remote = report as unknown as Comlink.Remote<(value: R) => void>; // as it arrives in the worker
+    let delivered: Promise<unknown> = Promise.resolve();
+    try {
+      return await work((value) => {
+        delivered = remote(value as never);
+      }, controller.signal);
+    } finally {
+      await delivered; // reports have a channel of their own: without this, the answer could overtake them
+      remote[Comlink.releaseProxy]();
+      this.#tasks.delete(id);
+    }
+  }
+
   #ready(): { engine: Engine; session: Session } {
     if (!this.#engine || !this.#session) throw new OssicleError('disposed', 'No model is loaded.');
     return { engine: this.#engine, session: this.#session };
   }
+}
+
+function bytesTo(push: (report: BytesDone) => void): (done: number, total: number) => void {
+  return (doneBytes, totalBytes) => push({ doneBytes, totalBytes });
 }

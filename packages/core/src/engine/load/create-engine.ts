@@ -5,9 +5,11 @@ import { summarizeAdapter } from '../../gpu/adapter-summary.ts';
 import { Buffers } from '../../gpu/buffers.ts';
 import { Gpu } from '../../gpu/device.ts';
 import { Kernels } from '../../kernels/kernels.ts';
+import { gptOss } from '../../model/gpt-oss.ts';
 import { parameterCount } from '../../model/parameters.ts';
 import { ropeTable } from '../../model/rope.ts';
 import { createActivations } from '../../model/state.ts';
+import type { Weights } from '../../model/weights.ts';
 import { notify } from '../../notify.ts';
 import { type ByteSource, openSource } from '../../sources/open-source.ts';
 import { storageFailure } from '../../store/storage-failure.ts';
@@ -60,7 +62,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     checkDevice(plan, options.device);
 
     const placed = await takeMemory(gpu, buffers, plan, checkpoint);
-    const runtime = prepareRuntime(gpu, buffers, plan);
+    const runtime = prepareRuntime(gpu, buffers, plan, placed.weights);
     runtime.catch(() => undefined); // awaited below, after what may fail before it
     if (!opened.isStored && useStore) {
       const stored = await download(source, checkpoint, progress, options).catch(
@@ -78,7 +80,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         : new CheckpointTokenizer(tokenizerJson, plan.config.vocabularySize);
     await uploadWeights(gpu, placed, source, progress, signal);
     progress.start('compile', 0);
-    const ready = { ...(await runtime), weights: placed.weights };
+    const ready = await runtime;
     await buffers.allocated();
     await gpu.settle(gpu.device.queue.onSubmittedWorkDone());
     signal?.throwIfAborted();
@@ -172,12 +174,13 @@ async function download(
   return store.source(source.id, signal, integrity);
 }
 
-/** Compiles the kernels, and makes what they work on besides the weights. */
+/** Compiles the kernels, and allocates what they work on besides the weights. */
 async function prepareRuntime(
   gpu: Gpu,
   buffers: Buffers,
   { config, shape }: LoadPlan,
-): Promise<Omit<Runtime, 'weights'>> {
+  weights: Weights,
+): Promise<Runtime> {
   const step = buffers.create(
     'step',
     16,
@@ -186,7 +189,8 @@ async function prepareRuntime(
   const activations = createActivations(buffers, shape);
   const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
   const kernels = await Kernels.compile(gpu, shape, step, buffers);
-  return { gpu, config, shape, kernels, activations, ropeTable: table, step };
+  const model = gptOss({ kernels, weights, activations, ropeTable: table });
+  return { gpu, config, shape, kernels, model, activations, step };
 }
 
 function describe(id: string, { config, shape, gpuBytes }: LoadPlan, device: GPUDevice): ModelInfo {

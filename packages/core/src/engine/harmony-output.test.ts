@@ -1,15 +1,21 @@
-import { type Message, stopTokens } from '@ossicle/harmony';
+import {
+  createTokenizer,
+  type Message,
+  renderConversation,
+  stopTokens,
+  type Tokenizer,
+} from '@ossicle/harmony';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { readTestJson } from '../../test/files.ts';
 import type { GenerateEvent, GenerateOptions } from '../types/generate.ts';
-import { HarmonyOutput, type OutputSummary } from './output.ts';
-import { CheckpointTokenizer } from './tokenizer.ts';
+import type { OutputSummary } from './chat-format.ts';
+import { HarmonyOutput } from './harmony-output.ts';
 
-let tokenizer: CheckpointTokenizer;
+let tokenizer: Tokenizer;
 
 beforeAll(async () => {
   const folder = 'demo/public/models/gpt-oss-nano';
-  tokenizer = new CheckpointTokenizer(await readTestJson(`${folder}/tokenizer.json`), 1600);
+  tokenizer = createTokenizer(await readTestJson(`${folder}/tokenizer.json`));
 });
 
 /** What a model writes, as ids: text between control tokens, which are given by name. */
@@ -18,7 +24,7 @@ function ids(written: string): number[] {
     .split(/(<\|\w+\|>)/)
     .filter((part) => part !== '')
     .flatMap((part) =>
-      part.startsWith('<|') ? [tokenizer.harmony.tokenId(part)!] : tokenizer.encode(part),
+      part.startsWith('<|') ? [tokenizer.tokenId(part)!] : tokenizer.encode(part),
     );
 }
 
@@ -33,7 +39,7 @@ interface Read {
 
 /** Reads what a model writes until it has ended, as a generation does. */
 function read(written: string, options: GenerateOptions = {}): Read {
-  const output = new HarmonyOutput(tokenizer.harmony, options);
+  const output = new HarmonyOutput(tokenizer, options);
   const events: GenerateEvent[] = [];
   let taken = 0;
   for (const id of ids(written)) {
@@ -74,7 +80,7 @@ describe('the output of a model', () => {
   test('ends at a stop token, and not before', () => {
     const { taken } = read(`${ANALYSIS}${FINAL}<|return|>never read`);
     expect(taken).toBe(ids(`${ANALYSIS}${FINAL}<|return|>`).length);
-    expect(stopTokens(tokenizer.harmony)).toContain(ids('<|return|>')[0]);
+    expect(stopTokens(tokenizer)).toContain(ids('<|return|>')[0]);
   });
 
   test('that is cut off keeps what it has come to', () => {
@@ -178,7 +184,7 @@ describe('stop strings', () => {
     const { summary } = read(`${ANALYSIS}${FINAL}<|return|>`, { stop: [', of'] });
     const last = summary.messages.at(-1) as Message;
     expect(last).toMatchObject({ role: 'assistant', channel: 'final', content: '17 + 25 is 42' });
-    const prompt = tokenizer.encodeConversation([{ role: 'user', content: 'Sum?' }, last]);
+    const prompt = renderConversation(tokenizer, [{ role: 'user', content: 'Sum?' }, last]);
     expect(tokenizer.decode(prompt)).toContain('17 + 25 is 42<|');
     expect(tokenizer.decode(prompt)).not.toContain('of course');
   });

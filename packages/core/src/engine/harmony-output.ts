@@ -10,17 +10,10 @@ import {
   type Tokenizer,
 } from '@ossicle/harmony';
 import type { GenerateEvent, GenerateOptions, ToolCall } from '../types/generate.ts';
-
-/** What a generation has come to so far. */
-export interface OutputSummary {
-  readonly text: string;
-  readonly reasoning: string;
-  readonly toolCalls: readonly ToolCall[];
-  readonly messages: readonly Message[];
-}
+import type { ChatOutput, OutputSummary } from './chat-format.ts';
 
 /** Reads generated tokens as Harmony, turns them into events, and notices where the answer ends. */
-export class HarmonyOutput {
+export class HarmonyOutput implements ChatOutput {
   readonly #parser: HarmonyParser;
   readonly #stopTokens: ReadonlySet<number>;
   readonly #stop: readonly string[];

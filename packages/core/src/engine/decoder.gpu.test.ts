@@ -1,0 +1,180 @@
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { createCheckpoint } from '../../test/checkpoint.ts';
+import { countedDevice, likeliest, loadRuntime, SMALL, smallIds } from '../../test/engine.ts';
+import { Buffers, readBuffer } from '../gpu/buffers.ts';
+import { Gpu, requestDevice } from '../gpu/device.ts';
+import { Context } from './context.ts';
+import { Decoder } from './decoder.ts';
+import type { Runtime } from './runtime.ts';
+import { parseSamplingOptions } from './sampling-options.ts';
+
+const PROMPT = smallIds(9, 1);
+const GREEDY = parseSamplingOptions({ temperature: 0, seed: 1 });
+
+/** A real device whose readbacks of tokens wait while they are held, and whose submits are listed. */
+class WatchedDevice {
+  /** Dispatches of each submit. */
+  readonly submits: number[] = [];
+  readonly device: GPUDevice;
+  #held: Promise<void> = Promise.resolve();
+  #release: () => void = () => undefined;
+  #dispatches = 0;
+
+  constructor(device: GPUDevice) {
+    const onCall = (method: string): void => {
+      if (method === 'dispatchWorkgroups') this.#dispatches++;
+      if (method !== 'submit') return;
+      this.submits.push(this.#dispatches);
+      this.#dispatches = 0;
+    };
+    const createBuffer = (descriptor: GPUBufferDescriptor): GPUBuffer => {
+      const buffer = device.createBuffer(descriptor);
+      if (descriptor.label?.startsWith('tokens/')) {
+        const map = buffer.mapAsync.bind(buffer);
+        const mapAsync = async (mode: number) => Promise.all([map(mode), this.#held]);
+        Object.defineProperty(buffer, 'mapAsync', { value: mapAsync });
+      }
+      return buffer;
+    };
+    this.device = countedDevice(device, { onCall, methods: { createBuffer } }).device;
+  }
+
+  /** Lets no token arrive until {@link WatchedDevice.release}. */
+  hold(): void {
+    this.#held = new Promise((resolve) => {
+      this.#release = resolve;
+    });
+  }
+
+  release(): void {
+    this.#release();
+  }
+}
+
+let watched: WatchedDevice;
+let runtime: Runtime;
+let buffers: Buffers;
+let context: Context;
+let decoder: Decoder;
+
+beforeAll(async () => {
+  const device = await requestDevice();
+  watched = new WatchedDevice(device);
+  const gpu = new Gpu(watched.device);
+  buffers = new Buffers(gpu, 'test');
+  const { files } = createCheckpoint(SMALL);
+  runtime = await loadRuntime(gpu, buffers, files, { dense: 'bf16', contextLength: 256 });
+  return () => device.destroy();
+});
+
+beforeEach(async () => {
+  context = new Context(runtime);
+  await context.allocated();
+  context.append(PROMPT);
+  await context.prefill(() => runtime.model.unembed(1));
+  decoder = new Decoder(runtime, context);
+  decoder.start(GREEDY, PROMPT);
+  watched.submits.length = 0;
+});
+
+afterEach(() => {
+  decoder.dispose();
+  context.dispose();
+});
+
+/** The greedy continuation of the prompt, each token evaluated in a pass by itself. */
+async function expectedTokens(count: number): Promise<number[]> {
+  const plain = new Context(runtime);
+  await plain.allocated();
+  plain.append(PROMPT);
+  const tokens: number[] = [];
+  const logits = new Float32Array(runtime.shape.vocabularySize);
+  for (let i = 0; i < count; i++) {
+    await plain.readLogits(logits);
+    tokens.push(likeliest(logits));
+    plain.append(tokens.slice(-1));
+  }
+  plain.dispose();
+  return tokens;
+}
+
+async function collect<T>(values: AsyncIterable<T>, leaveAfter = Infinity): Promise<T[]> {
+  const collected: T[] = [];
+  for await (const value of values) {
+    collected.push(value);
+    if (collected.length === leaveAfter) break;
+  }
+  return collected;
+}
+
+describe('pipelined decoding', () => {
+  test('samples the first token from the prefill’s logits, and evaluates each before the next', async () => {
+    expect(await collect(decoder.pipelined(6))).toEqual(await expectedTokens(6));
+    expect(decoder.steps).toBe(5);
+  });
+
+  test('submits one step for each token after the first, and none beyond the last', async () => {
+    await collect(decoder.pipelined(6));
+    const [sample, ...steps] = watched.submits;
+    expect(sample).toBe(2); // both passes of sampling
+    expect(steps).toHaveLength(5);
+    expect(new Set(steps).size).toBe(1);
+    expect(steps[0]).toBeGreaterThan(2 + 2 * 7); // two layers
+  });
+
+  test('of one token submits the sampling alone', async () => {
+    expect(await collect(decoder.pipelined(1))).toHaveLength(1);
+    expect(watched.submits).toEqual([2]);
+    expect(decoder.steps).toBe(0);
+  });
+
+  test('submits four steps before the first token has arrived', async () => {
+    watched.hold();
+    const tokens = collect(decoder.pipelined(20));
+    await vi.waitFor(() => expect(watched.submits).toHaveLength(4));
+    await runtime.gpu.device.queue.onSubmittedWorkDone();
+    expect(watched.submits).toHaveLength(4);
+    watched.release();
+    expect(await tokens).toEqual(await expectedTokens(20));
+  });
+
+  test('that is left early waits for the steps in flight, and counts them', async () => {
+    const tokens = decoder.pipelined(20);
+    await tokens.next();
+    watched.hold(); // holds what is submitted from now on
+    await tokens.next();
+    expect(decoder.steps).toBe(watched.submits.length - 1);
+    expect(decoder.steps).toBeGreaterThan(2);
+    let hasLeft = false;
+    const leaving = tokens.return().then(() => {
+      hasLeft = true;
+    });
+    await runtime.gpu.device.queue.onSubmittedWorkDone();
+    expect(hasLeft).toBe(false);
+    watched.release();
+    await leaving;
+    expect(decoder.steps).toBe(watched.submits.length - 1);
+  });
+});
+
+describe('stepwise decoding', () => {
+  test('gives each token with the logits it was sampled from', async () => {
+    const sampled = await collect(decoder.stepwise(20), 3);
+    expect(sampled.map(({ token }) => token)).toEqual(await expectedTokens(3));
+    for (const { token, logits } of sampled) expect(token).toBe(likeliest(logits));
+  });
+
+  test('runs no step ahead', async () => {
+    await collect(decoder.stepwise(20), 3);
+    const withDispatches = watched.submits.filter((dispatches) => dispatches > 0); // others read logits
+    const [, step] = withDispatches;
+    expect(withDispatches).toEqual([2, step, 2, step, 2]);
+    expect(decoder.steps).toBe(2);
+  });
+});
+
+test('starting a generation marks the tokens that have occurred, one bit each', async () => {
+  decoder.start(GREEDY, [0, 31, 32, 39, 31]);
+  const seen = new Uint32Array(await readBuffer(runtime.gpu, runtime.activations.sampling.seen));
+  expect([...seen]).toEqual([0x80000001, 0b10000001, 0, 0, 0]);
+});

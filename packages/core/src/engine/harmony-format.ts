@@ -1,0 +1,36 @@
+import { type Message, renderConversation, type Tokenizer } from '@ossicle/harmony';
+import type { GenerateOptions } from '../types/generate.ts';
+import type { ChatFormat, ChatOutput } from './chat-format.ts';
+import { HarmonyOutput } from './harmony-output.ts';
+
+/** The chat format of gpt-oss. */
+export class HarmonyFormat implements ChatFormat {
+  readonly #tokenizer: Tokenizer;
+
+  /** @param tokenizer - Must know Harmony's special tokens. */
+  constructor(tokenizer: Tokenizer) {
+    this.#tokenizer = tokenizer;
+  }
+
+  encode(messages: readonly Message[], options: GenerateOptions): number[] {
+    const { instructions, reasoningEffort, tools, responseFormat, currentDate } = options;
+    const { systemMessage = {} } = options;
+    if (typeof systemMessage !== 'object') {
+      throw new TypeError(
+        'systemMessage must be an object or null; put what the application tells the model into instructions',
+      );
+    }
+    return renderConversation(this.#tokenizer, messages, {
+      ...(instructions !== undefined && { instructions }),
+      ...(reasoningEffort !== undefined && { reasoningEffort }),
+      ...(tools !== undefined && { tools }),
+      ...(responseFormat !== undefined && { responseFormat }),
+      ...(currentDate !== undefined && { currentDate }),
+      ...(systemMessage ?? { omitSystemMessage: true }),
+    });
+  }
+
+  read(options: GenerateOptions): ChatOutput {
+    return new HarmonyOutput(this.#tokenizer, options);
+  }
+}
