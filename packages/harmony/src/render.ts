@@ -10,31 +10,31 @@ import { type SpecialTokens, specialTokens } from './special-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { createToolNames, FUNCTIONS, type ToolNames } from './tool-names.ts';
 
-/** Options of rendering messages alone. */
+/** Options for `renderMessages`. */
 export interface MessageOptions extends Pick<PromptOptions, 'tools' | 'systemTools'> {
   /**
-   * Whether the reasoning of finished turns is kept. By default it is dropped, as the model was trained: the analysis
-   * before an answer goes once a user's message follows that answer. Calls of functions and their results stay.
+   * Whether to keep the reasoning of finished turns. By default it is dropped, as in training: once a user message
+   * follows an answer, the analysis before that answer is removed. Function calls and their results are kept.
    */
   readonly keepAnalysis?: boolean;
 }
 
-/** Options of rendering a conversation. */
+/** Options for `renderConversation`. */
 export interface ConversationOptions extends PromptOptions, MessageOptions {
-  /** Leaves the system message out. Models were trained to have one. */
+  /** Omits the system message. Models were trained with one. */
   readonly omitSystemMessage?: boolean;
 }
 
 const ROLES: readonly Role[] = ['system', 'developer', 'user', 'assistant', 'tool'];
 
 /**
- * Renders a conversation as the model's prompt: system message, developer message, the messages, and
- * `<|start|>assistant`, from where the model goes on.
+ * Renders a conversation as a prompt: system message, developer message, the messages, and `<|start|>assistant` for the
+ * model to continue.
  *
- * Text is encoded by itself and never becomes a control token. `system` and `developer` messages both are instructions;
- * those before the first other message are joined in the developer message, later ones stay where they are.
+ * Text never becomes a control token. `system` and `developer` messages are both instructions: those before the first
+ * other message are joined into the developer message, later ones stay in place.
  *
- * @throws TypeError, RangeError where a message or an option is not what its type says.
+ * @throws TypeError, RangeError if a message or an option does not match its type.
  */
 export function renderConversation(
   tokenizer: Tokenizer,
@@ -59,9 +59,9 @@ export function renderConversation(
 }
 
 /**
- * Renders messages alone: no system message, and no `<|start|>assistant` to ask for an answer.
+ * Renders only the messages: no system message before them and no `<|start|>assistant` after them.
  *
- * @throws TypeError, RangeError where a message is not what its type says.
+ * @throws TypeError, RangeError if a message does not match its type.
  */
 export function renderMessages(
   tokenizer: Tokenizer,
@@ -146,7 +146,7 @@ class Renderer {
     this.#write(messageToken, message.content, this.#terminator(message));
   }
 
-  // The model's own tokens, without the terminator, if they are well-formed and are this message and nothing else.
+  // The model's own tokens without the terminator, if they are a well-formed rendering of exactly this message.
   #writtenTokens(message: Message): readonly number[] | undefined {
     const { tokens } = message;
     if (!Array.isArray(tokens) || !tokens.every(Number.isInteger)) return undefined;
@@ -171,8 +171,8 @@ class Renderer {
     return isTerminated ? tokens.slice(0, -1) : tokens;
   }
 
-  // Analysis before the last answer that is followed by a new turn. Calls of functions on the analysis channel stay,
-  // since their results do.
+  // Removes the analysis before the last answer that a new turn follows. Function calls on the analysis channel stay,
+  // because their results do.
   #dropOldAnalysis(messages: readonly Message[]): readonly Message[] {
     const lastTurn = messages.findLastIndex(({ role }) => role !== 'assistant' && role !== 'tool');
     const lastFinal = messages
@@ -230,7 +230,7 @@ function channelOf({ channel, recipient }: Message): Channel {
   return channel ?? (recipient === undefined || recipient === '' ? 'final' : 'commentary');
 }
 
-// What stands in a header must not read as another part of it.
+// Reduces text to one word, so that it cannot read as another part of the header.
 function toWord(text: string): string {
   return text.replace(/[^\w.:/$+-]/g, '_');
 }
@@ -242,28 +242,28 @@ function checkMessages(messages: readonly Message[]): void {
 
 function checkMessage(message: Message, index: number): void {
   if (typeof message !== 'object' || message === null) {
-    throw new TypeError(`messages[${index}] is no message.`);
+    throw new TypeError(`messages[${index}] must be a message object.`);
   }
   const { role, content, channel, name } = message;
   if (!ROLES.includes(role)) {
     throw new RangeError(
-      `messages[${index}].role is ${JSON.stringify(role)}; there are ${ROLES.join(', ')}.`,
+      `messages[${index}].role is ${JSON.stringify(role)}; it must be one of ${ROLES.join(', ')}.`,
     );
   }
   if (typeof content !== 'string') {
-    throw new TypeError(`messages[${index}].content is not a string.`);
+    throw new TypeError(`messages[${index}].content must be a string.`);
   }
   if (channel !== undefined && !CHANNELS.includes(channel)) {
     throw new RangeError(
-      `messages[${index}].channel is ${JSON.stringify(channel)}; there are ${CHANNELS.join(', ')}.`,
+      `messages[${index}].channel is ${JSON.stringify(channel)}; it must be one of ${CHANNELS.join(', ')}.`,
     );
   }
   for (const field of ['name', 'recipient', 'contentType'] as const) {
     if (message[field] !== undefined && typeof message[field] !== 'string') {
-      throw new TypeError(`messages[${index}].${field} is not a string.`);
+      throw new TypeError(`messages[${index}].${field} must be a string.`);
     }
   }
   if (role === 'tool' && (typeof name !== 'string' || name === '')) {
-    throw new TypeError(`messages[${index}] is a tool's result; its name must say which tool's.`);
+    throw new TypeError(`messages[${index}] is a tool result; its name must be that of the tool.`);
   }
 }

@@ -226,7 +226,7 @@ describe('a file that asks for something else', () => {
       [withPattern('(?>a)'), '(?>a'],
       [withPattern('\\h+'), '\\h'],
       [withPattern('^a'), '^'],
-      [withPattern('(?i:[a-z])'), 'without case'],
+      [withPattern('(?i:[a-z])'), 'case-insensitive range'],
     ];
     for (const [file, place] of cases) {
       expect(() => createTokenizer(file), place).toThrow(/tokenizer\.json/);

@@ -1,32 +1,31 @@
-/** The namespace of the application's tools. */
+/** The namespace of the application's functions. */
 export const FUNCTIONS = 'functions';
 
-/** The names of an application's tools, as the application and as the model write them. */
+/** Maps between the names of tools and the identifiers that the model sees. */
 export interface ToolNames {
-  /** The names as the model sees them, in the order of the tools. */
+  /** The identifiers, in the order of the tools. */
   readonly identifiers: readonly string[];
-  /** The identifier of a tool; a name that no tool has is made an identifier all the same. */
+  /** The identifier of a tool. An unknown name is converted to an identifier too. */
   identifierOf(name: string): string;
-  /** The name of the tool that a recipient, with or without `functions.`, calls; `undefined` where there is none. */
+  /** The name of the tool that a recipient calls, with or without `functions.`; `undefined` if there is none. */
   nameOf(recipient: string): string | undefined;
 }
 
 /**
- * Maps the names of tools to TypeScript identifiers, as which the model sees them: spaces, `-` and `.` become `_`, other
- * characters are dropped, a leading digit gets a `_`, and a name that is taken gets a number.
+ * Maps the names of tools to TypeScript identifiers, the form in which the model sees them: spaces, `-` and `.` become
+ * `_`, other invalid characters are dropped, a leading digit is prefixed with `_`, and a duplicate gets a number.
  *
- * @throws RangeError where two tools have the same name.
+ * @throws RangeError if two tools have the same name.
  */
 export function createToolNames(tools: readonly { readonly name: string }[]): ToolNames {
   const identifiers = new Map<string, string>();
   const names = new Map<string, string>();
-  // Names that are identifiers already keep theirs, whatever comes before them.
+  // Names that already are identifiers go first, so that they stay unchanged.
   const ordered = [...tools].sort(
     (a, b) => Number(isIdentifier(b.name)) - Number(isIdentifier(a.name)),
   );
   for (const { name } of ordered) {
-    if (identifiers.has(name))
-      throw new RangeError(`Two tools are called ${JSON.stringify(name)}.`);
+    if (identifiers.has(name)) throw new RangeError(`Two tools are named ${JSON.stringify(name)}.`);
     const base = toIdentifier(name);
     let identifier = base;
     for (let count = 2; names.has(identifier); count++) identifier = `${base}_${count}`;
