@@ -1,5 +1,5 @@
 import { CHANNELS, type Channel, type Role } from './message.ts';
-import { FUNCTIONS, type ToolNames } from './tool-names.ts';
+import { bareName, FUNCTIONS, type ToolNames } from './tool-names.ts';
 
 /** A part of a header: the role, or what follows a `<|channel|>` or `<|constrain|>`. */
 export interface HeaderPart {
@@ -38,9 +38,9 @@ export function parseHeader(
 ): Header {
   const author = isStarted
     ? readAuthor(parts, toolNames)
-    : { role: 'assistant' as const, rest: parts[0]?.text ?? '' };
-  const { role, name } = { name: undefined, ...author };
-  let isClean = isStarted ? author.rest !== parts[0]?.text : true;
+    : { role: 'assistant' as const, name: undefined, rest: parts[0]?.text ?? '' };
+  const { role, name } = author;
+  let isClean = !isStarted || author.rest !== parts[0]?.text;
 
   const texts = parts.map(({ kind, text }, index) => ({
     kind,
@@ -164,7 +164,7 @@ export function beginsChannelName(text: string): boolean {
 
 interface Author {
   readonly role: Role;
-  readonly name?: string;
+  readonly name: string | undefined;
   readonly rest: string;
 }
 
@@ -173,22 +173,16 @@ function readAuthor(parts: readonly HeaderPart[], toolNames: ToolNames | undefin
   const known = /^(system|developer|user|assistant)(?::([\w.-]+))?/.exec(text);
   if (known) {
     const [match, role, name] = known;
-    const author = { role: role as Role, rest: text.slice(match.length) };
-    return name === undefined ? author : { ...author, name };
+    return { role: role as Role, name, rest: text.slice(match.length) };
   }
   const name = /^[\w.:$-]+/.exec(text)?.[0];
-  if (name === undefined) return { role: 'assistant', rest: text };
-  const rest = text.slice(name.length);
   const isTool =
-    isToolName(name, toolNames) ||
-    /^[a-z]\w*\.[a-z]\w*$/i.test(name) ||
-    parts.some((part) => part.text.includes('to=assistant'));
-  if (!isTool) return { role: 'assistant', rest: text };
-  return {
-    role: 'tool',
-    name: name.startsWith(`${FUNCTIONS}.`) ? name.slice(FUNCTIONS.length + 1) : name,
-    rest,
-  };
+    name !== undefined &&
+    (isToolName(name, toolNames) ||
+      /^[a-z]\w*\.[a-z]\w*$/i.test(name) ||
+      parts.some((part) => part.text.includes('to=assistant')));
+  if (!isTool) return { role: 'assistant', name: undefined, rest: text };
+  return { role: 'tool', name: bareName(name), rest: text.slice(name.length) };
 }
 
 function readChannel(text: string): {
@@ -213,5 +207,8 @@ function toChannel(name: string | undefined): Channel | undefined {
 }
 
 function isToolName(word: string, toolNames: ToolNames | undefined): boolean {
-  return /^functions\.[\w$-]+$/.test(word) || toolNames?.nameOf(word) !== undefined;
+  return (
+    /^functions\.[\w$-]+$/.test(word) ||
+    (toolNames?.nameOf(word) ?? toolNames?.namespaceOf(word)) !== undefined
+  );
 }

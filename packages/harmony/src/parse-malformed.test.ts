@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { analysis, call, final, readMessages as read } from '../test/read-messages.ts';
+import { createToolNames } from './tool-names.ts';
 
 describe('malformed output', () => {
   test.each<[string, string, object[]]>([
@@ -244,7 +245,24 @@ describe('malformed output', () => {
     ).toHaveLength(1);
   });
 
-  test('may call tools that are not on offer, by the name that the model gave', () => {
+  test('may name built-in tools without to=', () => {
+    const systemTools = [{ name: 'browser', tools: [{ name: 'search' }] }, { name: 'python' }];
+    const toolNames = createToolNames([], systemTools);
+    const text =
+      '<|channel|>commentary browser.search code<|message|>{}<|call|>' +
+      '<|start|>assistant<|channel|>analysis python code<|message|>1<|call|>' +
+      '<|start|>python<|channel|>analysis<|message|>1<|end|>';
+    expect(read(text, toolNames)).toEqual({
+      messages: [
+        call('{}', { recipient: 'browser.search', contentType: 'code' }),
+        { ...analysis('1'), recipient: 'python', contentType: 'code' },
+        { role: 'tool', name: 'python', channel: 'analysis', content: '1' },
+      ],
+      repaired: [true, true, false],
+    });
+  });
+
+  test('may call unknown tools, which keep the name that the model gave', () => {
     const { messages } = read('<|channel|>analysis to=browser.search code<|message|>{}<|call|>');
     expect(messages).toEqual([
       {

@@ -1,3 +1,5 @@
+import type { ToolNamespace } from './message.ts';
+
 /** The namespace of the application's functions. */
 export const FUNCTIONS = 'functions';
 
@@ -9,15 +11,27 @@ export interface ToolNames {
   identifierOf(name: string): string;
   /** The name of the tool that a recipient calls, with or without `functions.`; `undefined` if there is none. */
   nameOf(recipient: string): string | undefined;
+  /** The built-in namespace that a recipient calls; `undefined` if there is none, or if the recipient is a function. */
+  namespaceOf(recipient: string): ToolNamespace | undefined;
+  /**
+   * Whether the content of a call is JSON, for `parseToolArguments`. It is for functions and for namespaces with tools,
+   * even if the model calls it `code`; it is not for namespaces without tools, such as `python`. For other recipients
+   * the content type decides.
+   */
+  isJsonCall(recipient: string, contentType?: string): boolean;
 }
 
 /**
  * Maps the names of tools to TypeScript identifiers, the form in which the model sees them: spaces, `-` and `.` become
  * `_`, other invalid characters are dropped, a leading digit is prefixed with `_`, and a duplicate gets a number.
+ * Built-in tools, given as for `systemTools` of the prompt, keep their names.
  *
  * @throws RangeError if two tools have the same name.
  */
-export function createToolNames(tools: readonly { readonly name: string }[]): ToolNames {
+export function createToolNames(
+  tools: readonly { readonly name: string }[],
+  systemTools: readonly ToolNamespace[] = [],
+): ToolNames {
   const identifiers = new Map<string, string>();
   const names = new Map<string, string>();
   // Names that already are identifiers go first, so that they stay unchanged.
@@ -32,19 +46,41 @@ export function createToolNames(tools: readonly { readonly name: string }[]): To
     identifiers.set(name, identifier);
     names.set(identifier, name);
   }
-  const bare = (name: string): string =>
-    name.startsWith(`${FUNCTIONS}.`) ? name.slice(FUNCTIONS.length + 1) : name;
+  const nameOf = (recipient: string): string | undefined => {
+    const name = bareName(recipient);
+    return names.get(name) ?? (identifiers.has(name) ? name : undefined);
+  };
+  const isFunction = (recipient: string): boolean =>
+    isFunctionName(recipient) || nameOf(recipient) !== undefined;
+  const namespaceOf = (recipient: string): ToolNamespace | undefined =>
+    systemTools.find(
+      ({ name }) => !isFunction(recipient) && `${recipient}.`.startsWith(`${name}.`),
+    );
   return {
     identifiers: tools.map(({ name }) => identifiers.get(name)!),
     identifierOf: (name) => {
-      const known = identifiers.get(name) ?? identifiers.get(bare(name));
-      return known ?? (names.has(bare(name)) ? bare(name) : toIdentifier(bare(name)));
+      const bare = bareName(name);
+      const known = identifiers.get(name) ?? identifiers.get(bare);
+      return known ?? (names.has(bare) ? bare : toIdentifier(bare));
     },
-    nameOf: (recipient) => {
-      const name = bare(recipient);
-      return names.get(name) ?? (identifiers.has(name) ? name : undefined);
+    nameOf,
+    namespaceOf,
+    isJsonCall: (recipient, contentType) => {
+      const namespace = namespaceOf(recipient);
+      if (namespace) return (namespace.tools ?? []).length > 0;
+      return contentType !== 'code' || isFunction(recipient);
     },
   };
+}
+
+/** Whether a name or recipient begins with `functions.`. */
+export function isFunctionName(name = ''): boolean {
+  return name.startsWith(`${FUNCTIONS}.`);
+}
+
+/** Removes `functions.` from a name or recipient. */
+export function bareName(name: string): string {
+  return isFunctionName(name) ? name.slice(FUNCTIONS.length + 1) : name;
 }
 
 function isIdentifier(name: string): boolean {
