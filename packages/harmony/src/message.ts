@@ -52,3 +52,14 @@ export interface ToolNamespace {
 
 /** The channels, in the order in which the system message lists them. */
 export const CHANNELS: readonly Channel[] = ['analysis', 'commentary', 'final'];
+
+/**
+ * Checks a value of an option or field that has a fixed set of values.
+ *
+ * @throws RangeError if it is none of them.
+ */
+export function checkOneOf(place: string, value: string, values: readonly string[]): void {
+  if (values.includes(value)) return;
+  const expected = values.join(', ');
+  throw new RangeError(`${place} is ${JSON.stringify(value)}; it must be one of ${expected}.`);
+}

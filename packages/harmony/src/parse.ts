@@ -6,7 +6,7 @@ import {
   salvageContent,
 } from './header.ts';
 import type { Channel, Message, Role } from './message.ts';
-import { specialTokens } from './special-tokens.ts';
+import { type SpecialTokens, specialTokens, stopTokens } from './special-tokens.ts';
 import type { TokenDecoder, Tokenizer } from './tokenizer.ts';
 import type { ToolNames } from './tool-names.ts';
 
@@ -45,7 +45,7 @@ export type ParserEvent =
 
 /** Options for `createParser`. */
 export interface ParserOptions {
-  /** The tools on offer: a call of one of them is recognised without its namespace, too. */
+  /** The available tools. A call to one of them is recognised even without `to=` or its namespace. */
   readonly toolNames?: ToolNames;
 }
 
@@ -76,8 +76,8 @@ class Parser implements HarmonyParser {
   readonly messages: Message[] = [];
   readonly #tokenizer: Tokenizer;
   readonly #toolNames: ToolNames | undefined;
-  readonly #ids: ReturnType<typeof specialTokens>;
-  readonly #terminators: ReadonlySet<number | undefined>;
+  readonly #ids: SpecialTokens;
+  readonly #terminators: ReadonlySet<number>;
   readonly #decoder: TokenDecoder;
   #events: ParserEvent[] = [];
   // Ids since the last complete message.
@@ -96,12 +96,7 @@ class Parser implements HarmonyParser {
     this.#tokenizer = tokenizer;
     this.#toolNames = toolNames;
     this.#ids = specialTokens(tokenizer);
-    this.#terminators = new Set([
-      this.#ids.end,
-      this.#ids.call,
-      this.#ids.return,
-      this.#ids.endOfText,
-    ]);
+    this.#terminators = new Set([this.#ids.end, ...stopTokens(tokenizer)]);
     this.#decoder = tokenizer.createDecoder();
   }
 
@@ -152,9 +147,7 @@ class Parser implements HarmonyParser {
   #pushContent(header: Header, id: number): void {
     if (this.#isChannelPending) {
       this.#isChannelPending = false;
-      const isName =
-        !this.#tokenizer.isSpecial(id) && beginsChannelName(this.#tokenizer.decode([id]));
-      if (isName) {
+      if (!this.#tokenizer.isSpecial(id) && beginsChannelName(this.#tokenizer.decode([id]))) {
         this.#isRepaired = true;
         this.#close(header, undefined);
         this.#isRepaired = true;

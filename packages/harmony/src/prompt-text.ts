@@ -1,6 +1,12 @@
 /** The text of the system and developer messages. */
 
-import { CHANNELS, type Channel, type ToolDefinition, type ToolNamespace } from './message.ts';
+import {
+  CHANNELS,
+  type Channel,
+  checkOneOf,
+  type ToolDefinition,
+  type ToolNamespace,
+} from './message.ts';
 import { renderComment, renderSchemaType } from './schema-type.ts';
 import { createToolNames, FUNCTIONS } from './tool-names.ts';
 
@@ -51,16 +57,9 @@ const REASONING_EFFORTS: readonly ReasoningEffort[] = ['low', 'medium', 'high'];
 export function renderSystemText(options: PromptOptions): string {
   const { identity = IDENTITY, knowledgeCutoff = KNOWLEDGE_CUTOFF, currentDate } = options;
   const { reasoningEffort = 'medium', channels = CHANNELS, tools = [], systemTools = [] } = options;
-  if (!REASONING_EFFORTS.includes(reasoningEffort)) {
-    throw new RangeError(
-      `reasoningEffort is ${JSON.stringify(reasoningEffort)}; it must be low, medium or high.`,
-    );
-  }
-  const unknown = channels.find((channel) => !CHANNELS.includes(channel));
-  if (unknown !== undefined) {
-    throw new RangeError(
-      `channels contains ${JSON.stringify(unknown)}; it may contain ${CHANNELS.join(', ')}.`,
-    );
+  checkOneOf('reasoningEffort', reasoningEffort, REASONING_EFFORTS);
+  for (const [index, channel] of channels.entries()) {
+    checkOneOf(`channels[${index}]`, channel, CHANNELS);
   }
   const head = [
     identity,
@@ -127,6 +126,7 @@ function renderResponseFormat({ type, schema, name = 'response' }: ResponseForma
   return `# Response Formats\n\n## ${name}\n\n${comment}${JSON.stringify(rest)}`;
 }
 
-function joinPresent(separator: string, parts: readonly string[]): string {
+/** Joins the parts that are not empty. */
+export function joinPresent(separator: string, parts: readonly string[]): string {
   return parts.filter((part) => part !== '').join(separator);
 }

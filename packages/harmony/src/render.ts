@@ -1,6 +1,7 @@
-import { CHANNELS, type Channel, type Message, type Role } from './message.ts';
+import { CHANNELS, type Channel, checkOneOf, type Message, type Role } from './message.ts';
 import { createParser, type ParserEvent } from './parse.ts';
 import {
+  joinPresent,
   type PromptOptions,
   renderDeveloperText,
   renderInstructions,
@@ -8,7 +9,7 @@ import {
 } from './prompt-text.ts';
 import { type SpecialTokens, specialTokens } from './special-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
-import { createToolNames, FUNCTIONS, type ToolNames } from './tool-names.ts';
+import { createToolNames, FUNCTIONS, isFunctionName, type ToolNames } from './tool-names.ts';
 
 /** Options for `renderMessages`. */
 export interface MessageOptions extends Pick<PromptOptions, 'tools' | 'systemTools'> {
@@ -45,11 +46,8 @@ export function renderConversation(
   checkMessages(messages);
   const first = messages.findIndex((message) => !isInstruction(message));
   const head = first < 0 ? messages.length : first;
-  const given = [
-    options.instructions ?? '',
-    ...messages.slice(0, head).map(({ content }) => content),
-  ];
-  const instructions = given.filter((text) => text !== '').join('\n\n');
+  const leading = messages.slice(0, head).map(({ content }) => content);
+  const instructions = joinPresent('\n\n', [options.instructions ?? '', ...leading]);
   const developerText = renderDeveloperText({ ...options, instructions });
   if (!options.omitSystemMessage) renderer.add('system', renderSystemText(options));
   if (developerText !== '') renderer.add('developer', developerText);
@@ -77,14 +75,14 @@ export function renderMessages(
 class Renderer {
   readonly tokens: number[] = [];
   readonly #tokenizer: Tokenizer;
-  readonly #options: MessageOptions;
+  readonly #keepAnalysis: boolean;
   readonly #toolNames: ToolNames;
   readonly #ids: SpecialTokens;
 
   constructor(tokenizer: Tokenizer, options: MessageOptions) {
     this.#tokenizer = tokenizer;
-    this.#options = options;
-    this.#toolNames = createToolNames(options.tools ?? []);
+    this.#keepAnalysis = options.keepAnalysis === true;
+    this.#toolNames = createToolNames(options.tools ?? [], options.systemTools);
     this.#ids = specialTokens(tokenizer);
   }
 
@@ -98,31 +96,21 @@ class Renderer {
   }
 
   addMessages(messages: readonly Message[]): void {
-    for (const message of this.#options.keepAnalysis === true
-      ? messages
-      : this.#dropOldAnalysis(messages)) {
-      this.#addMessage(message);
-    }
+    const kept = this.#keepAnalysis ? messages : this.#dropOldAnalysis(messages);
+    for (const message of kept) this.#addMessage(message);
   }
 
   #addMessage(message: Message): void {
-    const { channel: channelToken, message: messageToken, end } = this.#ids;
-    if (message.role === 'assistant') {
+    const { role, name, channel = 'commentary', content } = message;
+    if (role === 'assistant') {
       this.#addAssistant(message);
-    } else if (message.role === 'tool') {
+    } else if (role === 'tool') {
       this.start(`${this.#toolHeader(message)} to=assistant`);
-      this.#write(
-        channelToken,
-        message.channel ?? 'commentary',
-        messageToken,
-        message.content,
-        end,
-      );
+      this.#write(this.#ids.channel, channel, this.#ids.message, content, this.#ids.end);
     } else {
-      const suffix = message.name === undefined ? '' : `:${toWord(message.name)}`;
-      if (isInstruction(message))
-        this.add(`developer${suffix}`, renderInstructions(message.content));
-      else this.add(`user${suffix}`, message.content);
+      const suffix = name === undefined ? '' : `:${toWord(name)}`;
+      if (isInstruction(message)) this.add(`developer${suffix}`, renderInstructions(content));
+      else this.add(`user${suffix}`, content);
     }
   }
 
@@ -136,8 +124,7 @@ class Renderer {
     }
     const { channel: channelToken, message: messageToken, constrain } = this.#ids;
     const recipient = this.#recipient(message);
-    const isFunction = recipient?.startsWith(`${FUNCTIONS}.`) === true;
-    const contentType = message.contentType ?? (isFunction ? 'json' : undefined);
+    const contentType = message.contentType ?? (isFunctionName(recipient) ? 'json' : undefined);
     this.start(recipient === undefined ? 'assistant' : `assistant to=${recipient}`);
     this.#write(channelToken);
     if (contentType === undefined) this.#write(channelOf(message));
@@ -184,24 +171,21 @@ class Renderer {
   #isReasoning(message: Message): boolean {
     if (message.channel !== 'analysis') return false;
     const tool = message.role === 'tool' ? this.#toolHeader(message) : this.#recipient(message);
-    return tool?.startsWith(`${FUNCTIONS}.`) !== true;
+    return !isFunctionName(tool);
   }
 
   #recipient({ recipient }: Message): string | undefined {
     if (recipient === undefined || recipient === '') return undefined;
-    const isFunction =
-      recipient.startsWith(`${FUNCTIONS}.`) || this.#toolNames.nameOf(recipient) !== undefined;
-    return isFunction
-      ? `${FUNCTIONS}.${this.#toolNames.identifierOf(recipient)}`
-      : toWord(recipient);
+    const isFunction = isFunctionName(recipient) || this.#toolNames.nameOf(recipient) !== undefined;
+    return isFunction ? this.#functionName(recipient) : toWord(recipient);
   }
 
   #toolHeader({ name = '' }: Message): string {
-    const isSystemTool = this.#options.systemTools?.some(
-      (namespace) => name === namespace.name || name.startsWith(`${namespace.name}.`),
-    );
-    const isFunction = !isSystemTool || this.#toolNames.nameOf(name) !== undefined;
-    return isFunction ? `${FUNCTIONS}.${this.#toolNames.identifierOf(name)}` : toWord(name);
+    return this.#toolNames.namespaceOf(name) ? toWord(name) : this.#functionName(name);
+  }
+
+  #functionName(name: string): string {
+    return `${FUNCTIONS}.${this.#toolNames.identifierOf(name)}`;
   }
 
   #terminator(message: Message): number {
@@ -245,19 +229,11 @@ function checkMessage(message: Message, index: number): void {
     throw new TypeError(`messages[${index}] must be a message object.`);
   }
   const { role, content, channel, name } = message;
-  if (!ROLES.includes(role)) {
-    throw new RangeError(
-      `messages[${index}].role is ${JSON.stringify(role)}; it must be one of ${ROLES.join(', ')}.`,
-    );
-  }
+  checkOneOf(`messages[${index}].role`, role, ROLES);
   if (typeof content !== 'string') {
     throw new TypeError(`messages[${index}].content must be a string.`);
   }
-  if (channel !== undefined && !CHANNELS.includes(channel)) {
-    throw new RangeError(
-      `messages[${index}].channel is ${JSON.stringify(channel)}; it must be one of ${CHANNELS.join(', ')}.`,
-    );
-  }
+  if (channel !== undefined) checkOneOf(`messages[${index}].channel`, channel, CHANNELS);
   for (const field of ['name', 'recipient', 'contentType'] as const) {
     if (message[field] !== undefined && typeof message[field] !== 'string') {
       throw new TypeError(`messages[${index}].${field} must be a string.`);

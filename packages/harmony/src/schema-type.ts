@@ -55,12 +55,8 @@ function renderObject(schema: Schema, indent: string): string {
     typeof schema.description === 'string' ? renderComment(schema.description, indent) : '';
   text += '{\n';
   for (const [key, property] of Object.entries(properties)) {
-    text += renderProperty(
-      key,
-      isSchema(property) ? property : {},
-      !required.includes(key),
-      indent,
-    );
+    const isOptional = !required.includes(key);
+    text += renderProperty(key, isSchema(property) ? property : {}, isOptional, indent);
   }
   return `${text}${indent}}`;
 }

@@ -205,26 +205,18 @@ function isPrintable(byte: number): boolean {
 }
 
 function readSplitPattern(preTokenizer: unknown): string {
-  const place = 'pre_tokenizer';
-  const sequence = objectAt(preTokenizer, place);
-  if (sequence.type !== 'Sequence') throw unexpected(`${place}.type`, sequence.type, '"Sequence"');
-  const steps = arrayAt(sequence.pretokenizers, `${place}.pretokenizers`);
-  if (steps.length !== 2) throw unexpected(`${place}.pretokenizers.length`, steps.length, '2');
-  const split = objectAt(steps[0], `${place}.pretokenizers[0]`);
-  const byteLevel = objectAt(steps[1], `${place}.pretokenizers[1]`);
-  expectAll(split, `${place}.pretokenizers[0]`, {
-    type: 'Split',
-    behavior: 'Isolated',
-    invert: false,
-  });
-  expectAll(byteLevel, `${place}.pretokenizers[1]`, {
-    type: 'ByteLevel',
-    add_prefix_space: false,
-    use_regex: false,
-  });
-  const { Regex: regex } = objectAt(split.pattern, `${place}.pretokenizers[0].pattern`);
+  const place = 'pre_tokenizer.pretokenizers';
+  const sequence = objectAt(preTokenizer, 'pre_tokenizer');
+  expectAll(sequence, 'pre_tokenizer', { type: 'Sequence' });
+  const steps = arrayAt(sequence.pretokenizers, place);
+  if (steps.length !== 2) throw unexpected(`${place}.length`, steps.length, '2');
+  const split = objectAt(steps[0], `${place}[0]`);
+  expectAll(split, `${place}[0]`, { type: 'Split', behavior: 'Isolated', invert: false });
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
+  expectAll(objectAt(steps[1], `${place}[1]`), `${place}[1]`, byteLevel);
+  const { Regex: regex } = objectAt(split.pattern, `${place}[0].pattern`);
   if (typeof regex !== 'string') {
-    throw unexpected(`${place}.pretokenizers[0].pattern.Regex`, regex, 'a regular expression');
+    throw unexpected(`${place}[0].pattern.Regex`, regex, 'a regular expression');
   }
   return regex;
 }
