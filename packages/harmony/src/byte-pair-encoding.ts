@@ -1,6 +1,6 @@
-/** The merges of a byte-pair encoding, and the encoding of one piece of text by them. */
+/** Byte-pair encoding: the table of merges, and the encoding of one piece of text. */
 
-// A pair's slot is found by hashing; the table is at most half full.
+// Multipliers that hash a pair to its slot. The table is at most half full.
 const HASH_LEFT = 0x9e3779b1;
 const HASH_RIGHT = 0x85ebca6b;
 
@@ -9,7 +9,7 @@ const POSITIONS = 2 ** 27;
 
 const SCRATCH_LENGTH = 1024;
 
-/** Merges by priority: which two tokens become one, and in which order. */
+/** Which two tokens merge into one, in order of priority. */
 export class MergeTable {
   // Open addressing; left is -1 in a free slot.
   readonly #left: Int32Array;
@@ -20,7 +20,7 @@ export class MergeTable {
   #size = 0;
   readonly #scratch: Scratch = createScratch(SCRATCH_LENGTH);
 
-  /** @param count - How many merges will be added, at most. */
+  /** @param count - The maximum number of merges to be added. */
   constructor(count: number) {
     let capacity = 2;
     while (capacity < 2 * count) capacity *= 2;
@@ -31,7 +31,7 @@ export class MergeTable {
     this.#merged = new Int32Array(count);
   }
 
-  /** Adds a merge; the first to be added is applied first. */
+  /** Adds a merge. Merges added earlier take priority. */
   add(left: number, right: number, merged: number): void {
     const rank = this.#size;
     const slot = this.#slot(left, right);
@@ -43,12 +43,12 @@ export class MergeTable {
   }
 
   /**
-   * Merges a piece's bytes: again and again the adjacent pair of the lowest rank, the leftmost of equals, until none is
-   * left. A heap of pairs and a linked list of tokens make it O(n log n).
+   * Encodes a piece of text: merges the adjacent pair of the lowest rank, the leftmost among equals, until no merge
+   * applies. A heap of pairs and a linked list of tokens make it O(n log n).
    *
-   * @param bytes - The piece in UTF-8.
-   * @param byteIds - [256] the token of each single byte.
-   * @param output - Where the piece's tokens are appended.
+   * @param bytes - The piece, as UTF-8.
+   * @param byteIds - [256] The id of each single byte.
+   * @param output - Receives the ids.
    */
   encode(bytes: Uint8Array, byteIds: Int32Array, output: number[]): void {
     const length = bytes.length;
@@ -80,7 +80,7 @@ export class MergeTable {
       heapSize = pop(heap, heapSize);
       const position = key % POSITIONS;
       const best = (key - position) / POSITIONS;
-      // A pair that has changed since it was pushed is stale.
+      // Stale: the pair has changed since it was pushed.
       if (rank[position] !== best) continue;
       const after = next[position]!;
       const following = next[after]!;
@@ -124,7 +124,7 @@ function createScratch(length: number): Scratch {
     next: new Int32Array(length),
     previous: new Int32Array(length),
     rank: new Int32Array(length),
-    // Each of the first pairs, and two new pairs for each merge.
+    // One entry per initial pair, and two more per merge.
     heap: new Float64Array(3 * length),
   };
 }

@@ -1,35 +1,35 @@
 import { CHANNELS, type Channel, type Role } from './message.ts';
-import { FUNCTIONS, type ToolNames } from './tool-names.ts';
+import { bareName, FUNCTIONS, type ToolNames } from './tool-names.ts';
 
-/** A stretch of a header: its role part, or what follows a `<|channel|>` or a `<|constrain|>`. */
+/** A part of a header: the role, or what follows a `<|channel|>` or `<|constrain|>`. */
 export interface HeaderPart {
   readonly kind: 'role' | 'channel' | 'constrain';
   readonly text: string;
 }
 
-/** What a header says. */
+/** The fields of a header. */
 export interface Header {
   readonly role: Role;
   readonly name: string | undefined;
   readonly channel: Channel | undefined;
   readonly recipient: string | undefined;
   readonly contentType: string | undefined;
-  /** Whether the header is well-formed and says nothing else. */
+  /** Whether the header is well-formed and contains nothing else. */
   readonly isClean: boolean;
 }
 
 const CHANNEL_NAME = /analysis|commentary|final/i;
 const RECIPIENT = /to=([\w.:/$-]+)/g;
 const WORD = /^\s*([\w/+.-]+)/;
-// Recipients that stand for the conversation itself.
+// Recipients that are participants in the conversation, not tools.
 const NO_TOOL = new Set(['assistant', 'user', 'all']);
 
 /**
- * Reads a header, however malformed.
+ * Parses a header, however malformed.
  *
- * @param parts - The header; the first part is the role part.
- * @param isStarted - Whether `<|start|>` was seen, so that the role part begins with the role. Otherwise it is the
- *   assistant's, whose `<|start|>assistant` is part of the prompt.
+ * @param parts - The parts of the header; the first is the role.
+ * @param isStarted - Whether the header began with `<|start|>`, so that its first part names the role. Otherwise the
+ *   role is `assistant`, because `<|start|>assistant` is part of the prompt.
  */
 export function parseHeader(
   parts: readonly HeaderPart[],
@@ -38,9 +38,9 @@ export function parseHeader(
 ): Header {
   const author = isStarted
     ? readAuthor(parts, toolNames)
-    : { role: 'assistant' as const, rest: parts[0]?.text ?? '' };
-  const { role, name } = { name: undefined, ...author };
-  let isClean = isStarted ? author.rest !== parts[0]?.text : true;
+    : { role: 'assistant' as const, name: undefined, rest: parts[0]?.text ?? '' };
+  const { role, name } = author;
+  let isClean = !isStarted || author.rest !== parts[0]?.text;
 
   const texts = parts.map(({ kind, text }, index) => ({
     kind,
@@ -50,7 +50,7 @@ export function parseHeader(
   for (const part of texts) {
     part.text = part.text.replace(RECIPIENT, (_, target: string, offset: number, whole: string) => {
       const isTool = !NO_TOOL.has(target);
-      // A recipient is a word of its own, and there is one.
+      // A recipient is a separate word, and there is only one.
       if (whole[offset - 1] !== ' ' || (isTool ? recipient !== undefined : role !== 'tool'))
         isClean = false;
       if (isTool) recipient ??= target;
@@ -105,13 +105,13 @@ export function parseHeader(
       if (recipient !== canonical) isClean = false;
       recipient = canonical;
     }
-    // An answer calls nothing.
+    // An answer cannot call a tool.
     if (recipient !== undefined && channel === 'final') {
       recipient = undefined;
       isClean = false;
     }
     if (channel === undefined) {
-      // Nothing said about the channel is how other formats mark an answer; an unknown one is no place for it.
+      // In other formats an answer has no channel; an unknown channel is not meant as an answer.
       channel = recipient === undefined && channelText.trim() === '' ? 'final' : 'commentary';
       isClean = false;
     }
@@ -120,7 +120,7 @@ export function parseHeader(
 }
 
 /**
- * Finds the content in a header that no `<|message|>` ended: what follows the channel's name, recipient and content type.
+ * Finds the content in a header that lacks `<|message|>`: the text after the channel name, recipient and content type.
  *
  * @returns The channel that the header names, if any, and the text, which may be empty.
  */
@@ -146,14 +146,14 @@ export function salvageContent(
     text += part.kind === 'constrain' ? part.text.replace(WORD, '') : part.text;
   }
   text = text.replace(/^\s*(?:json|code)(?=\s*(?:[[{"]|$))/, '').trimStart();
-  // Names of the format alone, whole or cut short, and marks without a word are no content.
+  // The format's own names, whole or cut short, and punctuation are not content by themselves.
   const words = text.replace(/analysis|commentary|final|assistant/gi, '');
   const isName = CHANNELS.some((other) => other.startsWith(text));
   const isContent = (/[\p{L}\p{N}]/u.test(words) && !isName) || /^[[{]/.test(text);
   return { channel: toChannel(name), text: isContent ? text : '' };
 }
 
-/** Whether a token's text can be the beginning of a channel's name. */
+/** Whether a token's text can begin a channel name. */
 export function beginsChannelName(text: string): boolean {
   const word = text.trim();
   return (
@@ -164,7 +164,7 @@ export function beginsChannelName(text: string): boolean {
 
 interface Author {
   readonly role: Role;
-  readonly name?: string;
+  readonly name: string | undefined;
   readonly rest: string;
 }
 
@@ -173,22 +173,16 @@ function readAuthor(parts: readonly HeaderPart[], toolNames: ToolNames | undefin
   const known = /^(system|developer|user|assistant)(?::([\w.-]+))?/.exec(text);
   if (known) {
     const [match, role, name] = known;
-    const author = { role: role as Role, rest: text.slice(match.length) };
-    return name === undefined ? author : { ...author, name };
+    return { role: role as Role, name, rest: text.slice(match.length) };
   }
   const name = /^[\w.:$-]+/.exec(text)?.[0];
-  if (name === undefined) return { role: 'assistant', rest: text };
-  const rest = text.slice(name.length);
   const isTool =
-    isToolName(name, toolNames) ||
-    /^[a-z]\w*\.[a-z]\w*$/i.test(name) ||
-    parts.some((part) => part.text.includes('to=assistant'));
-  if (!isTool) return { role: 'assistant', rest: text };
-  return {
-    role: 'tool',
-    name: name.startsWith(`${FUNCTIONS}.`) ? name.slice(FUNCTIONS.length + 1) : name,
-    rest,
-  };
+    name !== undefined &&
+    (isToolName(name, toolNames) ||
+      /^[a-z]\w*\.[a-z]\w*$/i.test(name) ||
+      parts.some((part) => part.text.includes('to=assistant')));
+  if (!isTool) return { role: 'assistant', name: undefined, rest: text };
+  return { role: 'tool', name: bareName(name), rest: text.slice(name.length) };
 }
 
 function readChannel(text: string): {
@@ -202,7 +196,7 @@ function readChannel(text: string): {
     const isExact = found.index === 0 && toChannel(found[0]) === found[0] && /^(?:\s|$)/.test(rest);
     return { channel: toChannel(found[0]), rest, isExact };
   }
-  // A name cut short, such as "comment".
+  // A truncated name, such as "comment".
   const word = /^\s*([a-z]{4,})/.exec(text);
   const channel = word ? CHANNELS.find((name) => name.startsWith(word[1] ?? '')) : undefined;
   return { channel, rest: channel && word ? text.slice(word[0].length) : text, isExact: false };
@@ -213,5 +207,8 @@ function toChannel(name: string | undefined): Channel | undefined {
 }
 
 function isToolName(word: string, toolNames: ToolNames | undefined): boolean {
-  return /^functions\.[\w$-]+$/.test(word) || toolNames?.nameOf(word) !== undefined;
+  return (
+    /^functions\.[\w$-]+$/.test(word) ||
+    (toolNames?.nameOf(word) ?? toolNames?.namespaceOf(word)) !== undefined
+  );
 }

@@ -1,7 +1,7 @@
 import { expect, expectTypeOf, test } from 'vitest';
 import * as harmony from './index.ts';
 
-test('the package exports what it documents', () => {
+test('exports exactly the documented names', () => {
   expect(Object.keys(harmony).sort()).toEqual([
     'createParser',
     'createTokenizer',
@@ -15,7 +15,13 @@ test('the package exports what it documents', () => {
   ]);
 });
 
-test('messages of the parser can be rendered again', () => {
+test('parsed messages can be rendered again', () => {
   type Parsed = harmony.HarmonyParser['messages'];
   expectTypeOf<Parsed>().toExtend<Parameters<typeof harmony.renderConversation>[1]>();
+});
+
+test('built-in tools can be declared with the exported types', () => {
+  type SystemTools = readonly harmony.ToolNamespace[];
+  expectTypeOf<SystemTools>().toExtend<harmony.ConversationOptions['systemTools']>();
+  expectTypeOf<SystemTools>().toExtend<Parameters<typeof harmony.createToolNames>[1]>();
 });

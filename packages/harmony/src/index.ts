@@ -1,6 +1,5 @@
 /**
- * Harmony, the chat format of gpt-oss: its tokenizer, the rendering of conversations, and the parsing of what the model
- * writes.
+ * The Harmony chat format of gpt-oss: tokenizer, renderer for conversations, and streaming parser for model output.
  */
 export type {
   Channel,

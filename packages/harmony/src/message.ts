@@ -1,54 +1,65 @@
-/** Who wrote a message. `system` and `developer` both are instructions of the application. */
+/** The author of a message. `system` and `developer` messages are both instructions from the application. */
 export type Role = 'system' | 'developer' | 'user' | 'assistant' | 'tool';
 
 /**
- * What an assistant's message is for: `analysis` is its reasoning, `commentary` are its calls and remarks on the way,
- * `final` is its answer.
+ * The purpose of an assistant message: `analysis` for reasoning, `commentary` for tool calls and remarks along the way,
+ * `final` for the answer.
  */
 export type Channel = 'analysis' | 'commentary' | 'final';
 
-/** One Harmony message. A model's turn usually has several: reasoning, then calls or an answer. */
+/** A Harmony message. A model's turn usually consists of several: reasoning, then tool calls or an answer. */
 export interface Message {
-  /** Who wrote it. */
+  /** The author. */
   readonly role: Role;
-  /** What it says; of a call, the arguments; of a tool, the result. */
+  /** The text: what was said, a call's arguments, or a tool's result. */
   readonly content: string;
-  /** Of a `tool` message, the name of the tool whose result this is; otherwise the author's name, if any. */
+  /** For a `tool` message, the name of the tool that returned the result; otherwise the author's name, if any. */
   readonly name?: string;
-  /** Default: `final` for an assistant's message, `commentary` where it has a recipient, and for tools' results. */
+  /** Default: `commentary` for calls and tool results, `final` for other assistant messages. */
   readonly channel?: Channel;
-  /** The tool that an assistant's message calls: `functions.NAME` or a built-in tool's name. */
+  /** The tool that an assistant message calls: `functions.NAME` or the name of a built-in tool. */
   readonly recipient?: string;
-  /** What the content is written in, such as `json` or `code`. Default: `json` for calls of functions. */
+  /** The format of the content, such as `json` or `code`. Default: `json` for function calls. */
   readonly contentType?: string;
   /**
-   * What the model wrote, header and control tokens included. The renderer repeats these ids, so that keys and values
-   * computed for them stay valid, if they are a well-formed rendering of exactly this message; otherwise it ignores them.
+   * The ids that the model wrote, including header and control tokens. The renderer reuses them, so that cached keys
+   * and values stay valid, if they are a well-formed rendering of exactly this message; otherwise it ignores them.
    */
   readonly tokens?: readonly number[];
 }
 
 /** A function that the model may call. */
 export interface ToolDefinition {
-  /** Its name. The model sees it as an identifier, see `createToolNames`. */
+  /** The function's name. The model sees it as an identifier; see `createToolNames`. */
   readonly name: string;
-  /** What it does, for the model to read. */
+  /** What the function does, for the model to read. */
   readonly description?: string;
-  /** The JSON Schema of its argument, an object; absent where it takes none. */
+  /** The JSON Schema of its arguments, an object; omitted if it takes none. */
   readonly parameters?: { readonly [key: string]: unknown };
-  /** Runs it. This package never calls it. */
+  /** Runs the function. This package never calls it. */
   readonly execute?: (input: unknown, options: { readonly signal: AbortSignal }) => unknown;
 }
 
-/** Tools of a built-in namespace, described in the system message instead of the developer message. */
+/** A namespace of built-in tools, described in the system message rather than the developer message. */
 export interface ToolNamespace {
-  /** The namespace, such as `browser`; a tool in it is called as `browser.search`. Without tools, it is called itself. */
+  /** The name, such as `browser`. Its tools are called as `browser.search`; if it has none, it is called itself. */
   readonly name: string;
   /** What the tools are for, for the model to read. */
   readonly description?: string;
-  /** The tools. Without any, the description stands alone, as that of `python`, which takes code instead of arguments. */
+  /** The tools. A namespace without any, such as `python`, takes code or text instead of JSON arguments. */
   readonly tools?: readonly ToolDefinition[];
 }
 
-/** The channels, as the system message lists them. */
+/** The channels, in the order in which the system message lists them. */
 export const CHANNELS: readonly Channel[] = ['analysis', 'commentary', 'final'];
+
+/**
+ * Checks a value of an option or field that has a fixed set of values.
+ *
+ * @throws RangeError if it is none of them.
+ */
+export function checkOneOf(place: string, value: string, values: readonly string[]): void {
+  if (values.includes(value)) return;
+  const expected = values.join(', ');
+  throw new RangeError(`${place} is ${JSON.stringify(value)}; it must be one of ${expected}.`);
+}

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { analysis, call, final, readMessages as read } from '../test/read-messages.ts';
+import { createToolNames } from './tool-names.ts';
 
 describe('malformed output', () => {
   test.each<[string, string, object[]]>([
@@ -9,7 +10,7 @@ describe('malformed output', () => {
       [call('{}', { channel: 'analysis', contentType: 'json' })],
     ],
     [
-      'a call on the final channel is an answer',
+      'a call on the final channel, as an answer',
       '<|channel|>final to=functions.get_weather<|message|>{}<|call|>',
       [final('{}')],
     ],
@@ -25,17 +26,17 @@ describe('malformed output', () => {
       [{ role: 'assistant', channel: 'commentary', content: 'Wait.' }],
     ],
     [
-      'marks before the channel',
+      'punctuation before the channel',
       '<|channel|>––commentary to=functions.get_weather json<|message|>{}<|call|>',
       [call('{}', { contentType: 'json' })],
     ],
     [
-      'marks and a doubled channel',
+      'punctuation and a doubled channel',
       '<|channel|>commentary?commentary?<|message|>Wait.<|end|>',
       [{ role: 'assistant', channel: 'commentary', content: 'Wait.' }],
     ],
     [
-      'a header of marks alone',
+      'a header of punctuation only',
       '<|channel|>??<|end|><|start|>assistant<|channel|>final<|message|>4<|return|>',
       [final('4')],
     ],
@@ -102,7 +103,7 @@ describe('malformed output', () => {
     ],
     ['a doubled <|message|>', '<|channel|>final<|message|><|message|>4<|return|>', [final('4')]],
     ['a missing role', '<|start|><|channel|>final<|message|>4<|return|>', [final('4')]],
-    ['a role again', 'assistant<|channel|>final<|message|>4<|return|>', [final('4')]],
+    ['a repeated role', 'assistant<|channel|>final<|message|>4<|return|>', [final('4')]],
     ['an empty channel', '<|channel|><|message|>4<|return|>', [final('4')]],
     ['no channel', '<|message|>4<|return|>', [final('4')]],
     [
@@ -151,18 +152,18 @@ describe('malformed output', () => {
       [final('abc')],
     ],
     [
-      'control tokens in the name of the tool',
+      'control tokens after the tool name',
       '<|channel|>commentary to=functions.get_weather<|channel|>commentary json<|message|>{}<|call|>',
       [call('{}', { contentType: 'json' })],
     ],
     [
-      'a call that ends as a message',
+      'a call that ends like a message',
       '<|channel|>commentary to=functions.get_weather json<|message|>{}<|end|>',
       [call('{}', { contentType: 'json' })],
     ],
-    ['an answer that ends as a call', '<|channel|>final<|message|>4<|call|>', [final('4')]],
+    ['an answer that ends like a call', '<|channel|>final<|message|>4<|call|>', [final('4')]],
     [
-      'a channel cut short',
+      'a truncated channel',
       '<|channel|>comment to=functions.get_weather json<|message|>{}<|call|>',
       [call('{}', { contentType: 'json' })],
     ],
@@ -171,9 +172,9 @@ describe('malformed output', () => {
       '<|channel|>remarks<|message|>So.<|end|>',
       [{ role: 'assistant', channel: 'commentary', content: 'So.' }],
     ],
-    ['a channel in capitals', '<|channel|>Final<|message|>4<|return|>', [final('4')]],
+    ['a capitalised channel', '<|channel|>Final<|message|>4<|return|>', [final('4')]],
     [
-      'a recipient without namespace',
+      'a recipient without a namespace',
       '<|channel|>commentary to=get_weather json<|message|>{}<|call|>',
       [call('{}', { contentType: 'json' })],
     ],
@@ -207,7 +208,7 @@ describe('malformed output', () => {
   ])('is understood: %s', (_, text, messages) => {
     const result = read(text);
     expect(result.messages).toEqual(messages);
-    // A call on analysis and an early stop are no repairs, everything else is.
+    // Everything is a repair except a call on analysis and text after the answer.
     expect(
       result.repaired.some(Boolean) || /on the analysis channel|after the answer/.test(_),
     ).toBe(true);
@@ -221,15 +222,15 @@ describe('malformed output', () => {
       [call('{"a', { contentType: 'json' })],
     ],
     [
-      'in the name of a tool',
+      'in a tool name',
       '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary to=functions.get_w',
       [analysis('Hm.')],
     ],
     ['in a channel', '<|channel|>fin', []],
     ['in a role', '<|start|>assist', []],
     ['after <|start|>', '<|start|>', []],
-    ['at once', '', []],
-  ])('may break off: %s', (_, text, messages) => {
+    ['before the first token', '', []],
+  ])('may be cut off %s', (_, text, messages) => {
     expect(read(text).messages).toEqual(messages);
   });
 
@@ -244,7 +245,24 @@ describe('malformed output', () => {
     ).toHaveLength(1);
   });
 
-  test('may call tools that are not on offer, by the name that the model gave', () => {
+  test('may name built-in tools without to=', () => {
+    const systemTools = [{ name: 'browser', tools: [{ name: 'search' }] }, { name: 'python' }];
+    const toolNames = createToolNames([], systemTools);
+    const text =
+      '<|channel|>commentary browser.search code<|message|>{}<|call|>' +
+      '<|start|>assistant<|channel|>analysis python code<|message|>1<|call|>' +
+      '<|start|>python<|channel|>analysis<|message|>1<|end|>';
+    expect(read(text, toolNames)).toEqual({
+      messages: [
+        call('{}', { recipient: 'browser.search', contentType: 'code' }),
+        { ...analysis('1'), recipient: 'python', contentType: 'code' },
+        { role: 'tool', name: 'python', channel: 'analysis', content: '1' },
+      ],
+      repaired: [true, true, false],
+    });
+  });
+
+  test('may call unknown tools, which keep the name that the model gave', () => {
     const { messages } = read('<|channel|>analysis to=browser.search code<|message|>{}<|call|>');
     expect(messages).toEqual([
       {

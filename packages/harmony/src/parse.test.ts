@@ -14,7 +14,7 @@ import { createParser } from './parse.ts';
 import { stopTokens } from './special-tokens.ts';
 
 describe('well-formed output', () => {
-  test('is read as messages', () => {
+  test('is parsed into messages', () => {
     const { messages, repaired } = read(
       '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary<|message|>Wait.<|end|>' +
         '<|start|>assistant<|channel|>final<|message|>4<|return|>',
@@ -43,21 +43,21 @@ describe('well-formed output', () => {
       '<|start|>assistant to=functions.get_weather<|channel|>commentary<|message|>{}<|call|>',
       undefined,
     ],
-  ])('has calls in all their forms: %s', (text, contentType) => {
+  ])('may write calls in any of their forms: %s', (text, contentType) => {
     expect(read(text)).toEqual({
       messages: [call('{}', contentType ? { contentType } : {})],
       repaired: [false],
     });
   });
 
-  test('may have a type for its answer', () => {
+  test('may give its answer a content type', () => {
     expect(read('<|channel|>final <|constrain|>json<|message|>{}<|return|>')).toEqual({
       messages: [{ ...final('{}'), contentType: 'json' }],
       repaired: [false],
     });
   });
 
-  test('may be whole messages of any role', () => {
+  test('may consist of whole messages of any role', () => {
     const text =
       '<|start|>user:ann<|message|>Hi<|end|><|start|>functions.get_weather to=assistant<|channel|>commentary<|message|>rain<|end|>' +
       '<|start|>files.list to=assistant<|channel|>commentary<|message|>a<|end|>';
@@ -71,7 +71,7 @@ describe('well-formed output', () => {
     });
   });
 
-  test('streams: the header at <|message|>, then text, then the message', () => {
+  test('is streamed: the header at <|message|>, then text, then the message', () => {
     const events = eventsOf(
       encodeMarked(tokenizer, '<|channel|>final<|message|>One two<|return|>'),
     );
@@ -89,7 +89,7 @@ describe('well-formed output', () => {
     expect(events.at(-1)).toMatchObject({ type: 'message-end', message: final('One two') });
   });
 
-  test('keeps the tokens of each message, and all of them together', () => {
+  test('keeps all of its tokens, each with its message', () => {
     const first = encodeMarked(tokenizer, '<|channel|>analysis<|message|>Hm.<|end|>');
     const second = encodeMarked(
       tokenizer,
@@ -102,7 +102,7 @@ describe('well-formed output', () => {
 
   test.each(
     readNanoConversations().map(({ completion, completion_ids: ids }) => ({ completion, ids })),
-  )('of the embedded model is read without repair: $completion', ({ completion, ids }) => {
+  )('of the embedded model is parsed without repair: $completion', ({ completion, ids }) => {
     const ends = eventsOf(ids).filter((event) => event.type === 'message-end');
     const contents = [...completion.matchAll(/<\|message\|>(.*?)<\|(?:end|call|return)\|>/gs)];
     expect(ends.map(({ message }) => message.content)).toEqual(contents.map(([, text]) => text));
@@ -114,7 +114,7 @@ describe('characters that span tokens', () => {
   const emoji = tokenizer.encode('💖');
   const open = encodeMarked(tokenizer, '<|channel|>final<|message|>');
 
-  test('come out when they are whole', () => {
+  test('are emitted once they are complete', () => {
     expect(emoji.length).toBeGreaterThan(1);
     const parser = createParser(tokenizer);
     for (const id of open) parser.push(id);
@@ -122,7 +122,7 @@ describe('characters that span tokens', () => {
     expect(parser.push(emoji.at(-1)!)).toMatchObject([{ type: 'content-delta', text: '💖' }]);
   });
 
-  test('become U+FFFD where the message ends in them, and do not leak into the next', () => {
+  test('become U+FFFD if the message ends within them, and do not leak into the next', () => {
     const ids = [
       ...open,
       emoji[0]!,
@@ -134,7 +134,7 @@ describe('characters that span tokens', () => {
     expect(ends.map(({ message }) => message.content)).toEqual(['\uFFFD', 'ok']);
   });
 
-  test('become U+FFFD where the tokens end in them', () => {
+  test('become U+FFFD if the tokens end within them', () => {
     expect(eventsOf([...open, emoji[0]!]).at(-1)).toMatchObject({ message: final('\uFFFD') });
   });
 });
@@ -170,7 +170,7 @@ describe('any sequence of ids', () => {
   );
   const sequence = fc.array(id, { maxLength: 40 }).map((parts) => parts.flat());
 
-  test('is read without an error, and every message that starts ends', () => {
+  test('is parsed without an error, and every message that starts ends', () => {
     fc.assert(
       fc.property(sequence, (ids) => {
         let open: string[] | undefined;
@@ -194,7 +194,7 @@ describe('any sequence of ids', () => {
     );
   });
 
-  test('loses no token of its messages', () => {
+  test('keeps every token of its messages', () => {
     fc.assert(
       fc.property(sequence, (ids) => {
         const ends = eventsOf(ids).filter((event) => event.type === 'message-end');

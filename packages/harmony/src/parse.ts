@@ -6,67 +6,67 @@ import {
   salvageContent,
 } from './header.ts';
 import type { Channel, Message, Role } from './message.ts';
-import { specialTokens } from './special-tokens.ts';
+import { type SpecialTokens, specialTokens, stopTokens } from './special-tokens.ts';
 import type { TokenDecoder, Tokenizer } from './tokenizer.ts';
 import type { ToolNames } from './tool-names.ts';
 
-/** What a token has brought about. */
+/** What a parser reports as tokens arrive. */
 export type ParserEvent =
   | {
       /** A message's header is complete. */
       readonly type: 'message-start';
-      /** Who writes it; `assistant`, unless the model plays another part. */
+      /** The author; `assistant` unless the model writes in another role. */
       readonly role: Role;
-      /** Its channel; always known of the assistant. */
+      /** The channel; always set for the assistant. */
       readonly channel: Channel | undefined;
-      /** The tool that it calls. */
+      /** The tool that the message calls, if any. */
       readonly recipient: string | undefined;
-      /** What its content is written in. */
+      /** The format of the content, if the header states it. */
       readonly contentType: string | undefined;
     }
   | {
-      /** The message goes on. */
+      /** The open message has more content. */
       readonly type: 'content-delta';
       /** The message's channel. */
       readonly channel: Channel | undefined;
       /** The message's recipient. */
       readonly recipient: string | undefined;
-      /** More of its content, never empty. */
+      /** The added text, never empty. */
       readonly text: string;
     }
   | {
-      /** The message is complete, or the tokens ended. */
+      /** The message is complete, or the tokens have ended. */
       readonly type: 'message-end';
-      /** The message with its tokens. */
+      /** The message, including its tokens. */
       readonly message: Message;
-      /** Whether its tokens were malformed, so that parts were guessed or left out. */
+      /** Whether the tokens were malformed, so that parts were guessed or dropped. */
       readonly repaired: boolean;
     };
 
-/** Options of a parser. */
+/** Options for `createParser`. */
 export interface ParserOptions {
-  /** The tools on offer: a call of one of them is recognised without its namespace, too. */
+  /** The available tools. A call to one of them is recognised even without `to=` or its namespace. */
   readonly toolNames?: ToolNames;
 }
 
 /**
- * Reads a model's tokens as Harmony messages while they arrive. It takes any sequence of ids and never throws: what is
- * malformed is read as what it most likely was meant to be.
+ * Parses a model's tokens into Harmony messages as they arrive. It accepts any sequence of ids and never throws:
+ * malformed output is read as what it was most likely meant to be.
  */
 export interface HarmonyParser {
-  /** The messages that are complete. */
+  /** The messages completed so far. */
   readonly messages: readonly Message[];
-  /** Takes the next token, stop tokens included. */
+  /** Adds the next token. Stop tokens must be pushed too. */
   push(id: number): ParserEvent[];
-  /** Ends the tokens, and with them the message that is still open. */
+  /** Ends the tokens and closes the open message, if any. */
   finish(): ParserEvent[];
 }
 
 /**
- * Creates a parser for what a model writes after `<|start|>assistant`. Whole messages, from `<|start|>` on, are read as
- * well.
+ * Creates a parser for what a model writes after `<|start|>assistant`. It also accepts whole messages that begin with
+ * `<|start|>`.
  *
- * @throws Error where the tokenizer lacks Harmony's special tokens.
+ * @throws Error if the tokenizer lacks Harmony's special tokens.
  */
 export function createParser(tokenizer: Tokenizer, options: ParserOptions = {}): HarmonyParser {
   return new Parser(tokenizer, options.toolNames);
@@ -76,19 +76,19 @@ class Parser implements HarmonyParser {
   readonly messages: Message[] = [];
   readonly #tokenizer: Tokenizer;
   readonly #toolNames: ToolNames | undefined;
-  readonly #ids: ReturnType<typeof specialTokens>;
-  readonly #terminators: ReadonlySet<number | undefined>;
+  readonly #ids: SpecialTokens;
+  readonly #terminators: ReadonlySet<number>;
   readonly #decoder: TokenDecoder;
   #events: ParserEvent[] = [];
-  // All ids since the last message.
+  // Ids since the last complete message.
   #tokens: number[] = [];
   #parts: { kind: HeaderPart['kind']; ids: number[] }[] = [{ kind: 'role', ids: [] }];
   #isStarted = false;
   #isRepaired = false;
-  // The open message's header; undefined while a header is being read.
+  // Header of the open message; undefined while a header is being read.
   #header: Header | undefined;
   #content = '';
-  // A <|channel|> in the content: the next token tells whether it begins a header.
+  // The content just had a <|channel|>: the next token shows whether it begins a header.
   #isChannelPending = false;
   #hasOutput = false;
 
@@ -96,12 +96,7 @@ class Parser implements HarmonyParser {
     this.#tokenizer = tokenizer;
     this.#toolNames = toolNames;
     this.#ids = specialTokens(tokenizer);
-    this.#terminators = new Set([
-      this.#ids.end,
-      this.#ids.call,
-      this.#ids.return,
-      this.#ids.endOfText,
-    ]);
+    this.#terminators = new Set([this.#ids.end, ...stopTokens(tokenizer)]);
     this.#decoder = tokenizer.createDecoder();
   }
 
@@ -152,9 +147,7 @@ class Parser implements HarmonyParser {
   #pushContent(header: Header, id: number): void {
     if (this.#isChannelPending) {
       this.#isChannelPending = false;
-      const isName =
-        !this.#tokenizer.isSpecial(id) && beginsChannelName(this.#tokenizer.decode([id]));
-      if (isName) {
+      if (!this.#tokenizer.isSpecial(id) && beginsChannelName(this.#tokenizer.decode([id]))) {
         this.#isRepaired = true;
         this.#close(header, undefined);
         this.#isRepaired = true;
@@ -176,7 +169,7 @@ class Parser implements HarmonyParser {
       this.#isChannelPending = true;
     } else {
       this.#tokens.push(id);
-      // As text never becomes a control token, a control token never becomes text.
+      // Text never becomes a control token, and a control token never becomes text.
       if (this.#tokenizer.isSpecial(id)) this.#isRepaired = true;
       else this.#append(header, this.#decoder.push(id));
     }
@@ -189,7 +182,7 @@ class Parser implements HarmonyParser {
   #open(header: Header): void {
     this.#header = header;
     this.#content = '';
-    // Only the first message may do without <|start|>: the prompt has it.
+    // Only the first message may lack <|start|>, because the prompt ends with it.
     if (!header.isClean || (!this.#isStarted && this.messages.length > 0)) this.#isRepaired = true;
     const { role, channel, recipient, contentType } = header;
     this.#events.push({ type: 'message-start', role, channel, recipient, contentType });
@@ -224,8 +217,8 @@ class Parser implements HarmonyParser {
     this.#reset();
   }
 
-  // A header that ended before its <|message|>: its channel or recipient says what its text was meant to be. At the end,
-  // text without either is an answer if the model has not answered or called anything yet.
+  // Recovers a message from a header that ended without <|message|>: if it names a channel or a recipient, the rest of
+  // its text is the content. At the end, text without either is an answer if there was no answer or call before.
   #salvage(terminator: number | undefined, isEnd: boolean): boolean {
     const parts = this.#readParts();
     const { channel, text } = salvageContent(parts, this.#isStarted);

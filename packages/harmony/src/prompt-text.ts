@@ -1,41 +1,47 @@
-/** The texts of the system and the developer message. */
+/** The text of the system and developer messages. */
 
-import { CHANNELS, type Channel, type ToolDefinition, type ToolNamespace } from './message.ts';
+import {
+  CHANNELS,
+  type Channel,
+  checkOneOf,
+  type ToolDefinition,
+  type ToolNamespace,
+} from './message.ts';
 import { renderComment, renderSchemaType } from './schema-type.ts';
 import { createToolNames, FUNCTIONS } from './tool-names.ts';
 
 /** How much the model reasons before it answers. */
 export type ReasoningEffort = 'low' | 'medium' | 'high';
 
-/** What the system and the developer message say. */
+/** The content of the system and developer messages. */
 export interface PromptOptions {
-  /** Instructions of the application; they come before those of `system` and `developer` messages. */
+  /** Instructions from the application. They precede those in leading `system` and `developer` messages. */
   readonly instructions?: string;
-  /** Default: `medium`. */
+  /** How much the model reasons. Default: `medium`. */
   readonly reasoningEffort?: ReasoningEffort;
-  /** The functions that the model may call. */
+  /** Functions that the model may call. */
   readonly tools?: readonly ToolDefinition[];
   /** Built-in tools, described in the system message. */
   readonly systemTools?: readonly ToolNamespace[];
-  /** Asks for an answer in JSON by a schema. This steers the model; it does not force it. */
+  /** Asks for a JSON answer that matches a schema. This guides the model; it does not constrain decoding. */
   readonly responseFormat?: ResponseFormat;
-  /** Today, as YYYY-MM-DD. Default: the model is not told. */
+  /** Today's date, as YYYY-MM-DD. Default: none. */
   readonly currentDate?: string;
-  /** Default: `2024-06`; `null` for none. */
+  /** The model's knowledge cutoff; `null` omits it. Default: `2024-06`. */
   readonly knowledgeCutoff?: string | null;
-  /** The first sentence of the system message. Default: the one that gpt-oss was trained with. */
+  /** The first line of the system message. Default: the one that gpt-oss was trained with. */
   readonly identity?: string;
-  /** The channels that the model may use. Default: all. */
+  /** Channels that the model may use. Default: all. */
   readonly channels?: readonly Channel[];
 }
 
-/** The form of the answer. */
+/** The format of the answer. */
 export interface ResponseFormat {
-  /** The only type there is. */
+  /** Only `json` is supported. */
   readonly type: 'json';
-  /** A JSON Schema of plain data. Its own `description` becomes the description of the format. */
+  /** A JSON Schema, as plain data. Its `description` becomes the description of the format. */
   readonly schema: { readonly [key: string]: unknown };
-  /** What the model is told that the format is called. Default: `response`. */
+  /** The name of the format in the prompt. Default: `response`. */
   readonly name?: string;
 }
 
@@ -46,21 +52,14 @@ const REASONING_EFFORTS: readonly ReasoningEffort[] = ['low', 'medium', 'high'];
 /**
  * Renders the content of the system message.
  *
- * @throws RangeError where the effort or a channel is none.
+ * @throws RangeError if the reasoning effort or a channel is unknown.
  */
 export function renderSystemText(options: PromptOptions): string {
   const { identity = IDENTITY, knowledgeCutoff = KNOWLEDGE_CUTOFF, currentDate } = options;
   const { reasoningEffort = 'medium', channels = CHANNELS, tools = [], systemTools = [] } = options;
-  if (!REASONING_EFFORTS.includes(reasoningEffort)) {
-    throw new RangeError(
-      `reasoningEffort is ${JSON.stringify(reasoningEffort)}; it must be low, medium or high.`,
-    );
-  }
-  const unknown = channels.find((channel) => !CHANNELS.includes(channel));
-  if (unknown !== undefined) {
-    throw new RangeError(
-      `channels has ${JSON.stringify(unknown)}; there are ${CHANNELS.join(', ')}.`,
-    );
+  checkOneOf('reasoningEffort', reasoningEffort, REASONING_EFFORTS);
+  for (const [index, channel] of channels.entries()) {
+    checkOneOf(`channels[${index}]`, channel, CHANNELS);
   }
   const head = [
     identity,
@@ -83,7 +82,7 @@ export function renderSystemText(options: PromptOptions): string {
   ]);
 }
 
-/** Renders the content of the developer message; empty where there is nothing to say. */
+/** Renders the content of the developer message; empty if no option needs one. */
 export function renderDeveloperText(options: PromptOptions): string {
   const { instructions = '', tools = [], responseFormat } = options;
   return joinPresent('\n\n', [
@@ -93,7 +92,7 @@ export function renderDeveloperText(options: PromptOptions): string {
   ]);
 }
 
-/** Renders instructions as the section of a developer message. */
+/** Renders instructions as a section of a developer message. */
 export function renderInstructions(instructions: string): string {
   return `# Instructions\n\n${instructions}`;
 }
@@ -127,6 +126,7 @@ function renderResponseFormat({ type, schema, name = 'response' }: ResponseForma
   return `# Response Formats\n\n## ${name}\n\n${comment}${JSON.stringify(rest)}`;
 }
 
-function joinPresent(separator: string, parts: readonly string[]): string {
+/** Joins the parts that are not empty. */
+export function joinPresent(separator: string, parts: readonly string[]): string {
   return parts.filter((part) => part !== '').join(separator);
 }

@@ -40,7 +40,7 @@ describe('the embedded model', () => {
   );
 
   test.each(conversations)(
-    'conversation $index ($skill) goes on with the very tokens that the model wrote',
+    'conversation $index ($skill) continues with exactly the tokens that the model wrote',
     ({ prompt_ids: prompt, completion_ids: completion }) => {
       const parser = createParser(tokenizer);
       for (const id of completion) parser.push(id);
@@ -55,7 +55,7 @@ describe('the embedded model', () => {
 });
 
 describe('the system message', () => {
-  test('tells identity, knowledge cutoff, effort and channels by default', () => {
+  test('states identity, knowledge cutoff, effort and channels by default', () => {
     expect(promptOf([])).toBe(
       '<|start|>system<|message|>You are ChatGPT, a large language model trained by OpenAI.\n' +
         'Knowledge cutoff: 2024-06\n\nReasoning: medium\n\n' +
@@ -64,7 +64,7 @@ describe('the system message', () => {
     );
   });
 
-  test('tells what the options say', () => {
+  test('follows the options', () => {
     const prompt = promptOf([], {
       identity: 'You are a shell.',
       knowledgeCutoff: null,
@@ -78,7 +78,7 @@ describe('the system message', () => {
     );
   });
 
-  test('says where calls go if there are functions', () => {
+  test('states where calls go if there are functions', () => {
     expect(promptOf([], { tools: [add] })).toContain(
       "every message.\nCalls to these tools must go to the commentary channel: 'functions'.<|end|>",
     );
@@ -97,7 +97,7 @@ describe('the system message', () => {
     );
   });
 
-  test('refuses an effort or a channel that there is not', () => {
+  test('rejects an unknown effort or channel', () => {
     expect(() => promptOf([], { reasoningEffort: 'none' as 'low' })).toThrow(RangeError);
     expect(() => promptOf([], { channels: ['thoughts' as 'final'] })).toThrow(RangeError);
   });
@@ -111,7 +111,7 @@ describe('the developer message', () => {
     /<\|start\|>developer<\|message\|>(.*?)<\|end\|>/s.exec(promptOf(messages, options))?.[1] ??
     'none';
 
-  test('is absent where there is nothing to say', () => {
+  test('is omitted if it would be empty', () => {
     expect(developer({})).toBe('none');
     expect(developer({ tools: [], instructions: '' })).toBe('none');
   });
@@ -131,14 +131,14 @@ describe('the developer message', () => {
     );
   });
 
-  test('calls a response format without a name "response"', () => {
+  test('names a response format "response" by default', () => {
     const responseFormat = { type: 'json', schema: { type: 'object' } } as const;
     expect(developer({ responseFormat })).toBe(
       '# Response Formats\n\n## response\n\n{"type":"object"}',
     );
   });
 
-  test('joins the leading system and developer messages to the instructions', () => {
+  test('appends leading system and developer messages to the instructions', () => {
     const messages: Message[] = [
       { role: 'system', content: 'Be kind.' },
       { role: 'developer', content: 'Be short.' },
@@ -150,7 +150,7 @@ describe('the developer message', () => {
     expect(promptOf(messages)).not.toContain('<|start|>system<|message|>Be kind');
   });
 
-  test('stays in its place where it comes later', () => {
+  test('stays in place if it comes later', () => {
     const prompt = promptOf([
       { role: 'user', content: 'Hi' },
       { role: 'system', content: 'Speak French.' },
@@ -162,7 +162,7 @@ describe('the developer message', () => {
 });
 
 describe('messages', () => {
-  test('of the assistant are final by default, and commentary where they call something', () => {
+  test('of the assistant are final by default, and commentary if they call a tool', () => {
     expect(textOf([{ role: 'assistant', content: 'Yes.' }])).toBe(
       '<|start|>assistant<|channel|>final<|message|>Yes.<|end|>',
     );
@@ -206,7 +206,7 @@ describe('messages', () => {
     expect(textOf([result])).toContain('<|start|>functions.files_list to=');
   });
 
-  test('write tools with other names as the identifiers that the model knows', () => {
+  test('write tool names as the identifiers that the model knows', () => {
     const tools: ToolDefinition[] = [{ name: 'get-weather' }, { name: 'get_weather' }];
     const messages: Message[] = [
       { role: 'assistant', recipient: 'get-weather', content: '{}' },
@@ -229,7 +229,7 @@ describe('messages', () => {
     );
   });
 
-  test('of another form are refused', () => {
+  test('that are malformed are rejected', () => {
     const bad: [unknown, typeof TypeError][] = [
       [{ role: 'robot', content: '' }, RangeError],
       [{ role: 'user', content: ['Hi'] }, TypeError],
@@ -266,29 +266,29 @@ describe('old analysis', () => {
       ([, text]) => text!,
     );
 
-  test('goes when a new turn follows the answer', () => {
+  test('is dropped once a new turn follows the answer', () => {
     expect(thoughts([user, think('one'), final, user, think('two'), final, user])).toEqual([]);
   });
 
-  test('stays until then', () => {
+  test('is kept until then', () => {
     expect(thoughts([user, think('one'), final])).toEqual(['one']);
     expect(thoughts([user, think('one'), final, user, think('two'), final])).toEqual(['two']);
   });
 
-  test('stays while a turn is calling tools, and goes from the turns before', () => {
+  test('is kept while a turn is calling tools, and dropped from earlier turns', () => {
     expect(thoughts([user, think('one'), call, result, think('two')])).toEqual(['one', 'two']);
     expect(thoughts([user, think('one'), final, user, think('two'), call, result])).toEqual([
       'two',
     ]);
   });
 
-  test('takes no calls, results and preambles with it', () => {
+  test('is dropped without calls, results and preambles', () => {
     const preamble: Message = { role: 'assistant', channel: 'commentary', content: 'Wait.' };
     const text = textOf([user, think('one'), preamble, call, result, final, user]);
     expect(text).toBe(textOf([user, preamble, call, result, final, user]));
   });
 
-  test('takes built-in tools called from analysis with it, but no functions', () => {
+  test('is dropped along with calls to built-in tools on analysis, but not to functions', () => {
     const systemTools = [{ name: 'python' }];
     const code: Message = {
       role: 'assistant',
@@ -302,12 +302,12 @@ describe('old analysis', () => {
     expect(text).toBe(textOf([user, early, result, final, user]));
   });
 
-  test('stays where that is asked for', () => {
+  test('is kept on request', () => {
     expect(thoughts([user, think('one'), final, user], { keepAnalysis: true })).toEqual(['one']);
   });
 });
 
-test('a conversation can go without a system message', () => {
+test('a conversation can do without a system message', () => {
   const messages = [{ role: 'user', content: '8x5?' }] as const;
   expect(promptOf(messages, { omitSystemMessage: true })).toBe(
     '<|start|>user<|message|>8x5?<|end|><|start|>assistant',

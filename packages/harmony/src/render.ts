@@ -1,6 +1,7 @@
-import { CHANNELS, type Channel, type Message, type Role } from './message.ts';
+import { CHANNELS, type Channel, checkOneOf, type Message, type Role } from './message.ts';
 import { createParser, type ParserEvent } from './parse.ts';
 import {
+  joinPresent,
   type PromptOptions,
   renderDeveloperText,
   renderInstructions,
@@ -8,33 +9,33 @@ import {
 } from './prompt-text.ts';
 import { type SpecialTokens, specialTokens } from './special-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
-import { createToolNames, FUNCTIONS, type ToolNames } from './tool-names.ts';
+import { createToolNames, FUNCTIONS, isFunctionName, type ToolNames } from './tool-names.ts';
 
-/** Options of rendering messages alone. */
+/** Options for `renderMessages`. */
 export interface MessageOptions extends Pick<PromptOptions, 'tools' | 'systemTools'> {
   /**
-   * Whether the reasoning of finished turns is kept. By default it is dropped, as the model was trained: the analysis
-   * before an answer goes once a user's message follows that answer. Calls of functions and their results stay.
+   * Whether to keep the reasoning of finished turns. By default it is dropped, as in training: once a user message
+   * follows an answer, the analysis before that answer is removed. Function calls and their results are kept.
    */
   readonly keepAnalysis?: boolean;
 }
 
-/** Options of rendering a conversation. */
+/** Options for `renderConversation`. */
 export interface ConversationOptions extends PromptOptions, MessageOptions {
-  /** Leaves the system message out. Models were trained to have one. */
+  /** Omits the system message. Models were trained with one. */
   readonly omitSystemMessage?: boolean;
 }
 
 const ROLES: readonly Role[] = ['system', 'developer', 'user', 'assistant', 'tool'];
 
 /**
- * Renders a conversation as the model's prompt: system message, developer message, the messages, and
- * `<|start|>assistant`, from where the model goes on.
+ * Renders a conversation as a prompt: system message, developer message, the messages, and `<|start|>assistant` for the
+ * model to continue.
  *
- * Text is encoded by itself and never becomes a control token. `system` and `developer` messages both are instructions;
- * those before the first other message are joined in the developer message, later ones stay where they are.
+ * Text never becomes a control token. `system` and `developer` messages are both instructions: those before the first
+ * other message are joined into the developer message, later ones stay in place.
  *
- * @throws TypeError, RangeError where a message or an option is not what its type says.
+ * @throws TypeError, RangeError if a message or an option does not match its type.
  */
 export function renderConversation(
   tokenizer: Tokenizer,
@@ -45,11 +46,8 @@ export function renderConversation(
   checkMessages(messages);
   const first = messages.findIndex((message) => !isInstruction(message));
   const head = first < 0 ? messages.length : first;
-  const given = [
-    options.instructions ?? '',
-    ...messages.slice(0, head).map(({ content }) => content),
-  ];
-  const instructions = given.filter((text) => text !== '').join('\n\n');
+  const leading = messages.slice(0, head).map(({ content }) => content);
+  const instructions = joinPresent('\n\n', [options.instructions ?? '', ...leading]);
   const developerText = renderDeveloperText({ ...options, instructions });
   if (!options.omitSystemMessage) renderer.add('system', renderSystemText(options));
   if (developerText !== '') renderer.add('developer', developerText);
@@ -59,9 +57,9 @@ export function renderConversation(
 }
 
 /**
- * Renders messages alone: no system message, and no `<|start|>assistant` to ask for an answer.
+ * Renders only the messages: no system message before them and no `<|start|>assistant` after them.
  *
- * @throws TypeError, RangeError where a message is not what its type says.
+ * @throws TypeError, RangeError if a message does not match its type.
  */
 export function renderMessages(
   tokenizer: Tokenizer,
@@ -77,14 +75,14 @@ export function renderMessages(
 class Renderer {
   readonly tokens: number[] = [];
   readonly #tokenizer: Tokenizer;
-  readonly #options: MessageOptions;
+  readonly #keepAnalysis: boolean;
   readonly #toolNames: ToolNames;
   readonly #ids: SpecialTokens;
 
   constructor(tokenizer: Tokenizer, options: MessageOptions) {
     this.#tokenizer = tokenizer;
-    this.#options = options;
-    this.#toolNames = createToolNames(options.tools ?? []);
+    this.#keepAnalysis = options.keepAnalysis === true;
+    this.#toolNames = createToolNames(options.tools ?? [], options.systemTools);
     this.#ids = specialTokens(tokenizer);
   }
 
@@ -98,31 +96,21 @@ class Renderer {
   }
 
   addMessages(messages: readonly Message[]): void {
-    for (const message of this.#options.keepAnalysis === true
-      ? messages
-      : this.#dropOldAnalysis(messages)) {
-      this.#addMessage(message);
-    }
+    const kept = this.#keepAnalysis ? messages : this.#dropOldAnalysis(messages);
+    for (const message of kept) this.#addMessage(message);
   }
 
   #addMessage(message: Message): void {
-    const { channel: channelToken, message: messageToken, end } = this.#ids;
-    if (message.role === 'assistant') {
+    const { role, name, channel = 'commentary', content } = message;
+    if (role === 'assistant') {
       this.#addAssistant(message);
-    } else if (message.role === 'tool') {
+    } else if (role === 'tool') {
       this.start(`${this.#toolHeader(message)} to=assistant`);
-      this.#write(
-        channelToken,
-        message.channel ?? 'commentary',
-        messageToken,
-        message.content,
-        end,
-      );
+      this.#write(this.#ids.channel, channel, this.#ids.message, content, this.#ids.end);
     } else {
-      const suffix = message.name === undefined ? '' : `:${toWord(message.name)}`;
-      if (isInstruction(message))
-        this.add(`developer${suffix}`, renderInstructions(message.content));
-      else this.add(`user${suffix}`, message.content);
+      const suffix = name === undefined ? '' : `:${toWord(name)}`;
+      if (isInstruction(message)) this.add(`developer${suffix}`, renderInstructions(content));
+      else this.add(`user${suffix}`, content);
     }
   }
 
@@ -136,8 +124,7 @@ class Renderer {
     }
     const { channel: channelToken, message: messageToken, constrain } = this.#ids;
     const recipient = this.#recipient(message);
-    const isFunction = recipient?.startsWith(`${FUNCTIONS}.`) === true;
-    const contentType = message.contentType ?? (isFunction ? 'json' : undefined);
+    const contentType = message.contentType ?? (isFunctionName(recipient) ? 'json' : undefined);
     this.start(recipient === undefined ? 'assistant' : `assistant to=${recipient}`);
     this.#write(channelToken);
     if (contentType === undefined) this.#write(channelOf(message));
@@ -146,7 +133,7 @@ class Renderer {
     this.#write(messageToken, message.content, this.#terminator(message));
   }
 
-  // The model's own tokens, without the terminator, if they are well-formed and are this message and nothing else.
+  // The model's own tokens without the terminator, if they are a well-formed rendering of exactly this message.
   #writtenTokens(message: Message): readonly number[] | undefined {
     const { tokens } = message;
     if (!Array.isArray(tokens) || !tokens.every(Number.isInteger)) return undefined;
@@ -171,8 +158,8 @@ class Renderer {
     return isTerminated ? tokens.slice(0, -1) : tokens;
   }
 
-  // Analysis before the last answer that is followed by a new turn. Calls of functions on the analysis channel stay,
-  // since their results do.
+  // Removes the analysis before the last answer that a new turn follows. Function calls on the analysis channel stay,
+  // because their results do.
   #dropOldAnalysis(messages: readonly Message[]): readonly Message[] {
     const lastTurn = messages.findLastIndex(({ role }) => role !== 'assistant' && role !== 'tool');
     const lastFinal = messages
@@ -184,24 +171,21 @@ class Renderer {
   #isReasoning(message: Message): boolean {
     if (message.channel !== 'analysis') return false;
     const tool = message.role === 'tool' ? this.#toolHeader(message) : this.#recipient(message);
-    return tool?.startsWith(`${FUNCTIONS}.`) !== true;
+    return !isFunctionName(tool);
   }
 
   #recipient({ recipient }: Message): string | undefined {
     if (recipient === undefined || recipient === '') return undefined;
-    const isFunction =
-      recipient.startsWith(`${FUNCTIONS}.`) || this.#toolNames.nameOf(recipient) !== undefined;
-    return isFunction
-      ? `${FUNCTIONS}.${this.#toolNames.identifierOf(recipient)}`
-      : toWord(recipient);
+    const isFunction = isFunctionName(recipient) || this.#toolNames.nameOf(recipient) !== undefined;
+    return isFunction ? this.#functionName(recipient) : toWord(recipient);
   }
 
   #toolHeader({ name = '' }: Message): string {
-    const isSystemTool = this.#options.systemTools?.some(
-      (namespace) => name === namespace.name || name.startsWith(`${namespace.name}.`),
-    );
-    const isFunction = !isSystemTool || this.#toolNames.nameOf(name) !== undefined;
-    return isFunction ? `${FUNCTIONS}.${this.#toolNames.identifierOf(name)}` : toWord(name);
+    return this.#toolNames.namespaceOf(name) ? toWord(name) : this.#functionName(name);
+  }
+
+  #functionName(name: string): string {
+    return `${FUNCTIONS}.${this.#toolNames.identifierOf(name)}`;
   }
 
   #terminator(message: Message): number {
@@ -230,7 +214,7 @@ function channelOf({ channel, recipient }: Message): Channel {
   return channel ?? (recipient === undefined || recipient === '' ? 'final' : 'commentary');
 }
 
-// What stands in a header must not read as another part of it.
+// Reduces text to one word, so that it cannot read as another part of the header.
 function toWord(text: string): string {
   return text.replace(/[^\w.:/$+-]/g, '_');
 }
@@ -242,28 +226,20 @@ function checkMessages(messages: readonly Message[]): void {
 
 function checkMessage(message: Message, index: number): void {
   if (typeof message !== 'object' || message === null) {
-    throw new TypeError(`messages[${index}] is no message.`);
+    throw new TypeError(`messages[${index}] must be a message object.`);
   }
   const { role, content, channel, name } = message;
-  if (!ROLES.includes(role)) {
-    throw new RangeError(
-      `messages[${index}].role is ${JSON.stringify(role)}; there are ${ROLES.join(', ')}.`,
-    );
-  }
+  checkOneOf(`messages[${index}].role`, role, ROLES);
   if (typeof content !== 'string') {
-    throw new TypeError(`messages[${index}].content is not a string.`);
+    throw new TypeError(`messages[${index}].content must be a string.`);
   }
-  if (channel !== undefined && !CHANNELS.includes(channel)) {
-    throw new RangeError(
-      `messages[${index}].channel is ${JSON.stringify(channel)}; there are ${CHANNELS.join(', ')}.`,
-    );
-  }
+  if (channel !== undefined) checkOneOf(`messages[${index}].channel`, channel, CHANNELS);
   for (const field of ['name', 'recipient', 'contentType'] as const) {
     if (message[field] !== undefined && typeof message[field] !== 'string') {
-      throw new TypeError(`messages[${index}].${field} is not a string.`);
+      throw new TypeError(`messages[${index}].${field} must be a string.`);
     }
   }
   if (role === 'tool' && (typeof name !== 'string' || name === '')) {
-    throw new TypeError(`messages[${index}] is a tool's result; its name must say which tool's.`);
+    throw new TypeError(`messages[${index}] is a tool result; its name must be that of the tool.`);
   }
 }

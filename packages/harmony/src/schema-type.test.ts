@@ -30,7 +30,7 @@ describe('a schema', () => {
     expect(renderSchemaType(schema)).toBe(type);
   });
 
-  test('of an object lists its properties with all that is said about them', () => {
+  test('of an object lists its properties with everything known about them', () => {
     const schema = {
       type: 'object',
       properties: {
@@ -54,14 +54,14 @@ describe('a schema', () => {
     );
   });
 
-  test('of nested objects is indented, and repeats their descriptions', () => {
+  test('of nested objects is indented and repeats their descriptions', () => {
     const inner = { type: 'object', description: 'Inner.', properties: { x: { type: 'number' } } };
     expect(renderSchemaType({ type: 'object', properties: { inner }, required: ['inner'] })).toBe(
       '{\n// Inner.\ninner:     // Inner.\n{\n    x?: number,\n    },\n}',
     );
   });
 
-  test('of alternatives has one per line', () => {
+  test('of alternatives puts each on its own line', () => {
     const properties = {
       id: {
         description: 'Which one.',
@@ -78,14 +78,14 @@ describe('a schema', () => {
     );
   });
 
-  test('of alternatives does not say twice what the first one says', () => {
+  test('of alternatives does not repeat the description of the first', () => {
     const properties = {
       id: { description: 'Same.', oneOf: [{ type: 'string', description: 'Same.' }] },
     };
     expect(renderSchemaType({ type: 'object', properties })).toBe('{\nid?:\n | string\n,\n}');
   });
 
-  test('reads anyOf as oneOf, and as nullable where one branch is null', () => {
+  test('treats anyOf as oneOf, and as nullable if one branch is null', () => {
     const properties = {
       a: { anyOf: [{ type: 'string' }, { type: 'null' }], description: 'Maybe.' },
       b: { anyOf: [{ type: 'string' }, { type: 'number' }] },
@@ -95,7 +95,7 @@ describe('a schema', () => {
     );
   });
 
-  test('has its local references put in place', () => {
+  test('has its local references resolved', () => {
     const schema = {
       type: 'object',
       properties: {
@@ -107,7 +107,7 @@ describe('a schema', () => {
     expect(renderSchemaType(schema)).toBe('{\n// Where.\nat?: "here",\nby?: any,\n}');
   });
 
-  test('that contains itself becomes any where it does', () => {
+  test('that contains itself becomes any at that point', () => {
     const schema = {
       type: 'object',
       properties: { next: { $ref: '#' }, list: { $ref: '#/properties/list' } },

@@ -1,16 +1,16 @@
-/** JSON Schemas as TypeScript types, in the very form that gpt-oss was trained to read. */
+/** Renders JSON Schemas as TypeScript types, in exactly the form that gpt-oss was trained on. */
 
 type Schema = Readonly<Record<string, unknown>>;
 
 /**
- * Renders a JSON Schema as a TypeScript type. Local `$ref`s are put in place; `anyOf` is read as `oneOf`, and as
- * `nullable` where its other branch is `null`. What has no form in the format becomes `any`.
+ * Renders a JSON Schema as a TypeScript type. Local `$ref`s are resolved; `anyOf` is treated as `oneOf`, and its `null`
+ * branch as `nullable`. Anything that the format cannot express becomes `any`.
  */
 export function renderSchemaType(schema: Schema): string {
   return renderType(resolve(schema, schema, []), '');
 }
 
-/** Renders text as comment lines, each ended by a line break. */
+/** Renders text as comment lines, each ending in a line break. */
 export function renderComment(text: string, indent = ''): string {
   return text
     .split(/\r?\n/)
@@ -55,12 +55,8 @@ function renderObject(schema: Schema, indent: string): string {
     typeof schema.description === 'string' ? renderComment(schema.description, indent) : '';
   text += '{\n';
   for (const [key, property] of Object.entries(properties)) {
-    text += renderProperty(
-      key,
-      isSchema(property) ? property : {},
-      !required.includes(key),
-      indent,
-    );
+    const isOptional = !required.includes(key);
+    text += renderProperty(key, isSchema(property) ? property : {}, isOptional, indent);
   }
   return `${text}${indent}}`;
 }
@@ -108,12 +104,12 @@ function renderVariant(variant: Schema, indent: string, description: unknown): s
 
 function renderDefault(schema: Schema): string {
   const value = schema.default;
-  // The default of an enumeration stands without quotes.
+  // The format writes the default of an enum without quotes.
   const isBare = typeof value === 'string' && Array.isArray(schema.enum) && !/[\r\n]/.test(value);
   return isBare ? value : (JSON.stringify(value) ?? 'undefined');
 }
 
-// `seen` holds the references on the way here: a schema that contains itself becomes `any` where it does.
+// `seen` holds the references being resolved: a schema that contains itself becomes `any` at that point.
 function resolve(value: unknown, root: Schema, seen: readonly string[]): Schema {
   if (!isSchema(value)) return {};
   const { $ref: reference, ...schema } = value;
@@ -155,7 +151,7 @@ function resolve(value: unknown, root: Schema, seen: readonly string[]): Schema 
   return resolved;
 }
 
-// Only references into the same document, such as `#/$defs/Place`.
+// Follows references within the document only, such as `#/$defs/Place`.
 function lookUp(reference: string, root: Schema): unknown {
   if (!reference.startsWith('#/')) return undefined;
   let target: unknown = root;

@@ -1,36 +1,36 @@
 import type { Tokenizer } from './tokenizer.ts';
 
-/** The ids of the tokens that give a Harmony conversation its form. They differ between vocabularies. */
+/** Ids of the control tokens that structure a Harmony conversation. They differ between vocabularies. */
 export interface SpecialTokens {
-  /** `<|start|>`: a message begins with its header. */
+  /** `<|start|>`: starts a message; the header follows. */
   readonly start: number;
-  /** `<|message|>`: the header ends, the content begins. */
+  /** `<|message|>`: ends the header; the content follows. */
   readonly message: number;
-  /** `<|end|>`: the message ends. */
+  /** `<|end|>`: ends a message. */
   readonly end: number;
-  /** `<|call|>`: the message ends, and calls a tool. */
+  /** `<|call|>`: ends a message that calls a tool. */
   readonly call: number;
-  /** `<|return|>`: the message ends, and the model is done. */
+  /** `<|return|>`: ends the last message of the model's turn. */
   readonly return: number;
-  /** `<|channel|>`: the channel's name follows. */
+  /** `<|channel|>`: the channel name follows. */
   readonly channel: number;
-  /** `<|constrain|>`: the content's type follows. */
+  /** `<|constrain|>`: the content type follows. */
   readonly constrain: number;
-  /** `<|endoftext|>`, where the vocabulary has it. */
+  /** `<|endoftext|>`; `undefined` if the vocabulary lacks it. */
   readonly endOfText: number | undefined;
 }
 
 /**
  * Looks up the special tokens by name.
  *
- * @throws Error where the vocabulary lacks one that Harmony needs.
+ * @throws Error if the vocabulary lacks one that Harmony needs.
  */
 export function specialTokens(tokenizer: Tokenizer): SpecialTokens {
   const find = (name: string): number => {
     const id = tokenizer.tokenId(name);
     if (id === undefined) {
       throw new Error(
-        `The tokenizer has no token ${name}; it is not the tokenizer of a Harmony model.`,
+        `The tokenizer has no ${name} token; it is not the tokenizer of a Harmony model.`,
       );
     }
     return id;
@@ -48,8 +48,8 @@ export function specialTokens(tokenizer: Tokenizer): SpecialTokens {
 }
 
 /**
- * The tokens at which to stop sampling: `<|return|>`, `<|call|>` and, where there is one, `<|endoftext|>`. The model
- * goes on with another message after `<|end|>`.
+ * Returns the tokens that end a turn: `<|return|>`, `<|call|>` and, if the vocabulary has it, `<|endoftext|>`. After
+ * `<|end|>` the model continues with another message.
  */
 export function stopTokens(tokenizer: Tokenizer): number[] {
   const special = specialTokens(tokenizer);

@@ -4,13 +4,13 @@ import { compileSplitPattern } from './split-pattern.ts';
 const split = (pattern: string, text: string): string[] =>
   text.match(compileSplitPattern(pattern)) ?? [];
 
-test('white space is as in Unicode', () => {
+test('white space follows Unicode', () => {
   expect(split('\\s+', 'a\u0085b\uFEFFc\u00A0d')).toEqual(['\u0085', '\u00A0']);
   expect(split('[^\\s]+', 'a\u0085b\uFEFFc')).toEqual(['a', 'b\uFEFFc']);
   expect(split('\\s(?!\\S)', ' \u0085x')).toEqual([' ']);
 });
 
-test('groups without case end where they end', () => {
+test('case-insensitivity ends with its group', () => {
   expect(split('(?i:re|ve)x', 'RExvEXrexREX')).toEqual(['REx', 'rex']);
   expect(split("'(?i:s)", "'S'ſ's'x")).toEqual(["'S", "'ſ", "'s"]);
   expect(split('(?i:a(?:b)[cd])e', 'AbDe')).toEqual(['AbDe']);

@@ -1,7 +1,7 @@
 /**
- * The regular expression of a `tokenizer.json`, which is written for the Rust engines behind the published tokenizers,
- * as a JavaScript one. The two differ in `\s` (JavaScript has U+FEFF in it and lacks U+0085), in `.`, and in `(?i:…)`,
- * which not every supported engine knows.
+ * Translates the regular expression of a `tokenizer.json`, written for the Rust engines behind published tokenizers, to
+ * JavaScript. The two differ in `\s` (JavaScript includes U+FEFF and lacks U+0085), in `.`, and in `(?i:…)`, which some
+ * supported JavaScript engines lack.
  */
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -28,11 +28,11 @@ function unsupported(pattern: string, index: number, what: string): Error {
 }
 
 /**
- * Translates a Split pattern.
+ * Compiles a Split pattern.
  *
  * @param pattern - The `Regex` of a `Split` pre-tokenizer.
- * @returns An expression with the flags `gu`.
- * @throws Error where the pattern uses something that cannot be translated.
+ * @returns A regular expression with the flags `gu`.
+ * @throws Error if the pattern uses syntax that is not supported.
  */
 export function compileSplitPattern(pattern: string): RegExp {
   let source = '';
@@ -63,7 +63,7 @@ export function compileSplitPattern(pattern: string): RegExp {
     } else if (inClass) {
       if (character === '[' || rest.startsWith('&&')) throw unsupported(pattern, index, character);
       if (ignoreCase && (/^[A-Za-z]-/.test(rest) || /^-[A-Za-z]/.test(rest))) {
-        throw unsupported(pattern, index, 'a range without case');
+        throw unsupported(pattern, index, 'a case-insensitive range');
       }
       if (character === ']') inClass = false;
       source += ignoreCase && /[A-Za-z]/.test(character) ? bothCases(character) : character;

@@ -5,7 +5,7 @@ import { byteLevel, tokenizerFile } from '../test/o200k.ts';
 import { encodeMarked } from '../test/prompt-reader.ts';
 import { createTokenizer } from './tokenizer.ts';
 
-/** A vocabulary of the 256 bytes and some words, each with the merges that make it from left to right. */
+/** A vocabulary of the 256 bytes and some words, with merges that build each word from left to right. */
 function vocabularyOf(words: readonly string[]): {
   vocab: Record<string, number>;
   merges: string[][];
@@ -33,7 +33,7 @@ describe('encoding', () => {
     }
   });
 
-  test('merges the pair of the lowest rank first, the leftmost of equals', () => {
+  test('merges the pair of the lowest rank first, the leftmost among equals', () => {
     const { vocab, merges } = vocabularyOf(['bc', 'ab', 'aa']);
     const tokenizer = createTokenizer(tokenizerFile({ vocab, merges }));
     const texts = (text: string): string[] =>
@@ -43,7 +43,7 @@ describe('encoding', () => {
     expect(texts('aaab')).toEqual(['aa', 'ab']);
   });
 
-  test('takes a whole piece for a token only where the file ignores merges', () => {
+  test('matches a whole piece to a token only if the file ignores merges', () => {
     const { vocab, merges } = vocabularyOf(['bc']);
     vocab.abc = 257;
     const model = { vocab, merges };
@@ -89,7 +89,7 @@ describe('encoding', () => {
     );
   });
 
-  test('does not reach a special token that stands in the vocabulary as well', () => {
+  test('does not reach a special token that the vocabulary lists too', () => {
     const { vocab, merges } = vocabularyOf([]);
     vocab['..'] = 256;
     const file = tokenizerFile({ vocab, merges, ignore_merges: true }, { 256: '..' });
@@ -105,11 +105,11 @@ describe('encoding', () => {
     );
   });
 
-  test('reads lone surrogates as U+FFFD', () => {
+  test('encodes lone surrogates as U+FFFD', () => {
     expect(nano.encode('a\uD800b')).toEqual(nano.encode('a\uFFFDb'));
   });
 
-  test('splits at white space as Unicode has it, not as JavaScript has it', () => {
+  test('splits at white space as Unicode defines it, not JavaScript', () => {
     const [nextLine, mark] = [
       byteLevel(Uint8Array.of(0xc2, 0x85)),
       byteLevel(Uint8Array.of(0xef, 0xbb, 0xbf)),
@@ -120,7 +120,7 @@ describe('encoding', () => {
     expect(tokenizer.encode('!\uFEFF')).toEqual([vocab[`!${mark}`]]);
   });
 
-  test('takes long pieces without repetition', () => {
+  test('handles long pieces', () => {
     for (const text of ['a'.repeat(200_000), ' '.repeat(200_000), 'ab'.repeat(100_000)]) {
       expect(nano.decode(nano.encode(text))).toBe(text);
     }
@@ -130,13 +130,13 @@ describe('encoding', () => {
 describe('decoding', () => {
   const emoji = nano.encode('💖');
 
-  test('gives special tokens their names, and unknown ids U+FFFD', () => {
+  test('turns special tokens into their names, and unknown ids into U+FFFD', () => {
     expect(nano.decode([nano.tokenId('<|start|>')!, 97, -1, 1e7, Number.NaN])).toBe(
       `<|start|>${nano.decode([97])}\uFFFD\uFFFD\uFFFD`,
     );
   });
 
-  test('gives bytes that are not UTF-8 as U+FFFD', () => {
+  test('turns invalid UTF-8 into U+FFFD', () => {
     expect(nano.decode([emoji[0]!, ...nano.encode('a')])).toBe('\uFFFDa');
   });
 
@@ -151,7 +151,7 @@ describe('decoding', () => {
     ).toBe('\uFEFFa');
   });
 
-  test('as a stream gives the same text, each character when it is whole', () => {
+  test('as a stream gives the same text, each character once it is complete', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: nano.vocabularySize + 3 })), (ids) => {
         const decoder = nano.createDecoder();
@@ -165,7 +165,7 @@ describe('decoding', () => {
     expect(pieces).toEqual([...emoji.slice(1).map(() => ''), '💖']);
   });
 
-  test('as a stream starts anew after a flush', () => {
+  test('as a stream starts afresh after a flush', () => {
     const decoder = nano.createDecoder();
     decoder.push(emoji[0]!);
     expect(decoder.flush()).toBe('\uFFFD');
@@ -175,20 +175,20 @@ describe('decoding', () => {
 });
 
 describe('special tokens', () => {
-  test('are known by name', () => {
+  test('are found by name', () => {
     expect(nano.tokenId('<|start|>')).toBe(1587);
     expect(nano.tokenId('<|nothing|>')).toBeUndefined();
     expect(nano.tokenId('a')).toBeUndefined();
     expect(nano.vocabularySize).toBe(1600);
   });
 
-  test('and ids that are no tokens are special', () => {
+  test('include ids that are not tokens', () => {
     for (const id of [1587, 1600, -1, 0.5]) expect(nano.isSpecial(id)).toBe(true);
     expect(nano.isSpecial(97)).toBe(false);
   });
 });
 
-describe('a file that asks for something else', () => {
+describe('an unsupported file', () => {
   const good = (): ReturnType<typeof tokenizerFile> =>
     tokenizerFile(vocabularyOf(['ab']), { 300: '<|x|>' });
   const withPattern = (Regex: unknown): object => {
@@ -201,7 +201,7 @@ describe('a file that asks for something else', () => {
     model: { ...(good().model as object), ...model },
   });
 
-  test('is refused with the name of the place', () => {
+  test('is rejected with the name of the field', () => {
     const { vocab } = vocabularyOf([]);
     const cases: [unknown, string][] = [
       [null, 'the file'],
@@ -226,7 +226,7 @@ describe('a file that asks for something else', () => {
       [withPattern('(?>a)'), '(?>a'],
       [withPattern('\\h+'), '\\h'],
       [withPattern('^a'), '^'],
-      [withPattern('(?i:[a-z])'), 'without case'],
+      [withPattern('(?i:[a-z])'), 'case-insensitive range'],
     ];
     for (const [file, place] of cases) {
       expect(() => createTokenizer(file), place).toThrow(/tokenizer\.json/);

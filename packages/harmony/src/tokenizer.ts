@@ -1,43 +1,43 @@
 import { MergeTable } from './byte-pair-encoding.ts';
 import { compileSplitPattern } from './split-pattern.ts';
 
-/** Turns text into token ids and back, as the model was trained with. */
+/** Converts text to token ids and back, exactly as in training. */
 export interface Tokenizer {
-  /** One more than the highest token id that has a text. The model's own vocabulary may be larger. */
+  /** One more than the highest token id that has text. The model's own vocabulary may be larger. */
   readonly vocabularySize: number;
   /**
-   * Encodes ordinary text. Special tokens in it are never recognised: `<|start|>` becomes the tokens of its characters.
-   * Lone surrogates are read as U+FFFD.
+   * Encodes ordinary text. Special tokens are never recognised: `<|start|>` becomes the tokens of its characters. Lone
+   * surrogates become U+FFFD.
    */
   encode(text: string): number[];
-  /** The text of tokens. Bytes that are not UTF-8, and ids without a text, become U+FFFD; special tokens become their names. */
+  /** Decodes ids. Invalid UTF-8 and ids without text become U+FFFD; special tokens become their names. */
   decode(ids: ArrayLike<number>): string;
-  /** A decoder for tokens that arrive one by one. */
+  /** Creates a decoder for tokens that arrive one by one. */
   createDecoder(): TokenDecoder;
-  /** The id of a special token, such as `<|start|>`; `undefined` where the vocabulary has none of that name. */
+  /** The id of a special token, such as `<|start|>`; `undefined` if the vocabulary has none of that name. */
   tokenId(specialTokenName: string): number | undefined;
-  /** Whether an id is anything but ordinary text: a special token, or no token of the vocabulary at all. */
+  /** Whether an id is not ordinary text: it is a special token, or not in the vocabulary. */
   isSpecial(id: number): boolean;
 }
 
-/** Decodes a stream of tokens. Characters may span tokens; they come out when they are whole. */
+/** Decodes a stream of tokens. A character that spans several tokens is returned once it is complete. */
 export interface TokenDecoder {
-  /** Takes the next token and returns the text that has become certain, possibly none. */
+  /** Adds the next token and returns the text that it completes, possibly none. */
   push(id: number): string;
-  /** Ends the text: an unfinished character becomes U+FFFD. The decoder can then be used anew. */
+  /** Ends the text: an incomplete character becomes U+FFFD. The decoder can then be reused. */
   flush(): string;
 }
 
 const REPLACEMENT = Uint8Array.of(0xef, 0xbf, 0xbd);
 
-// Ids index tables, so a file must not ask for huge ones; five times the vocabulary of gpt-oss.
+// Tables are indexed by id, so ids are limited: to five times the vocabulary of gpt-oss.
 const MAX_ID = 2 ** 20;
 
 /**
- * Creates a tokenizer from a parsed `tokenizer.json` with a byte-level BPE model, such as those of gpt-oss.
+ * Creates a tokenizer from a `tokenizer.json` with a byte-level BPE model, such as that of gpt-oss.
  *
- * @param tokenizerJson - The content of the file.
- * @throws Error naming the place, where the file asks for something else.
+ * @param tokenizerJson - The parsed file.
+ * @throws Error naming the field, if the file is malformed or needs a feature that is not supported.
  */
 export function createTokenizer(tokenizerJson: unknown): Tokenizer {
   const file = objectAt(tokenizerJson, 'the file');
@@ -54,7 +54,7 @@ export function createTokenizer(tokenizerJson: unknown): Tokenizer {
 }
 
 interface Vocabulary {
-  /** Ordinary tokens by their byte-level text, without special ones. */
+  /** Ordinary tokens, by their byte-level text. */
   readonly ids: ReadonlyMap<string, number>;
   readonly specials: ReadonlyMap<string, number>;
   readonly size: number;
@@ -68,7 +68,7 @@ class BpeTokenizer implements Tokenizer {
   readonly #merges: MergeTable;
   readonly #ignoreMerges: boolean;
   readonly #byteIds = new Int32Array(256);
-  // Bytes of token id: #bytes[#offsets[id] .. #offsets[id + 1]); an ordinary token has 1 in #isOrdinary.
+  // The bytes of a token are #bytes[#offsets[id] .. #offsets[id + 1]); #isOrdinary is 1 for an ordinary token.
   readonly #bytes: Uint8Array;
   readonly #offsets: Int32Array;
   readonly #isOrdinary: Uint8Array;
@@ -187,7 +187,7 @@ class BpeTokenizer implements Tokenizer {
   }
 }
 
-// Byte-level form writes each byte as one visible character: printable Latin-1 as itself, the others from U+0100 on.
+// Byte-level form writes each byte as one visible character: printable Latin-1 as itself, the rest from U+0100 on.
 const BYTE_TO_CHARACTER: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte).map(
   (byte, _, bytes) =>
     String.fromCharCode(
@@ -205,26 +205,18 @@ function isPrintable(byte: number): boolean {
 }
 
 function readSplitPattern(preTokenizer: unknown): string {
-  const place = 'pre_tokenizer';
-  const sequence = objectAt(preTokenizer, place);
-  if (sequence.type !== 'Sequence') throw unexpected(`${place}.type`, sequence.type, '"Sequence"');
-  const steps = arrayAt(sequence.pretokenizers, `${place}.pretokenizers`);
-  if (steps.length !== 2) throw unexpected(`${place}.pretokenizers.length`, steps.length, '2');
-  const split = objectAt(steps[0], `${place}.pretokenizers[0]`);
-  const byteLevel = objectAt(steps[1], `${place}.pretokenizers[1]`);
-  expectAll(split, `${place}.pretokenizers[0]`, {
-    type: 'Split',
-    behavior: 'Isolated',
-    invert: false,
-  });
-  expectAll(byteLevel, `${place}.pretokenizers[1]`, {
-    type: 'ByteLevel',
-    add_prefix_space: false,
-    use_regex: false,
-  });
-  const { Regex: regex } = objectAt(split.pattern, `${place}.pretokenizers[0].pattern`);
+  const place = 'pre_tokenizer.pretokenizers';
+  const sequence = objectAt(preTokenizer, 'pre_tokenizer');
+  expectAll(sequence, 'pre_tokenizer', { type: 'Sequence' });
+  const steps = arrayAt(sequence.pretokenizers, place);
+  if (steps.length !== 2) throw unexpected(`${place}.length`, steps.length, '2');
+  const split = objectAt(steps[0], `${place}[0]`);
+  expectAll(split, `${place}[0]`, { type: 'Split', behavior: 'Isolated', invert: false });
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
+  expectAll(objectAt(steps[1], `${place}[1]`), `${place}[1]`, byteLevel);
+  const { Regex: regex } = objectAt(split.pattern, `${place}[0].pattern`);
   if (typeof regex !== 'string') {
-    throw unexpected(`${place}.pretokenizers[0].pattern.Regex`, regex, 'a regular expression');
+    throw unexpected(`${place}[0].pattern.Regex`, regex, 'a regular expression');
   }
   return regex;
 }
@@ -244,7 +236,7 @@ function readAddedTokens(addedTokens: unknown): Map<string, number> {
   arrayAt(addedTokens ?? [], 'added_tokens').forEach((entry, index) => {
     const { id, content } = objectAt(entry, `added_tokens[${index}]`);
     if (typeof content !== 'string' || content === '') {
-      throw unexpected(`added_tokens[${index}].content`, content, 'a text');
+      throw unexpected(`added_tokens[${index}].content`, content, 'a non-empty string');
     }
     specials.set(content, idAt(id, `added_tokens[${index}].id`));
   });
@@ -260,7 +252,7 @@ function readVocabulary(vocab: unknown, specials: ReadonlyMap<string, number>): 
   const entries = objectAt(vocab, 'model.vocab');
   for (const text of Object.keys(entries)) {
     const id = idAt(entries[text], `model.vocab[${JSON.stringify(text)}]`);
-    // An added token may stand in the vocabulary too, under the same id; ordinary text must not reach it.
+    // The vocabulary may list an added token too, under the same id; ordinary text must never encode to it.
     if (specials.get(text) === id) continue;
     if (seen.has(id))
       throw new Error(
@@ -275,7 +267,7 @@ function readVocabulary(vocab: unknown, specials: ReadonlyMap<string, number>): 
 
 function readMerges(merges: readonly unknown[], ids: ReadonlyMap<string, number>): MergeTable {
   const table = new MergeTable(merges.length);
-  // A published file has 446,189 merges: this loop is most of the time that a tokenizer takes to load.
+  // A published file has 446,189 merges: this loop takes most of the time to create a tokenizer.
   for (let index = 0; index < merges.length; index++) {
     const merge = merges[index];
     const parts: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
@@ -328,5 +320,5 @@ function idAt(value: unknown, place: string): number {
 function unexpected(place: string, value: unknown, expected: string): Error {
   const found = JSON.stringify(value) ?? 'undefined';
   const shown = found.length > 80 ? `${found.slice(0, 80)}…` : found;
-  return new Error(`tokenizer.json: ${place} is ${shown}; this tokenizer supports ${expected}.`);
+  return new Error(`tokenizer.json: ${place} is ${shown}; this tokenizer needs ${expected}.`);
 }

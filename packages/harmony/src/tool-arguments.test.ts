@@ -39,12 +39,12 @@ describe('arguments', () => {
     ['{"a": {"b": 1}, "c": [{"d": 2}, {"e":', { a: { b: 1 }, c: [{ d: 2 }, {}] }],
     ['{', {}],
     ['[', []],
-  ])('may be cut off, and are marked so: %s', (text, input) => {
+  ])('may be cut off, which is reported: %s', (text, input) => {
     expect(parseToolArguments(text)).toEqual({ input, repaired: true, truncated: true });
   });
 
   test.each(['ls -la [a-z]', 'city: Rome', '{city: "Rome"}', '{]', '}', '```', '{"a" "b"}'])(
-    'may be no JSON at all: %s',
+    'may not be JSON at all: %s',
     (text) => {
       const parsed = parseToolArguments(text);
       if (text === '```') expect(parsed).toEqual({ input: {}, repaired: true, truncated: true });
@@ -67,7 +67,7 @@ describe('arguments', () => {
     );
   });
 
-  test('of any text are parsed without an error, in time proportional to their length', () => {
+  test('may be any text, parsed without an error in time proportional to its length', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         parseToolArguments(text);

@@ -1,26 +1,26 @@
-/** What a model wrote as the arguments of a call. */
+/** The arguments of a tool call, as parsed from what the model wrote. */
 export type ToolArguments =
   | {
       /** The arguments, usually an object. */
       readonly input: unknown;
-      /** Whether the text was not JSON as it stood: something followed it, or its end was missing. */
+      /** Whether the text was not valid JSON: other text followed the value, or its end was missing. */
       readonly repaired: boolean;
-      /** Whether the end was missing: `input` is what had been written before, and not what the model meant to pass. */
+      /** Whether the end was missing, so that `input` holds only part of what the model meant to pass. */
       readonly truncated: boolean;
       readonly invalid?: never;
     }
   | {
-      /** The text is not JSON and cannot be made JSON. */
+      /** The text is not JSON and cannot be repaired. */
       readonly invalid: true;
-      /** The text. */
+      /** The text as written. */
       readonly text: string;
       readonly input?: never;
     };
 
 /**
- * Parses the arguments of a call. Where they are not JSON, takes the first complete value of the text, or closes the
- * brackets and quotes of a text that was cut off: good to show, not to run a tool with. No text at all is an empty object.
- * Never throws.
+ * Parses the arguments of a tool call. If they are not valid JSON, takes the first complete value in the text, or
+ * closes the open brackets and quotes of truncated text: good enough to display, not to run a tool with. Empty text is
+ * an empty object. Never throws.
  */
 export function parseToolArguments(text: string): ToolArguments {
   const json = text.trim().replace(/^```\w*\s*/, '');
@@ -37,8 +37,8 @@ export function parseToolArguments(text: string): ToolArguments {
   return { invalid: true, text };
 }
 
-// The first complete value or, of a text that ends before it does, ways to end it: with what is open closed, then
-// without the last, unfinished member.
+// The first complete value or, if the text ends too early, two ways to complete it: with everything open closed, then
+// also without the last, incomplete member.
 function completions(json: string): { isTruncated: boolean; candidates: readonly string[] } {
   const { valueEnd, memberEnd, ending } = scan(json);
   if (valueEnd !== undefined) return { isTruncated: false, candidates: [json.slice(0, valueEnd)] };
@@ -50,9 +50,9 @@ function completions(json: string): { isTruncated: boolean; candidates: readonly
 }
 
 interface Scan {
-  /** Where the first value ends, if it does. */
+  /** End of the first value, if it is complete. */
   readonly valueEnd: number | undefined;
-  /** Where the last complete member of an open object or array ends. */
+  /** End of the last complete member of an open object or array. */
   readonly memberEnd: number;
   /** The text with an open string closed, and the brackets that close the rest. */
   readonly ending: { readonly text: string; readonly closers: string };
@@ -62,7 +62,7 @@ function scan(json: string): Scan {
   const open: string[] = [];
   let memberEnd = 0;
   let isString = false;
-  // Where an escape begins that was cut in two.
+  // Start of an escape sequence that the end of the text cuts in two.
   let stringEnd = json.length;
   let valueEnd: number | undefined;
   for (let i = 0; i < json.length && valueEnd === undefined; i++) {

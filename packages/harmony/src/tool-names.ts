@@ -1,51 +1,86 @@
-/** The namespace of the application's tools. */
+import type { ToolNamespace } from './message.ts';
+
+/** The namespace of the application's functions. */
 export const FUNCTIONS = 'functions';
 
-/** The names of an application's tools, as the application and as the model write them. */
+/** Maps between the names of tools and the identifiers that the model sees. */
 export interface ToolNames {
-  /** The names as the model sees them, in the order of the tools. */
+  /** The identifiers, in the order of the tools. */
   readonly identifiers: readonly string[];
-  /** The identifier of a tool; a name that no tool has is made an identifier all the same. */
+  /** The identifier of a tool. An unknown name is converted to an identifier too. */
   identifierOf(name: string): string;
-  /** The name of the tool that a recipient, with or without `functions.`, calls; `undefined` where there is none. */
+  /** The name of the tool that a recipient calls, with or without `functions.`; `undefined` if there is none. */
   nameOf(recipient: string): string | undefined;
+  /** The built-in namespace that a recipient calls; `undefined` if there is none, or if the recipient is a function. */
+  namespaceOf(recipient: string): ToolNamespace | undefined;
+  /**
+   * Whether the content of a call is JSON, for `parseToolArguments`. It is for functions and for namespaces with tools,
+   * even if the model calls it `code`; it is not for namespaces without tools, such as `python`. For other recipients
+   * the content type decides.
+   */
+  isJsonCall(recipient: string, contentType?: string): boolean;
 }
 
 /**
- * Maps the names of tools to TypeScript identifiers, as which the model sees them: spaces, `-` and `.` become `_`, other
- * characters are dropped, a leading digit gets a `_`, and a name that is taken gets a number.
+ * Maps the names of tools to TypeScript identifiers, the form in which the model sees them: spaces, `-` and `.` become
+ * `_`, other invalid characters are dropped, a leading digit is prefixed with `_`, and a duplicate gets a number.
+ * Built-in tools, given as for `systemTools` of the prompt, keep their names.
  *
- * @throws RangeError where two tools have the same name.
+ * @throws RangeError if two tools have the same name.
  */
-export function createToolNames(tools: readonly { readonly name: string }[]): ToolNames {
+export function createToolNames(
+  tools: readonly { readonly name: string }[],
+  systemTools: readonly ToolNamespace[] = [],
+): ToolNames {
   const identifiers = new Map<string, string>();
   const names = new Map<string, string>();
-  // Names that are identifiers already keep theirs, whatever comes before them.
+  // Names that already are identifiers go first, so that they stay unchanged.
   const ordered = [...tools].sort(
     (a, b) => Number(isIdentifier(b.name)) - Number(isIdentifier(a.name)),
   );
   for (const { name } of ordered) {
-    if (identifiers.has(name))
-      throw new RangeError(`Two tools are called ${JSON.stringify(name)}.`);
+    if (identifiers.has(name)) throw new RangeError(`Two tools are named ${JSON.stringify(name)}.`);
     const base = toIdentifier(name);
     let identifier = base;
     for (let count = 2; names.has(identifier); count++) identifier = `${base}_${count}`;
     identifiers.set(name, identifier);
     names.set(identifier, name);
   }
-  const bare = (name: string): string =>
-    name.startsWith(`${FUNCTIONS}.`) ? name.slice(FUNCTIONS.length + 1) : name;
+  const nameOf = (recipient: string): string | undefined => {
+    const name = bareName(recipient);
+    return names.get(name) ?? (identifiers.has(name) ? name : undefined);
+  };
+  const isFunction = (recipient: string): boolean =>
+    isFunctionName(recipient) || nameOf(recipient) !== undefined;
+  const namespaceOf = (recipient: string): ToolNamespace | undefined =>
+    systemTools.find(
+      ({ name }) => !isFunction(recipient) && `${recipient}.`.startsWith(`${name}.`),
+    );
   return {
     identifiers: tools.map(({ name }) => identifiers.get(name)!),
     identifierOf: (name) => {
-      const known = identifiers.get(name) ?? identifiers.get(bare(name));
-      return known ?? (names.has(bare(name)) ? bare(name) : toIdentifier(bare(name)));
+      const bare = bareName(name);
+      const known = identifiers.get(name) ?? identifiers.get(bare);
+      return known ?? (names.has(bare) ? bare : toIdentifier(bare));
     },
-    nameOf: (recipient) => {
-      const name = bare(recipient);
-      return names.get(name) ?? (identifiers.has(name) ? name : undefined);
+    nameOf,
+    namespaceOf,
+    isJsonCall: (recipient, contentType) => {
+      const namespace = namespaceOf(recipient);
+      if (namespace) return (namespace.tools ?? []).length > 0;
+      return contentType !== 'code' || isFunction(recipient);
     },
   };
+}
+
+/** Whether a name or recipient begins with `functions.`. */
+export function isFunctionName(name = ''): boolean {
+  return name.startsWith(`${FUNCTIONS}.`);
+}
+
+/** Removes `functions.` from a name or recipient. */
+export function bareName(name: string): string {
+  return isFunctionName(name) ? name.slice(FUNCTIONS.length + 1) : name;
 }
 
 function isIdentifier(name: string): boolean {

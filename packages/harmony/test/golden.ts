@@ -1,4 +1,4 @@
-/** Committed golden values, and the test data of the reference implementation where it lies beside the checkout. */
+/** Committed golden values, and the test data of the reference implementation if it is beside the checkout. */
 
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ export interface Vectors {
   >;
 }
 
-/** A prompt of gpt-oss-nano's training format, and what the model writes after it. */
+/** A prompt in gpt-oss-nano's training format, and the model's completion. */
 export interface NanoConversation {
   readonly skill: string;
   readonly prompt: string;
@@ -51,17 +51,17 @@ export function createNanoTokenizer(): Tokenizer {
   return createTokenizer(readJson('demo/public/models/gpt-oss-nano/tokenizer.json'));
 }
 
-/** SHA-256 of ids, joined by commas. */
+/** Returns the SHA-256 of ids joined by commas. */
 export function hashIds(ids: readonly number[]): string {
   return createHash('sha256').update(ids.join(',')).digest('hex');
 }
 
 const fixtures = new URL('../shared/fixtures/harmony/', root);
 
-/** Names of the reference implementation's test files; none where they are absent. */
+/** Names of the reference implementation's test files; empty if they are absent. */
 export const fixtureNames: readonly string[] = existsSync(fixtures) ? readdirSync(fixtures) : [];
 
-/** Reads one of them. */
+/** Reads one of these files. */
 export function readFixture(name: string): string {
   return readFileSync(new URL(name, fixtures), 'utf8');
 }

@@ -1,6 +1,6 @@
 /**
- * The tokenizer, renderer and parser on the vocabulary of the published models, against tiktoken, golden ids, and the
- * test files of the reference implementation where they lie beside the checkout.
+ * Tests tokenizer, renderer and parser with the vocabulary of the published models against tiktoken, golden ids, and the
+ * test files of the reference implementation if they are beside the checkout.
  */
 
 import { createRequire } from 'node:module';
@@ -48,7 +48,7 @@ describe('the tokenizer of the published models', () => {
     tiktoken.free();
   });
 
-  test('decodes characters that are broken off', () => {
+  test('decodes incomplete characters', () => {
     expect(tokenizer.decode([132990, 9552])).toContain('\uFFFD');
     expect(tokenizer.decode([9552, 9552, ...tokenizer.encode('worked')])).toBe(
       ' \uFFFD \uFFFDworked',
@@ -66,7 +66,7 @@ describe('prompts of the published models', () => {
   test.each(vectors.harmony_prompts)('render to the golden ids: $what', ({ what, text, ids }) => {
     const { options, messages } = readPrompt(tokenizer, text);
     expect(renderConversation(tokenizer, messages, options)).toEqual(ids);
-    // What has the canonical form also follows from the messages alone.
+    // A prompt in canonical form can also be rendered from the messages alone.
     if (!what.startsWith('same')) {
       expect(renderConversation(tokenizer, withoutTokens(messages), options)).toEqual(ids);
     }
@@ -225,7 +225,7 @@ function compareFixtures(): void {
       };
       const pythonText = /## python\n\n(.*?)\n\n# Valid/s.exec(system)?.[1];
       const python = pythonText === undefined ? [] : [{ name: 'python', description: pythonText }];
-      // Given in another order than they are rendered in.
+      // In a different order than they are rendered.
       const systemTools = [...python, browser];
       expectPrompt(name, renderConversation(tokenizer, messages, { ...options, systemTools }));
     },
@@ -239,13 +239,13 @@ function compareFixtures(): void {
     expectPrompt('dropping_cot_by_default', [...ids, ...start()]);
   });
 
-  test('preserve_cot: unless it is to be kept', () => {
+  test('preserve_cot: analysis of a finished turn is kept on request', () => {
     const { messages } = readPrompt(tokenizer, read('preserve_cot'));
     const ids = renderMessages(tokenizer, withoutTokens(messages), { keepAnalysis: true });
     expectPrompt('preserve_cot', [...ids, ...start()]);
   });
 
-  test('keep_analysis_between_finals: analysis of the turn that has just ended is kept', () => {
+  test('keep_analysis_between_finals: analysis of the turn that just ended is kept', () => {
     const { messages } = readPrompt(tokenizer, read('keep_analysis_between_finals'));
     const [question, ...rest] = withoutTokens(messages);
     const thought: Message = { role: 'assistant', channel: 'analysis', content: 'Easy.' };
@@ -262,7 +262,7 @@ function compareFixtures(): void {
       ...renderMessages(tokenizer, withoutTokens(messages)),
       ...start(),
     ]);
-    // The file's tool result says neither recipient nor channel, which the format's description has it do.
+    // The tool result in the file lacks the recipient and channel that the description of the format requires.
     expect(text).toBe(
       read(name).replace(
         'lookup_weather<|message|>',
@@ -278,7 +278,7 @@ function compareFixtures(): void {
     return parser.messages;
   };
 
-  test('streamable_parser: three messages, and their tokens make the file again', () => {
+  test('streamable_parser: three messages whose tokens reproduce the file', () => {
     const text = read('streamable_parser');
     const ids = encodeMarked(tokenizer, text);
     expect(ids).toHaveLength(131);
@@ -300,7 +300,7 @@ function compareFixtures(): void {
     expect(tokenizer.decode(rendered)).toBe(`<|start|>assistant${text}`);
   });
 
-  test('tool_response_parsing: a result that is not ended', () => {
+  test('tool_response_parsing: a result without an end', () => {
     const ids = encodeMarked(tokenizer, read('tool_response_parsing'));
     expect(ids).toHaveLength(21);
     const [message] = parse(ids);

@@ -1,4 +1,4 @@
-/** The tokenizer of the published gpt-oss models, rebuilt from the published ranks of o200k_base. */
+/** The tokenizer of the published gpt-oss models, built from the published ranks of o200k_base. */
 
 import ranks from 'gpt-tokenizer/data/o200k_base.tiktoken?raw';
 import { createTokenizer, type Tokenizer } from '../src/index.ts';
@@ -51,7 +51,7 @@ export function tokenizerFile(
   };
 }
 
-/** Byte-level form: each byte as a visible character. */
+/** Converts bytes to byte-level form: each byte as a visible character. */
 export function byteLevel(bytes: Uint8Array): string {
   let text = '';
   for (const byte of bytes) {
@@ -62,7 +62,7 @@ export function byteLevel(bytes: Uint8Array): string {
   return text;
 }
 
-/** Builds o200k_harmony's `tokenizer.json`: all pairs of tokens that make a token are merges, by the rank of what they make. */
+/** Builds o200k_harmony's `tokenizer.json`: every pair of tokens that forms a token is a merge, by the rank of that token. */
 export function buildO200kFile(): Record<string, unknown> {
   const tokens: string[] = [];
   for (const line of ranks.trimEnd().split('\n')) {

@@ -1,11 +1,11 @@
 /**
- * Reads a rendered prompt back into the messages and options that it was rendered from. Knows only the plain forms that
- * golden prompts have, and shares nothing with the library's own parser.
+ * Parses a rendered prompt back into the messages and options that it was rendered from. Supports only the plain forms
+ * in golden prompts, and shares no code with the library's own parser.
  */
 
 import type { ConversationOptions, Message, Tokenizer, ToolDefinition } from '../src/index.ts';
 
-/** What a prompt was rendered from. */
+/** The messages and options that a prompt was rendered from. */
 export interface Prompt {
   /** Whether it has a system message. */
   readonly hasSystem: boolean;
@@ -14,7 +14,7 @@ export interface Prompt {
   readonly messages: readonly Message[];
 }
 
-/** Encodes text in which special tokens are written by name. */
+/** Encodes text that contains special tokens by name. */
 export function encodeMarked(tokenizer: Tokenizer, text: string): number[] {
   return text.split(/(<\|\w+\|>)/).flatMap((part) => {
     const special = /^<\|\w+\|>$/.test(part) ? tokenizer.tokenId(part) : undefined;
@@ -22,7 +22,7 @@ export function encodeMarked(tokenizer: Tokenizer, text: string): number[] {
   });
 }
 
-/** Reads a prompt. Assistant's messages carry the tokens that are written there. */
+/** Parses a prompt. Assistant messages carry their tokens from the prompt. */
 export function readPrompt(tokenizer: Tokenizer, text: string): Prompt {
   let hasSystem = false;
   let options: ConversationOptions = {};
@@ -57,7 +57,7 @@ export function readPrompt(tokenizer: Tokenizer, text: string): Prompt {
   return { hasSystem, options, messages };
 }
 
-/** Messages without the tokens that a model wrote, so that they are rendered from their fields. */
+/** Removes the model's tokens from messages, so that they are rendered from their fields. */
 export function withoutTokens(messages: readonly Message[]): Message[] {
   return messages.map(({ tokens: _, ...message }) => message);
 }

@@ -1,6 +1,6 @@
-/** Seeded text that stresses tokenizers. Its characters are in every version of Unicode that matters here. */
+/** Seeded random text that stresses tokenizers, with characters from long-established Unicode blocks only. */
 
-/** A generator of numbers in [0, 1): mulberry32. */
+/** Creates a generator of numbers in [0, 1): mulberry32. */
 export function createRandom(seed: number): () => number {
   let state = seed;
   return () => {
@@ -16,7 +16,7 @@ const WHITE_SPACE =
 const CONTRACTIONS = "'\u2019\u017FsStTrReElLvVmMdD\u0130\u0131\u01C5\u02B0\u0301";
 const DIGITS = '09½Ⅷ٣\u{1D7CE}²';
 const PUNCTUATION = '//\n\r.,{"<|>';
-// First and last code point of blocks that are complete.
+// First and last code point of blocks without unassigned characters.
 const RANGES = [
   [0x20, 0x7e],
   [0x20, 0x7e],
@@ -35,7 +35,7 @@ const RANGES = [
   [0x20000, 0x2a6d6],
 ] as const;
 
-/** A text of 1 to 60 characters, in runs of one kind. */
+/** Returns a text of 1 to 60 characters, in runs of one kind. */
 export function randomText(random: () => number): string {
   const below = (end: number): number => Math.floor(random() * end);
   const pick = (characters: string): string => {

@@ -1,4 +1,4 @@
-/** Parsing of marked-up text in tests. */
+/** Parses marked-up text in tests. */
 
 import {
   createParser,
@@ -11,23 +11,32 @@ import {
 import { createNanoTokenizer } from './golden.ts';
 import { encodeMarked } from './prompt-reader.ts';
 
-/** The embedded model's tokenizer. */
+/** The tokenizer of the embedded model. */
 export const tokenizer: Tokenizer = createNanoTokenizer();
 
-const toolNames: ToolNames = createToolNames([{ name: 'get_weather' }, { name: 'list-files' }]);
+const defaultToolNames: ToolNames = createToolNames([
+  { name: 'get_weather' },
+  { name: 'list-files' },
+]);
 
-/** Parses ids to the end, with the tools `get_weather` and `list-files` on offer. */
-export function eventsOf(ids: readonly number[]): ParserEvent[] {
+/** Parses ids to the end. The tools are `get_weather` and `list-files` by default. */
+export function eventsOf(
+  ids: readonly number[],
+  toolNames: ToolNames = defaultToolNames,
+): ParserEvent[] {
   const parser = createParser(tokenizer, { toolNames });
   return [...ids.flatMap((id) => parser.push(id)), ...parser.finish()];
 }
 
 /** The messages in a text in which special tokens are written by name, and whether each was repaired. */
-export function readMessages(text: string): {
+export function readMessages(
+  text: string,
+  toolNames?: ToolNames,
+): {
   messages: Omit<Message, 'tokens'>[];
   repaired: boolean[];
 } {
-  const ends = eventsOf(encodeMarked(tokenizer, text)).filter(
+  const ends = eventsOf(encodeMarked(tokenizer, text), toolNames).filter(
     (event) => event.type === 'message-end',
   );
   return {
@@ -36,7 +45,7 @@ export function readMessages(text: string): {
   };
 }
 
-/** A message of reasoning. */
+/** A reasoning message. */
 export function analysis(content: string): Message {
   return { role: 'assistant', channel: 'analysis', content };
 }
@@ -46,7 +55,7 @@ export function final(content: string): Message {
   return { role: 'assistant', channel: 'final', content };
 }
 
-/** A call of `get_weather`. */
+/** A call to `get_weather`. */
 export function call(content: string, more: Partial<Message> = {}): Message {
   const recipient = 'functions.get_weather';
   return { role: 'assistant', channel: 'commentary', recipient, content, ...more };
