@@ -119,6 +119,17 @@ describe('the output of a model', () => {
     expect(summary.toolCalls[0]!.input).toBeUndefined();
   });
 
+  test('gives code that a built-in tool is called with as text, even if it reads as JSON', () => {
+    const options = { systemMessage: { systemTools: [{ name: 'python' }] } };
+    const { summary } = read(
+      '<|channel|>analysis to=python code<|message|>[1, 2]<|call|>',
+      options,
+    );
+    expect(summary.toolCalls).toEqual([
+      { id: 'call_0', name: 'python', input: undefined, inputText: '[1, 2]' },
+    ]);
+  });
+
   test.each([
     '{"city": ',
     '{"city": "Ber',

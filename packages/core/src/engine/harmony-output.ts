@@ -31,8 +31,9 @@ export class HarmonyOutput implements ChatOutput {
   /** Whether the tokens ended, so that what is open is cut. */
   #isCut = false;
 
-  constructor(tokenizer: Tokenizer, { tools = [], stop = [] }: GenerateOptions) {
-    this.#names = createToolNames(tools);
+  constructor(tokenizer: Tokenizer, options: GenerateOptions) {
+    const { tools = [], stop = [], systemMessage } = options;
+    this.#names = createToolNames(tools, systemMessage?.systemTools);
     this.#parser = createParser(tokenizer, { toolNames: this.#names });
     this.#stopTokens = new Set(stopTokens(tokenizer));
     this.#stop = stop;
@@ -127,11 +128,12 @@ export class HarmonyOutput implements ChatOutput {
       return events;
     }
     this.#messages.push(message);
-    const { recipient, channel, content } = message;
+    const { recipient, channel, content, contentType } = message;
     // A call that was cut is not one that the model has decided on.
     if (recipient !== undefined && channel !== 'final' && !this.#isCut) {
-      const parsed = parseToolArguments(content);
-      const isReadable = !parsed.invalid && !parsed.truncated;
+      const isJson = this.#names.isJsonCall(recipient, contentType);
+      const parsed = isJson ? parseToolArguments(content) : undefined;
+      const isReadable = parsed && !parsed.invalid && !parsed.truncated;
       const call: ToolCall = {
         id: `call_${this.#toolCalls.length}`,
         name: this.#names.nameOf(recipient) ?? recipient.replace(/^functions\./, ''),

@@ -23,6 +23,13 @@ describe('the tokenizer of a checkpoint', () => {
     expect(new CheckpointTokenizer(json, 1600).chat).toBeDefined();
   });
 
+  test('tells the model of the built-in tools of the system message', () => {
+    const systemTools = [{ name: 'python', description: 'Runs Python.' }];
+    const tokenizer = new CheckpointTokenizer(json, 1600);
+    const prompt = tokenizer.encodeConversation('Hi', { systemMessage: { systemTools } });
+    expect(tokenizer.decode(prompt)).toContain('## python\n\nRuns Python.');
+  });
+
   test('is refused where it has more tokens than the model', () => {
     expect(() => new CheckpointTokenizer(json, 1599)).toThrow(/ids up to 1599.*1599 tokens/);
   });

@@ -90,7 +90,10 @@ export interface ToolCall {
   readonly id: string;
   /** The function's name, without the `functions.` namespace. */
   readonly name: string;
-  /** The parsed arguments; `undefined` where `inputText` is not JSON, or is cut short. None at all are an empty object. */
+  /**
+   * The parsed arguments; `undefined` if `inputText` is code, such as a call of `python`, is not JSON, or is cut short. An
+   * empty text gives an empty object.
+   */
   readonly input: unknown;
   /** The arguments as the model wrote them. */
   readonly inputText: string;
