@@ -97,8 +97,8 @@ test('a paused download says what is kept, and goes on from there, also in a pag
   await demo.page.keyboard.press('Enter');
   await isStored(FIRST);
   await demo.click('#pause-load');
-  expect(await demo.textLike('.is-paused', /kept/)).toMatch(
-    /is paused\s+1\.\d\d of 3\.\d\d MB kept/,
+  expect(await demo.textLike('.is-paused', /downloaded/)).toMatch(
+    /is paused\s+1\.\d\d of 3\.\d\d MB downloaded/,
   );
 
   await demo.click('#resume-load');
@@ -108,9 +108,11 @@ test('a paused download says what is kept, and goes on from there, also in a pag
 
   await demo.page.reload();
   await demo.ready(); // the embedded model, meanwhile
-  expect(await demo.textLike('.is-paused', /kept/)).toMatch(/1\.\d\d of 3\.\d\d MB kept/);
+  expect(await demo.textLike('.is-paused', /downloaded/)).toMatch(
+    /1\.\d\d of 3\.\d\d MB downloaded/,
+  );
   await openStorage();
-  expect(await demo.text('.stored')).toMatch(/1\.\d\d of 3\.\d\d MB kept[\s\S]*Resume/);
+  expect(await demo.text('.stored')).toMatch(/1\.\d\d of 3\.\d\d MB downloaded[\s\S]*Resume/);
   await demo.page.keyboard.press('Escape');
   await session.script();
   await demo.click('#resume-load');
@@ -192,7 +194,7 @@ test('a large download is described before it begins, and waits for a click', as
   const report = await demo.text('#preflight');
   expect(report).toMatch(/can run here/);
   expect(report).toMatch(/GPU memory needed\s+\d+ MB/);
-  expect(report).toMatch(/Storage needed\s+\d+ MB\s+The browser says that it offers/);
+  expect(report).toMatch(/Storage needed\s+\d+ MB\s+The browser reports [\d.]+ \wB available/);
   expect(report).toMatch(/Speed\s+At most [\d.]+ tokens\/s\s+Each token .* copied/);
   expect(await demo.text('#preflight .big')).toMatch(/^Download 1\d\d MB$/);
   expect(await large.sentBytes('.safetensors')).toBeLessThan(HEADER_BYTES);
@@ -211,7 +213,7 @@ test('a large download is described before it begins, and waits for a click', as
   await demo.page.keyboard.press('Enter');
   await demo.textLike('.load-strip', /Downloading/);
   await demo.click('#pause-load');
-  await demo.textLike('.is-paused', /of 1\d\d MB kept/);
+  await demo.textLike('.is-paused', /of 1\d\d MB downloaded/);
 });
 
 test('a model that will not run here is refused with the reasons, and not offered', async () => {
@@ -237,7 +239,7 @@ test('a mirror of Hugging Face is asked with the token, which is kept nowhere', 
   await fill();
   await demo.page.locator('#hub-mirror').fill(hub.url);
   await demo.page.locator('#model-source').fill('owner/nano');
-  expect(await demo.text('#model-source-hint')).toMatch(/opens again.*token has to be given again/);
+  expect(await demo.text('#model-source-hint')).toMatch(/will reload.*clears the token/);
   await demo.click('.source-form [type=submit]');
 
   await demo.page.waitForFunction(() => location.search.includes('mirror='));

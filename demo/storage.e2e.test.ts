@@ -27,7 +27,7 @@ test('a stored model is listed with its size, is deleted on confirmation, and is
   await demo.click('#model-button');
   await demo.page.waitForSelector('.stored li');
   expect(await demo.text('.stored li')).toMatch(/gpt-oss-nano\s+3\.\d+ MB[\s\S]*used just now/);
-  expect(await demo.text('.storage')).toMatch(/holds [\d.]+ MB; the browser says that it allows/);
+  expect(await demo.text('.storage')).toMatch(/uses [\d.]+ MB\. The browser reports a limit of/);
 
   await demo.click('[aria-label="Delete gpt-oss-nano"]');
   await demo.click('#confirm button[value=cancel]');

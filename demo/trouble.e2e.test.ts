@@ -51,7 +51,7 @@ test('an address without a model is reported, can be tried again, and leaves the
   const missing = () => browser.proxy.requests.filter((url) => url.includes('/missing/')).length;
   await demo.loadFrom('./missing/');
   await demo.page.waitForSelector('.failure');
-  expect(await demo.text('.failure h3')).toBe('The model could not be fetched');
+  expect(await demo.text('.failure h3')).toBe('The model could not be loaded');
   expect(await demo.text('.failure p')).toMatch(/missing.*config\.json/);
   const before = missing();
   await demo.click('.failure [data-step=try-again]');
