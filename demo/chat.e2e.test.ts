@@ -21,7 +21,7 @@ function recordGrowth(page: DemoPage): Promise<void> {
 const contextUsed = async (): Promise<number> =>
   Number(/(\d+) of 8,192 tokens/.exec(await visit.demo.text('#status-line'))?.[1]);
 
-// Each test goes on from the one before.
+// Each test continues from the one before.
 describe('a question and a follow-up', () => {
   let used: number;
   beforeAll(() => visit.demo.startOver());
@@ -81,7 +81,7 @@ describe('a question and a follow-up', () => {
   });
 });
 
-// Each test goes on from the one before.
+// Each test continues from the one before.
 describe('a conversation that is changed', () => {
   let answer: string;
   beforeAll(() => visit.demo.startOver());

@@ -1,5 +1,5 @@
-// The page's first script: it runs before anything connects. The static policy (vite-plugin.ts) allows checkpoints from any
-// host; a second policy can only forbid more, and this one leaves the page itself and one model host.
+// The page's first script: it runs before anything connects. The static policy (vite-plugin.ts) allows checkpoints from
+// any host; a second policy can only forbid more, and this one leaves the page itself and one model host.
 // The library's worker starts later and inherits both.
 import { allowedConnections, type CheckpointSource, requestedSource } from './checkpoint-source.ts';
 

@@ -9,8 +9,8 @@ export interface Turn {
 }
 
 /**
- * The messages to generate from: every turn, unchanged. Sending earlier results back as they were keeps their tokens, and
- * with them their cached keys and values.
+ * The messages to generate from: every turn, unchanged. Sending earlier results back as they were keeps their tokens,
+ * and with them their cached keys and values.
  */
 export function historyOf(turns: readonly Turn[]): Message[] {
   return turns.flatMap(({ prompt, reply }) => [{ role: 'user', content: prompt }, ...reply]);

@@ -19,7 +19,7 @@ const LARGE: Config = { ...PRESETS.nano, vocabulary: 200_000, hidden: 192 };
 /** More query heads per key head than any GPU has workgroup memory for. */
 const UNFIT: Config = { ...LARGE, heads: 64, kvHeads: 1 };
 
-// One visitor's story, of a model on another host: each test goes on from the one before.
+// One visitor's story, of a model on another host: each test continues from the one before.
 let folder: string;
 let faults: FaultServer;
 let session: FaultSession;
@@ -92,7 +92,7 @@ test('a paused download shows how much is downloaded', async () => {
   );
 });
 
-test('a resumed download goes on from what is stored', async () => {
+test('a resumed download continues from what is stored', async () => {
   await demo.click('#resume-load');
   await demo.textLike('.load-strip', /Downloading [\s\S]*1\.\d\d of 3\.\d\d MB/);
 });

@@ -1,5 +1,5 @@
-// Answers the question in the URL, headless.html?question=..., with the embedded model. <body data-state> holds the state
-// (loading, generating, done or failed); the paragraphs hold the text.
+// Answers the question in the URL, headless.html?question=..., with the embedded model. <body data-state> holds the
+// state (loading, generating, done or failed); the paragraphs hold the text.
 import { type LoadProgress, load } from 'ossicle';
 
 function showStatus(text: string): void {

@@ -2,8 +2,8 @@ import { parseMirror } from './checkpoint-source.ts';
 import { element, icon } from './element.ts';
 
 /**
- * The fields for an access token and a mirror of Hugging Face. The token stays in this page's memory: it is not stored, not
- * part of any URL, and not in a field that the browser offers to save.
+ * The fields for an access token and a mirror of Hugging Face. The token stays in this page's memory: it is not stored,
+ * not part of any URL, and not in a field that the browser offers to save.
  */
 export class HubAccess {
   readonly element: HTMLDetailsElement;

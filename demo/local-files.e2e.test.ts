@@ -10,7 +10,7 @@ import type { DemoPage } from './test/demo-page.ts';
 
 const NANO = 'demo/public/models/gpt-oss-nano';
 
-// One visitor's story: each test goes on from the one before.
+// One visitor's story: each test continues from the one before.
 let folder: string;
 let ggufPaths: readonly string[];
 let browser: DemoBrowser;

@@ -29,9 +29,7 @@ export function showPreflight(
       element(
         'p',
         { class: 'preflight-lede' },
-        isSupported
-          ? 'Everything that can be checked in advance looks good.'
-          : 'Nothing has been downloaded.',
+        isSupported ? 'All checks passed.' : 'Nothing has been downloaded.',
       ),
       ...(isSupported ? [] : [reasonList(report.reasons)]),
       factList(factsOf(checkpoint, report)),
@@ -50,8 +48,8 @@ function actions({ files }: CheckpointSource, { isSupported, model }: SupportRep
   if (!isSupported) return [element('button', cancel, 'Close')];
   const missing = model?.missingBytes ?? 0;
   const isPartial = model !== undefined && missing < model.totalBytes;
-  const verb = isPartial ? 'Download the remaining' : 'Download';
-  const label = files || missing === 0 ? 'Load' : `${verb} ${formatBytes(missing)}`;
+  const download = `Download ${formatBytes(missing)}${isPartial ? ' more' : ''}`;
+  const label = files || missing === 0 ? 'Load' : download;
   return [
     element('button', { class: 'button primary big', value: 'yes' }, icon('download'), label),
     element('button', cancel, 'Not now'),

@@ -1,9 +1,9 @@
-// Caches the built page's own files so that it opens offline. The library stores checkpoints itself: requests for them pass
-// through untouched.
+// Caches the built page's own files so that it opens offline. The library stores checkpoints itself: requests for them
+// pass through untouched.
 
 export {};
 
-/** The build's files, inserted by vite-plugin.ts. Paths are relative to the worker; the version changes if any file does. */
+/** The build's files, from vite-plugin.ts. Paths are relative to the worker; the version changes if any file does. */
 declare const PRECACHE: { readonly version: string; readonly files: readonly string[] };
 
 /** The parts of a service worker's global scope that the DOM types lack. */

@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { visitDemo } from './test/demo-browser.ts';
 
-// One visitor's story: each test goes on from the one before.
+// One visitor's story: each test continues from the one before.
 const visit = visitDemo();
 
 const weightRequests = (): readonly string[] =>

@@ -3,8 +3,8 @@ import { type CheckpointSource, parseSource } from './checkpoint-source.ts';
 import { openedFor } from './connection-policy.ts';
 
 /**
- * The checkpoint of a stored model, from the mirror the page was opened for, if any; `undefined` if this page cannot load
- * its id.
+ * The checkpoint of a stored model, from the mirror the page was opened for, if any; `undefined` if this page cannot
+ * load its id.
  */
 export function checkpointOf({ id }: StoredModel): CheckpointSource | undefined {
   return parseSource(id, location.href, openedFor.mirror);

@@ -3,7 +3,7 @@ import { type FolderServer, serveFolder } from '../scripts/static-server.ts';
 import { DemoBrowser } from './test/demo-browser.ts';
 import type { DemoPage } from './test/demo-page.ts';
 
-// One visitor's story, up to the model of another host: each test goes on from the one before.
+// One visitor's story, up to the model of another host: each test continues from the one before.
 let browser: DemoBrowser;
 let otherHost: FolderServer;
 let demo: DemoPage;

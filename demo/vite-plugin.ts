@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'vite';
 
 /**
- * The Content-Security-Policy of a built page. The chat page may load checkpoints from any host, so this leaves connections
- * open; the page's first script limits them to one host (connection-policy.ts). Other pages use only the embedded model.
+ * The Content-Security-Policy of a built page. The chat page may load checkpoints from any host, so this leaves
+ * connections open; its first script limits them to one host (connection-policy.ts). Other pages use only the embedded
+ * model.
  */
 function policyOf(path: string): string {
   const connections = path === '/index.html' ? "'self' https: http:" : "'self'";
