@@ -1,32 +1,25 @@
 import axe from 'axe-core';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { visitDemo } from './test/demo-browser.ts';
 
 const visit = visitDemo();
-beforeEach(() => visit.demo.startOver());
 
-/** What axe-core finds wrong with what is on the page now, in both colour schemes. */
-async function violations(): Promise<readonly string[]> {
+/** What axe-core finds wrong with the page as it is now, in a color scheme. */
+async function violations(scheme: 'light' | 'dark'): Promise<readonly string[]> {
   const { page } = visit.demo;
-  const found: string[] = [];
+  await page.emulateMediaFeatures([
+    { name: 'prefers-color-scheme', value: scheme },
+    { name: 'prefers-reduced-motion', value: 'reduce' }, // no colors in transition
+  ]);
   await page.evaluate(axe.source);
-  for (const scheme of ['light', 'dark']) {
-    await page.emulateMediaFeatures([
-      { name: 'prefers-color-scheme', value: scheme },
-      { name: 'prefers-reduced-motion', value: 'reduce' }, // no colours on the way to others
-    ]);
-    found.push(
-      ...(await page.evaluate(async (where) => {
-        const result = await (globalThis as unknown as { axe: typeof axe }).axe.run(document, {
-          resultTypes: ['violations'],
-        });
-        return result.violations.flatMap(({ id, nodes }) =>
-          nodes.map(({ html, any }) => `${where}, ${id}: ${html} ${any[0]?.message ?? ''}`),
-        );
-      }, scheme)),
+  return page.evaluate(async () => {
+    const result = await (globalThis as unknown as { axe: typeof axe }).axe.run(document, {
+      resultTypes: ['violations'],
+    });
+    return result.violations.flatMap(({ id, nodes }) =>
+      nodes.map(({ html, any }) => `${id}: ${html} ${any[0]?.message ?? ''}`),
     );
-  }
-  return found;
+  });
 }
 
 /** By how many pixels anything is wider than a page of 320 pixels. */
@@ -55,100 +48,147 @@ async function tabTo(selector: string): Promise<void> {
   throw new Error(`60 presses of Tab do not reach ${selector}`);
 }
 
+/** Tabs to an element and presses Enter. */
+async function enter(selector: string): Promise<void> {
+  await tabTo(selector);
+  await visit.demo.page.keyboard.press('Enter');
+}
+
 const focused = (): Promise<string> =>
   visit.demo.page.evaluate(() => document.activeElement?.id ?? '');
 
-test('axe finds nothing wrong, in light and in dark, and nothing is cut off at a width of 320 pixels', async () => {
+/** What a visitor opens in turn. */
+const VIEWS: readonly (readonly [name: string, open: () => Promise<unknown>])[] = [
+  ['the welcome', () => visit.demo.startOver()],
+  ['an answer', () => visit.demo.ask('What is a mixture of experts?')],
+  ['the settings', () => visit.demo.click('#settings-button')],
+  ['a failed load and the model panel', openPanelAfterFailure],
+];
+
+async function openPanelAfterFailure(): Promise<void> {
   const { demo } = visit;
-  const check = async (): Promise<void> => {
-    expect(await violations()).toEqual([]);
-    expect(await overflow()).toBe(0);
-  };
-  await check();
-  await demo.ask('What is a mixture of experts?');
-  await check();
-  await demo.click('#settings-button');
-  await check();
   await demo.page.keyboard.press('Escape');
   await demo.loadFrom('./missing/');
   await demo.page.waitForSelector('.failure');
-  await demo.click('#model-button');
-  await demo.page.waitForSelector('.stored li');
+  await demo.openStored();
   await demo.click('.hub-access summary');
   await demo.click('[aria-label="Verify gpt-oss-nano"]');
   await demo.page.waitForSelector('.task.is-good');
-  await check();
-});
+}
 
-test('everything can be done with the keyboard, and screen readers hear states and the finished answer', async () => {
-  const { demo } = visit;
-  const { keyboard } = demo.page;
-  await demo.page.evaluate(() => {
-    const heard: string[] = [];
-    Object.assign(globalThis, { heard });
-    const region = document.querySelector('#announcer');
-    if (region)
-      new MutationObserver(() => heard.push(region.textContent ?? '')).observe(region, {
-        childList: true,
-      });
+describe.each(VIEWS)('%s', (_name, open) => {
+  beforeAll(async () => {
+    await open();
   });
 
-  await tabTo('.skip-link');
-  await keyboard.press('Enter');
-  expect(await focused()).toBe('prompt');
-  await keyboard.type('What is 17 + 25?');
-  await keyboard.press('Enter');
-  const answer = await demo.answer();
-  expect(answer).toContain('42');
-  expect(await focused()).toBe('prompt');
-  const heard = await demo.page.evaluate(
-    () => (globalThis as unknown as { heard: string[] }).heard,
-  );
-  expect(heard).toEqual(['Thinking', answer]); // and not every token
-  expect(
-    await demo.page.evaluate(() =>
-      document.querySelector('#conversation')?.getAttribute('aria-live'),
-    ),
-  ).toBe('off');
+  test.each(['light', 'dark'] as const)('passes axe in %s', async (scheme) => {
+    expect(await violations(scheme)).toEqual([]);
+  });
 
-  await tabTo('[name=effort]:checked');
-  await keyboard.press('ArrowRight');
-  expect(await demo.count('[value=high]:checked')).toBe(1);
+  test('fits a width of 320 pixels', async () => {
+    expect(await overflow()).toBe(0);
+  });
+});
 
-  await tabTo('#settings-button');
-  await keyboard.press('Enter');
-  expect(await demo.count('#settings:popover-open')).toBe(1);
-  await keyboard.press('Escape');
-  expect(await demo.count('#settings:popover-open')).toBe(0);
+describe('with a screen reader and the keyboard alone', () => {
+  let answer: string;
+  beforeAll(async () => {
+    const { demo } = visit;
+    await demo.startOver();
+    await demo.page.evaluate(() => {
+      const heard: string[] = [];
+      Object.assign(globalThis, { heard });
+      const region = document.querySelector('#announcer');
+      if (region)
+        new MutationObserver(() => heard.push(region.textContent ?? '')).observe(region, {
+          childList: true,
+        });
+    });
+  });
 
-  await tabTo('#model-button');
-  await keyboard.press('Enter');
-  expect(await demo.count('#model-panel[open]')).toBe(1);
-  await demo.page.waitForSelector('.stored li');
-  await tabTo('[aria-label="Verify gpt-oss-nano"]');
-  await keyboard.press('Enter');
-  await demo.page.waitForSelector('.task.is-good');
-  await tabTo('[aria-label="Delete gpt-oss-nano"]');
-  await keyboard.press('Enter');
-  expect(await demo.page.evaluate(() => document.activeElement?.textContent)).toBe('Cancel');
-  await keyboard.press('Escape');
-  await keyboard.press('Escape');
-  expect(await demo.count('dialog[open]')).toBe(0);
-  expect(await focused()).toBe('model-button');
+  test('the skip link leads to the message field', async () => {
+    await enter('.skip-link');
+    expect(await focused()).toBe('prompt');
+  });
 
-  await tabTo('.reasoning summary');
-  await keyboard.press('Enter');
-  expect(await demo.count('.reasoning[open]')).toBe(1);
+  test('Enter sends a question and leaves the focus in the message field', async () => {
+    const { demo } = visit;
+    await demo.page.keyboard.type('What is 17 + 25?');
+    await demo.page.keyboard.press('Enter');
+    answer = await demo.answer();
+    expect(answer).toContain('42');
+    expect(await focused()).toBe('prompt');
+  });
 
-  await tabTo('[aria-label="Edit message"]');
-  await keyboard.press('Enter');
-  await keyboard.press('End');
-  await keyboard.press('Backspace');
-  await keyboard.type(' please?');
-  await keyboard.press('Enter');
-  expect(await demo.text('.bubble')).toBe('What is 17 + 25 please?');
-  await demo.page.waitForSelector('.reasoning-text');
-  await keyboard.press('Escape');
-  await demo.answer();
-  expect(await demo.text('.reply .facts')).toContain('Stopped');
+  test('the page announces that the model thinks, then the whole answer, but not every token', async () => {
+    const { page } = visit.demo;
+    const heard = await page.evaluate(() => (globalThis as unknown as { heard: string[] }).heard);
+    expect(heard).toEqual(['Thinking', answer]);
+    expect(
+      await page.evaluate(() => document.querySelector('#conversation')?.getAttribute('aria-live')),
+    ).toBe('off');
+  });
+
+  test('the arrow keys choose the reasoning effort', async () => {
+    const { demo } = visit;
+    await tabTo('[name=effort]:checked');
+    await demo.page.keyboard.press('ArrowRight');
+    expect(await demo.count('[value=high]:checked')).toBe(1);
+  });
+
+  test('Enter opens the settings and Escape closes them', async () => {
+    const { demo } = visit;
+    await enter('#settings-button');
+    expect(await demo.count('#settings:popover-open')).toBe(1);
+    await demo.page.keyboard.press('Escape');
+    expect(await demo.count('#settings:popover-open')).toBe(0);
+  });
+
+  test('Enter opens the model panel and verifies a stored model', async () => {
+    const { demo } = visit;
+    await enter('#model-button');
+    expect(await demo.count('#model-panel[open]')).toBe(1);
+    await demo.page.waitForSelector('.stored li');
+    await enter('[aria-label="Verify gpt-oss-nano"]');
+    await demo.page.waitForSelector('.task.is-good');
+  });
+
+  test('the question before a model is deleted has the focus on Cancel', async () => {
+    await enter('[aria-label="Delete gpt-oss-nano"]');
+    expect(await visit.demo.page.evaluate(() => document.activeElement?.textContent)).toBe(
+      'Cancel',
+    );
+  });
+
+  test('Escape closes one dialog after the other and returns the focus to the model button', async () => {
+    const { demo } = visit;
+    await demo.page.keyboard.press('Escape');
+    await demo.page.keyboard.press('Escape');
+    expect(await demo.count('dialog[open]')).toBe(0);
+    expect(await focused()).toBe('model-button');
+  });
+
+  test('Enter unfolds the reasoning', async () => {
+    await enter('.reasoning summary');
+    expect(await visit.demo.count('.reasoning[open]')).toBe(1);
+  });
+
+  test('Enter asks an edited message', async () => {
+    const { demo } = visit;
+    const { keyboard } = demo.page;
+    await enter('[aria-label="Edit message"]');
+    await keyboard.press('End');
+    await keyboard.press('Backspace');
+    await keyboard.type(' please?');
+    await keyboard.press('Enter');
+    expect(await demo.text('.bubble')).toBe('What is 17 + 25 please?');
+  });
+
+  test('Escape stops the answer', async () => {
+    const { demo } = visit;
+    await demo.page.waitForSelector('.reasoning-text');
+    await demo.page.keyboard.press('Escape');
+    await demo.answer();
+    expect(await demo.text('.reply .facts')).toContain('Stopped');
+  });
 });

@@ -1,9 +1,6 @@
 import { find } from './element.ts';
 
-/**
- * Tells screen readers something, politely: short states while the model works, and the whole answer once it is
- * there, instead of every token.
- */
+/** Announces text to screen readers, politely: short states while the model works, then the whole answer at once. */
 export function announce(text: string): void {
   const region = find('announcer', HTMLElement);
   region.textContent = region.textContent === text ? `${text}\u00a0` : text;

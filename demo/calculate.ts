@@ -1,7 +1,7 @@
 /**
- * The value of an arithmetic expression: numbers, + - * / ^, parentheses.
+ * Evaluates an arithmetic expression: numbers, + - * / ^ and parentheses.
  *
- * @throws RangeError where the text is no such expression.
+ * @throws RangeError if the text is not such an expression.
  */
 export function calculate(expression: string): number {
   const tokens =
@@ -34,7 +34,7 @@ export function calculate(expression: string): number {
   const atom = (): number => {
     if (take('(')) {
       const value = sum();
-      if (!take(')')) throw new RangeError(`"${expression}" lacks a closing parenthesis.`);
+      if (!take(')')) throw new RangeError(`"${expression}" is missing a closing parenthesis.`);
       return value;
     }
     const token = tokens[position++] ?? '';

@@ -1,8 +1,8 @@
-import { beforeEach, expect, test } from 'vitest';
-import { type DemoPage, visitDemo } from './test/demo-browser.ts';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { visitDemo } from './test/demo-browser.ts';
+import type { DemoPage } from './test/demo-page.ts';
 
 const visit = visitDemo();
-beforeEach(() => visit.demo.startOver());
 
 /** Records the lengths of reasoning and answer whenever either changes. */
 function recordGrowth(page: DemoPage): Promise<void> {
@@ -21,118 +21,170 @@ function recordGrowth(page: DemoPage): Promise<void> {
 const contextUsed = async (): Promise<number> =>
   Number(/(\d+) of 8,192 tokens/.exec(await visit.demo.text('#status-line'))?.[1]);
 
-test('the embedded model loads at once and answers: the reasoning streams, then the answer; a follow-up refers to it', async () => {
-  const { demo } = visit;
-  expect(await demo.text('#status-line')).toMatch(/\w+.*\d MB on the GPU.*\b0 of 8,192 tokens/s);
-  await recordGrowth(demo);
-  expect(await demo.ask('What is 17 + 25?')).toContain('42');
-  const lengths = await demo.page.evaluate(
-    () => (globalThis as unknown as { lengths: [number, number][] }).lengths,
-  );
-  const thinking = lengths.filter(([, answer]) => answer === 0);
-  const answering = lengths.filter(([, answer]) => answer > 0);
-  expect(thinking.length).toBeGreaterThan(2);
-  expect(answering.length).toBeGreaterThan(1);
-  expect(new Set(answering.map(([reasoning]) => reasoning)).size).toBe(1);
-  expect(await demo.text('.reasoning summary')).toMatch(/^Thought for [\d.]+ s$/);
-  expect(await demo.count('.reasoning[open]')).toBe(0);
-  expect(await demo.text('.reply .facts')).toMatch(
-    /tokens · [\d.]+ tokens\/s · first token in [\d.]+ s/,
-  );
-  const before = await contextUsed();
-  expect(before).toBeGreaterThan(0);
+// Each test continues from the one before.
+describe('a question and a follow-up', () => {
+  let used: number;
+  beforeAll(() => visit.demo.startOver());
 
-  expect(await demo.ask('Add 10 more.')).toContain('52');
-  expect(await contextUsed()).toBeGreaterThan(before);
-  expect(demo.complaints).toEqual([]);
-  await demo.click('#new-chat');
-  expect(await contextUsed()).toBe(0);
-});
-
-test('an answer stops midway and keeps what it has; an edited message is asked in place of what followed it', async () => {
-  const { demo } = visit;
-  await demo.send('Show the times table of 7.');
-  await demo.page.waitForFunction(() =>
-    document.querySelector('.markdown')?.textContent?.includes('7 x 2'),
-  );
-  await demo.page.keyboard.press('Escape');
-  const stopped = await demo.answer();
-  expect(stopped).toContain('7 x 1 = 7');
-  expect(stopped).not.toContain('7 x 10');
-  expect(await demo.text('.reply .facts')).toContain('Stopped');
-  expect(await demo.ask('What is 17 + 25?')).toContain('42');
-  expect(await demo.count('.turn')).toBe(2);
-
-  await demo.click('.turn:first-child [aria-label="Edit message"]');
-  await demo.page.locator('.prompt-editor textarea').fill('What is 30 + 11?');
-  await demo.page.keyboard.press('Enter');
-  const first = await demo.answer();
-  expect(first).toContain('41');
-  expect(await demo.count('.turn')).toBe(1);
-  expect(await demo.text('.bubble')).toBe('What is 30 + 11?');
-
-  await demo.click('.reply [aria-label="Answer again"]');
-  await demo.page.waitForSelector('.reply[aria-busy=true]');
-  expect(await demo.answer()).toBe(first); // the same at temperature 0
-  expect(await demo.count('.turn')).toBe(1);
-});
-
-test('an answer that is stopped before it began says so, and can be asked for again', async () => {
-  const { demo } = visit;
-  await demo.send('Show the times table of 7.');
-  await demo.page.waitForSelector('.reasoning-text');
-  await demo.click('[aria-label="Edit message"]');
-  await demo.page.evaluate(() => {
-    // At once: the first answer has no time to end.
-    document.querySelector<HTMLFormElement>('.prompt-editor')?.requestSubmit();
-    document.querySelector<HTMLElement>('#stop')?.click();
+  test('the status line shows the GPU, its memory and an empty context before the first question', async () => {
+    expect(await visit.demo.text('#status-line')).toMatch(
+      /\w+.*\d MB on the GPU.*\b0 of 8,192 tokens/s,
+    );
   });
-  await demo.answer();
-  expect(await demo.count('.pending')).toBe(0);
-  expect(await demo.text('.reply .facts')).toBe('Stopped');
-  expect(await demo.count('.reply [aria-label="Answer again"]')).toBe(1);
+
+  test('the embedded model answers a question', async () => {
+    const { demo } = visit;
+    await recordGrowth(demo);
+    expect(await demo.ask('What is 17 + 25?')).toContain('42');
+  });
+
+  test('the reasoning streams first, then the answer', async () => {
+    const lengths = await visit.demo.page.evaluate(
+      () => (globalThis as unknown as { lengths: [number, number][] }).lengths,
+    );
+    const thinking = lengths.filter(([, answer]) => answer === 0);
+    const answering = lengths.filter(([, answer]) => answer > 0);
+    expect(thinking.length).toBeGreaterThan(2);
+    expect(answering.length).toBeGreaterThan(1);
+    expect(new Set(answering.map(([reasoning]) => reasoning)).size).toBe(1);
+  });
+
+  test('the finished reasoning is folded up under the time it took', async () => {
+    const { demo } = visit;
+    expect(await demo.text('.reasoning summary')).toMatch(/^Thought for [\d.]+ s$/);
+    expect(await demo.count('.reasoning[open]')).toBe(0);
+  });
+
+  test('the answer shows its tokens, its speed and the time to its first token', async () => {
+    expect(await visit.demo.text('.reply .facts')).toMatch(
+      /tokens · [\d.]+ tokens\/s · first token in [\d.]+ s/,
+    );
+  });
+
+  test('the status line counts the tokens of the conversation', async () => {
+    used = await contextUsed();
+    expect(used).toBeGreaterThan(0);
+  });
+
+  test('a follow-up refers to the answer before it', async () => {
+    expect(await visit.demo.ask('Add 10 more.')).toContain('52');
+    expect(await contextUsed()).toBeGreaterThan(used);
+  });
+
+  test('the page logs no errors or warnings', () => {
+    expect(visit.demo.complaints).toEqual([]);
+  });
+
+  test('a new chat empties the context', async () => {
+    await visit.demo.click('#new-chat');
+    expect(await contextUsed()).toBe(0);
+  });
 });
 
-test('the model calls a tool of the page, sees its result and reports it', async () => {
-  const { demo } = visit;
-  await demo.click('.suggestions li:last-child button');
-  const answer = await demo.answer();
-  expect(await demo.text('.tool-call')).toMatch(
-    /get_time\s+Arguments\s+{"city":"Tokyo"}\s+Result\s+{"time":"14:30"}/,
-  );
-  expect(answer).toContain('14:30');
+// Each test continues from the one before.
+describe('a conversation that is changed', () => {
+  let answer: string;
+  beforeAll(() => visit.demo.startOver());
+
+  test('an answer that is stopped midway keeps what it has', async () => {
+    const { demo } = visit;
+    await demo.send('Show the times table of 7.');
+    await demo.page.waitForFunction(() =>
+      document.querySelector('.markdown')?.textContent?.includes('7 x 2'),
+    );
+    await demo.page.keyboard.press('Escape');
+    const stopped = await demo.answer();
+    expect(stopped).toContain('7 x 1 = 7');
+    expect(stopped).not.toContain('7 x 10');
+    expect(await demo.text('.reply .facts')).toContain('Stopped');
+  });
+
+  test('a question after a stopped answer is answered', async () => {
+    const { demo } = visit;
+    expect(await demo.ask('What is 17 + 25?')).toContain('42');
+    expect(await demo.count('.turn')).toBe(2);
+  });
+
+  test('an edited message replaces its own turn and all later ones', async () => {
+    const { demo } = visit;
+    await demo.click('.turn:first-child [aria-label="Edit message"]');
+    await demo.page.locator('.prompt-editor textarea').fill('What is 30 + 11?');
+    await demo.page.keyboard.press('Enter');
+    answer = await demo.answer();
+    expect(answer).toContain('41');
+    expect(await demo.count('.turn')).toBe(1);
+    expect(await demo.text('.bubble')).toBe('What is 30 + 11?');
+  });
+
+  test('Answer again gives the same answer at temperature 0, in place of the first', async () => {
+    const { demo } = visit;
+    await demo.click('.reply [aria-label="Answer again"]');
+    await demo.page.waitForSelector('.reply[aria-busy=true]');
+    expect(await demo.answer()).toBe(answer);
+    expect(await demo.count('.turn')).toBe(1);
+  });
 });
 
-test('the reasoning effort reaches the model', async () => {
-  const { demo } = visit;
-  const choose = (effort: string): Promise<void> =>
-    demo.page.evaluate((value) => {
-      document.querySelector<HTMLInputElement>(`input[value=${value}]`)?.click();
-    }, effort);
-  await choose('low');
-  await demo.ask('What is 17 + 25?');
-  const low = await demo.page.evaluate(
-    () => document.querySelector('.reasoning-text')?.textContent?.length ?? 0,
-  );
-  await choose('high');
-  await demo.click('#new-chat');
-  await demo.send('What is 17 + 25?');
-  await demo.page.waitForFunction(
-    (least) => (document.querySelector('.reasoning-text')?.textContent?.length ?? 0) > least,
-    {},
-    low,
-  );
-  await demo.page.keyboard.press('Escape');
-});
+describe('in a new chat', () => {
+  beforeEach(() => visit.demo.startOver());
 
-test('settings outlive a reload', async () => {
-  const { demo } = visit;
-  await demo.click('#settings-button');
-  await demo.page.locator('#instructions').fill('Answer in one sentence.');
-  await demo.page.reload();
-  expect(
-    await demo.page.evaluate(
-      () => document.querySelector<HTMLTextAreaElement>('#instructions')?.value,
-    ),
-  ).toBe('Answer in one sentence.');
+  test('an answer that is stopped before it began says so and offers to answer again', async () => {
+    const { demo } = visit;
+    await demo.send('Show the times table of 7.');
+    await demo.page.waitForSelector('.reasoning-text');
+    await demo.click('[aria-label="Edit message"]');
+    await demo.page.evaluate(() => {
+      // At once: the first answer has no time to end.
+      document.querySelector<HTMLFormElement>('.prompt-editor')?.requestSubmit();
+      document.querySelector<HTMLElement>('#stop')?.click();
+    });
+    await demo.answer();
+    expect(await demo.count('.pending')).toBe(0);
+    expect(await demo.text('.reply .facts')).toBe('Stopped');
+    expect(await demo.count('.reply [aria-label="Answer again"]')).toBe(1);
+  });
+
+  test('the model calls a tool of the page and answers with its result', async () => {
+    const { demo } = visit;
+    await demo.click('.suggestions li:last-child button');
+    const answer = await demo.answer();
+    expect(await demo.text('.tool-call')).toMatch(
+      /get_time\s+Arguments\s+{"city":"Tokyo"}\s+Result\s+{"time":"14:30"}/,
+    );
+    expect(answer).toContain('14:30');
+  });
+
+  test('the model reasons longer with high effort than with low', async () => {
+    const { demo } = visit;
+    const choose = (effort: string): Promise<void> =>
+      demo.page.evaluate((value) => {
+        document.querySelector<HTMLInputElement>(`input[value=${value}]`)?.click();
+      }, effort);
+    await choose('low');
+    await demo.ask('What is 17 + 25?');
+    const low = await demo.page.evaluate(
+      () => document.querySelector('.reasoning-text')?.textContent?.length ?? 0,
+    );
+    await choose('high');
+    await demo.click('#new-chat');
+    await demo.send('What is 17 + 25?');
+    await demo.page.waitForFunction(
+      (least) => (document.querySelector('.reasoning-text')?.textContent?.length ?? 0) > least,
+      {},
+      low,
+    );
+    await demo.page.keyboard.press('Escape');
+  });
+
+  test('settings survive a reload', async () => {
+    const { demo } = visit;
+    await demo.click('#settings-button');
+    await demo.page.locator('#instructions').fill('Answer in one sentence.');
+    await demo.page.reload();
+    expect(
+      await demo.page.evaluate(
+        () => document.querySelector<HTMLTextAreaElement>('#instructions')?.value,
+      ),
+    ).toBe('Answer in one sentence.');
+  });
 });

@@ -18,17 +18,17 @@ interface ShownTurn {
 export interface ChatSurroundings {
   /** The model that answers, if one is loaded. */
   readonly model: () => LoadedModel | undefined;
-  /** How to generate. */
+  /** The current settings. */
   readonly settings: () => Settings;
-  /** Called when a generation starts or ends, and when the conversation gets its first turn or is cleared. */
+  /** Called when an answer starts or ends and when the conversation is cleared. */
   readonly onChange: () => void;
-  /** Called with the number of tokens that the conversation holds. */
+  /** Called with the number of tokens in the conversation. */
   readonly onContext: (tokens: number) => void;
-  /** Called for a step after a failure that the chat cannot take itself. */
+  /** Called for a next step after a failure that the chat cannot take itself. */
   readonly onStep: (step: NextStep, retry: () => void) => void;
 }
 
-/** The conversation: its turns, and the generation that is running. */
+/** The conversation: its turns and the answer being generated. */
 export class Chat {
   readonly #list = find('conversation', HTMLElement);
   readonly #surroundings: ChatSurroundings;
@@ -40,7 +40,7 @@ export class Chat {
     this.#surroundings = surroundings;
   }
 
-  /** Whether nothing has been asked. */
+  /** Whether the conversation has no turns. */
   get isEmpty(): boolean {
     return this.#turns.length === 0;
   }
@@ -50,24 +50,24 @@ export class Chat {
     return this.#abort !== undefined;
   }
 
-  /** Asks something new at the end of the conversation. */
+  /** Asks a question at the end of the conversation. */
   ask(prompt: string): void {
     this.#askAt(this.#turns.length, prompt);
   }
 
-  /** Stops the answer that is being generated; what there is of it stays. */
+  /** Stops the current answer and keeps what it has so far. */
   stop(): void {
     this.#abort?.abort();
   }
 
-  /** Ends the conversation. */
+  /** Removes all turns. */
   clear(): void {
     this.#truncate(0);
     this.#surroundings.onContext(0);
     this.#surroundings.onChange();
   }
 
-  /** Drops every turn from this one on, and asks in its place. */
+  /** Replaces the turn at `index` and all later ones with a new question. */
   #askAt(index: number, prompt: string): void {
     const { onChange, onStep } = this.#surroundings;
     this.#truncate(index);

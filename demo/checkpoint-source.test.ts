@@ -87,7 +87,7 @@ test('a page opened for its own model or for a repository may connect to itself 
   expect(allowedConnections(parse('openai/gpt-oss-20b'))).toEqual(expected);
 });
 
-test('a checkpoint is reachable exactly where the policy of the open page allows its host', () => {
+test('a checkpoint is reachable if, and only if, the policy of the open page allows its host', () => {
   const [embedded, repository, host, sameHost, other] = [
     embeddedSource(PAGE),
     parse('openai/gpt-oss-20b'),
@@ -104,7 +104,7 @@ test('a checkpoint is reachable exactly where the policy of the open page allows
   expect(reachable(host)).toEqual([true, false, true, true, false]);
 });
 
-test('the address of a page names its checkpoint, and the embedded one by nothing', () => {
+test('the URL of a page names its checkpoint unless it is the embedded one', () => {
   for (const text of ['openai/gpt-oss-20b', 'https://models.example/m/', './other/'])
     expect(requestedSource(pageAddress(parse(text), PAGE))).toEqual(parse(text));
   expect(pageAddress(embeddedSource(PAGE), PAGE)).not.toContain('?');
@@ -113,7 +113,7 @@ test('the address of a page names its checkpoint, and the embedded one by nothin
   );
 });
 
-test('a mirror is part of the policy and of the address, and is reachable only where the page was opened for it', () => {
+test('a mirror is part of the policy and the URL, and is reachable only if the page was opened for it', () => {
   const mirrored = parseSource('a/b@dev', PAGE, parseMirror('https://mirror.example/hf/'));
   if (mirrored === undefined) throw new Error('not read');
   expect(mirrored).toMatchObject({ host: 'mirror.example', mirror: 'https://mirror.example/hf' });
@@ -127,7 +127,7 @@ test('a mirror is part of the policy and of the address, and is reachable only w
     expect(parseMirror(text)).toBeUndefined();
 });
 
-test('local files are named after their folder or their GGUF file, and leave the address as it is', () => {
+test('local files are named after their folder or GGUF file, and leave the URL as it is', () => {
   const parts = localSource([new File([], 'x-00001-of-00002.gguf')]);
   expect(parts).toMatchObject({ name: 'x', origin: 'files' });
   expect(pageAddress(parts, PAGE)).not.toContain('?');

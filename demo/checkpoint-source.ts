@@ -1,23 +1,23 @@
-/** A checkpoint that a person can ask for, and where it would come from. */
+/** A checkpoint to load, and where it comes from. */
 export interface CheckpointSource {
   /**
-   * What `load()` takes: a Hugging Face repository or a GGUF file in one, or the absolute address of a folder or of a GGUF
-   * file. Of local files, `files:` and their name.
+   * What `load()` takes: a Hugging Face repository, a GGUF file in one, or the absolute URL of a folder or GGUF file.
+   * For local files, `files:` and their name.
    */
   readonly source: string;
-  /** A short name for people. */
+  /** A short name to show. */
   readonly name: string;
   /** Where the bytes come from. */
   readonly origin: 'embedded' | 'page' | 'huggingface' | 'host' | 'files';
-  /** The host, for people. */
+  /** The host to show. */
   readonly host: string;
-  /** The address of what takes the place of huggingface.co, without a final slash. */
+  /** Base URL used instead of https://huggingface.co, without a trailing slash. */
   readonly mirror?: string;
-  /** What a person picked or dropped. */
+  /** The files or folder that the user picked or dropped. */
   readonly files?: readonly File[] | FileSystemDirectoryHandle;
 }
 
-/** What Hugging Face serves files from, and what it redirects to. */
+/** The origins that Hugging Face serves files from and redirects to. */
 const HUGGING_FACE_ORIGINS = [
   'https://huggingface.co',
   'https://*.huggingface.co',
@@ -35,19 +35,19 @@ export function embeddedSource(page: string): CheckpointSource {
   return { source: url.href, name: 'gpt-oss-nano', origin: 'embedded', host: 'this page' };
 }
 
-/** Files that a person picked or dropped: a folder, or the parts of a GGUF file. */
+/** The checkpoint in files that the user picked or dropped: a folder, or the parts of a GGUF file. */
 export function localSource(files: readonly File[] | FileSystemDirectoryHandle): CheckpointSource {
   const name = 'kind' in files ? files.name : filesName(files);
   return { source: `files:${name}`, name, origin: 'files', host: 'this computer', files };
 }
 
 /**
- * Reads what a person typed, or what an address names: `owner/name` or `owner/name/file.gguf`, each with `@revision` or
- * without, an http(s) address of a folder or of a GGUF file, or a path that starts with `.` or `/`.
+ * Parses a source that the user typed or a URL names: `owner/name` or `owner/name/file.gguf`, with or without
+ * `@revision`; the http(s) URL of a folder or GGUF file; or a path that starts with `.` or `/`.
  *
- * @param page the page's own address.
- * @param mirror what takes the place of huggingface.co.
- * @returns `undefined` where it is none of these.
+ * @param page the page's own URL.
+ * @param mirror base URL used instead of https://huggingface.co.
+ * @returns `undefined` if it is none of these.
  */
 export function parseSource(
   text: string,
@@ -73,7 +73,7 @@ export function parseSource(
     : { source, name, origin: 'huggingface', host: new URL(mirror).host, mirror };
 }
 
-/** Reads the address of a mirror; `undefined` where it is no http(s) address. */
+/** Parses the base URL of a mirror; `undefined` if it is not an http(s) URL. */
 export function parseMirror(text: string): string | undefined {
   const trimmed = text.trim().replace(/\/+$/, '');
   return /^https?:\/\//i.test(trimmed) && URL.canParse(trimmed) ? trimmed : undefined;
@@ -95,14 +95,14 @@ function parseAddress(text: string, page: string): CheckpointSource | undefined 
   return { source: url.href, name, origin: 'host', host: url.host };
 }
 
-/** The name of a picked folder, or of a GGUF model. */
+/** The name of a picked folder or GGUF model. */
 function filesName(files: readonly File[]): string {
   const folder = files[0]?.webkitRelativePath?.split('/')[0]; // Node's files have no path
   const gguf = files.find(({ name }) => GGUF.test(name));
   return folder || (gguf ? ggufName(gguf.name) : 'dropped files');
 }
 
-/** Undoes percent-encoding; a text whose escapes are none stays as it is. */
+/** Decodes percent-encoding; text with invalid escapes stays as it is. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
@@ -111,12 +111,12 @@ function decoded(text: string): string {
   }
 }
 
-/** The name of a GGUF model by that of one of its files. */
+/** The name of a GGUF model, given the name of one of its files. */
 const ggufName = (file: string): string => file.replace(/(-\d{5}-of-\d{5})?\.gguf$/i, '');
 
 /**
- * The connect-src of a page opened for this checkpoint: the page itself and the checkpoint's host, no other.
- * A page opened for its own checkpoints may still go on to Hugging Face; a mirror may send the page there.
+ * The connect-src of a page opened for this checkpoint: the page itself and the checkpoint's host, nothing else.
+ * A page opened for its own checkpoints may also load from Hugging Face; a mirror may redirect there.
  */
 export function allowedConnections(checkpoint: CheckpointSource): readonly string[] {
   if (checkpoint.origin === 'host') return ["'self'", new URL(checkpoint.source).origin];
@@ -124,7 +124,7 @@ export function allowedConnections(checkpoint: CheckpointSource): readonly strin
   return ["'self'", ...mirror, ...HUGGING_FACE_ORIGINS];
 }
 
-/** Whether a page opened for one checkpoint may connect to the host of another without being opened again. */
+/** Whether a page opened for one checkpoint may connect to the host of another without reopening. */
 export function isReachable(checkpoint: CheckpointSource, opened: CheckpointSource): boolean {
   if (checkpoint.origin === 'huggingface' && checkpoint.mirror !== undefined)
     return (
@@ -138,7 +138,7 @@ export function isReachable(checkpoint: CheckpointSource, opened: CheckpointSour
   );
 }
 
-/** The checkpoint that the page's address names with `?model=` and `?mirror=`, or else the embedded one. */
+/** The checkpoint that `?model=` and `?mirror=` in the page's URL name, or else the embedded one. */
 export function requestedSource(page: string): CheckpointSource {
   const { searchParams } = new URL(page);
   const named = searchParams.get('model');
@@ -146,7 +146,7 @@ export function requestedSource(page: string): CheckpointSource {
   return (named === null ? undefined : parseSource(named, page, mirror)) ?? embeddedSource(page);
 }
 
-/** The address at which the page opens for a checkpoint; the embedded one and local files need no `?model=`. */
+/** The URL that opens the page for a checkpoint; the embedded one and local files need no `?model=`. */
 export function pageAddress(checkpoint: CheckpointSource, page: string): string {
   const { origin, source, mirror } = checkpoint;
   const url = new URL(page);

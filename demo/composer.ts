@@ -4,11 +4,11 @@ import { find } from './element.ts';
 export interface ComposerActions {
   /** Asks the model. */
   readonly ask: (prompt: string) => void;
-  /** Stops the answer under way. */
+  /** Stops the current answer. */
   readonly stop: () => void;
 }
 
-/** The message field and its buttons: Enter sends, Shift+Enter breaks the line, Escape stops. */
+/** The message field and its buttons: Enter sends, Shift+Enter adds a line, Escape stops. */
 export class Composer {
   readonly #form = find('composer', HTMLFormElement);
   readonly #field = find('prompt', HTMLTextAreaElement);
@@ -40,14 +40,14 @@ export class Composer {
     });
   }
 
-  /** Shows whether a model can be asked, and whether one is answering. */
+  /** Shows whether a model is ready for questions and whether it is answering one. */
   show({ canAsk, isGenerating }: { canAsk: boolean; isGenerating: boolean }): void {
     this.#canAsk = canAsk;
     this.#isGenerating = isGenerating;
     this.#show();
   }
 
-  /** Puts the cursor into the field. */
+  /** Focuses the message field. */
   focus(): void {
     this.#field.focus();
   }
@@ -65,7 +65,7 @@ export class Composer {
     this.#send.hidden = this.#isGenerating;
     this.#stop.hidden = !this.#isGenerating;
     if (hadFocus && document.activeElement === document.body) this.focus();
-    // `field-sizing: content` does this by itself where the browser has it.
+    // Browsers with `field-sizing: content` do this themselves.
     if (!CSS.supports('field-sizing', 'content')) {
       this.#field.style.height = 'auto';
       this.#field.style.height = `${this.#field.scrollHeight}px`;

@@ -1,18 +1,18 @@
 import { element, find } from './element.ts';
 
-/** What a person is asked. */
+/** A question for the user to confirm. */
 export interface Question {
   /** The question itself. */
   readonly title: string;
-  /** What follows from a yes. */
+  /** What happens on yes. */
   readonly detail: string;
-  /** The label of yes. */
+  /** Label of the yes button. */
   readonly action: string;
-  /** Whether yes destroys something. */
+  /** Whether yes deletes something. */
   readonly isDestructive?: boolean;
 }
 
-/** Asks before something that cannot be undone, or that costs much; Escape and Cancel say no. */
+/** Asks the user to confirm; Escape and Cancel mean no. */
 export function confirm(question: Question): Promise<boolean> {
   const dialog = find('confirm', HTMLDialogElement);
   dialog.replaceChildren(

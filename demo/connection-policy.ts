@@ -1,12 +1,12 @@
-// The first script of the page, in force before anything connects. The static policy (vite-plugin.ts) lets checkpoints come
-// from anywhere; a second policy can only forbid more, and this one leaves the page itself and one model host.
+// The page's first script: it runs before anything connects. The static policy (vite-plugin.ts) allows checkpoints from
+// any host; a second policy can only forbid more, and this one leaves the page itself and one model host.
 // The library's worker starts later and inherits both.
 import { allowedConnections, type CheckpointSource, requestedSource } from './checkpoint-source.ts';
 
-/** The checkpoint whose host this page may connect to, for as long as it is open. */
+/** The checkpoint whose host this page may connect to for as long as it is open. */
 export const openedFor: CheckpointSource = requestedSource(location.href);
 
-/** Whether this is the built page, which has a policy; the development server needs connections and styles of its own. */
+/** Whether this is the built page, which has a policy; the development server needs its own connections and styles. */
 export const isBuilt: boolean = document.querySelector('meta[http-equiv]') !== null;
 
 if (isBuilt) {

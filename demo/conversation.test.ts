@@ -9,7 +9,7 @@ const counter = {
     (input as readonly Message[]).reduce((sum, { content }) => sum + words(content), 0),
 };
 
-test('of an answer that called a tool, each message counts once, the tool’s result included', async () => {
+test('each message of an answer with a tool call counts once, the tool’s result included', async () => {
   const reply: readonly Message[] = [
     { role: 'assistant', channel: 'analysis', content: 'I ask the clock' },
     { role: 'assistant', channel: 'commentary', recipient: 'functions.get_time', content: '{}' },
@@ -20,7 +20,7 @@ test('of an answer that called a tool, each message counts once, the tool’s re
   expect(await contextTokens(counter, messages, {})).toBe(4 + 4 + 1 + 2 + 4);
 });
 
-test('nothing is told of a context whose model is gone', async () => {
+test('the context of a model that is gone is unknown', async () => {
   const countTokens = () => Promise.reject(new Error('disposed'));
   expect(await contextTokens({ countTokens }, [], {})).toBeUndefined();
 });

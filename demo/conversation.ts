@@ -1,26 +1,26 @@
 import type { GenerateOptions, Message, Model } from 'ossicle';
 
-/** A question and what came of it. */
+/** A question and its answer. */
 export interface Turn {
-  /** What the person wrote. */
+  /** What the user wrote. */
   readonly prompt: string;
-  /** The messages that the generations returned and the tools answered, to be sent again as they are. */
+  /** The messages of the model and its tools, sent back unchanged with the next question. */
   reply: readonly Message[];
 }
 
 /**
- * The messages to generate from: every turn as it was. Sending back the messages of earlier results keeps their tokens, and so
- * their keys and values.
+ * The messages to generate from: every turn, unchanged. Sending earlier results back as they were keeps their tokens,
+ * and with them their cached keys and values.
  */
 export function historyOf(turns: readonly Turn[]): Message[] {
   return turns.flatMap(({ prompt, reply }) => [{ role: 'user', content: prompt }, ...reply]);
 }
 
 /**
- * How much of the context the next question finds taken: all messages, the results of tools included. Adding up what a
- * generation used would count the rounds of its tools twice.
+ * How many tokens of the context are taken before the next question: all messages, tool results included. Adding up the
+ * usage of each generation would count tool rounds twice.
  *
- * @returns `undefined` where the model is gone.
+ * @returns `undefined` if the model is gone.
  */
 export function contextTokens(
   model: Pick<Model, 'countTokens'>,

@@ -3,12 +3,12 @@ import { icon, iconButton } from './element.ts';
 
 const SHOWN_MS = 1600;
 
-/** A button that copies text and says so. */
+/** A button that copies text and confirms it. */
 export function copyButton(label: string, text: () => string): HTMLButtonElement {
   const button = iconButton('copy', label, () => {
     navigator.clipboard.writeText(text()).then(
       () => show('check', 'Copied'),
-      () => show('warning', 'The browser did not allow copying'),
+      () => show('warning', 'The browser blocked copying'),
     );
   });
   const show = (name: string, message: string): void => {

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Config, PRESETS } from '../packages/core/test/config.ts';
 import { type FaultServer, startFaultServer } from '../packages/core/test/fault-server.ts';
 import { FaultSession } from '../packages/core/test/fault-session.ts';
-import { DemoBrowser, type DemoPage } from './test/demo-browser.ts';
+import { DemoBrowser } from './test/demo-browser.ts';
+import type { DemoPage } from './test/demo-page.ts';
 import { writeSparseCheckpoint } from './test/sparse-checkpoint.ts';
 
 const NANO = 'demo/public/models/gpt-oss-nano';
@@ -15,10 +16,10 @@ const SECOND = 'model-00002-of-00002.safetensors';
 const HEADER_BYTES = 100_000;
 
 const LARGE: Config = { ...PRESETS.nano, vocabulary: 200_000, hidden: 192 };
-/** More query heads to a key head than any GPU has workgroup memory for. */
+/** More query heads per key head than any GPU has workgroup memory for. */
 const UNFIT: Config = { ...LARGE, heads: 64, kvHeads: 1 };
 
-// One visitor's story: a model of another host comes in pieces, and is looked after.
+// One visitor's story, of a model on another host: each test continues from the one before.
 let folder: string;
 let faults: FaultServer;
 let session: FaultSession;
@@ -42,7 +43,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Waits until a file is stored whole, as the store's own record tells. */
+/** Waits until the store's own record says that a file is stored whole. */
 const isStored = (path: string): Promise<unknown> =>
   demo.page.waitForFunction(
     async (wanted) => {
@@ -66,27 +67,16 @@ const isStored = (path: string): Promise<unknown> =>
     path,
   );
 
-/** Opens the panel at what is stored. */
-async function openStorage(): Promise<void> {
-  await demo.click('#model-button');
-  await demo.page.waitForSelector('.stored li');
-}
-
 /** Clicks the button of a stored model that has this label. */
 const manage = (label: string): Promise<void> => demo.click(`.stored [aria-label^="${label} "]`);
 
-/** Lets the page's folder picker return a folder of its private file system. */
-const pickOnNextClick = (path: string): Promise<void> =>
-  demo.page.evaluate((names) => {
-    const pick = async (): Promise<FileSystemDirectoryHandle> => {
-      let picked = await navigator.storage.getDirectory();
-      for (const name of names) picked = await picked.getDirectoryHandle(name, { create: true });
-      return picked;
-    };
-    Object.assign(window, { showDirectoryPicker: pick });
-  }, path.split('/'));
+/** Deletes the stored model that was used last. */
+async function deleteFirst(): Promise<void> {
+  await manage('Delete');
+  await demo.click('#confirm button[value=yes]');
+}
 
-test('a paused download says what is kept, and goes on from there, also in a page that is opened again', async () => {
+test('a paused download shows how much is downloaded', async () => {
   await session.script({
     path: SECOND,
     covers: 1_000_000,
@@ -97,21 +87,33 @@ test('a paused download says what is kept, and goes on from there, also in a pag
   await demo.page.keyboard.press('Enter');
   await isStored(FIRST);
   await demo.click('#pause-load');
-  expect(await demo.textLike('.is-paused', /kept/)).toMatch(
-    /is paused\s+1\.\d\d of 3\.\d\d MB kept/,
+  expect(await demo.textLike('.is-paused', /downloaded/)).toMatch(
+    /is paused\s+1\.\d\d of 3\.\d\d MB downloaded/,
   );
+});
 
+test('a resumed download continues from what is stored', async () => {
   await demo.click('#resume-load');
   await demo.textLike('.load-strip', /Downloading [\s\S]*1\.\d\d of 3\.\d\d MB/);
+});
+
+test('a paused download is shown again after a reload', async () => {
   await demo.click('#pause-load');
   await demo.page.waitForSelector('.is-paused');
-
   await demo.page.reload();
   await demo.ready(); // the embedded model, meanwhile
-  expect(await demo.textLike('.is-paused', /kept/)).toMatch(/1\.\d\d of 3\.\d\d MB kept/);
-  await openStorage();
-  expect(await demo.text('.stored')).toMatch(/1\.\d\d of 3\.\d\d MB kept[\s\S]*Resume/);
+  expect(await demo.textLike('.is-paused', /downloaded/)).toMatch(
+    /1\.\d\d of 3\.\d\d MB downloaded/,
+  );
+});
+
+test('the model panel offers to resume a paused download', async () => {
+  await demo.openStored();
+  expect(await demo.text('.stored')).toMatch(/1\.\d\d of 3\.\d\d MB downloaded[\s\S]*Resume/);
   await demo.page.keyboard.press('Escape');
+});
+
+test('a download resumed after a reload fetches only what is missing', async () => {
   await session.script();
   await demo.click('#resume-load');
   await demo.page.waitForSelector('[data-status=loading]');
@@ -121,11 +123,13 @@ test('a paused download says what is kept, and goes on from there, also in a pag
   expect(await session.sentBytes(SECOND)).toBeGreaterThan(HEADER_BYTES);
 });
 
-test('a stored model is found intact; a wrong byte is named, and healed by fetching its chunk alone', async () => {
-  await openStorage();
+test('an undamaged model is verified as intact', async () => {
+  await demo.openStored();
   await demo.click('.stored li:first-child [aria-label^="Verify "]');
   expect(await demo.textLike('.task', /Intact/)).toMatch(/3\.\d\d MB read, every byte/);
+});
 
+test('a wrong byte in a stored model is found, and its file named', async () => {
   await demo.page.evaluate(async (path) => {
     const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('ossicle');
     for await (const model of root.values() as AsyncIterable<FileSystemDirectoryHandle>)
@@ -138,68 +142,82 @@ test('a stored model is found intact; a wrong byte is named, and healed by fetch
   }, '00002-of-00002');
   await demo.click('.stored li:first-child [aria-label^="Verify "]');
   expect(await demo.textLike('.task', /Damaged/)).toMatch(/Damaged: 1\.\d\d MB in model-00002-of/);
+});
 
+test('a damaged model is healed by downloading only the damaged chunk', async () => {
   await session.script();
   await demo.click('.task.is-bad button');
   await isStored(SECOND);
   expect(await session.sentBytes(FIRST)).toBeLessThan(HEADER_BYTES);
   await demo.ready();
-  await openStorage();
+  await demo.openStored();
   await demo.click('.stored li:first-child [aria-label^="Verify "]');
   await demo.textLike('.task', /Intact/);
   await demo.page.keyboard.press('Escape');
 });
 
-test('a model is exported to a folder, deleted, and imported again, with and without what the folder says of itself', async () => {
-  await pickOnNextClick('exported');
-  await openStorage();
-  const models = await demo.count('.stored li');
-  const name = await demo.text('.stored li:first-child strong');
+let exported: string;
+test('a stored model is exported to a folder that the user picks', async () => {
+  await demo.pickFolderNext('exported');
+  await demo.openStored();
+  exported = await demo.text('.stored li:first-child strong');
   await manage('Export');
-  await demo.textLike('.task', new RegExp(`Exported to the folder exported/${name}`));
-  await manage('Delete');
-  await demo.click('#confirm button[value=yes]');
+  await demo.textLike('.task', new RegExp(`Exported to the folder exported/${exported}`));
+});
+
+test('a deleted model leaves the list', async () => {
+  const models = await demo.count('.stored li');
+  await deleteFirst();
   await demo.page.waitForFunction(
     (before) => document.querySelectorAll('.stored li').length < before,
     {},
     models,
   );
+});
 
-  await pickOnNextClick(`exported/${name}`);
+test('an exported folder is imported as the model it names', async () => {
+  await demo.pickFolderNext(`exported/${exported}`);
   await demo.click('.storage > .button');
   await demo.textLike('.storage > .task', /Imported http/);
-  await demo.page.waitForSelector(`.stored [aria-label="Load ${name}"]`);
+  await demo.page.waitForSelector(`.stored [aria-label="Load ${exported}"]`);
+});
 
+test('a folder that names no model is imported as the one the user enters', async () => {
   await demo.page.evaluate(async (folderName) => {
     const root = await navigator.storage.getDirectory();
-    const exported = await root.getDirectoryHandle('exported');
-    await (await exported.getDirectoryHandle(folderName)).removeEntry('ossicle.json');
-  }, name);
+    const folder = await root.getDirectoryHandle('exported');
+    await (await folder.getDirectoryHandle(folderName)).removeEntry('ossicle.json');
+  }, exported);
   await demo.click('.storage > .button');
   await demo.textLike('.storage > .task', /does not say which model it holds/);
   await demo.page.keyboard.type('owner/nano\n');
   await demo.textLike('.storage > .task', /Imported owner\/nano@main/);
   await demo.page.waitForSelector('.stored [aria-label="Load nano"]');
-  await manage('Delete');
-  await demo.click('#confirm button[value=yes]');
+  await deleteFirst();
   await demo.page.keyboard.press('Escape');
 });
 
-test('a large download is described before it begins, and waits for a click', async () => {
-  const large = await FaultSession.start(faults.url, { folder: 'large' });
+let large: FaultSession;
+test('a large download is described before it begins', async () => {
+  large = await FaultSession.start(faults.url, { folder: 'large' });
   await demo.loadFrom(large.url);
   await demo.page.waitForSelector('#preflight[open]');
   const report = await demo.text('#preflight');
   expect(report).toMatch(/can run here/);
   expect(report).toMatch(/GPU memory needed\s+\d+ MB/);
-  expect(report).toMatch(/Storage needed\s+\d+ MB\s+The browser says that it offers/);
+  expect(report).toMatch(/Storage needed\s+\d+ MB\s+The browser reports [\d.]+ \wB available/);
   expect(report).toMatch(/Speed\s+At most [\d.]+ tokens\/s\s+Each token .* copied/);
   expect(await demo.text('#preflight .big')).toMatch(/^Download 1\d\d MB$/);
   expect(await large.sentBytes('.safetensors')).toBeLessThan(HEADER_BYTES);
+});
+
+test('a large download that is declined does not begin', async () => {
   await demo.page.keyboard.press('Escape');
   await demo.ready();
   expect(await large.sentBytes('.safetensors')).toBeLessThan(HEADER_BYTES);
+});
 
+test('a large download begins once it is agreed to', async () => {
   await large.script({
     path: '.safetensors',
     covers: 100_000_000,
@@ -211,10 +229,10 @@ test('a large download is described before it begins, and waits for a click', as
   await demo.page.keyboard.press('Enter');
   await demo.textLike('.load-strip', /Downloading/);
   await demo.click('#pause-load');
-  await demo.textLike('.is-paused', /of 1\d\d MB kept/);
+  await demo.textLike('.is-paused', /of 1\d\d MB downloaded/);
 });
 
-test('a model that will not run here is refused with the reasons, and not offered', async () => {
+test('a model that will not run here is refused with reasons instead of a download button', async () => {
   const unfit = await FaultSession.start(faults.url, { folder: 'unfit' });
   await demo.loadFrom(unfit.url);
   await demo.page.waitForSelector('#preflight[open]');
@@ -226,38 +244,43 @@ test('a model that will not run here is refused with the reasons, and not offere
   await demo.ready();
 });
 
-test('a mirror of Hugging Face is asked with the token, which is kept nowhere', async () => {
-  const hub = await FaultSession.start(faults.url, { folder: 'hub' });
-  const token = 'hf_onlyInMemory';
-  const fill = async (): Promise<void> => {
-    await demo.page.locator('#hub-token').fill(token);
-  };
+const TOKEN = 'hf_onlyInMemory';
+let hub: FaultSession;
+test('the model panel warns that loading from a mirror clears the token', async () => {
+  hub = await FaultSession.start(faults.url, { folder: 'hub' });
   await demo.click('#model-button');
   await demo.click('.hub-access summary');
-  await fill();
+  await demo.page.locator('#hub-token').fill(TOKEN);
   await demo.page.locator('#hub-mirror').fill(hub.url);
   await demo.page.locator('#model-source').fill('owner/nano');
-  expect(await demo.text('#model-source-hint')).toMatch(/opens again.*token has to be given again/);
-  await demo.click('.source-form [type=submit]');
+  expect(await demo.text('#model-source-hint')).toMatch(/will reload.*clears the token/);
+});
 
+test('a mirror of Hugging Face is asked with the token', async () => {
+  await demo.click('.source-form [type=submit]');
   await demo.page.waitForFunction(() => location.search.includes('mirror='));
   await demo.page.waitForSelector('#model-panel[open] .hub-access[open]');
-  await fill();
+  await demo.page.locator('#hub-token').fill(TOKEN);
   await hub.script({ path: FIRST, covers: 1_000_000, fault: { kind: 'stall', afterBytes: 9 } });
   await demo.click('.source-form [type=submit]');
   await demo.textLike('.load-strip', /Downloading nano/);
   const asked = await hub.log();
   expect(asked.length).toBeGreaterThan(0);
-  for (const { authorization } of asked) expect(authorization).toBe(`Bearer ${token}`);
-  expect(await demo.page.evaluate(() => location.href)).not.toContain(token);
-  const kept = await demo.page.evaluate(() => JSON.stringify([localStorage, sessionStorage]));
-  expect(kept).not.toContain(token);
+  for (const { authorization } of asked) expect(authorization).toBe(`Bearer ${TOKEN}`);
+});
+
+test('the token is in neither the URL nor the storage of the page', async () => {
+  expect(await demo.page.evaluate(() => location.href)).not.toContain(TOKEN);
+  const stored = await demo.page.evaluate(() => JSON.stringify([localStorage, sessionStorage]));
+  expect(stored).not.toContain(TOKEN);
+});
+
+test('a download paused from a mirror resumes from the mirror', async () => {
   await demo.click('#pause-load');
   await demo.page.waitForSelector('.is-paused');
-
   await hub.script();
-  await openStorage();
-  await demo.click('.stored [aria-label="Resume nano"]'); // from the mirror, too
+  await demo.openStored();
+  await demo.click('.stored [aria-label="Resume nano"]');
   await demo.ready();
   expect(await hub.sentBytes(FIRST)).toBeGreaterThan(HEADER_BYTES);
   expect(browser.proxy.requests.join()).not.toContain('huggingface');

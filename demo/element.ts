@@ -1,8 +1,8 @@
 type Attribute = string | number | boolean | undefined | ((event: Event) => void);
 
 /**
- * Makes an element. Functions become listeners (`onclick`), booleans are present or absent attributes,
- * `undefined` is left out.
+ * Creates an element. Functions become listeners (`onclick`), booleans become present or absent attributes,
+ * `undefined` is skipped.
  */
 export function element<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
@@ -19,7 +19,7 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-/** An icon of the sprite in index.html, hidden from screen readers. */
+/** An icon from the sprite in index.html, hidden from screen readers. */
 export function icon(name: string): SVGSVGElement {
   const namespace = 'http://www.w3.org/2000/svg';
   const svg = document.createElementNS(namespace, 'svg');
@@ -31,7 +31,7 @@ export function icon(name: string): SVGSVGElement {
   return svg;
 }
 
-/** A button that shows only an icon; the label is its name and its tooltip. */
+/** A button that shows only an icon; the label is its accessible name and tooltip. */
 export function iconButton(name: string, label: string, onclick: () => void): HTMLButtonElement {
   return element(
     'button',
@@ -41,9 +41,9 @@ export function iconButton(name: string, label: string, onclick: () => void): HT
 }
 
 /**
- * An element of index.html.
+ * Finds an element of index.html by its id.
  *
- * @throws Error where the page has none, or one of another kind.
+ * @throws Error if the page has none, or one of another kind.
  */
 export function find<T extends Element>(id: string, kind: new () => T): T {
   const found = document.getElementById(id);

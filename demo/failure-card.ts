@@ -1,7 +1,7 @@
 import { type ErrorCode, isOssicleError } from 'ossicle';
 import { element, icon, iconButton } from './element.ts';
 
-/** A step that a person can take next. */
+/** A next step to offer after a failure. */
 export type NextStep =
   | 'try-again'
   | 'load-again'
@@ -11,11 +11,11 @@ export type NextStep =
   | 'manage-storage'
   | 'new-chat';
 
-/** A failure in the words of the page. */
+/** A failure as the page describes it. */
 interface Failure {
   /** What happened, in a few words. */
   readonly headline: string;
-  /** The library's own sentence: what, numbers, what next. */
+  /** The error's own message. */
   readonly message: string;
   /** The steps to offer, best first. */
   readonly steps: readonly NextStep[];
@@ -30,10 +30,10 @@ const KNOWN: Record<ErrorCode, { headline: string; steps: readonly NextStep[] }>
   'device-lost': { headline: 'The GPU was reset', steps: ['load-again'] },
   'out-of-memory': { headline: 'The GPU ran out of memory', steps: ['use-embedded', 'load-again'] },
   'download-failed': {
-    headline: 'The model could not be fetched',
+    headline: 'The model could not be loaded',
     steps: ['try-again', 'choose-model'],
   },
-  integrity: { headline: 'The model arrived damaged', steps: ['try-again', 'manage-storage'] },
+  integrity: { headline: 'The model’s files are damaged', steps: ['try-again', 'manage-storage'] },
   'storage-full': {
     headline: 'The browser’s storage is full',
     steps: ['manage-storage', 'try-again'],
@@ -46,34 +46,34 @@ const KNOWN: Record<ErrorCode, { headline: string; steps: readonly NextStep[] }>
   },
   'context-overflow': { headline: 'The conversation is too long', steps: ['new-chat'] },
   'gpu-error': { headline: 'The GPU reported an error', steps: ['load-again', 'use-embedded'] },
-  'worker-failed': { headline: 'The worker stopped', steps: ['load-again', 'reload'] },
+  'worker-failed': { headline: 'The background worker stopped', steps: ['load-again', 'reload'] },
   disposed: { headline: 'The model is no longer loaded', steps: ['load-again'] },
 };
 
 const STEP_LABELS: Record<NextStep, string> = {
   'try-again': 'Try again',
-  'load-again': 'Load the model again',
+  'load-again': 'Reload the model',
   reload: 'Reload the page',
-  'use-embedded': 'Use the embedded model',
+  'use-embedded': 'Use the built-in model',
   'choose-model': 'Choose a model',
   'manage-storage': 'Manage storage',
   'new-chat': 'New chat',
 };
 
-/** Puts an error into words. */
+/** Describes an error for the user. */
 function describeFailure(error: unknown): Failure {
   if (isOssicleError(error)) {
     const known = KNOWN[error.code];
     return { ...known, message: error.message };
   }
   const message = error instanceof Error ? error.message : String(error);
-  return { headline: 'That did not work', message, steps: ['try-again', 'choose-model'] };
+  return { headline: 'Something went wrong', message, steps: ['try-again', 'choose-model'] };
 }
 
 /**
- * A card that says what failed and offers what to do.
+ * A card that says what failed and offers next steps.
  *
- * @param onDismiss where there is something to go on with: called to take the card away.
+ * @param onDismiss called to remove the card; left out if there is nothing to return to.
  */
 export function failureCard(
   error: unknown,

@@ -16,7 +16,7 @@ test.each([
   [13_761_264_768, '13.8 GB'],
   [999_600, '1.00 MB'],
   [128_000_000, '128 MB'],
-])('%d bytes are written for people', (bytes, text) => {
+])('%d bytes are formatted', (bytes, text) => {
   expect(formatBytes(bytes)).toBe(text);
 });
 
@@ -25,7 +25,7 @@ test.each([
   [0, 3_105_120, '0.00 of 3.11 MB'],
   [1_553_000, 3_105_120, '1.55 of 3.11 MB'],
   [0, 0, '0 of 0 B'],
-])('%d of %d bytes are written in one unit', (part, whole, text) => {
+])('%d of %d bytes are formatted in one unit', (part, whole, text) => {
   expect(formatBytesOf(part, whole)).toBe(text);
 });
 
@@ -36,7 +36,7 @@ test.each([
   [86_400, 'yesterday'],
   [864_000, '10 days ago'],
   [-5, 'just now'],
-])('a moment %d seconds ago is written for people', (seconds, text) => {
+])('a moment %d seconds ago is formatted', (seconds, text) => {
   expect(formatAgo(0, seconds * 1000)).toBe(text);
 });
 
@@ -46,11 +46,11 @@ test.each([
   [59.7, '1 min 0 s'],
   [185, '3 min 5 s'],
   [4800, '1 h 20 min'],
-])('%d seconds are written for people', (seconds, text) => {
+])('%d seconds are formatted', (seconds, text) => {
   expect(formatSeconds(seconds)).toBe(text);
 });
 
-test('rates and sizes of models are written for people', () => {
+test('rates and sizes of models are formatted', () => {
   expect(formatTokensPerSecond(3.42)).toBe('3.4 tokens/s');
   expect(formatTokensPerSecond(51.7)).toBe('52 tokens/s');
   expect(formatParameters(2_992_208)).toBe('3.0 million');

@@ -11,7 +11,7 @@ export function formatBytes(bytes: number): string {
   return `${value.toFixed(unit === 'B' ? 0 : digitsOf(value))} ${unit}`;
 }
 
-/** A part of so many bytes, in the same unit: `4.2 of 13.8 GB`. */
+/** A part and the whole, in the same unit: `4.2 of 13.8 GB`. */
 export function formatBytesOf(part: number, whole: number): string {
   const { value, unit } = scale(whole);
   const digits = unit === 'B' ? 0 : digitsOf(value);
@@ -46,7 +46,7 @@ export function formatAgo(moment: number, now: number = Date.now()): string {
   return ago.format(-Math.floor(seconds / 86400), 'day');
 }
 
-/** A duration for reading: `0.4 s`, `12 s`, `3 min 5 s`, `1 h 20 min`. */
+/** A duration: `0.4 s`, `12 s`, `3 min 5 s`, `1 h 20 min`. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
@@ -55,12 +55,12 @@ export function formatSeconds(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** A rate of tokens: `3.4 tokens/s`, `52 tokens/s`. */
+/** A token rate: `3.4 tokens/s`, `52 tokens/s`. */
 export function formatTokensPerSecond(rate: number): string {
   return `${rate < 9.95 ? rate.toFixed(1) : Math.round(rate)} tokens/s`;
 }
 
-/** A number of parameters in words: `3.0 million`, `20.9 billion`. */
+/** A parameter count in words: `3.0 million`, `20.9 billion`. */
 export function formatParameters(count: number): string {
   if (count >= 1e9) return `${(count / 1e9).toFixed(1)} billion`;
   if (count >= 1e6) return `${(count / 1e6).toFixed(1)} million`;

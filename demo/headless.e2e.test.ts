@@ -35,7 +35,7 @@ test('the page of npm start answers a question with reasoning', async () => {
   expect(shown.reasoning).not.toBe('');
 });
 
-test('the page of npm start asks for a question where the address has none', async () => {
+test('the page of npm start asks for a question if its URL has none', async () => {
   const shown = await answerOf('');
   expect(shown.state).toBe('failed');
   expect(shown.status).toContain('question=');

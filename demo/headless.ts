@@ -1,5 +1,5 @@
-// Answers the question of the address, headless.html?question=..., with the embedded model. What happens is on
-// the page: its state (loading, generating, done, failed) is in <body data-state>, text is in the paragraphs.
+// Answers the question in the URL, headless.html?question=..., with the embedded model. <body data-state> holds the
+// state (loading, generating, done or failed); the paragraphs hold the text.
 import { type LoadProgress, load } from 'ossicle';
 
 function showStatus(text: string): void {
@@ -34,7 +34,7 @@ async function answer(question: string): Promise<void> {
 
 const question = new URLSearchParams(location.search).get('question') ?? '';
 if (question === '')
-  enter('failed', 'There is no question: open headless.html?question=What+is+17+%2B+25%3F');
+  enter('failed', 'No question given: open headless.html?question=What+is+17+%2B+25%3F');
 else
   answer(question).catch((error: unknown) =>
     enter('failed', error instanceof Error ? error.message : String(error)),

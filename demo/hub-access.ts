@@ -2,8 +2,8 @@ import { parseMirror } from './checkpoint-source.ts';
 import { element, icon } from './element.ts';
 
 /**
- * The fields that say how Hugging Face is asked. The token stays in the memory of this page: it is not stored, not part
- * of any address, and not in a field that the browser offers to save.
+ * The fields for an access token and a mirror of Hugging Face. The token stays in this page's memory: it is not stored,
+ * not part of any URL, and not in a field that the browser offers to save.
  */
 export class HubAccess {
   readonly element: HTMLDetailsElement;
@@ -25,8 +25,8 @@ export class HubAccess {
   });
 
   /**
-   * @param mirror the one that the page was opened for.
-   * @param onChange called as the person types.
+   * @param mirror the mirror the page was opened for.
+   * @param onChange called as the user types.
    */
   constructor(mirror: string | undefined, onChange: () => void) {
     this.#mirror.value = mirror ?? '';
@@ -38,35 +38,35 @@ export class HubAccess {
     this.element = element(
       'details',
       { class: 'hub-access', open: mirror !== undefined },
-      element('summary', {}, icon('chevron'), 'Access token and mirror for Hugging Face'),
+      element('summary', {}, icon('chevron'), 'Hugging Face access token and mirror'),
       element('label', { for: 'hub-token' }, 'Access token'),
       this.#token,
       element(
         'small',
         { id: 'hub-token-hint' },
-        'For private or gated repositories. It stays in this page’s memory until you close or reload it, is never stored, and goes to Hugging Face or its mirror alone. Use one that may only read.',
+        'For private or gated repositories. Kept in this page’s memory until you close or reload it, never stored, and sent only to Hugging Face or its mirror. Use a read-only token.',
       ),
       element('label', { for: 'hub-mirror' }, 'Mirror'),
       this.#mirror,
       element(
         'small',
         { id: 'hub-mirror-hint' },
-        'An address with the same paths as huggingface.co. It is not stored either; the page opens again to be allowed to connect to it, with the mirror in its address.',
+        'A URL with the same paths as huggingface.co. Not stored either: the page reloads with the mirror in its URL, which allows it to connect.',
       ),
     );
   }
 
-  /** The access token, if there is one. */
+  /** The access token, if any. */
   get token(): string | undefined {
     return this.#token.value.trim() || undefined;
   }
 
-  /** The mirror, if there is one. */
+  /** The base URL of the mirror, if any. */
   get mirror(): string | undefined {
     return parseMirror(this.#mirror.value);
   }
 
-  /** Whether the mirror, if any, is an address. */
+  /** Whether the mirror field is empty or holds a valid URL. */
   get isValid(): boolean {
     return this.#mirror.value.trim() === '' || this.mirror !== undefined;
   }

@@ -7,7 +7,7 @@ import type { ModelSlot, ModelState, PausedDownload } from './model-slot.ts';
 
 const PHASES: Record<LoadProgress['phase'], string> = {
   download: 'Downloading',
-  verify: 'Checking',
+  verify: 'Verifying',
   upload: 'Moving to the GPU:',
   compile: 'Preparing',
   ready: 'Preparing',
@@ -24,11 +24,11 @@ const ANNOUNCED_STEP = 0.25;
 export interface NoticeActions {
   /** Takes a step after a failure. */
   readonly step: (step: NextStep) => void;
-  /** Goes on with a paused download. */
+  /** Resumes a paused download. */
   readonly resume: (paused: PausedDownload) => void;
 }
 
-/** The strip above the message field that shows how far a load is, that it is paused, or why it failed. */
+/** The strip above the message field: the progress of a load, a paused download, or why a load failed. */
 export class LoadNotice {
   readonly #place = find('notice', HTMLElement);
   readonly #slot: ModelSlot;
@@ -77,7 +77,7 @@ export class LoadNotice {
     const isCounted = progress !== undefined && loadedBytes < totalBytes;
     this.#pause.hidden = !isCounted || phase !== 'download';
     if (!isCounted) {
-      // Headers are read, or shaders are compiled.
+      // Reading headers or compiling shaders.
       this.#title.textContent = progress ? 'Preparing the GPU' : `Opening ${name}`;
       this.#facts.textContent = '';
       this.#bar.removeAttribute('value');
@@ -98,8 +98,8 @@ export class LoadNotice {
   }
 
   #showPaused(paused: PausedDownload): void {
-    const { checkpoint, keptBytes, totalBytes } = paused;
-    const kept = `${formatBytesOf(keptBytes, totalBytes)} kept`;
+    const { checkpoint, storedBytes, totalBytes } = paused;
+    const downloaded = `${formatBytesOf(storedBytes, totalBytes)} downloaded`;
     const resume = button('resume-load', 'Resume', () => this.#actions.resume(paused));
     const hadFocus = this.#place.contains(document.activeElement);
     const shown = strip(
@@ -108,19 +108,19 @@ export class LoadNotice {
         'div',
         { class: 'load-text' },
         element('strong', {}, `${checkpoint.name} is paused`),
-        element('span', { class: 'facts' }, kept),
+        element('span', { class: 'facts' }, downloaded),
       ),
-      [resume, iconButton('close', 'Hide; what is kept stays', () => this.#slot.dismiss())],
+      [resume, iconButton('close', 'Hide; the download is kept', () => this.#slot.dismiss())],
       element('progress', {
         max: 1,
-        value: totalBytes > 0 ? keptBytes / totalBytes : 0,
-        'aria-label': 'Kept of the model',
+        value: totalBytes > 0 ? storedBytes / totalBytes : 0,
+        'aria-label': 'Downloaded',
       }),
     );
     shown.classList.add('is-paused');
     this.#place.replaceChildren(shown);
     if (hadFocus) resume.focus();
-    announce(`${checkpoint.name} is paused, ${kept}.`);
+    announce(`${checkpoint.name} is paused, ${downloaded}.`);
   }
 
   #showFailure(error: unknown, hasModel: boolean): void {

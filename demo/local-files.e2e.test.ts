@@ -5,10 +5,12 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseConfig } from '../packages/core/test/config.ts';
 import { createGguf } from '../packages/core/test/gguf-checkpoint.ts';
 import { readSafetensors } from '../packages/core/test/safetensors-file.ts';
-import { DemoBrowser, type DemoPage } from './test/demo-browser.ts';
+import { DemoBrowser } from './test/demo-browser.ts';
+import type { DemoPage } from './test/demo-page.ts';
 
 const NANO = 'demo/public/models/gpt-oss-nano';
 
+// One visitor's story: each test continues from the one before.
 let folder: string;
 let ggufPaths: readonly string[];
 let browser: DemoBrowser;
@@ -44,7 +46,7 @@ async function writeGguf(target: string): Promise<readonly string[]> {
   );
 }
 
-/** Drags files or folders of this machine over the middle of the page and, where wanted, drops them. */
+/** Drags files or folders of this machine over the middle of the page and, if asked, drops them. */
 async function drag(files: readonly string[], isDropped: boolean): Promise<void> {
   const session = await demo.page.createCDPSession();
   const data = { items: [], files: [...files], dragOperationsMask: 1 };
@@ -53,10 +55,13 @@ async function drag(files: readonly string[], isDropped: boolean): Promise<void>
   await session.detach();
 }
 
-test('the parts of a GGUF file that are dropped on the page are loaded as they lie, and answer', async () => {
+test('files that are dragged over the page show where to drop them', async () => {
   await drag(ggufPaths, false);
   await demo.page.waitForSelector('#drop-target:popover-open');
   await demo.page.waitForSelector('#drop-target:not(:popover-open)');
+});
+
+test('the dropped parts of a GGUF file are read in place and answer', async () => {
   const before = browser.proxy.requests.length;
   await drag(ggufPaths, true);
   await demo.page.waitForFunction(
@@ -65,20 +70,26 @@ test('the parts of a GGUF file that are dropped on the page are loaded as they l
   await demo.ready();
   expect(await demo.ask('What is 17 + 25?')).toContain('42');
   expect(browser.proxy.requests.slice(before).filter((url) => url.includes('gguf'))).toEqual([]);
+});
+
+test('local files leave the URL of the page as it is', async () => {
   expect(await demo.page.evaluate(() => location.search)).toBe('');
 });
 
-test('a folder that is dropped is opened', async () => {
+test('a dropped folder is loaded', async () => {
   await drag([resolve(NANO)], true);
   await demo.page.waitForSelector('[data-status=loading]');
   expect(await demo.text('#model-name')).toBe('gpt-oss-nano');
   await demo.ready();
+});
+
+test('the model panel describes the model in use', async () => {
   await demo.click('#model-button');
   expect(await demo.text('.in-use')).toMatch(/In use: gpt-oss-nano[\s\S]*3\.0 million/);
   await demo.page.keyboard.press('Escape');
 });
 
-test('GGUF files are picked by a button', async () => {
+test('the GGUF button loads the files that the user picks', async () => {
   await demo.click('#model-button');
   const [chooser] = await Promise.all([demo.page.waitForFileChooser(), demo.click('#open-gguf')]);
   expect(chooser.isMultiple()).toBe(true);
@@ -89,17 +100,16 @@ test('GGUF files are picked by a button', async () => {
   await demo.ready();
 });
 
-test('a folder without a model is picked by a button and refused with a next step, and the model in use stays', async () => {
-  await demo.page.evaluate(() => {
-    const pick = async (): Promise<FileSystemDirectoryHandle> =>
-      (await navigator.storage.getDirectory()).getDirectoryHandle('holiday', { create: true });
-    Object.assign(window, { showDirectoryPicker: pick });
-  });
+test('a picked folder without a model is refused with a next step', async () => {
+  await demo.pickFolderNext('holiday');
   await demo.click('#model-button');
   await demo.click('#open-folder');
   await demo.page.waitForSelector('.failure');
   expect(await demo.text('.failure')).toMatch(/config\.json/);
   expect(await demo.count('.failure [data-step=choose-model]')).toBe(1);
+});
+
+test('the model in use stays when a failed load is dismissed', async () => {
   await demo.click('.failure [aria-label=Dismiss]');
   await demo.ready();
 });

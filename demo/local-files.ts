@@ -1,10 +1,10 @@
 import { type CheckpointSource, localSource } from './checkpoint-source.ts';
 import { element, find } from './element.ts';
 
-/** Files of this computer, as a person gave them. */
+/** Files on this computer that the user picked or dropped. */
 export type LocalFiles = readonly File[] | FileSystemDirectoryHandle;
 
-/** The folder pickers of browsers that have them; TypeScript's DOM types lack them. */
+/** The folder picker of browsers that have one; TypeScript's DOM types lack it. */
 interface DirectoryPicker {
   showDirectoryPicker?(options: {
     id: string;
@@ -12,27 +12,27 @@ interface DirectoryPicker {
   }): Promise<FileSystemDirectoryHandle>;
 }
 
-/** Files are over the page for as long as it is told so again within this time. */
+/** A drag has left the page if no `dragover` arrives for this long. */
 const DRAG_GAP_MS = 600;
 
-/** Whether a folder can be picked to write to. */
+/** Whether the browser lets the user pick a folder to write to. */
 export const canPickTarget: boolean = 'showDirectoryPicker' in window;
 
 /**
- * Lets the person pick a folder.
+ * Lets the user pick a folder.
  *
- * @returns `undefined` where none was picked.
+ * @returns `undefined` if none was picked.
  */
 export async function pickFolder(): Promise<LocalFiles | undefined> {
   return canPickTarget ? pickHandle('read') : pickFiles({ webkitdirectory: true });
 }
 
-/** Lets the person pick a folder to write to; only where {@link canPickTarget}. */
+/** Lets the user pick a folder to write to; call it only if {@link canPickTarget} is true. */
 export function pickTarget(): Promise<FileSystemDirectoryHandle | undefined> {
   return pickHandle('readwrite');
 }
 
-/** Lets the person pick a GGUF file, or all parts of one. */
+/** Lets the user pick a GGUF file, or all parts of one. */
 export function pickGguf(): Promise<readonly File[] | undefined> {
   return pickFiles({ accept: '.gguf' });
 }
@@ -59,7 +59,7 @@ function pickFiles(
   });
 }
 
-/** Opens folders and files that are dropped anywhere on the page. */
+/** Opens folders and files dropped anywhere on the page. */
 export function acceptDrops(open: (checkpoint: CheckpointSource) => void): void {
   const target = find('drop-target', HTMLElement);
   const hasFiles = ({ dataTransfer }: DragEvent): boolean =>
@@ -71,7 +71,7 @@ export function acceptDrops(open: (checkpoint: CheckpointSource) => void): void 
     event.preventDefault();
     if (event.dataTransfer) event.dataTransfer.dropEffect = 'copy';
     target.showPopover();
-    // It is told of often while it lasts; of its end, not in every case.
+    // `dragover` repeats while a drag lasts, but not every drag ends with an event.
     clearTimeout(leaving);
     leaving = setTimeout(hide, DRAG_GAP_MS);
   });
@@ -84,7 +84,7 @@ export function acceptDrops(open: (checkpoint: CheckpointSource) => void): void 
   });
 }
 
-/** What was dropped: the first folder, or else the files. Must be called while the event is under way. */
+/** What was dropped: the first folder, or else the files. Call it during the event: the data is gone afterwards. */
 async function readDrop({ dataTransfer }: DragEvent): Promise<LocalFiles | undefined> {
   const files = [...(dataTransfer?.files ?? [])];
   const handles = await Promise.all(

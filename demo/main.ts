@@ -22,12 +22,12 @@ import { StatusLine } from './status-line.ts';
 import { findPartial, findStored } from './stored-checkpoint.ts';
 import { showWelcome } from './welcome.ts';
 
-/** Names a checkpoint that the person chose in this tab just before the page opened again for its host. */
+/** Session storage key of the checkpoint chosen in this tab just before the page reopened for its host. */
 const CHOSEN_KEY = 'ossicle.chosen';
 
 const hub: HubAccess = new HubAccess(openedFor.mirror, () => panel.explainSource());
 const slot = new ModelSlot({ agree: showPreflight, token: () => hub.token });
-/** The model that the welcome speaks of; `null` before it has been shown. */
+/** The model that the welcome describes; `null` until it is first shown. */
 let welcomed: LoadedModel | undefined | null = null;
 const settings = new SettingsView();
 const statusLine = new StatusLine();
@@ -58,7 +58,7 @@ acceptDrops((checkpoint) => {
 void registerServiceWorker();
 void open();
 
-/** Loads what the address asks for, where the person has agreed to it before; else the embedded model. */
+/** Loads what the URL names if the user has already agreed to it; otherwise the embedded model. */
 async function open(): Promise<void> {
   const chosen = sessionStorage.getItem(CHOSEN_KEY);
   sessionStorage.removeItem(CHOSEN_KEY);
@@ -73,19 +73,19 @@ async function open(): Promise<void> {
   if (partial)
     slot.showPaused({
       checkpoint: partial.checkpoint,
-      keptBytes: partial.stored.sizeBytes,
+      storedBytes: partial.stored.sizeBytes,
       totalBytes: partial.stored.totalBytes,
     });
 }
 
-/** Loads a checkpoint here, or opens the page again where its policy does not reach the checkpoint's host. */
+/** Loads a checkpoint here, or reopens the page if its policy does not allow the checkpoint's host. */
 function choose(checkpoint: CheckpointSource, isAgreed = false): void {
   if (isReachable(checkpoint, openedFor)) {
     chat.stop();
     void slot.load(checkpoint, isAgreed);
     return;
   }
-  // A token is not kept: where there is one, the page opens with its field empty.
+  // The token is not kept: a load that had one waits in the panel until it is entered again.
   if (hub.token === undefined) sessionStorage.setItem(CHOSEN_KEY, checkpoint.source);
   location.assign(pageAddress(checkpoint, location.href));
 }

@@ -30,7 +30,7 @@ beforeAll(async () => {
   await page.goto(`${server.resolvedUrls?.local[0]}blank.html`);
 });
 beforeEach(() =>
-  // Written as text: the test runner would rewrite the import.
+  // A string, because the test runner would rewrite the import.
   page.evaluate(`import('/markdown.ts').then(({ MarkdownView }) => {
     globalThis.view = new MarkdownView();
     document.body.replaceChildren(view.element);
@@ -69,7 +69,7 @@ test.each([
   expect(await page.title()).toBe('Blank');
 });
 
-test('images become links, so that nothing is fetched', async () => {
+test('images become links, and nothing is fetched', async () => {
   const before = fetched.length;
   expect(await render('![a cat](https://example.com/cat.png)')).toMatch(
     /<a (?=[^>]*href="https:\/\/example.com\/cat.png")[^>]*>a cat<\/a>/,
@@ -77,7 +77,7 @@ test('images become links, so that nothing is fetched', async () => {
   expect(fetched.slice(before)).toEqual([]);
 });
 
-test('links open elsewhere and do not tell where from', async () => {
+test('links open in a new tab and send no referrer', async () => {
   await render('[a](https://example.com)');
   const link = await page.evaluate(() => {
     const { target, rel } = document.querySelector('a') ?? {};
@@ -93,7 +93,7 @@ test.each(['javascript:alert(1)', 'data:text/html,x', 'vbscript:x', 'blob:https:
   },
 );
 
-test('blocks that are finished keep their elements while the text grows', async () => {
+test('finished blocks keep their elements while the text grows', async () => {
   await render('First.\n\n```js\nlet a');
   await page.evaluate(() => document.querySelector('.markdown p')?.setAttribute('data-kept', ''));
   const html = await render('First.\n\n```js\nlet a = 1;\n```\n\nLast.');
@@ -102,7 +102,7 @@ test('blocks that are finished keep their elements while the text grows', async 
   expect(html).toContain('Last.');
 });
 
-test('growing text ends up as the same text at once does', async () => {
+test('text rendered as it grows ends up like text rendered at once', async () => {
   const text =
     '# T\n\n- a\n- b\n\n| x |\n| - |\n| 1 |\n\n> q\n\n```py\nf()\n```\n\n[l][1] end\n\n[1]: https://example.com\n';
   for (let end = 1; end < text.length; end++)

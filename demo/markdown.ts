@@ -11,7 +11,7 @@ const escapeHtml = (text: string): string =>
 
 marked.use({
   renderer: {
-    // A model's HTML is text, and its images are links: the page fetches nothing that a model names.
+    // A model's HTML is shown as text and its images as links: the page fetches nothing that a model names.
     html: (token: Tokens.HTML | Tokens.Tag) => escapeHtml(token.text),
     image: ({ href, text }: Tokens.Image) =>
       `<a href="${escapeHtml(href)}">${escapeHtml(text || href)}</a>`,
@@ -32,14 +32,14 @@ const SANITISE = {
 };
 
 /**
- * Renders Markdown that grows: blocks that have not changed since the last call keep their elements, so that a
- * selection in them survives and a long answer costs no more per token than a short one.
+ * Renders growing Markdown. Blocks that have not changed since the last call keep their elements, so selections survive
+ * and a token costs no more in a long answer than in a short one.
  */
 export class MarkdownView {
   /** Holds the rendered blocks. */
   readonly element: HTMLElement = element('div', { class: 'markdown' });
   #blocks: { source: string; nodes: readonly Node[] }[] = [];
-  /** Addresses that the text defines for `[references]`, which may come after the blocks that use them. */
+  /** URLs that the text defines for `[references]`, possibly after the blocks that use them. */
   #definitions = '{}';
 
   /** Shows the Markdown text. */

@@ -16,7 +16,7 @@ import { StorageList } from './storage-list.ts';
 
 const LARGE_REPOSITORY = 'openai/gpt-oss-20b';
 
-/** The panel in which a person chooses, loads and deletes models. */
+/** The panel for choosing, loading and deleting models. */
 export class ModelPanel {
   readonly #dialog = find('model-panel', HTMLDialogElement);
   readonly #load: (checkpoint: CheckpointSource, isAgreed?: boolean) => void;
@@ -28,13 +28,13 @@ export class ModelPanel {
     spellcheck: 'false',
     autocapitalize: 'off',
     autocomplete: 'off',
-    placeholder: 'owner/name or an address',
+    placeholder: 'owner/name or a URL',
     'aria-describedby': 'model-source-hint',
   });
   readonly #hint = element('small', { id: 'model-source-hint', 'aria-live': 'polite' });
   readonly #storage: StorageList;
 
-  /** @param load called with what the person chose; the panel is closed by then. */
+  /** @param load called with the chosen checkpoint, once the panel is closed. */
   constructor(
     slot: ModelSlot,
     hub: HubAccess,
@@ -54,7 +54,7 @@ export class ModelPanel {
     });
   }
 
-  /** Opens the panel, at its storage section if asked, or with a source filled in. */
+  /** Opens the panel, optionally at its storage section or with a source filled in. */
   open({ section, source }: { section?: 'storage'; source?: string } = {}): void {
     if (source !== undefined) this.#source.value = source;
     this.explainSource();
@@ -70,7 +70,7 @@ export class ModelPanel {
     this.#dialog.close();
   }
 
-  /** Says what the source that is typed comes to, with the mirror that is. */
+  /** Explains what the typed source and mirror would load. */
   explainSource(): void {
     const text = this.#source.value.trim();
     const checkpoint = this.#parse(text);
@@ -78,14 +78,14 @@ export class ModelPanel {
     if (checkpoint === undefined)
       this.#hint.textContent =
         text === ''
-          ? 'A Hugging Face repository, or the address of a .gguf file or of a folder with config.json and *.safetensors.'
-          : 'This is neither owner/name nor an http(s) address.';
+          ? 'A Hugging Face repository, or the URL of a .gguf file or of a folder with config.json and *.safetensors.'
+          : 'This is neither owner/name nor an http(s) URL.';
     else if (isReachable(checkpoint, openedFor))
       this.#hint.textContent = `Loads ${checkpoint.name} from ${checkpoint.host}.`;
     else
-      this.#hint.textContent = `The page opens again, allowed to connect to ${checkpoint.host}; the conversation ends${
-        this.#hub.token === undefined ? '' : ', and the token has to be given again'
-      }. The host has to allow other sites to read its files (CORS).`;
+      this.#hint.textContent = `The page will reload to allow connections to ${checkpoint.host}. This ends the conversation${
+        this.#hub.token === undefined ? '' : ' and clears the token'
+      }. The host must let other sites read its files (CORS).`;
   }
 
   #parse(text: string): CheckpointSource | undefined {
@@ -138,12 +138,12 @@ export class ModelPanel {
         this.#choice(
           embedded.source,
           embedded.name,
-          'Comes with the page: 3 MB. A toy that shows the machinery, on any GPU.',
+          'Comes with the page (3 MB). A toy that shows the machinery and runs on any GPU.',
         ),
         this.#choice(
           LARGE_REPOSITORY,
           'gpt-oss-20b',
-          'OpenAI’s open model: a download of 13.8 GB, once, and 12.4 GB of GPU memory. Whether it runs here is looked into first.',
+          'OpenAI’s open-weight model: a one-time 13.8 GB download and 12.4 GB of GPU memory. Checks first whether it will run here.',
         ),
       ),
       this.#localChoice(),
@@ -193,7 +193,7 @@ export class ModelPanel {
       element(
         'small',
         {},
-        'Or drop them anywhere on this page. Of a split GGUF file, take all parts. They are read where they are, not copied.',
+        'Or drop them anywhere on this page. For a split GGUF file, choose all parts. Files are read in place, not copied.',
       ),
     );
   }

@@ -3,9 +3,9 @@ import { expect, test, vi } from 'vitest';
 import { ModelSlot } from './model-slot.ts';
 
 vi.mock('ossicle', () => ({ checkSupport: vi.fn(), load: vi.fn() }));
-vi.mock('./stored-checkpoint.ts', () => ({ findStored: vi.fn() })); // it asks for the page's address
+vi.mock('./stored-checkpoint.ts', () => ({ findStored: vi.fn() })); // it reads the page's URL
 
-test('a large model makes room for another one that would not run beside it', async () => {
+test('a large model makes room for one that would not fit beside it', async () => {
   let isLoaded = false;
   vi.mocked(load).mockImplementation(async () => {
     isLoaded = true;

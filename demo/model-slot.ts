@@ -2,7 +2,7 @@ import { checkSupport, type LoadProgress, load, type Model, type SupportReport }
 import type { CheckpointSource } from './checkpoint-source.ts';
 import { findStored } from './stored-checkpoint.ts';
 
-/** What the page's one model is doing. `model` is what can answer meanwhile. */
+/** The state of the page's one model. `model`, if there is one, can answer in the meantime. */
 export type ModelState =
   | {
       readonly status: 'empty';
@@ -27,38 +27,38 @@ export type ModelState =
       readonly model?: LoadedModel;
     };
 
-/** A model that can answer, and what it was loaded from. */
+/** A model that can answer, and the checkpoint it was loaded from. */
 export interface LoadedModel {
   readonly model: Model;
   readonly checkpoint: CheckpointSource;
 }
 
-/** A download that was paused; what came of it is stored. */
+/** A paused download; what has arrived is stored. */
 export interface PausedDownload {
   readonly checkpoint: CheckpointSource;
-  /** Bytes that are stored. */
-  readonly keptBytes: number;
+  /** Bytes stored so far. */
+  readonly storedBytes: number;
   /** Bytes of all files. */
   readonly totalBytes: number;
 }
 
-/** What a model slot asks the page for. */
+/** What a model slot needs from the page. */
 export interface SlotSurroundings {
-  /** Shows what a load comes to; false where the person, or the machine, declines. */
+  /** Shows what a load needs; false if the user declines or the model will not run. */
   readonly agree: (checkpoint: CheckpointSource, report: SupportReport) => Promise<boolean>;
-  /** The access token for Hugging Face, if the person gave one. */
+  /** The access token for Hugging Face, if the user gave one. */
   readonly token: () => string | undefined;
 }
 
-/** A model of at most this many GPU bytes stays until the next one is ready; a larger one makes room first. */
+/** A model of at most this many GPU bytes stays until the next one is ready; a larger one is disposed of first. */
 const SMALL_MODEL_BYTES = 256e6;
 
-/** A download of at least this many bytes is asked about first. */
+/** A download of at least this many bytes needs consent. */
 const LARGE_DOWNLOAD_BYTES = 100e6;
 
 const PAUSE = new DOMException('The download is paused.', 'AbortError');
 
-/** Holds the page's one model, and loads another in its place. */
+/** Holds the page's one model and loads others in its place. */
 export class ModelSlot {
   #state: ModelState = { status: 'empty' };
   #abort: AbortController | undefined;
@@ -69,21 +69,21 @@ export class ModelSlot {
     this.#surroundings = surroundings;
   }
 
-  /** What it is doing now. */
+  /** The current state. */
   get state(): ModelState {
     return this.#state;
   }
 
-  /** Calls the listener now and at each change. */
+  /** Calls the listener now and on each change. */
   subscribe(listener: (state: ModelState) => void): void {
     this.#listeners.add(listener);
     listener(this.#state);
   }
 
   /**
-   * Loads a checkpoint; a load under way is cancelled. Failures become the state, not a rejection.
+   * Loads a checkpoint and cancels any load under way. Failures become the state, not a rejection.
    *
-   * @param isAgreed whether the person has agreed to the download before.
+   * @param isAgreed whether the user has already agreed to the download.
    */
   async load(checkpoint: CheckpointSource, isAgreed = false): Promise<void> {
     this.#abort?.abort();
@@ -130,29 +130,29 @@ export class ModelSlot {
       if (!signal.aborted) this.#set({ status: 'failed', checkpoint, error, ...withCurrent() });
       else if (signal.reason !== PAUSE) this.#rest(current);
       else {
-        const paused = await this.#whatIsKept(checkpoint);
+        const paused = await this.#pausedDownload(checkpoint);
         if (this.#abort === abort) this.#rest(current, paused);
       }
     }
   }
 
-  /** Gives up a load under way; what is stored stays. */
+  /** Cancels a load under way; what is stored stays. */
   cancel(): void {
     this.#abort?.abort();
   }
 
-  /** Interrupts a download, to be resumed. */
+  /** Pauses a download so that it can be resumed. */
   pause(): void {
     this.#abort?.abort(PAUSE);
   }
 
-  /** Shows a download that was interrupted before. */
+  /** Shows a download that was interrupted earlier. */
   showPaused(paused: PausedDownload): void {
     const { status, model } = this.#state;
     if (status === 'ready' || status === 'empty') this.#rest(model, paused);
   }
 
-  /** Forgets a failure or a paused download, and goes on with the model that there is. */
+  /** Dismisses a failure or a paused download and returns to the model in use, if any. */
   dismiss(): void {
     const { status, model } = this.#state;
     if (status !== 'loading') this.#rest(model);
@@ -163,7 +163,7 @@ export class ModelSlot {
     return checkSupport(checkpoint.files ?? checkpoint.source, options);
   }
 
-  /** Asks the person, but where the checkpoint is here or small and nothing speaks against it. */
+  /** Asks the user, unless the model can run and is local, stored or small. */
   async #isAgreed(checkpoint: CheckpointSource, report: SupportReport): Promise<boolean> {
     const { isSupported, model } = report;
     const isHere = checkpoint.files !== undefined || model?.isStored === true;
@@ -182,12 +182,12 @@ export class ModelSlot {
     };
   }
 
-  async #whatIsKept(checkpoint: CheckpointSource): Promise<PausedDownload> {
+  async #pausedDownload(checkpoint: CheckpointSource): Promise<PausedDownload> {
     const progress = this.#state.status === 'loading' ? this.#state.progress : undefined;
     const stored = await findStored(checkpoint);
     return {
       checkpoint,
-      keptBytes: stored?.sizeBytes ?? 0,
+      storedBytes: stored?.sizeBytes ?? 0,
       totalBytes: stored?.totalBytes ?? progress?.totalBytes ?? 0,
     };
   }

@@ -7,10 +7,9 @@ import { adapterName } from './status-line.ts';
 type Fact = readonly [name: string, value: string, note?: string];
 
 /**
- * Shows what a load comes to on this machine, before it begins. Where it will not run, the reasons take the place of the
- * button.
+ * Shows what a load needs from this machine before it begins. If the model will not run, reasons replace the button.
  *
- * @returns whether the person wants it.
+ * @returns whether the user agrees.
  */
 export function showPreflight(
   checkpoint: CheckpointSource,
@@ -30,9 +29,7 @@ export function showPreflight(
       element(
         'p',
         { class: 'preflight-lede' },
-        isSupported
-          ? 'Nothing speaks against it, as far as can be told beforehand.'
-          : 'Nothing has been downloaded.',
+        isSupported ? 'All checks passed.' : 'Nothing has been downloaded.',
       ),
       ...(isSupported ? [] : [reasonList(report.reasons)]),
       factList(factsOf(checkpoint, report)),
@@ -51,8 +48,8 @@ function actions({ files }: CheckpointSource, { isSupported, model }: SupportRep
   if (!isSupported) return [element('button', cancel, 'Close')];
   const missing = model?.missingBytes ?? 0;
   const isPartial = model !== undefined && missing < model.totalBytes;
-  const verb = isPartial ? 'Download the remaining' : 'Download';
-  const label = files || missing === 0 ? 'Load' : `${verb} ${formatBytes(missing)}`;
+  const download = `Download ${formatBytes(missing)}${isPartial ? ' more' : ''}`;
+  const label = files || missing === 0 ? 'Load' : download;
   return [
     element('button', { class: 'button primary big', value: 'yes' }, icon('download'), label),
     element('button', cancel, 'Not now'),
@@ -62,7 +59,7 @@ function actions({ files }: CheckpointSource, { isSupported, model }: SupportRep
 function reasonList(reasons: readonly string[]): HTMLElement {
   return element(
     'ul',
-    { class: 'reasons', 'aria-label': 'Why not' },
+    { class: 'reasons', 'aria-label': 'Reasons' },
     ...reasons.map((reason) => element('li', {}, icon('warning'), element('span', {}, reason))),
   );
 }
@@ -71,8 +68,8 @@ function factsOf(checkpoint: CheckpointSource, report: SupportReport): readonly 
   const { adapter, model, speed, storage, isSupported } = report;
   const facts: Fact[] = [
     adapter
-      ? ['GPU', adapterName(adapter), `Largest buffer ${formatBytes(adapter.maxBufferBytes)}`]
-      : ['GPU', 'None that WebGPU can use'],
+      ? ['GPU', adapterName(adapter), `Largest buffer: ${formatBytes(adapter.maxBufferBytes)}`]
+      : ['GPU', 'None available to WebGPU'],
   ];
   if (model) {
     const { gpuBytes, totalBytes, missingBytes } = model;
@@ -81,18 +78,18 @@ function factsOf(checkpoint: CheckpointSource, report: SupportReport): readonly 
         ? [
             'GPU memory needed',
             formatBytes(gpuBytes),
-            'Taken for a moment as a trial, and given back.',
+            'Allocated briefly as a test, then released.',
           ]
         : ['GPU memory needed', formatBytes(gpuBytes)],
     );
-    const kept = totalBytes - missingBytes;
+    const stored = totalBytes - missingBytes;
     if (missingBytes > 0 && isSupported)
       facts.push([
         'Download',
         formatBytes(missingBytes),
-        kept > 0
-          ? `From ${checkpoint.host}. ${formatBytes(kept)} of ${formatBytes(totalBytes)} are kept already.`
-          : `From ${checkpoint.host}, once. It can be paused, and goes on after an interruption.`,
+        stored > 0
+          ? `From ${checkpoint.host}. ${formatBytes(stored)} of ${formatBytes(totalBytes)} is already here.`
+          : `From ${checkpoint.host}, once. You can pause it, and it resumes after interruptions.`,
       ]);
     facts.push(['Storage needed', formatBytes(missingBytes), roomNote(missingBytes, storage)]);
   }
@@ -105,14 +102,14 @@ function factsOf(checkpoint: CheckpointSource, report: SupportReport): readonly 
   return facts;
 }
 
-/** What the browser says of room, for what it is worth. */
+/** What the browser reports about free space; often it allows more. */
 function roomNote(missingBytes: number, storage: SupportReport['storage']): string {
-  if (missingBytes === 0) return 'It is not copied: it stays where it is.';
-  if (!storage) return 'The browser does not say how much it offers.';
+  if (missingBytes === 0) return 'Nothing to store: the files stay where they are.';
+  if (!storage) return 'The browser does not report how much it allows.';
   const free = Math.max(0, storage.quotaBytes - storage.usedBytes);
-  const offer = `The browser says that it offers ${formatBytes(free)}`;
+  const offer = `The browser reports ${formatBytes(free)} available`;
   return free < missingBytes
-    ? `${offer}. Browsers often allow more than they say: the room is asked for before the download begins.`
+    ? `${offer}, but often allows more: ossicle requests the space before the download begins.`
     : `${offer}.`;
 }
 

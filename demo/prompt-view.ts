@@ -1,7 +1,7 @@
 import { copyButton } from './copy-button.ts';
 import { element, iconButton } from './element.ts';
 
-/** A person's message, which can be edited and asked again. */
+/** The user's message, which can be edited and asked again. */
 export class PromptView {
   readonly element: HTMLElement;
   readonly #text: string;

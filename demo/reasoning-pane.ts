@@ -3,7 +3,7 @@ import { formatSeconds } from './format.ts';
 
 const TICK_MS = 250;
 
-/** The model's reasoning: open while it thinks, folded up after it unless the person has touched it. */
+/** The model's reasoning: open while it thinks, then folded up unless the user has toggled it. */
 export class ReasoningPane {
   readonly element: HTMLDetailsElement;
   readonly #label = element('span', { class: 'reasoning-label' }, 'Thinking');

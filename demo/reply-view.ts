@@ -12,7 +12,7 @@ interface TextPart {
   text: string;
 }
 
-/** What a reply can be asked to do. */
+/** What a reply can ask the page to do. */
 export interface ReplyActions {
   /** Answers the same question again. */
   readonly retry: () => void;
@@ -20,9 +20,9 @@ export interface ReplyActions {
   readonly step: (step: NextStep) => void;
 }
 
-const ENDINGS = { aborted: 'Stopped', length: 'Ended at the token limit' };
+const ENDINGS = { aborted: 'Stopped', length: 'Token limit reached' };
 
-/** One answer: reasoning, tool calls and text in the order in which they came, and what may be done with them. */
+/** One answer: reasoning, tool calls and text in order of arrival, then its buttons and numbers. */
 export class ReplyView {
   readonly element: HTMLElement;
   readonly #parts = element('div', { class: 'reply-parts' });
@@ -50,13 +50,13 @@ export class ReplyView {
     );
   }
 
-  /** The answer as it reads: without the marks of Markdown. */
+  /** The answer as plain text, without Markdown syntax. */
   get spokenAnswer(): string {
     const texts = this.#parts.querySelectorAll('.markdown');
     return Array.from(texts, (text) => text.textContent?.trim()).join('\n');
   }
 
-  /** Shows one step of the generation. */
+  /** Shows one event of the generation. */
   show(event: GenerateEvent): void {
     if (event.type === 'prefill') {
       const { processedTokens, totalTokens } = event;
@@ -90,7 +90,7 @@ export class ReplyView {
     );
   }
 
-  /** Ends the reply where it was stopped, and nothing is known of how far it came. */
+  /** Ends a stopped reply that has no numbers. */
   stop(): void {
     this.#close();
     this.#foot.replaceChildren(

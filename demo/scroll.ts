@@ -2,7 +2,7 @@ import { find } from './element.ts';
 
 const NEAR_PX = 80;
 
-/** Keeps the end of the conversation in view while it grows, unless the person has scrolled away from it. */
+/** Keeps the end of the conversation in view while it grows, unless the user has scrolled away from it. */
 export function followEnd(): void {
   const main = find('main', HTMLElement);
   const conversation = find('conversation', HTMLElement);

@@ -1,6 +1,6 @@
 import { isBuilt } from './connection-policy.ts';
 
-/** Lets the built page open without a network; a browser that refuses still has the page, online. */
+/** Lets the built page open offline; if the browser refuses, the page still works online. */
 export async function registerServiceWorker(): Promise<void> {
   if (!isBuilt || !('serviceWorker' in navigator)) return;
   await navigator.serviceWorker.register('./service-worker.js').catch(() => undefined);

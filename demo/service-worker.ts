@@ -1,12 +1,12 @@
-// Keeps the built page's own files, so that it opens without a network. Checkpoints are none of its business: the library
-// keeps them, and requests for them pass by untouched.
+// Caches the built page's own files so that it opens offline. The library stores checkpoints itself: requests for them
+// pass through untouched.
 
 export {};
 
-/** The build's files, put here by vite-plugin.ts. Paths are relative to the worker; the version changes with any of them. */
+/** The build's files, from vite-plugin.ts. Paths are relative to the worker; the version changes if any file does. */
 declare const PRECACHE: { readonly version: string; readonly files: readonly string[] };
 
-/** What the DOM types lack of a service worker's global scope. */
+/** The parts of a service worker's global scope that the DOM types lack. */
 interface WorkerScope {
   readonly location: Location;
   readonly clients: { claim(): Promise<void> };
@@ -24,7 +24,7 @@ interface Fetch {
 
 const CACHE_PREFIX = 'ossicle-page-';
 const CACHE = CACHE_PREFIX + PRECACHE.version;
-/** A network that has not answered a page by then is taken to be down. */
+/** How long the network may take before the cached page is served. */
 const NETWORK_TIMEOUT_MS = 4000;
 
 const scope = globalThis as unknown as WorkerScope;
@@ -61,18 +61,18 @@ scope.addEventListener('fetch', (event) => {
   );
 });
 
-/** A page is as new as the network allows. */
+/** Serves a page from the network, or from the cache if the network fails. */
 async function fromNetwork(request: Request, url: string): Promise<Response> {
   try {
     const response = await fetch(request, { signal: AbortSignal.timeout(NETWORK_TIMEOUT_MS) });
     if (response.ok) return response;
   } catch {
-    // The kept copy follows.
+    // Offline: the cached copy follows.
   }
   return fromCache(request, url);
 }
 
-/** Other files have their contents' hash in their names, or change with the version. */
+/** Serves other files from the cache: their names hold a hash of their contents, or they change with the version. */
 async function fromCache(request: Request, url: string): Promise<Response> {
   return (await caches.match(url, { cacheName: CACHE })) ?? fetch(request);
 }

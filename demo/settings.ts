@@ -1,6 +1,6 @@
 import { find } from './element.ts';
 
-/** How to generate, as the person has chosen. */
+/** The user's choices of how to generate. */
 export interface Settings {
   readonly instructions: string;
   readonly reasoningEffort: 'low' | 'medium' | 'high';
@@ -12,7 +12,7 @@ type Stored = Partial<Settings>;
 
 const STORAGE_KEY = 'ossicle.settings';
 
-/** The settings popover and the effort selector; choices are kept in this browser. */
+/** The settings popover and the effort selector; choices are stored in this browser. */
 export class SettingsView {
   readonly #instructions = find('instructions', HTMLTextAreaElement);
   readonly #temperature = find('temperature', HTMLInputElement);
@@ -41,7 +41,7 @@ export class SettingsView {
     });
   }
 
-  /** The settings in force. */
+  /** The current settings. */
   get current(): Settings {
     return {
       instructions: '',
@@ -52,7 +52,7 @@ export class SettingsView {
     };
   }
 
-  /** The temperature for a person who has chosen none: 0 for the tiny model, which rambles otherwise, else 1. */
+  /** Sets the temperature to use if the user has chosen none: 0 for the tiny model, which otherwise rambles, else 1. */
   setDefaultTemperature(temperature: number): void {
     this.#defaultTemperature = temperature;
     this.#show();

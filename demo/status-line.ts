@@ -2,7 +2,7 @@ import { element, find, icon } from './element.ts';
 import { formatBytes, formatCount } from './format.ts';
 import type { LoadedModel } from './model-slot.ts';
 
-/** The quiet line below the message field: where the model runs, what it takes, how full its context is. */
+/** The line below the message field: the GPU, the memory the model takes, and how full its context is. */
 export class StatusLine {
   readonly #line = find('status-line', HTMLElement);
   #model: LoadedModel | undefined;
@@ -14,7 +14,7 @@ export class StatusLine {
     this.#show();
   }
 
-  /** Shows how many tokens the conversation holds. */
+  /** Shows how many tokens are in the conversation. */
   showContext(tokens: number): void {
     this.#contextTokens = tokens;
     this.#show();
@@ -31,7 +31,7 @@ export class StatusLine {
         element('span', { title: 'GPU adapter' }, adapterName(adapter)),
         element(
           'span',
-          { title: 'GPU memory of weights and caches' },
+          { title: 'GPU memory for weights and caches' },
           `${formatBytes(gpuBytes)} on the GPU`,
         ),
         element(
@@ -45,7 +45,7 @@ export class StatusLine {
   }
 }
 
-/** A short name of a GPU adapter; browsers say little. */
+/** A short name for a GPU adapter, from the little that browsers tell. */
 export function adapterName(adapter: LoadedModel['model']['info']['adapter']): string {
   const { description, vendor, architecture } = adapter;
   const name = description || [vendor, architecture].filter(Boolean).join(' ');

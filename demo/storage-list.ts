@@ -6,10 +6,9 @@ import { type LocalFiles, pickFolder } from './local-files.ts';
 import { type RowActions, StoredRow } from './stored-row.ts';
 import { TaskLine } from './task-line.ts';
 
-const NOTHING_STORED =
-  'Nothing yet. A model that you load is kept here, and opens without a network next time.';
+const NOTHING_STORED = 'Nothing yet. Models you load are stored here and open offline next time.';
 
-/** The models kept in this browser: what can be done with each, import, room, and protection from eviction. */
+/** The models stored in this browser: actions on each, import, space used, and protection from eviction. */
 export class StorageList {
   readonly element: HTMLElement = element('div', { class: 'storage', tabindex: -1 });
   readonly #rows = new Map<string, StoredRow>();
@@ -36,7 +35,7 @@ export class StorageList {
     );
   }
 
-  /** Reads what is stored and shows it. */
+  /** Shows what is stored now. */
   async refresh(): Promise<void> {
     try {
       const [models, usage] = await Promise.all([store.list(), store.usage()]);
@@ -55,17 +54,20 @@ export class StorageList {
       if (hadFocus && !this.element.contains(document.activeElement)) this.element.focus();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.#import.tell('bad', `The store cannot be read: ${why} Models load without being kept.`);
+      this.#import.tell(
+        'bad',
+        `Storage cannot be read: ${why} Models will load without being stored.`,
+      );
     }
   }
 
   #showUsage({ usedBytes, quotaBytes, persisted }: StoreUsage): void {
     this.#usage.replaceChildren(
-      `This site holds ${formatBytes(usedBytes)}; the browser says that it allows ${formatBytes(quotaBytes)}, and often allows more. `,
+      `This site uses ${formatBytes(usedBytes)}. The browser reports a limit of ${formatBytes(quotaBytes)}, but often allows more. `,
       ...(persisted
         ? ['It keeps the models until you delete them.']
         : [
-            'When the disk fills up, it may drop them. ',
+            'It may delete models when the disk fills up. ',
             element(
               'button',
               { type: 'button', class: 'link-button', onclick: () => void this.#persist() },
@@ -79,8 +81,8 @@ export class StorageList {
     const isKept = await store.persist();
     await this.refresh();
     const message = isKept
-      ? 'The browser keeps the models.'
-      : 'The browser declined. It decides by how you use the site: bookmark or install it, and ask again.';
+      ? 'The browser will keep the models.'
+      : 'The browser declined. It decides by how you use the site: bookmark or install it, then ask again.';
     if (isKept) announce(message);
     else this.#import.tell('bad', message);
   }
@@ -91,12 +93,12 @@ export class StorageList {
   }
 
   async #importFiles(files: LocalFiles, id?: string): Promise<void> {
-    const imported = await this.#import.run('Importing', 'It was not imported', async (options) => {
+    const imported = await this.#import.run('Importing', 'Import failed', async (options) => {
       try {
         return await store.import(files, { ...options, ...(id !== undefined && { id }) });
       } catch (error) {
         if (!(error instanceof TypeError)) throw error;
-        return error; // neither the folder nor the person has said what it is
+        return error; // neither the folder nor the user has named the model
       }
     });
     if (imported instanceof TypeError) this.#askWhatItIs(files, id);
@@ -109,7 +111,7 @@ export class StorageList {
   #askWhatItIs(files: LocalFiles, tried: string | undefined): void {
     const field = element('input', {
       type: 'text',
-      'aria-label': 'Which model the folder holds',
+      'aria-label': 'Source of the model',
       placeholder: 'owner/name',
       ...{ spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off' },
     });
@@ -126,8 +128,8 @@ export class StorageList {
     this.#import.tell(
       'bad',
       tried === undefined
-        ? 'The folder does not say which model it holds. Name its source, for example openai/gpt-oss-20b:'
-        : `“${tried}” is neither owner/name nor an address. Name the source of the model:`,
+        ? 'The folder does not say which model it holds. Enter its source, for example openai/gpt-oss-20b:'
+        : `“${tried}” is neither owner/name nor a URL. Enter the source of the model:`,
       form,
     );
     field.focus();

@@ -3,20 +3,20 @@ import { type CheckpointSource, parseSource } from './checkpoint-source.ts';
 import { openedFor } from './connection-policy.ts';
 
 /**
- * The checkpoint of a stored model, from the mirror that the page was opened for, if any; `undefined` where its id is none
- * that this page can ask for.
+ * The checkpoint of a stored model, from the mirror the page was opened for, if any; `undefined` if this page cannot
+ * load its id.
  */
 export function checkpointOf({ id }: StoredModel): CheckpointSource | undefined {
   return parseSource(id, location.href, openedFor.mirror);
 }
 
-/** What is stored of a checkpoint; `undefined` where nothing is, or where the browser keeps nothing. */
+/** What is stored of a checkpoint; `undefined` if nothing is, or if storage cannot be read. */
 export async function findStored({ source }: CheckpointSource): Promise<StoredModel | undefined> {
-  const models = await store.list().catch(() => []); // loading will say so
+  const models = await store.list().catch(() => []); // loading reports it
   return models.find((stored) => checkpointOf(stored)?.source === source);
 }
 
-/** The download that was last begun and is not whole, with what it would load. */
+/** The most recent unfinished download, and its checkpoint. */
 export async function findPartial(): Promise<
   { stored: StoredModel; checkpoint: CheckpointSource } | undefined
 > {

@@ -9,13 +9,13 @@ import { TaskLine } from './task-line.ts';
 
 /** What a row can ask the page to do. */
 export interface RowActions {
-  /** Loads a stored model, fetching what is missing. */
+  /** Loads a stored model, downloading what is missing. */
   readonly load: (checkpoint: CheckpointSource) => void;
   /** Called when what is stored has changed. */
   readonly onChange: () => Promise<void>;
 }
 
-/** A stored model: its size and state, and what can be done with it. */
+/** A stored model: its size, state and actions. */
 export class StoredRow {
   readonly element: HTMLElement = element('li');
   readonly #actions: RowActions;
@@ -45,7 +45,7 @@ export class StoredRow {
         element(
           'span',
           { class: 'size' },
-          complete ? formatBytes(sizeBytes) : `${formatBytesOf(sizeBytes, totalBytes)} kept`,
+          complete ? formatBytes(sizeBytes) : `${formatBytesOf(sizeBytes, totalBytes)} downloaded`,
         ),
       ),
       element('small', {}, `${origin} · used ${formatAgo(usedAt)}`),
@@ -55,7 +55,7 @@ export class StoredRow {
             element('progress', {
               max: 1,
               value: totalBytes > 0 ? sizeBytes / totalBytes : 0,
-              'aria-label': 'Kept of the model',
+              'aria-label': 'Downloaded',
             }),
           ]),
     );
@@ -70,7 +70,7 @@ export class StoredRow {
     return this.#checkpoint?.name ?? this.#stored.id;
   }
 
-  /** Buttons stay while they fit: one of them may have the focus. */
+  /** Replaces the buttons only if they change: one of them may have the focus. */
   #showButtons(): void {
     const { complete } = this.#stored;
     if (complete === this.#isShownComplete) return;
@@ -99,13 +99,13 @@ export class StoredRow {
   }
 
   async #verify(): Promise<void> {
-    const result = await this.#task.run('Checking', 'It could not be checked', (options) =>
+    const result = await this.#task.run('Verifying', 'It could not be verified', (options) =>
       store.verify(this.#stored.id, options),
     );
     if (result?.isIntact)
       this.#task.tell(
         'good',
-        `Intact: ${formatBytes(result.checkedBytes)} read, every byte is the one that was downloaded.`,
+        `Intact: ${formatBytes(result.checkedBytes)} read, every byte as downloaded.`,
       );
     else if (result) this.#tellDamage(result);
     await this.#actions.onChange();
@@ -121,13 +121,13 @@ export class StoredRow {
     };
     this.#task.tell(
       'bad',
-      `Damaged: ${formatBytes(bytes)} in ${paths.join(', ')}. Only that is fetched again.`,
+      `Damaged: ${formatBytes(bytes)} in ${paths.join(', ')}. Only these parts need to be downloaded again.`,
       ...(checkpoint
         ? [
             element(
               'button',
               { type: 'button', class: 'text-button', onclick: heal },
-              `Fetch ${formatBytes(bytes)} again`,
+              `Download ${formatBytes(bytes)} again`,
             ),
           ]
         : []),
@@ -138,7 +138,7 @@ export class StoredRow {
     const name = this.#name.replace(/[^\w.-]+/g, '-');
     const picked = await pickTarget();
     if (!picked) return;
-    const isDone = await this.#task.run('Exporting', 'It was not exported', async (options) => {
+    const isDone = await this.#task.run('Exporting', 'Export failed', async (options) => {
       const folder = await picked.getDirectoryHandle(name, { create: true });
       await store.export(this.#stored.id, folder, options);
       return true;
@@ -150,12 +150,12 @@ export class StoredRow {
     const { id, sizeBytes } = this.#stored;
     const isSure = await confirm({
       title: `Delete ${this.#name}?`,
-      detail: `This frees ${formatBytes(sizeBytes)}. To use the model again, it has to be fetched again.`,
+      detail: `This frees ${formatBytes(sizeBytes)}. To use the model again, you will need to download it again.`,
       action: 'Delete',
       isDestructive: true,
     });
     if (!isSure) return;
-    await this.#task.run('Deleting', `${this.#name} was not deleted`, () => store.remove(id));
+    await this.#task.run('Deleting', `${this.#name} could not be deleted`, () => store.remove(id));
     await this.#actions.onChange();
   }
 }

@@ -2,18 +2,18 @@ import { announce } from './announcer.ts';
 import { element, icon } from './element.ts';
 import { formatBytesOf } from './format.ts';
 
-/** What a task is given to report by. */
+/** How a task reports progress and learns that the user stopped it. */
 interface TaskOptions {
   readonly onProgress: (doneBytes: number, totalBytes: number) => void;
   readonly signal: AbortSignal;
 }
 
-/** A line that shows how far a task of a stored model is, lets the person stop it, and then says what came of it. */
+/** A line that shows the progress of a task, lets the user stop it, and then shows its outcome. */
 export class TaskLine {
   readonly element: HTMLElement = element('div', { class: 'task', hidden: true });
   #abort: AbortController | undefined;
 
-  /** Whether a task is under way. */
+  /** Whether a task is running. */
   get isBusy(): boolean {
     return this.#abort !== undefined;
   }
@@ -21,9 +21,9 @@ export class TaskLine {
   /**
    * Runs a task.
    *
-   * @param doing what it does, such as `Checking`.
-   * @param failing what to say of a failure, such as `It was not checked`.
-   * @returns what the task returned; `undefined` where it failed or was stopped, which the line then says.
+   * @param doing the label while it runs, such as `Verifying`.
+   * @param failing the start of the message if it fails, such as `Import failed`.
+   * @returns what the task returned; `undefined` if it failed, which the line then shows, or was stopped.
    */
   async run<T>(
     doing: string,
@@ -59,7 +59,7 @@ export class TaskLine {
     }
   }
 
-  /** Says what came of a task. */
+  /** Shows and announces the outcome of a task. */
   tell(kind: 'good' | 'bad', message: string, ...more: readonly Node[]): void {
     this.#show(
       `is-${kind}`,
@@ -70,7 +70,7 @@ export class TaskLine {
     announce(message);
   }
 
-  /** Shows nothing. */
+  /** Hides the line. */
   clear(): void {
     this.element.hidden = true;
     this.element.replaceChildren();

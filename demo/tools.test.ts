@@ -23,7 +23,7 @@ test.each([
 });
 
 test.each(['', '2 +', '(1', '1)', 'alert(1)', '2 2', 'a + b'])(
-  '"%s" is refused as no arithmetic expression',
+  '"%s" is not an arithmetic expression',
   (expression) => {
     expect(() => calculate(expression)).toThrow(RangeError);
   },
@@ -40,7 +40,7 @@ test.each([
   expect(run('convert_units', input)).toEqual({ result });
 });
 
-test('the clock knows the time in cities that name a time zone', () => {
+test('the clock knows the time in cities that time zones are named after', () => {
   const inCity = (city: string) => run('get_time', { city });
   expect(inCity('Tokyo')).toEqual({ time: expect.stringMatching(/^\d\d:\d\d$/) });
   expect(inCity('New York')).toEqual({ time: expect.stringMatching(/^\d\d:\d\d$/) });

@@ -1,8 +1,8 @@
-// The tools that the page offers to the model. They run here and ask nobody else.
+// The tools that the page offers to the model. They run in the page and make no requests.
 import type { ToolDefinition } from 'ossicle';
 import { calculate } from './calculate.ts';
 
-/** Metres, kilograms, litres, metres per second or seconds in one unit; each kind of quantity by itself. */
+/** Metres, kilograms, litres or seconds per unit: one table for each kind of quantity. */
 const UNITS: readonly Readonly<Record<string, number>>[] = [
   {
     ...{
@@ -80,17 +80,17 @@ const argument = (input: unknown, name: string): unknown =>
 
 const number = (input: unknown, name: string): number => {
   const value = Number(argument(input, name));
-  if (Number.isNaN(value)) throw new TypeError(`The argument ${name} has to be a number.`);
+  if (Number.isNaN(value)) throw new TypeError(`The argument ${name} must be a number.`);
   return value;
 };
 
 const text = (input: unknown, name: string): string => {
   const value = argument(input, name);
-  if (typeof value !== 'string') throw new TypeError(`The argument ${name} has to be a text.`);
+  if (typeof value !== 'string') throw new TypeError(`The argument ${name} must be a string.`);
   return value;
 };
 
-/** The tools, as `generate()` tells the model of them and runs them. What one throws is told to the model. */
+/** The tools, as `generate()` offers them to the model and runs them. The model sees the message of a thrown error. */
 export const pageTools: readonly ToolDefinition[] = [
   {
     name: 'get_time',

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type FolderServer, serveFolder } from '../scripts/static-server.ts';
-import { DemoBrowser, type DemoPage } from './test/demo-browser.ts';
+import { DemoBrowser } from './test/demo-browser.ts';
+import type { DemoPage } from './test/demo-page.ts';
 
-// One visitor's story, up to the model of another host.
+// One visitor's story, up to the model of another host: each test continues from the one before.
 let browser: DemoBrowser;
 let otherHost: FolderServer;
 let demo: DemoPage;
@@ -15,7 +16,7 @@ afterAll(async () => {
   await otherHost.close();
 });
 
-test('a browser without an adapter for WebGPU is told so, and what to do', async () => {
+test('a browser without an adapter for WebGPU gets an explanation and a next step', async () => {
   const poor = await DemoBrowser.start({ hasAdapter: false });
   const page = await poor.open();
   await page.page.waitForSelector('.failure');
@@ -26,14 +27,20 @@ test('a browser without an adapter for WebGPU is told so, and what to do', async
   await poor.close();
 });
 
-test('a load shows its progress, can be cancelled, and started again', async () => {
+test('a load shows its progress', async () => {
   // Headers pass, weights wait.
   browser.proxy.held = (url, range) => /safetensors$/.test(url) && /-\d{7}/.test(range ?? '');
   demo = await browser.open();
   await demo.textLike('.load-strip', /Downloading gpt-oss-nano[\s\S]* of 3\.\d+ MB/);
+});
+
+test('a cancelled load leaves the page empty', async () => {
   await demo.click('#cancel-load');
   await demo.page.waitForSelector('[data-status=empty]');
   expect(await demo.count('.load-strip, .failure')).toBe(0);
+});
+
+test('a cancelled load can be started again', async () => {
   browser.proxy.held = undefined;
   await demo.click('#model-button');
   await demo.click('.choice');
@@ -47,22 +54,30 @@ test('text that names no source is refused where it is typed', async () => {
   await demo.page.keyboard.press('Escape');
 });
 
-test('an address without a model is reported, can be tried again, and leaves the loaded model working', async () => {
-  const missing = () => browser.proxy.requests.filter((url) => url.includes('/missing/')).length;
+const missing = (): number =>
+  browser.proxy.requests.filter((url) => url.includes('/missing/')).length;
+
+test('a URL without a model is reported', async () => {
   await demo.loadFrom('./missing/');
   await demo.page.waitForSelector('.failure');
-  expect(await demo.text('.failure h3')).toBe('The model could not be fetched');
+  expect(await demo.text('.failure h3')).toBe('The model could not be loaded');
   expect(await demo.text('.failure p')).toMatch(/missing.*config\.json/);
+});
+
+test('Try again requests the model once more', async () => {
   const before = missing();
   await demo.click('.failure [data-step=try-again]');
   await demo.page.waitForSelector('.failure');
   expect(missing()).toBeGreaterThan(before);
+});
+
+test('the model in use still answers after another failed to load', async () => {
   await demo.click('.failure [aria-label=Dismiss]');
   expect(await demo.ask('What is 17 + 25?')).toContain('42');
 });
 
-test('a model of another host loads in a page that is opened again for that host', async () => {
-  const { length } = demo.complaints; // of the address without a model
+test('a model of another host loads once the page has reopened for that host', async () => {
+  const { length } = demo.complaints; // of the URL without a model
   await demo.loadFrom(`${otherHost.url}/gpt-oss-nano/`);
   await demo.page.waitForFunction(() => location.search.includes('model='));
   await demo.ready();
@@ -71,10 +86,13 @@ test('a model of another host loads in a page that is opened again for that host
   expect(demo.complaints.slice(length)).toEqual([]);
 });
 
+/** The query of a link to the model of a host. */
+const linkTo = ({ url }: FolderServer): string =>
+  `?model=${encodeURIComponent(`${url}/gpt-oss-nano/`)}`;
+
 test('a link to a model that is not stored asks before it downloads', async () => {
-  const query = `?model=${encodeURIComponent(`${otherHost.url}/gpt-oss-nano/`)}`;
   const before = browser.proxy.requests.length;
-  const linked = await browser.open(query);
+  const linked = await browser.open(linkTo(otherHost));
   await linked.page.waitForSelector('#model-panel[open]');
   await linked.textLike('.load-strip', /Downloading|Moving|Preparing/);
   expect(await linked.text('#model-name')).toBe('gpt-oss-nano'); // the embedded one
@@ -83,8 +101,8 @@ test('a link to a model that is not stored asks before it downloads', async () =
   await linked.close();
 });
 
-/** Whether the page, and a worker that it starts, may fetch an address. */
-function mayFetch(page: DemoPage, address: string): Promise<{ page: boolean; worker: boolean }> {
+/** Whether the page, and a worker that it starts, may fetch a URL. */
+function mayFetch(page: DemoPage, target: string): Promise<{ page: boolean; worker: boolean }> {
   return page.page.evaluate(async (url) => {
     const page = await fetch(url, { mode: 'no-cors' }).then(
       () => true,
@@ -97,21 +115,24 @@ function mayFetch(page: DemoPage, address: string): Promise<{ page: boolean; wor
     });
     worker.terminate();
     return { page, worker: answer };
-  }, address);
+  }, target);
 }
 
-test('the policy keeps page and workers from hosts other than the model’s', async () => {
-  const elsewhere = `${otherHost.url}/gpt-oss-nano/config.json`;
-  let page = await browser.open();
+const elsewhere = (): string => `${otherHost.url}/gpt-oss-nano/config.json`;
+
+test('the policy keeps page and workers from hosts that the page was not opened for', async () => {
+  const page = await browser.open();
   await page.page.waitForSelector('.load-strip');
-  expect(await mayFetch(page, elsewhere)).toEqual({ page: false, worker: false });
+  expect(await mayFetch(page, elsewhere())).toEqual({ page: false, worker: false });
   expect(await mayFetch(page, `${browser.url}icon.svg`)).toEqual({ page: true, worker: true });
   await page.close();
+});
 
-  page = await browser.open(`?model=${encodeURIComponent(`${otherHost.url}/gpt-oss-nano/`)}`);
+test('the policy of a page opened for another host allows that host, but not Hugging Face', async () => {
+  const page = await browser.open(linkTo(otherHost));
   await page.page.waitForSelector('.load-strip');
   const before = browser.proxy.requests.length;
-  expect(await mayFetch(page, elsewhere)).toEqual({ page: true, worker: true });
+  expect(await mayFetch(page, elsewhere())).toEqual({ page: true, worker: true });
   expect(await mayFetch(page, 'https://huggingface.co/robots.txt')).toEqual({
     page: false,
     worker: false,

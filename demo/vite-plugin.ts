@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url';
 import type { Plugin } from 'vite';
 
 /**
- * The policy of a built page. In the chat page, checkpoints may come from any host, so connections are left open here; its
- * first script closes them to all but one host (connection-policy.ts). Other pages use the embedded model alone.
+ * The Content-Security-Policy of a built page. The chat page may load checkpoints from any host, so this leaves
+ * connections open; its first script limits them to one host (connection-policy.ts). Other pages use only the embedded
+ * model.
  */
 function policyOf(path: string): string {
   const connections = path === '/index.html' ? "'self' https: http:" : "'self'";
@@ -25,7 +26,7 @@ function policyOf(path: string): string {
 const SERVICE_WORKER = 'service-worker.js';
 const fromHere = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** Gives the built pages their Content-Security-Policy, and a service worker that keeps the build's files. */
+/** Gives the built pages their Content-Security-Policy and a service worker that caches the build's files. */
 export function builtPage(): Plugin {
   return {
     name: 'ossicle-built-page',
@@ -65,7 +66,7 @@ export function builtPage(): Plugin {
   };
 }
 
-/** The public files at the top level: those of the page. Checkpoints are in a folder. */
+/** The top-level public files, which belong to the page. Checkpoints are in a folder. */
 async function pageFiles(): Promise<readonly string[]> {
   const entries = await readdir(fromHere('public'), { withFileTypes: true });
   return entries

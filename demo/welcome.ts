@@ -8,7 +8,7 @@ interface Suggestion {
   readonly usesTools?: boolean;
 }
 
-/** What the embedded model was trained on. */
+/** Questions that the embedded model was trained on. */
 const EMBEDDED: readonly Suggestion[] = [
   { prompt: 'What is 17 + 25?' },
   { prompt: 'What can you do?' },
@@ -72,8 +72,8 @@ function embeddedText({ chooseModel }: WelcomeActions): HTMLElement {
       'p',
       {},
       element('strong', {}, 'gpt-oss-nano'),
-      ' comes with the page: OpenAI’s gpt-oss architecture with 3 million parameters instead of 21 billion, trained for under an hour. ',
-      'It shows the machinery, not intelligence. Small sums, lists and questions about itself are what it knows; most else it gets wrong.',
+      ' comes with the page: OpenAI’s gpt-oss architecture with 3 million parameters instead of 21 billion, trained in under an hour. ',
+      'It shows the machinery, not intelligence: it handles small sums, lists and questions about itself, and gets most other things wrong.',
     ),
     element(
       'p',
@@ -84,7 +84,7 @@ function embeddedText({ chooseModel }: WelcomeActions): HTMLElement {
         { type: 'button', class: 'link-button', onclick: chooseModel },
         'load gpt-oss-20b',
       ),
-      ': a download of 13.8 GB, once, and a GPU with room for 12.4 GB. Or drop a model’s folder or GGUF files here.',
+      ': a one-time 13.8 GB download, and 12.4 GB of GPU memory. Or drop a model folder or GGUF files here.',
     ),
   );
 }
@@ -97,7 +97,7 @@ function generalText({ model, checkpoint }: LoadedModel): HTMLElement {
       'p',
       {},
       element('strong', {}, checkpoint.name),
-      ` with ${formatParameters(model.info.parameterCount)} parameters runs on this computer’s GPU. It can be wrong: check what matters.`,
+      ` has ${formatParameters(model.info.parameterCount)} parameters and runs on this computer’s GPU. It can be wrong, so check what matters.`,
     ),
   );
 }

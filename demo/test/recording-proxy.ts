@@ -8,11 +8,11 @@ import type { AddressInfo } from 'node:net';
 
 /** A proxy through which a browser context makes the requests of its pages, workers and service workers. */
 export interface RecordingProxy {
-  /** Its address, for a browser context to use. */
+  /** Its URL, for a browser context to use. */
   readonly address: string;
-  /** The addresses asked for so far, in order; of encrypted connections, the host. */
+  /** The URLs requested so far, in order; for encrypted connections, the host. */
   readonly requests: string[];
-  /** Requests for which it is true wait until it is set to something else; `range` is the header. */
+  /** Holds back the requests for which it returns true, until it is replaced; `range` is the header. */
   held: ((url: string, range: string | undefined) => boolean) | undefined;
   /** Cuts the network: everything fails from now on. */
   cut(): void;

@@ -6,13 +6,13 @@ import { serveFolder } from '../../scripts/static-server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Address of the built demo, without a final slash. */
+    /** URL of the built demo, without a trailing slash. */
     demoUrl: string;
   }
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  await findBrowser(); // tells the tests through PUPPETEER_EXECUTABLE_PATH
+  await findBrowser(); // sets PUPPETEER_EXECUTABLE_PATH for the tests
   await buildDemo();
   const server = await serveFolder('demo/dist');
   project.provide('demoUrl', server.url);

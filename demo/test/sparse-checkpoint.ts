@@ -4,7 +4,7 @@ import { type Config, huggingFaceConfig } from '../../packages/core/test/config.
 import { safetensorsHeader, tensorBytes } from '../../packages/core/test/safetensors-file.ts';
 import { shardIndex, shardTensors, tensorTable } from '../../packages/core/test/tensor-table.ts';
 
-/** Writes a checkpoint in the published layout whose weights are holes in its files: any size, next to no disk. */
+/** Writes a checkpoint in the published layout whose weights are holes in sparse files: any size on almost no disk. */
 export async function writeSparseCheckpoint(folder: string, config: Config): Promise<void> {
   await mkdir(folder, { recursive: true });
   const table = tensorTable(config, 'hf');
