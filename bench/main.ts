@@ -1,5 +1,5 @@
 // The worker of the bench's page: lets Puppeteer drive a stage.
-import { StageHost } from './stage.ts';
+import { StageHost } from './stage-host.ts';
 
 declare global {
   /** What Puppeteer calls. */

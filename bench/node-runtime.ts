@@ -2,7 +2,7 @@ import { runnerImport } from 'vite';
 import { create, globals } from 'webgpu';
 import { openCheckpointFolder } from '../packages/core/test/checkpoint-folder.ts';
 import type { Side, SideRuntime } from './side.ts';
-import type { StageHost } from './stage.ts';
+import type { StageHost } from './stage-host.ts';
 
 /** Files whose absence makes the engine take and give token ids only. */
 const TOKENIZER_FILE = /^tokenizer.*\.json$/;
@@ -52,13 +52,13 @@ export async function startNode(
 
 /** Imports the code of a checkout, WGSL included. */
 async function startHost(checkout: string): Promise<StageHost> {
-  const { module } = await runnerImport<typeof import('./stage.ts')>(`${checkout}/bench/stage.ts`, {
+  await runnerImport(`${checkout}/bench/main.ts`, {
     root: checkout,
     configFile: false,
     logLevel: 'error',
     resolve: { alias: { '@ossicle/harmony': `${checkout}/packages/harmony/src/index.ts` } },
   });
-  return module.StageHost.start();
+  return globalThis.stageHost;
 }
 
 function nodeSide(host: StageHost): Side {

@@ -1,10 +1,3 @@
-// What runs where the GPU is: in a worker of a page, or in Node.
-import { requestDevice } from '../packages/core/src/engine/index.ts';
-import { summarizeAdapter } from '../packages/core/src/gpu/adapter-summary.ts';
-import type { AdapterSummary, ModelSource } from '../packages/core/src/types.ts';
-import { EndToEndStage } from './end-to-end.ts';
-import { KernelStage } from './kernel-stage.ts';
-
 /** One value. */
 export interface Sample {
   /** What was measured, as in `decode @128`. */
@@ -48,56 +41,4 @@ export interface Stage {
   measure(measurement: string): Promise<Sample[]>;
   /** Gives the memory back. */
   dispose(): Promise<void>;
-}
-
-/** What a side of a bench works with, in its page or in Node. */
-export class StageHost {
-  readonly #device: GPUDevice;
-  #stage: Stage | undefined;
-
-  private constructor(device: GPUDevice) {
-    this.#device = device;
-  }
-
-  /** Requests a device. */
-  static async start(): Promise<StageHost> {
-    return new StageHost(await requestDevice());
-  }
-
-  /** The adapter in use. */
-  get adapter(): AdapterSummary {
-    return summarizeAdapter(this.#device);
-  }
-
-  /**
-   * Gets a stage ready; what it computes is checked before anything is timed.
-   *
-   * @param source - The checkpoint; the stage `kernels` makes up its weights.
-   * @throws Error where results are not finite, are zero, or contradict each other.
-   */
-  async open(
-    name: StageName,
-    source: ModelSource | undefined,
-    options: StageOptions,
-  ): Promise<Pick<Stage, 'facts' | 'measurements'>> {
-    await this.close();
-    const stage =
-      name === 'kernels'
-        ? await KernelStage.open(this.#device, options)
-        : await EndToEndStage.open(this.#device, source as ModelSource, options);
-    this.#stage = stage;
-    return { facts: stage.facts, measurements: stage.measurements };
-  }
-
-  /** Takes one round of a measurement of the open stage. */
-  async measure(measurement: string): Promise<Sample[]> {
-    if (!this.#stage) throw new Error('No stage is open');
-    return this.#stage.measure(measurement);
-  }
-
-  /** Closes the open stage, if there is one. */
-  async close(): Promise<void> {
-    await this.#stage?.dispose();
-    this.#stage = undefined;
-  }
 }
