@@ -16,12 +16,12 @@ export interface Totals {
   skipped: number;
 }
 
-/** What becomes of a run's tests, for the line that ends it: `12 passed, 0 failed`. */
-export function totalsLine({ passed, failed }: Totals): string {
-  return `${passed} passed, ${failed} failed`;
+/** The line that ends a run: `12 passed, 0 failed`, and `, 3 skipped` if any test was. */
+export function totalsLine({ passed, failed, skipped }: Totals): string {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
-/** Vitest reporter that ends a run with `N passed, N failed`, or writes the totals to a file. */
+/** Vitest reporter that ends a run with {@link totalsLine}, or writes the totals to a file. */
 export class TotalsReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
     const totals: Totals = { passed: 0, failed: 0, skipped: 0, failures: [] };
