@@ -16,8 +16,12 @@ const fileServer = './packages/core/test/file-server.ts';
 const icd = process.env.OSSICLE_VK_ICD;
 if (icd !== undefined && icd !== '') process.env.VK_DRIVER_FILES = icd;
 
+/** Whether `slowTest` runs in Chrome: on a GPU, and on SwiftShader if asked for. */
+const slowTests = process.env.OSSICLE_SLOW_TESTS === '1' || process.env.OSSICLE_GPU === '1';
+
 /** A new object each time: Vitest writes into it. */
 const chrome = (): TestUserConfig => ({
+  provide: { slowTests },
   fileParallelism: false,
   testTimeout: 300_000,
   hookTimeout: 300_000,
@@ -32,6 +36,7 @@ const chrome = (): TestUserConfig => ({
 });
 
 const dawn: TestUserConfig = {
+  provide: { slowTests: true },
   setupFiles: ['./packages/core/test/dawn.ts'],
   pool: 'threads', // the lavapipe run has no executable that could be forked
   fileParallelism: false,
@@ -87,7 +92,7 @@ const config: ViteUserConfig = defineConfig({
           name: 'gpu-large',
           include: [largeTests],
           exclude: node,
-          globalSetup: [largeReference],
+          globalSetup: slowTests ? [largeReference] : [],
           ...chrome(),
         },
       },
