@@ -5,7 +5,7 @@ import { EndToEndStage } from './end-to-end.ts';
 import { KernelStage } from './kernel-stage.ts';
 import type { Sample, Stage, StageName, StageOptions } from './stage.ts';
 
-/** What a side of a bench works with, in its page or in Node. */
+/** Runs the stages of one side, in a worker of its page or in Node. */
 export class StageHost {
   readonly #device: GPUDevice;
   #stage: Stage | undefined;
@@ -25,10 +25,10 @@ export class StageHost {
   }
 
   /**
-   * Gets a stage ready; what it computes is checked before anything is timed.
+   * Opens a stage, and checks its results before anything is timed.
    *
-   * @param source - The checkpoint; the stage `kernels` makes up its weights.
-   * @throws Error where results are not finite, are zero, or contradict each other.
+   * @param source - The checkpoint; not needed for `kernels`, which has synthetic weights.
+   * @throws Error if results are not finite, are zero, or contradict each other.
    */
   async open(
     name: StageName,

@@ -1,4 +1,4 @@
-/** One value. */
+/** One measured value. */
 export interface Sample {
   /** What was measured, as in `decode @128`. */
   readonly name: string;
@@ -6,39 +6,39 @@ export interface Sample {
   readonly unit: string;
 }
 
-/** `end-to-end`: a checkpoint through the engine; `kernels`: the kernels of the forward pass by themselves. */
+/** `end-to-end`: a checkpoint through the engine; `kernels`: the kernels of the forward pass, alone. */
 export type StageName = 'end-to-end' | 'kernels';
 
-/** What is measured, and how. Plain data, which crosses to a page. */
+/** What to measure, and how. Plain data, since it is sent to a page. */
 export interface StageOptions {
   /** The parsed config.json. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** How dense weights are held. */
+  /** Format of dense weights on the GPU. */
   readonly dense: 'int8' | 'bf16';
-  /** How keys and values are held. Default: the engine's. */
+  /** Format of keys and values. Default: the engine's. */
   readonly kvCache?: 'f16' | 'f32';
-  /** Tokens of one pass of a prefill. */
+  /** Tokens of one prefill pass. */
   readonly chunk: number;
   /** Positions of the KV cache. */
   readonly context: number;
-  /** Lengths of the prompts to prefill. */
+  /** Lengths of the prompts to evaluate. */
   readonly prompts: readonly number[];
-  /** Tokens in front of what is decoded. */
+  /** Numbers of tokens before those that are decoded. */
   readonly depths: readonly number[];
-  /** How many tokens to decode. */
+  /** Tokens to decode. */
   readonly decode: number;
-  /** Whether to load by way of the browser's store, and once more from it. */
+  /** Whether to load through the browser's store, and then once more from it. */
   readonly store: boolean;
 }
 
-/** A stage that is ready to measure. */
+/** An open stage. */
 export interface Stage {
-  /** What was found while it got ready: loading, sizes, counts. */
+  /** Measured while it opened: load times, sizes, counts. */
   readonly facts: readonly Sample[];
-  /** What it can measure, in order. */
+  /** Names of its measurements, in order. */
   readonly measurements: readonly string[];
-  /** Takes one round of a measurement: one value for each of its names. */
+  /** Takes one round of a measurement: one sample for each name. */
   measure(measurement: string): Promise<Sample[]>;
-  /** Gives the memory back. */
+  /** Releases its memory. */
   dispose(): Promise<void>;
 }

@@ -1,16 +1,16 @@
 import { writeFileSync } from 'node:fs';
 import type { Reporter, SerializedError, TestModule } from 'vitest/node';
 
-/** Names the file that receives a run's totals, as JSON; without it they are printed. */
+/** Environment variable with the path of a file that receives a run's totals as JSON. If unset, they are printed. */
 export const TOTALS_FILE = 'OSSICLE_TOTALS';
 
 /** How many tests of a run passed, failed and were skipped. */
 export interface Totals {
-  /** What failed, each in a line: project, file and test. */
+  /** One line for each failure: project, file and test. */
   readonly failures: string[];
   /** Tests that passed. */
   passed: number;
-  /** Tests that failed, files that could not be run, and errors outside of any test. */
+  /** Tests that failed, files that could not run, and errors outside any test. */
   failed: number;
   /** Tests that did not run. */
   skipped: number;
@@ -29,7 +29,7 @@ export class TotalsReporter implements Reporter {
       totals.failed++;
       totals.failures.push(`${where}: ${error?.message.split('\n', 1)[0] ?? 'did not end'}`);
     };
-    for (const error of errors) fail('outside of any test', error);
+    for (const error of errors) fail('outside any test', error);
     for (const module of modules) {
       const name = `${module.project.name} ${module.relativeModuleId}`;
       for (const error of module.errors()) fail(name, error);
@@ -37,7 +37,7 @@ export class TotalsReporter implements Reporter {
         const { state, errors: reasons } = test.result();
         if (state === 'passed') totals.passed++;
         else if (state === 'skipped') totals.skipped++;
-        else fail(`${name} > ${test.fullName}`, reasons?.[0]); // failed, or pending because its page is gone
+        else fail(`${name} > ${test.fullName}`, reasons?.[0]); // failed, or pending since its page is gone
       }
     }
     const file = process.env[TOTALS_FILE];
