@@ -4,14 +4,14 @@ import { builtPage } from './demo/vite-plugin.ts';
 
 const fromRoot = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** Package names → their sources, so that the demo and the tests need no library build. */
+/** Package names → their sources, so that the demo and the tests do not need a build of the packages. */
 export const sourceAliases: AliasOptions = [
   { find: /^@ossicle\/harmony$/, replacement: fromRoot('packages/harmony/src/index.ts') },
   { find: /^ossicle\/engine$/, replacement: fromRoot('packages/core/src/engine/index.ts') },
   { find: /^ossicle$/, replacement: fromRoot('packages/core/src/index.ts') },
 ];
 
-/** The demo: `vite` serves it while developing, `vite build` writes it to demo/dist. */
+/** The demo: `vite` serves it for development, `vite build` writes it to demo/dist. */
 const config: UserConfig = defineConfig({
   root: fromRoot('demo'),
   base: './',

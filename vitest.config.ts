@@ -8,22 +8,27 @@ const node = ['**/node_modules/**', '**/dist/**'];
 const gpuTests = 'packages/**/*.gpu.test.ts';
 /** Tests that need a page and its workers. */
 const pageTests = 'packages/**/*.page.test.ts';
-/** Tests of a model of true size: in projects of their own, for what they take of time and memory. */
+/** Tests of a model of true size: in projects of their own, since they take minutes and gigabytes. */
 const largeTests = '**/large.gpu.test.ts';
 const fileServer = './packages/core/test/file-server.ts';
 
-/** The manifest of the Vulkan driver that Dawn shall use; here, because test workers have no environment of their own. */
+/** Manifest of the Vulkan driver for Dawn. Set here: worker threads write to a copy. */
 const icd = process.env.OSSICLE_VK_ICD;
 if (icd !== undefined && icd !== '') process.env.VK_DRIVER_FILES = icd;
 
-/** A new object each time: Vitest writes into it. */
-const chrome = (): TestUserConfig => ({
+/** Whether `slowTest` runs in Chrome: on a GPU, and on SwiftShader if asked for. */
+const slowTests = process.env.OSSICLE_SLOW_TESTS === '1' || process.env.OSSICLE_GPU === '1';
+
+/** A new object for each project, since Vitest writes to it. */
+const chrome = (isolate: boolean): TestUserConfig => ({
+  provide: { slowTests },
   fileParallelism: false,
   testTimeout: 300_000,
   hookTimeout: 300_000,
   browser: {
     enabled: true,
     headless: true,
+    isolate,
     ui: false,
     screenshotFailures: false,
     instances: [{ browser: 'chrome' }],
@@ -32,10 +37,11 @@ const chrome = (): TestUserConfig => ({
 });
 
 const dawn: TestUserConfig = {
+  provide: { slowTests: true },
   setupFiles: ['./packages/core/test/dawn.ts'],
-  pool: 'threads', // the lavapipe run has no executable that could be forked
+  pool: 'threads', // lavapipe.sh starts Node with another loader, so that it cannot be forked
   fileParallelism: false,
-  isolate: false, // one Vulkan instance for the run
+  isolate: false, // one Vulkan instance for all files
   testTimeout: 300_000,
   hookTimeout: 300_000,
 };
@@ -45,7 +51,7 @@ const largeReference = './packages/core/test/large-reference.ts';
 const config: ViteUserConfig = defineConfig({
   resolve: { alias: sourceAliases },
   worker: { format: 'es' },
-  // Known before the first page opens: finding one later would reload the page under its tests.
+  // Optimized before the first page opens: a dependency found later would reload the page during its tests.
   optimizeDeps: { include: ['comlink', 'fast-check', 'idb-keyval'] },
   test: {
     reporters: ['default', new TotalsReporter()],
@@ -65,10 +71,20 @@ const config: ViteUserConfig = defineConfig({
         extends: true,
         test: {
           name: 'gpu',
-          include: [gpuTests, pageTests],
+          include: [gpuTests],
           exclude: [...node, largeTests],
           globalSetup: [fileServer],
-          ...chrome(),
+          ...chrome(false),
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'gpu-page',
+          include: [pageTests],
+          exclude: node,
+          globalSetup: [fileServer],
+          ...chrome(true),
         },
       },
       {
@@ -87,8 +103,8 @@ const config: ViteUserConfig = defineConfig({
           name: 'gpu-large',
           include: [largeTests],
           exclude: node,
-          globalSetup: [largeReference],
-          ...chrome(),
+          globalSetup: slowTests ? [largeReference] : [],
+          ...chrome(true),
         },
       },
       {

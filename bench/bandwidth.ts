@@ -6,7 +6,7 @@ const INVOCATIONS = 256;
 const LOADS = 16;
 const BYTES_PER_WORKGROUP = INVOCATIONS * LOADS * 16;
 
-/** Adds up a buffer, 16 bytes a load, neighbours side by side: about as fast as memory can be read. */
+/** Sums a buffer in coalesced 16-byte loads: about as fast as memory can be read. */
 const READ_BUFFER = /* wgsl */ `
 @group(0) @binding(0) var<storage, read> source: array<vec4u>;
 @group(0) @binding(1) var<storage, read_write> sums: array<vec4u>;
@@ -15,17 +15,17 @@ fn read_buffer(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_in
   let first = group.x * ${INVOCATIONS * LOADS} + lane;
   var sum = vec4u(0);
   for (var i = 0u; i < ${LOADS}; i++) { sum += source[first + i * ${INVOCATIONS}]; }
-  sums[group.x * ${INVOCATIONS} + lane] = sum; // 1/${LOADS} of what is read
+  sums[group.x * ${INVOCATIONS} + lane] = sum; // writes 1/${LOADS} of what it reads
 }`;
 
-/** Dispatches that read as much memory as they can in one binding, to set the speed of kernels against. */
+/** Dispatches that read as much memory as one binding allows: the speed to compare kernels with. */
 export async function readDispatches(
   gpu: Gpu,
   buffers: Buffers,
-  mostBytes: number,
+  maxBytes: number,
 ): Promise<{ dispatches: readonly Dispatch[]; bytes: number }> {
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.device.limits;
-  const most = Math.min(mostBytes, maxStorageBufferBindingSize, maxBufferSize);
+  const most = Math.min(maxBytes, maxStorageBufferBindingSize, maxBufferSize);
   const workgroups = Math.min(65_535, Math.max(1, Math.floor(most / BYTES_PER_WORKGROUP)));
   const bytes = workgroups * BYTES_PER_WORKGROUP;
   const kernel = await Kernel.compile(gpu, {

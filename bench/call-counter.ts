@@ -1,4 +1,4 @@
-/** The calls that cost a page time in every step of decoding, by what the bench calls them. */
+/** Names in records → the WebGPU methods that cost a page time in every decode step. */
 const COUNTED = {
   dispatches: 'dispatchWorkgroups',
   passes: 'beginComputePass',
@@ -38,7 +38,7 @@ export async function countCalls(work: () => Promise<unknown>): Promise<CallCoun
   try {
     await work();
   } finally {
-    for (const put of restore) put();
+    for (const undo of restore) undo();
   }
   return Object.fromEntries(counts) as CallCounts;
 }

@@ -35,7 +35,7 @@ test.each(['hf', 'original'] as const)(
   },
 );
 
-test('tensors larger than a piece are what any slice of them says', async () => {
+test('any slice of a tensor that is larger than a piece has its values', async () => {
   const config = { ...PRESETS.tiny, layers: 1, vocabulary: 50_000 }; // an embedding of 9.6 MB
   await generateCheckpoint(folder, config);
   const tensors = readSafetensors(await readFile(join(folder, 'model.safetensors')));

@@ -17,35 +17,34 @@ import {
   shardTensors,
 } from '../packages/core/test/tensor-table.ts';
 
-/** Bytes made at a time; twice as much is held. */
+/** Bytes generated at a time; two such pieces are held. */
 const PIECE_BYTES = 4 * 2 ** 20;
 
-/** What to write. */
+/** Options of {@link generateCheckpoint}. */
 export interface GeneratorOptions {
   /** Default: `hf`. */
   readonly layout?: Layout;
-  /** The same seed gives the same bytes, and the same as in memory. Default: 1. */
+  /** The same seed gives the same bytes, on disk and in memory. Default: 1. */
   readonly seed?: number;
-  /** Bytes of tensors per file at most. Default: as published. */
+  /** Most bytes of tensors per file. Default: as published. */
   readonly maxShardBytes?: number;
   /** Called after every few MiB. */
   readonly onProgress?: (progress: { writtenBytes: number; totalBytes: number }) => void;
 }
 
-/** A file that was written. */
+/** A written file. */
 export interface GeneratedFile {
-  /** Its name in the folder. */
+  /** Name in the folder. */
   readonly name: string;
-  /** Its size. */
   readonly sizeBytes: number;
-  /** The SHA-256 of its bytes, in hexadecimal. */
+  /** SHA-256, in hexadecimal. */
   readonly sha256: string;
 }
 
 /**
- * Writes a synthetic checkpoint in a published layout, streamed: memory stays flat whatever the size.
+ * Writes a synthetic checkpoint in a published layout. Streams, so that memory does not grow with its size.
  *
- * @param folder - Made where it is not there; files of the same names are overwritten.
+ * @param folder - Created if missing; files of the same names are overwritten.
  */
 export async function generateCheckpoint(
   folder: string,
@@ -96,7 +95,7 @@ function shardBytes({ tensors }: Shard): number {
   return tensors.reduce((sum, spec) => sum + tensorBytes(spec), safetensorsHeader(tensors).length);
 }
 
-/** Writes one piece while the next one is made. */
+/** Writes one piece while it generates the next. */
 async function writeShard(
   handle: FileHandle,
   { tensors }: Shard,
@@ -105,7 +104,7 @@ async function writeShard(
 ): Promise<string> {
   const hash = createHash('sha256');
   const write = async (bytes: Uint8Array): Promise<void> => {
-    await handle.writeFile(bytes); // goes on where the last one ended
+    await handle.writeFile(bytes); // appends
     onWritten(bytes.length);
   };
   const header = safetensorsHeader(tensors);

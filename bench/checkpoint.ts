@@ -5,19 +5,19 @@ import { join, resolve } from 'node:path';
 import { huggingFaceConfig, PRESETS, type PresetName } from '../packages/core/test/config.ts';
 import { generateCheckpoint } from './checkpoint-generator.ts';
 
-/** A model to measure. */
+/** A model to benchmark. */
 export interface BenchModel {
   /** The parsed config.json. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** Makes its checkpoint where that is not there yet. @returns The folder. */
+  /** Returns the folder of its checkpoint, which it generates if there is none. */
   checkpoint(): Promise<string>;
 }
 
 /**
- * Finds a model: a preset, whose checkpoint is generated into the user's cache folder when it is first asked for, or
- * a checkpoint on disk.
+ * Finds a model: a checkpoint on disk, or a preset, whose checkpoint is generated in the user's cache folder on first
+ * use.
  *
- * @throws RangeError where there is neither.
+ * @throws RangeError if there is neither.
  */
 export async function findModel(config: string): Promise<BenchModel> {
   if (Object.hasOwn(PRESETS, config)) {

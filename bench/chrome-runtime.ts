@@ -8,16 +8,16 @@ import { type FolderServer, serveFolder } from '../scripts/static-server.ts';
 import type { Side, SideRuntime } from './side.ts';
 
 const ARGUMENTS = [
-  '--enable-webgpu-developer-features', // else timestamps are rounded to some tens of microseconds
-  '--disable-renderer-backgrounding', // sides have a tab each, of which one is in front
+  '--enable-webgpu-developer-features', // else timestamps are rounded to tens of microseconds
+  '--disable-renderer-backgrounding', // each side has a tab, and only one is in front
   '--disable-background-timer-throttling',
 ];
 
 /**
- * A headless Chrome, on this machine's GPU, or on SwiftShader where it can use none.
+ * Starts a headless Chrome on this machine's GPU, or on SwiftShader if it can use none.
  *
- * @param software - SwiftShader even where there is a GPU.
- * @throws Error where there is no browser, or it has no WebGPU.
+ * @param software - Use SwiftShader even if there is a GPU.
+ * @throws Error if there is no browser, or the browser has no WebGPU.
  */
 export async function startChrome(software: boolean): Promise<SideRuntime> {
   const folder = await mkdtemp(join(tmpdir(), 'ossicle-bench-'));
@@ -58,13 +58,13 @@ export async function startChrome(software: boolean): Promise<SideRuntime> {
   };
 }
 
-/** A browser that has an adapter, or `undefined`. */
+/** Launches a browser; `undefined` if it has no adapter. */
 async function launch(gpu: boolean, url: string): Promise<Browser | undefined> {
   const options = await chromeOptions(gpu);
   const browser = await puppeteer.launch({
     ...options,
     args: [...(options.args ?? []), ...ARGUMENTS],
-    protocolTimeout: 0, // a stage of a large model takes its time
+    protocolTimeout: 0, // a stage of a large model takes long
   });
   const page = await browser.newPage();
   await page.goto(`${url}/`); // WebGPU needs a secure context, which about:blank is not
@@ -131,7 +131,7 @@ function chromeSide(
     }));
 }
 
-/** Without its tokenizer, a checkpoint takes and gives token ids only, and generates as many as it is asked for. */
+/** A checkpoint without a tokenizer takes and returns token ids only, and always generates `maxTokens`. */
 async function linkWithoutTokenizer(checkpoint: string, into: string): Promise<void> {
   for (const name of await readdir(checkpoint)) {
     if (!/^tokenizer.*\.json$/.test(name)) await symlink(join(checkpoint, name), join(into, name));

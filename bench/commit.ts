@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 
-/** The checkout's commit; `+` says that files differ from it. */
+/** The checkout's commit, followed by `+` if tracked files differ from it. */
 export function commitOf(checkout: string): string {
   const git = (...args: string[]): string =>
     execFileSync('git', ['-C', checkout, ...args], {

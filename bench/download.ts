@@ -19,38 +19,37 @@ import { commitOf } from './commit.ts';
 import { formatTable } from './records.ts';
 import { type MemoryPeak, MemoryWatch } from './renderer-memory.ts';
 
-/** How it is used. */
-const USAGE = `Stores a synthetic checkpoint in Chrome, kills the browser while it does, verifies what is stored, and loads it.
+/** Help on the command line. */
+const USAGE = `Downloads a synthetic checkpoint into Chrome's store, kills the browser meanwhile, verifies what is stored, and loads it.
 
   npm run bench -- download [options]
 
-  --layers N        of gpt-oss-20b; default: 24, which are 13.76 GB in three files
-  --kill P,P        per cent of the bytes after which the browser is killed; default: 1,30,70,99
+  --layers N        layers of gpt-oss-20b; default: 24, which is 13.76 GB in three files
+  --kill P,P        percentages of the bytes after which the browser is killed; default: 1,30,70,99
   --no-hashes       do not hash whole files
-  --no-gpu          end when all is stored and verified
-  --folder F        where the browser's profile lies, with all that is stored; default: the temporary folder
-  --json FILE       append one JSON object a line for each stretch`;
+  --no-gpu          stop once everything is stored and verified
+  --folder F        folder of the browser's profile, which holds the store; default: the temporary folder
+  --json FILE       append one line of JSON for each stretch`;
 
-/** The most that a renderer may take above what it takes when idle, to load and to check what is stored. */
+/** Most memory that a renderer may use above its idle size while it loads or verifies. */
 const MAX_RENDERER_BYTES = 200e6;
 
 /**
- * The same for a download. Of answers that come faster than they are written, as from the same machine, Chrome keeps all
- * that is in flight, 64 MiB, in about twice that much memory.
+ * The same for a download. If responses arrive faster than they are written, as from the same machine, Chrome holds the
+ * 64 MiB in flight in about twice as much memory.
  */
 const MAX_DOWNLOAD_RENDERER_BYTES = 230e6;
 
-/** Bytes of a file that are made and hashed at a time. */
+/** Bytes of a file that are generated and hashed at a time. */
 const PIECE_BYTES = 4 * 2 ** 20;
 
-/** Positions of the KV cache: few, because weights are what this measures. */
+/** Positions of the KV cache: few, since this measures weights. */
 const CONTEXT_LENGTH = 256;
 
 /**
  * Measures, prints a table, and appends JSON lines.
  *
- * @throws Error where the browser fetched more again than may be, took more memory than may be, or stored anything else
- * than was published.
+ * @throws Error if the browser fetched too much again, used too much memory, or stored anything but what was published.
  */
 export async function benchDownload(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
@@ -104,22 +103,22 @@ export async function benchDownload(args: readonly string[]): Promise<void> {
   }
 }
 
-/** One stretch of the work, and what it cost. */
+/** One stretch of the download or load, and its cost. */
 interface StretchRecord extends Omit<Stretch, 'phase'> {
   readonly phase: Stretch['phase'] | 'store.verify';
   /** Whether the browser was killed at its end. */
   readonly isKilled?: boolean;
-  /** Bytes that the server sent and that are not stored, where it sent any. */
+  /** Bytes that the server sent but that were not stored. */
   refetchedBytes?: number;
-  /** Requests that went on where an answer had broken off or had stopped to come. */
+  /** Requests that resumed a response which had broken off or stalled. */
   brokenRequests?: number;
-  /** What the browser took meanwhile, or in all phases of a load. */
+  /** Peak memory during this stretch, or during all phases of a load. */
   readonly memory?: MemoryPeak | undefined;
-  /** Where a load ran. */
+  /** The adapter of a load. */
   readonly adapter?: AdapterSummary;
 }
 
-/** The stretches of one run, and the bounds that they are held to. */
+/** The stretches of one run, and the bounds they must keep. */
 class DownloadBench {
   readonly #browser: DownloadBrowser;
   readonly #session: FaultSession;
@@ -148,7 +147,7 @@ class DownloadBench {
     this.#totalBytes = totalBytes;
   }
 
-  /** @param kills - The parts of all bytes after which the browser is killed. */
+  /** @param kills - Fractions of all bytes after which the browser is killed. */
   async download(kills: readonly number[]): Promise<void> {
     let killed: { record: StretchRecord; sentBytes: number } | undefined;
     for (const part of [...kills, 1]) {
@@ -176,7 +175,7 @@ class DownloadBench {
     await this.#browser.stop();
   }
 
-  /** Compares all that is stored with its hashes. */
+  /** Compares everything stored with its hashes. */
   async verify(): Promise<void> {
     const { url } = this.#task;
     const [{ seconds, found, models }, memory] = await this.#watched(async () => {
@@ -194,7 +193,7 @@ class DownloadBench {
     await this.#browser.stop();
   }
 
-  /** Loads the model out of the store, without a request. */
+  /** Loads the model from the store, without a request. */
   async load(): Promise<void> {
     await this.#session.script();
     const [{ phases, adapter }, memory] = await this.#watched(() =>
@@ -238,7 +237,7 @@ class DownloadBench {
     console.log(formatTable(header, rows));
   }
 
-  /** Appends the stretches that are new to the file of records. */
+  /** Appends new records to the JSON file. */
   async #save(): Promise<void> {
     if (this.#json === undefined) return;
     const about = {
@@ -255,25 +254,25 @@ class DownloadBench {
     await appendFile(this.#json, lines.join(''));
   }
 
-  /** @throws Error where a bound was broken. */
+  /** @throws Error if a bound was broken. */
   check(): void {
-    const inFlight = LANES * CHUNK_BYTES + this.#task.files.length; // one byte of each tells its version
+    const inFlight = LANES * CHUNK_BYTES + this.#task.files.length; // plus one byte of each file, for its version
     for (const { phase, endBytes, refetchedBytes = 0, memory } of this.#records) {
       const place = `${phase} up to ${gigabytes(endBytes)}`;
       if (refetchedBytes > inFlight) {
         this.#broken.push(
-          `${place}: ${refetchedBytes} bytes in vain, ${inFlight} may have been in flight`,
+          `${place}: ${refetchedBytes} bytes fetched again, at most ${inFlight} may have been in flight`,
         );
       }
-      const mostBytes = phase === 'download' ? MAX_DOWNLOAD_RENDERER_BYTES : MAX_RENDERER_BYTES;
-      if ((memory?.rendererBytes ?? 0) > mostBytes) {
-        this.#broken.push(`${place}: the renderer took ${memory?.rendererBytes} bytes above idle`);
+      const maxBytes = phase === 'download' ? MAX_DOWNLOAD_RENDERER_BYTES : MAX_RENDERER_BYTES;
+      if ((memory?.rendererBytes ?? 0) > maxBytes) {
+        this.#broken.push(`${place}: the renderer grew by ${memory?.rendererBytes} bytes`);
       }
     }
     if (this.#broken.length > 0) throw new Error(`Bounds broken:\n${this.#broken.join('\n')}`);
   }
 
-  /** Starts a browser, and watches its memory while it works. */
+  /** Starts a browser, and watches its memory during `work`. */
   async #watched<T>(work: () => Promise<T>): Promise<[T, MemoryPeak | undefined]> {
     const browser = await this.#browser.start();
     this.#version = await browser.version();
@@ -294,7 +293,7 @@ class DownloadBench {
   }
 }
 
-/** The SHA-256 of each file, in hexadecimal digits. */
+/** The SHA-256 of each file, in hexadecimal. */
 async function hashAll(files: readonly File[]): Promise<Record<string, string>> {
   const hashes: Record<string, string> = {};
   for (const file of files) {

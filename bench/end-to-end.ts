@@ -7,12 +7,12 @@ import type { Sample, Stage, StageOptions } from './stage.ts';
 /** Tokens decoded to count the calls of a step. */
 const COUNTED_STEPS = 8;
 
-/** A checkpoint through the engine's public interface. */
+/** Measures a checkpoint through the engine's public interface. */
 export class EndToEndStage implements Stage {
   readonly facts: readonly Sample[];
   readonly measurements: readonly string[];
   readonly #engine: Engine;
-  /** Its memory is there before anything is timed. */
+  /** Created first, so that its memory is allocated before anything is timed. */
   readonly #session: Session;
   readonly #options: StageOptions;
   #prompts = 0;
@@ -28,7 +28,7 @@ export class EndToEndStage implements Stage {
     ];
   }
 
-  /** Loads the checkpoint, checks what it computes, and counts the calls of a decode step. */
+  /** Loads the checkpoint, checks its results, and counts the calls of a decode step. */
   static async open(
     device: GPUDevice,
     source: ModelSource,
@@ -62,7 +62,7 @@ export class EndToEndStage implements Stage {
     return stage;
   }
 
-  /** One prompt that shares no prefix with the one before, so that the session reuses nothing. */
+  /** Evaluates one prompt that shares no prefix with the previous one, so that the session reuses nothing. */
   async measure(measurement: string): Promise<Sample[]> {
     const [kind, length = ''] = measurement.split(/ @?/);
     const tokens = Number(length);
@@ -92,7 +92,7 @@ export class EndToEndStage implements Stage {
     return timings;
   }
 
-  /** Logits that are finite and differ, whose largest is the token that generation takes. */
+  /** Checks that logits are finite and differ, and that greedy decoding takes the largest. */
   async #check(): Promise<void> {
     const prompt = this.#prompt(Math.min(16, this.#options.context - 2));
     const evaluated = this.#engine.createSession();
@@ -116,7 +116,7 @@ export class EndToEndStage implements Stage {
     }
   }
 
-  /** Calls of one decode step: the difference between a long generation and a short one. */
+  /** Counts the calls of one decode step: the difference between a long generation and a short one. */
   async #countStep(): Promise<Sample[]> {
     const count = (maxTokens: number) =>
       countCalls(() => this.#generate(this.#session, this.#prompt(4), maxTokens));
@@ -131,7 +131,7 @@ export class EndToEndStage implements Stage {
     );
   }
 
-  /** Token ids in no order, another first one at every call. */
+  /** Pseudo-random token ids; the first one differs from call to call. */
   #prompt(length: number): Uint32Array {
     const { vocabularySize } = this.#engine.info.config;
     this.#prompts++;

@@ -10,7 +10,7 @@ test('a token reads every row of an 8-bit matrix and its scales once', () => {
   expect(flops).toBe(2 * 201_088 * 2880);
 });
 
-test('as published, weights are twice as large', () => {
+test('published weights are twice as large', () => {
   const operation = { kernel: 'qkv', part: 'attn.qkv.weight' };
   const { bytes } = cost(operation, { ...SHAPE_20B, dense: 'bf16' });
   expect(bytes).toBe(5120 * 2880 * 2 + 4 * 2880);
@@ -40,7 +40,7 @@ test('attention reads the keys that a layer sees', () => {
   expect(chunk.flops).toBe(4 * (11 + 12 + 13) * 64 * 64);
 });
 
-test('a kernel that is not known is an error', () => {
+test('an unknown kernel is an error', () => {
   expect(() => cost({ kernel: 'teleport', part: '' })).toThrow('teleport');
 });
 

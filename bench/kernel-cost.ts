@@ -1,15 +1,15 @@
 import { denseTileBytes, expertBytes, TILE_ROWS } from '../packages/core/src/kernels/matrix.ts';
 import { HEAD_SIZE, type KernelShape, STRIP } from '../packages/core/src/kernels/shape.ts';
 
-/** What one operation of the forward pass must do at least. */
+/** The least work that one operation of the forward pass requires. */
 export interface KernelCost {
-  /** Bytes that must be read: every weight, key and activation in use, once. */
+  /** Bytes to read: every weight, key and activation in use, once. */
   readonly bytes: number;
-  /** Multiplications and additions of its sums of products. */
+  /** Multiplications and additions of its dot products. */
   readonly flops: number;
 }
 
-/** Which operation, and how many tokens it works on. */
+/** An operation, and the tokens it works on. */
 export interface Operation {
   /** The kernel's entry point. */
   readonly kernel: string;
@@ -24,10 +24,10 @@ export interface Operation {
 }
 
 /**
- * The cost of an operation, from the model's numbers and not from what the kernel does, so that a kernel that reads
- * weights twice looks half as fast.
+ * The cost of an operation, from the model's shapes and not from what the kernel does: a kernel that reads weights
+ * twice looks half as fast.
  *
- * @throws Error for a kernel that is not known here.
+ * @throws Error for an unknown kernel.
  */
 export function kernelCost(shape: KernelShape, operation: Operation): KernelCost {
   const { kernel, part, isSliding, tokens, depth } = operation;
@@ -89,7 +89,7 @@ export function kernelCost(shape: KernelShape, operation: Operation): KernelCost
   }
 }
 
-/** How many different experts a number of tokens is expected to choose, where each is as likely. */
+/** How many distinct experts a number of tokens is expected to choose, if all are equally likely. */
 export function distinctExperts(experts: number, expertsPerToken: number, tokens: number): number {
   return experts * (1 - (1 - expertsPerToken / experts) ** tokens);
 }

@@ -29,23 +29,23 @@ import { RATE_SUFFIXES } from './records.ts';
 import type { Sample, Stage, StageOptions } from './stage.ts';
 import { WeightFiller } from './synthetic-weights.ts';
 
-/** How long a timed pass shall be: long against the clock's steps and a pass's own cost, short against a GPU's watchdog. */
+/** Length of a timed pass: long against the clock's resolution and a pass's own cost, short against a GPU's watchdog. */
 const PASS_NANOSECONDS = 20e6;
 
 const MAX_DISPATCHES_PER_PASS = 2000;
 
-/** The dispatches of one operation in every layer, so that weights change from one to the next. */
+/** The dispatches of one operation in all layers, so that each dispatch reads other weights. */
 interface Group {
   readonly name: string;
   readonly dispatches: readonly Dispatch[];
-  /** How many operations the dispatches are: an operation on a large matrix takes several. */
+  /** Operations in `dispatches`: one on a large matrix takes several dispatches. */
   readonly operations: number;
   readonly cost: KernelCost;
-  /** How often a timed pass repeats the dispatches; found out by the first one. */
+  /** How often a timed pass repeats the dispatches; 0 until the first pass is timed. */
   repeats: number;
 }
 
-/** A forward pass of some tokens. */
+/** A forward pass. */
 interface Pass {
   readonly tokens: number;
   readonly depth: number;
@@ -53,7 +53,7 @@ interface Pass {
   readonly groups: readonly Group[];
 }
 
-/** The kernels of the forward pass at a model's shapes, on made-up weights. */
+/** Times the kernels of the forward pass at a model's shapes, on synthetic weights. */
 export class KernelStage implements Stage {
   readonly facts: readonly Sample[] = [];
   readonly measurements: readonly string[];
@@ -78,7 +78,7 @@ export class KernelStage implements Stage {
     this.measurements = ['memory', ...passes.keys(), 'step'];
   }
 
-  /** Makes up weights, and checks that a decode step and a chunk give numbers. */
+  /** Fills weights, and checks that a decode step and a chunk give finite numbers. */
   static async open(device: GPUDevice, options: StageOptions): Promise<KernelStage> {
     const gpu = new Gpu(device);
     const buffers = new Buffers(gpu, 'bench');
@@ -152,7 +152,7 @@ export class KernelStage implements Stage {
     }
   }
 
-  /** Times `memory`, every operation of a pass by its name, or the dispatches of a decode `step` one by one. */
+  /** Times `memory`, every operation of the named pass, or the dispatches of a decode `step` one by one. */
   async measure(measurement: string): Promise<Sample[]> {
     if (measurement === 'memory') return this.#timeGroup(this.#memory, '');
     const pass = this.#passes.get(measurement);
@@ -174,9 +174,9 @@ export class KernelStage implements Stage {
     const { dispatches, operations, cost } = group;
     if (group.repeats === 0) {
       const [first] = await timePasses(this.#gpu, [dispatches]);
-      const most = Math.max(1, Math.floor(MAX_DISPATCHES_PER_PASS / dispatches.length));
+      const limit = Math.max(1, Math.floor(MAX_DISPATCHES_PER_PASS / dispatches.length));
       const wanted = Math.ceil(PASS_NANOSECONDS / Math.max(1, first?.nanoseconds ?? 0));
-      group.repeats = Math.min(most, wanted);
+      group.repeats = Math.min(limit, wanted);
     }
     const repeated = Array.from({ length: group.repeats }, () => dispatches).flat();
     const [time] = await timePasses(this.#gpu, [repeated]);
@@ -200,16 +200,16 @@ export class KernelStage implements Stage {
     return samples;
   }
 
-  /** Every dispatch of a decode step in a pass of its own: what each kernel takes of it. */
+  /** Times every dispatch of a decode step in a pass of its own, added up by kernel. */
   async #profileStep(): Promise<Sample[]> {
     const pass = this.#passes.get('1 token') as Pass;
     this.#writeStep(pass);
     const startMs = performance.now();
     const rows = await profile(this.#gpu, pass.dispatches);
     addToTimeline(rows, startMs);
-    const all = rows.reduce((sum, { nanoseconds }) => sum + nanoseconds, 0);
+    const total = rows.reduce((sum, { nanoseconds }) => sum + nanoseconds, 0);
     return [
-      { name: 'step: all dispatches one by one', value: all / 1e3, unit: 'us' },
+      { name: 'step: all dispatches one by one', value: total / 1e3, unit: 'us' },
       ...totalsByKernel(rows).map(({ kernel, nanoseconds }) => ({
         name: `step: ${kernel}`,
         value: nanoseconds / 1e3,
@@ -223,19 +223,19 @@ export class KernelStage implements Stage {
     this.#gpu.device.queue.writeBuffer(this.#step, 0, step);
   }
 
-  /** What a pass leaves must be finite, and mostly not zero. */
+  /** Runs a pass, and checks that its results are finite and mostly not zero. */
   async #check(pass: Pass, { x, logits }: Activations, shape: KernelShape): Promise<void> {
     this.#writeStep(pass);
     submit(this.#gpu, pass.dispatches);
     const stream = await readBuffer(this.#gpu, x, 0, 4 * pass.tokens * shape.hiddenSize);
-    checkNumbers(`the residual stream of ${pass.tokens} tokens`, new Float32Array(stream));
+    checkNumbers(`The activations of ${pass.tokens} tokens`, new Float32Array(stream));
     if (pass.tokens > 1) return;
     const row = await readBuffer(this.#gpu, logits, 0, 4 * shape.vocabularySize);
-    checkNumbers('logits', new Float32Array(row));
+    checkNumbers('The logits', new Float32Array(row));
   }
 }
 
-/** Memory to read for the measure of memory: more than caches hold, but not for the models of tests. */
+/** Bytes that `memory` reads: more than caches hold, but few for the models of tests. */
 function memoryBytes({ hiddenSize }: KernelShape): number {
   return hiddenSize < 1024 ? 16 * 2 ** 20 : 2 ** 30;
 }
@@ -243,16 +243,15 @@ function memoryBytes({ hiddenSize }: KernelShape): number {
 function checkNumbers(what: string, values: Float32Array): void {
   let zeros = 0;
   for (const value of values) {
-    if (!Number.isFinite(value))
-      throw new Error(`There is a ${value} in ${what}: nothing is timed`);
+    if (!Number.isFinite(value)) throw new Error(`${what} contain ${value}: nothing is timed`);
     if (value === 0) zeros++;
   }
   if (zeros > values.length / 2) {
-    throw new Error(`${zeros} of ${values.length} values of ${what} are zero: nothing is timed`);
+    throw new Error(`${what} are zero in ${zeros} of ${values.length} places: nothing is timed`);
   }
 }
 
-/** Puts dispatches of the same kernel on the same part of a layer together. */
+/** Groups dispatches by their kernel and the part of a layer that they work on. */
 function groupDispatches(
   dispatches: readonly Dispatch[],
   shape: KernelShape,

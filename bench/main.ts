@@ -1,8 +1,8 @@
-// The worker of the bench's page: lets Puppeteer drive a stage.
-import { StageHost } from './stage.ts';
+// Entry of one side: the worker of the bench's page, driven by Puppeteer, or a module in Node.
+import { StageHost } from './stage-host.ts';
 
 declare global {
-  /** What Puppeteer calls. */
+  /** What drives the stages of this side. */
   var stageHost: Promise<StageHost>;
 }
 

@@ -2,17 +2,17 @@ import { runnerImport } from 'vite';
 import { create, globals } from 'webgpu';
 import { openCheckpointFolder } from '../packages/core/test/checkpoint-folder.ts';
 import type { Side, SideRuntime } from './side.ts';
-import type { StageHost } from './stage.ts';
+import type { StageHost } from './stage-host.ts';
 
-/** Files whose absence makes the engine take and give token ids only. */
+/** Files without which the engine takes and returns token ids only. */
 const TOKENIZER_FILE = /^tokenizer.*\.json$/;
 
 /**
- * Node with Dawn: on this machine's GPU, or on the driver that OSSICLE_VK_ICD names.
+ * Starts Dawn in Node, on this machine's GPU or on the driver that OSSICLE_VK_ICD names.
  *
  * @param features - Dawn toggles to turn on.
  * @param flags - Other flags of the `webgpu` package, as in `backend=vulkan`.
- * @throws Error where Dawn finds no adapter.
+ * @throws Error if Dawn finds no adapter.
  */
 export async function startNode(
   features: readonly string[],
@@ -50,15 +50,15 @@ export async function startNode(
   };
 }
 
-/** Imports the code of a checkout, WGSL included. */
+/** Imports the entry of a checkout, WGSL included. */
 async function startHost(checkout: string): Promise<StageHost> {
-  const { module } = await runnerImport<typeof import('./stage.ts')>(`${checkout}/bench/stage.ts`, {
+  await runnerImport(`${checkout}/bench/main.ts`, {
     root: checkout,
     configFile: false,
     logLevel: 'error',
     resolve: { alias: { '@ossicle/harmony': `${checkout}/packages/harmony/src/index.ts` } },
   });
-  return module.StageHost.start();
+  return globalThis.stageHost;
 }
 
 function nodeSide(host: StageHost): Side {

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { PRESETS } from '../packages/core/test/config.ts';
 import type { StageName } from './stage.ts';
 
-/** How it is used. */
+/** Help on the command line. */
 export const USAGE: string = `Measures speed: a checkpoint end to end, and the kernels of its forward pass.
 
   npm run bench -- [options]
@@ -13,26 +13,26 @@ export const USAGE: string = `Measures speed: a checkpoint end to end, and the k
   --end-to-end           load, prefill and decode only
   --kernels              kernels only; needs no checkpoint on disk
   --dense F              int8 or bf16; default: int8
-  --kv-cache F           f16 or f32; default: what goes with --dense
-  --context N            positions of the KV cache; default: 8192, or what the model or the lengths below ask for
+  --kv-cache F           f16 or f32; default: f16 with int8, f32 with bf16
+  --context N            positions of the KV cache; default: 8192, or what the model or the lengths below require
   --chunk N              tokens of a prefill pass, and of the kernels for many tokens; default: 512
   --prompt N,N           lengths to prefill; default: 128,512
-  --depth N,N            tokens in front of what is decoded; default: 128
+  --depth N,N            tokens before those that are decoded; default: 128
   --decode N             tokens to decode; default: 64
-  --repeat N             rounds, after one that does not count; default: 5
-  --no-store             in Chrome, do not load by way of the browser's store
+  --repeat N             rounds, after one that is not counted; default: 5
+  --no-store             in Chrome, do not load through the browser's store
   --compare K=A,B        two values of dense, kv-cache, context or chunk, measured in turn
-  --against FOLDER       this checkout (A) and another one (B), measured in turn
-  --software             Chrome on SwiftShader even where there is a GPU
+  --against FOLDER       this checkout (A) and another (B), measured in turn
+  --software             Chrome on SwiftShader even if there is a GPU
   --dawn-feature NAME    a Dawn toggle to turn on, in Node; may be repeated
   --dawn-flag KEY=VALUE  any other flag of the webgpu package, in Node; may be repeated
-  --json FILE            append one JSON object a line for each measurement`;
+  --json FILE            append one line of JSON for each measurement`;
 
-/** What differs between the sides of a bench. */
+/** Options that may differ between the sides of a bench. */
 export interface SideOptions {
-  /** How dense weights are held. */
+  /** Format of dense weights on the GPU. */
   readonly dense: 'int8' | 'bf16';
-  /** How keys and values are held; default: what goes with `dense`. */
+  /** Format of keys and values; default: the engine's for `dense`. */
   readonly kvCache?: 'f16' | 'f32';
   /** Positions of the KV cache; default: see {@link USAGE}. */
   readonly context?: number;
@@ -58,13 +58,13 @@ export interface BenchOptions {
   readonly software: boolean;
   readonly dawnFeatures: readonly string[];
   readonly dawnFlags: readonly string[];
-  /** Where records are appended. */
+  /** The file that records are appended to. */
   readonly json?: string;
   /** The arguments as given, for the records. */
   readonly commandLine: string;
 }
 
-/** Parses the command line. @throws TypeError, RangeError on what {@link USAGE} does not know. */
+/** Parses the command line. @throws TypeError or RangeError on arguments that {@link USAGE} does not describe. */
 export function parseBenchOptions(args: readonly string[]): BenchOptions {
   const { values } = parseArgs({
     args: [...args],
@@ -99,7 +99,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
   const repeat = count('--repeat', values.repeat);
   if ((compare !== undefined || against !== undefined) && repeat < 2) {
     throw new RangeError(
-      '--repeat must be 2 or more where two sides are compared: one pair tells nothing',
+      '--repeat must be 2 or more if two sides are compared: one pair tells nothing',
     );
   }
   const side = parseSide({

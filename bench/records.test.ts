@@ -12,7 +12,7 @@ import {
   SampleLog,
 } from './records.ts';
 
-test('the median is the middle value, or the mean of the two in the middle', () => {
+test('the median is the middle value, or the mean of the middle two', () => {
   expect(median([9, 1, 5])).toBe(5);
   expect(median([10, 1, 2, 9])).toBe(5.5);
   expect(median([-3])).toBe(-3);
@@ -31,7 +31,7 @@ test('samples of a name become one record, in the order taken', () => {
   expect(log.records('B')[0]?.side).toBe('B');
 });
 
-test('what is no number, or in another unit than before, is an error and no record', () => {
+test('a value that is not finite or has a new unit is an error, and not recorded', () => {
   const log = new SampleLog();
   log.add([sample('embed', 5, 'us')]);
   expect(() => log.add([sample('embed', Number.NaN, 'us')])).toThrow('embed came out as NaN us');
@@ -39,7 +39,7 @@ test('what is no number, or in another unit than before, is an error and no reco
   expect(() => log.add([sample('embed', 5, 'ms')])).toThrow('embed is in ms after us');
 });
 
-test('sides are compared pair by pair, so that what slows both does not count', () => {
+test('sides are compared pair by pair, so that a slowdown of both does not count', () => {
   const a = [
     record('decode', [10, 20, 40]),
     record('zero', [0, 0, 0]),
@@ -60,12 +60,12 @@ test('a quantile lies between its neighbours', () => {
   expect(quantile([40, 10, 30, 20], 1)).toBe(40);
 });
 
-test('sides with different numbers of samples, or with one, are not compared', () => {
+test('sides with unequal numbers of samples, or with one each, are not compared', () => {
   expect(compare([record('load', [1])], [record('load', [2])])).toEqual([]);
   expect(compare([record('decode', [1, 2])], [record('decode', [1])])).toEqual([]);
 });
 
-test('records read as rows, with a range where there is more than one sample', () => {
+test('records become rows, with a range if there is more than one sample', () => {
   const rows = recordRows([record('many', [1, 3, 2]), record('one', [1234.5678])]);
   expect(rows).toEqual([
     ['many', '2', 'us', '1 .. 3'],
@@ -87,7 +87,7 @@ test('a kernel has its time and its rates in one row', () => {
   ]);
 });
 
-test('a table has numbers to the right and words to the left', () => {
+test('a table aligns numbers to the right and words to the left', () => {
   const rows = [
     ['prefill', '1200', 'tokens/s'],
     ['load', '3.5', 's'],

@@ -1,6 +1,6 @@
 import type { Sample } from './stage.ts';
 
-/** How the sides of a comparison are called; without one there is only A. */
+/** Names of the sides of a comparison; without one, there is only A. */
 export type SideName = 'A' | 'B';
 
 /** One measurement of one side: a line of the JSON output. */
@@ -21,7 +21,7 @@ export interface BenchRecord {
   readonly side?: SideName;
 }
 
-/** How two sides compare in one measurement, over samples taken in turn. */
+/** How two sides compare in one measurement, over samples taken alternately. */
 export interface Ratio {
   /** What was measured. */
   readonly name: string;
@@ -35,31 +35,31 @@ export interface Ratio {
   readonly pairs: number;
 }
 
-/** The middle value; the mean of the two in the middle where their number is even. @throws RangeError where there is none. */
+/** The middle value, or the mean of the middle two. @throws RangeError if there are no values. */
 export function median(values: readonly number[]): number {
   return quantile(values, 0.5);
 }
 
 /**
- * The value that a part of the values does not exceed, interpolated between neighbours.
+ * The value that a fraction of the values does not exceed, interpolated between neighbours.
  *
- * @param part - In [0, 1].
- * @throws RangeError where there is no value.
+ * @param fraction - In [0, 1].
+ * @throws RangeError if there are no values.
  */
-export function quantile(values: readonly number[], part: number): number {
+export function quantile(values: readonly number[], fraction: number): number {
   if (values.length === 0) throw new RangeError('There is no quantile of no values');
   const sorted = [...values].sort((a, b) => a - b);
-  const place = part * (sorted.length - 1);
+  const place = fraction * (sorted.length - 1);
   const lower = sorted[Math.floor(place)] as number;
   const upper = sorted[Math.ceil(place)] as number;
   return lower + (upper - lower) * (place - Math.floor(place));
 }
 
-/** Samples as they come, of one side, kept by name in the order of first appearance. */
+/** Collects the samples of one side by name, in the order of first appearance. */
 export class SampleLog {
   readonly #samples = new Map<string, { unit: string; values: number[] }>();
 
-  /** Adds samples. @throws Error where a value is no number, or its unit another than before. */
+  /** Adds samples. @throws Error if a value is not finite, or its unit differs from that of earlier samples. */
   add(samples: readonly Sample[]): void {
     for (const { name, value, unit } of samples) {
       if (!Number.isFinite(value)) throw new Error(`${name} came out as ${value} ${unit}`);
@@ -84,7 +84,7 @@ export class SampleLog {
   }
 }
 
-/** B against A, in every measurement that both have as often, and more than once, and that is above zero in A. */
+/** Compares B with A in each measurement that both took equally often, more than once, and that is above zero in A. */
 export function compare(a: readonly BenchRecord[], b: readonly BenchRecord[]): Ratio[] {
   return a.flatMap(({ name, samples }) => {
     const others = b.find((record) => record.name === name)?.samples;
@@ -103,7 +103,7 @@ export function compare(a: readonly BenchRecord[], b: readonly BenchRecord[]): R
   });
 }
 
-/** Records as rows of text. */
+/** Rows of text: name, median, unit, range. */
 export function recordRows(records: readonly BenchRecord[]): string[][] {
   return records.map(({ name, value, unit, min, max, samples }) => [
     name,
@@ -113,10 +113,10 @@ export function recordRows(records: readonly BenchRecord[]): string[][] {
   ]);
 }
 
-/** What follows a kernel's name in the name of its rates; without it, the record is the kernel's time. */
+/** Suffixes of the records of a kernel's rates; the record without a suffix is its time. */
 export const RATE_SUFFIXES = { read: ': read', math: ': math' } as const;
 
-/** Records of kernels as rows of text, time and rates side by side: name, us, range of us, GB/s, GFLOP/s. */
+/** Rows of text for kernels, with time and rates side by side: name, us, range of us, GB/s, GFLOP/s. */
 export function kernelRows(records: readonly BenchRecord[]): string[][] {
   const byName = new Map(records.map((record) => [record.name, record]));
   const suffixes = Object.values(RATE_SUFFIXES);
@@ -133,7 +133,7 @@ export function kernelRows(records: readonly BenchRecord[]): string[][] {
     ]);
 }
 
-/** Ratios as rows of text. */
+/** Rows of text: name, ratio, middle half, number of pairs. */
 export function ratioRows(ratios: readonly Ratio[]): string[][] {
   return ratios.map(({ name, ratio, lowerQuartile, upperQuartile, pairs }) => [
     name,
@@ -143,7 +143,7 @@ export function ratioRows(ratios: readonly Ratio[]): string[][] {
   ]);
 }
 
-/** A table of text: the first column to the left, and words; numbers to the right. */
+/** A table of text: columns of numbers are aligned to the right, others to the left. */
 export function formatTable(header: readonly string[], rows: readonly string[][]): string {
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
@@ -166,7 +166,7 @@ export function formatTable(header: readonly string[], rows: readonly string[][]
   ].join('\n');
 }
 
-/** Four significant digits; whole numbers whole. */
+/** Formats a number with four significant digits, whole numbers in full. */
 export function formatNumber(value: number): string {
   if (Number.isInteger(value)) return String(value);
   const magnitude = Math.abs(value);

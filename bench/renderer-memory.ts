@@ -1,21 +1,21 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import type { Browser, CDPSession } from 'puppeteer-core';
 
-/** How often memory is looked at. */
+/** Time between two readings. */
 const INTERVAL_MS = 100;
 
-/** What a browser's processes took. */
+/** Peak memory of a browser's processes. */
 export interface MemoryPeak {
-  /** The most that the page's renderer had resident above what it had before, in bytes: of all, the one that grew most. */
+  /** Growth of the renderer that grew most: its resident peak above its size when idle, in bytes. */
   readonly rendererBytes: number;
-  /** The most that the GPU's process had resident, in bytes. */
+  /** Resident peak of the GPU process, in bytes. */
   readonly gpuBytes: number;
 }
 
-/** Watches a browser's processes. Only on Linux, which tells their peaks in /proc. */
+/** Watches the memory of a browser's processes; on Linux only, which has their peaks in /proc. */
 export class MemoryWatch {
   readonly #session: CDPSession;
-  /** What renderers had resident before, by their process ids. Chrome starts others later, for pages to come. */
+  /** Resident bytes of the idle renderers, by process id. Chrome starts spare ones later, which do not count. */
   readonly #idleBytes: ReadonlyMap<number, number>;
   readonly #timer: NodeJS.Timeout;
   #rendererBytes = 0;
@@ -30,20 +30,20 @@ export class MemoryWatch {
     }, INTERVAL_MS);
   }
 
-  /** Begins, with a browser that is idle. @returns `undefined` where the system does not tell. */
+  /** Starts watching an idle browser. @returns `undefined` if the system does not report memory. */
   static async start(browser: Browser): Promise<MemoryWatch | undefined> {
     if (process.platform !== 'linux') return undefined;
     const session = await browser.target().createCDPSession();
     const idleBytes = new Map<number, number>();
     for (const { pid, type } of await processes(session)) {
       if (type !== 'renderer') continue;
-      await writeFile(`/proc/${pid}/clear_refs`, '5'); // forgets the peak so far
+      await writeFile(`/proc/${pid}/clear_refs`, '5'); // resets the peak
       idleBytes.set(pid, (await memoryOf(pid)).nowBytes);
     }
     return new MemoryWatch(session, idleBytes);
   }
 
-  /** Ends. Processes that are gone by now count as they were looked at last. */
+  /** Stops watching. A process that has ended counts with its last reading. */
   async stop(): Promise<MemoryPeak> {
     clearInterval(this.#timer);
     await this.#reading;
@@ -72,7 +72,7 @@ async function processes(session: CDPSession): Promise<BrowserProcess[]> {
   return processInfo.map(({ id, type }) => ({ pid: id, type }));
 }
 
-/** Resident memory, with what is shared. */
+/** Resident memory, shared pages included. */
 async function memoryOf(pid: number): Promise<{ nowBytes: number; peakBytes: number }> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8');
   const field = (name: string): number =>

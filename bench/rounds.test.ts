@@ -3,7 +3,7 @@ import { type RoundSide, runRounds } from './rounds.ts';
 import type { Side } from './side.ts';
 import type { StageOptions } from './stage.ts';
 
-test('sides take turns at every measurement, change who is first, and do not count the first round', async () => {
+test('sides take turns at every measurement, alternate in going first, and do not count the first round', async () => {
   const calls: string[] = [];
   const records = await runRounds(
     'kernels',
@@ -28,7 +28,7 @@ test('sides take turns at every measurement, change who is first, and do not cou
   ]);
 });
 
-test('all sides are closed where one fails', async () => {
+test('all sides are closed if one fails', async () => {
   const calls: string[] = [];
   const run = runRounds(
     'kernels',
@@ -40,7 +40,7 @@ test('all sides are closed where one fails', async () => {
   expect(calls.slice(-2)).toEqual(['A closes', 'B closes']);
 });
 
-test('end to end, the growth of the heap is measured, too', async () => {
+test('end to end, the growth of the heap is measured as well', async () => {
   const calls: string[] = [];
   const heap = [10, 10, 14, 11].map((mebibytes) => mebibytes * 2 ** 20);
   const side = fakeSide('A', calls);

@@ -2,20 +2,20 @@ import { type BenchRecord, SampleLog, type SideName } from './records.ts';
 import type { Side } from './side.ts';
 import type { Sample, StageName, StageOptions } from './stage.ts';
 
-/** How often the heap is looked at while something loads. */
+/** Time between two readings of the heap. */
 const HEAP_POLL_MS = 20;
 
-/** A side and what it measures. */
+/** A side, and what it measures. */
 export interface RoundSide {
   readonly side: Side;
   readonly options: StageOptions;
-  /** A folder; left out for the kernels. */
+  /** Folder of the checkpoint; not needed for kernels. */
   readonly checkpoint?: string;
 }
 
 /**
- * Runs one stage: gets all sides ready, lets each measure everything once without counting it, and then takes rounds,
- * in which the sides take turns at every measurement and change who is first.
+ * Runs one stage: opens it on all sides, measures everything once without counting it, then takes `repeat` rounds. In a
+ * round, the sides take turns at every measurement; the side that goes first alternates.
  *
  * @returns One record for each side and name.
  */
@@ -55,7 +55,7 @@ export async function runRounds(
   return logs.flatMap((each, i) => each.records(sides.length > 1 ? sideName(i) : undefined));
 }
 
-/** Names the sides in order. */
+/** The name of a side, by its place. */
 export function sideName(index: number): SideName {
   return index === 0 ? 'A' : 'B';
 }
@@ -70,7 +70,7 @@ function heapSample(what: string, bytes: number): Sample {
   return { name: `JS heap growth, ${what}`, value: bytes / 2 ** 20, unit: 'MiB' };
 }
 
-/** How far the heap grows above where it stood. */
+/** Runs `work`, and returns by how much the heap grew at most. */
 async function watchHeap<T>(
   side: Side,
   work: () => Promise<T>,

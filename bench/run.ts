@@ -20,13 +20,13 @@ import { type RoundSide, runRounds, sideName } from './rounds.ts';
 import type { Side, SideRuntime } from './side.ts';
 import type { StageName, StageOptions } from './stage.ts';
 
-/** The context that the engine has where nothing is said. */
+/** The engine's default context length. */
 const DEFAULT_CONTEXT = 8192;
 
 /**
  * Measures, prints tables, and appends JSON lines.
  *
- * @throws TypeError, RangeError on wrong options; Error where a runtime has no adapter or results are not right.
+ * @throws TypeError or RangeError on wrong options; Error if a runtime has no adapter or results are wrong.
  */
 export async function main(args: readonly string[]): Promise<void> {
   if (args[0] === 'download') return benchDownload(args.slice(1));
@@ -156,7 +156,7 @@ function isSoftware({ vendor, architecture, description }: AdapterSummary): bool
   );
 }
 
-/** Keeps one line on a terminal up to date. */
+/** Updates one line of a terminal. */
 function showProgress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }

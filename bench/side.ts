@@ -3,12 +3,12 @@ import type { Sample, Stage, StageName, StageOptions } from './stage.ts';
 
 /** One side of a bench: a {@link StageHost} in a page or in Node, driven from here. */
 export interface Side {
-  /** The adapter that it runs on. */
+  /** The adapter in use. */
   readonly adapter: AdapterSummary;
   /**
-   * Gets a stage ready.
+   * Opens a stage.
    *
-   * @param checkpoint - A folder; left out for the kernels.
+   * @param checkpoint - Folder of the checkpoint; not needed for kernels.
    */
   open(
     name: StageName,
@@ -23,20 +23,20 @@ export interface Side {
   heapBytes(): Promise<number>;
 }
 
-/** Where sides run. */
+/** Runs sides, in Chrome or in Node. */
 export interface SideRuntime {
-  /** What it is called in records. */
+  /** Name in records. */
   readonly name: 'chrome' | 'node';
-  /** Its version. */
+  /** Version of the browser or of Node. */
   readonly version: string;
-  /** Whether it has a store to load by way of. */
+  /** Whether checkpoints can be loaded through a store. */
   readonly hasStore: boolean;
   /**
    * Starts a side.
    *
-   * @param checkout - The folder of the repository whose code it runs.
+   * @param checkout - Folder of the repository whose code it runs.
    */
   start(checkout: string): Promise<Side>;
-  /** Ends everything that it started. */
+  /** Stops everything it started. */
   dispose(): Promise<void>;
 }

@@ -3,13 +3,13 @@ import type { Gpu } from '../packages/core/src/gpu/device.ts';
 import type { KvCache } from '../packages/core/src/model/state.ts';
 import type { Parameter } from '../packages/core/src/model/weights.ts';
 
-/** Bytes of a pattern, which is repeated; no multiple of a tile's, so that rows differ. */
+/** Size of a pattern, which is repeated; not a multiple of a tile's, so that rows differ. */
 const PATTERN_BYTES = 4 * 2 ** 20 + 4096;
 
-/** Nibbles of e2m1 without the negative zero, which the tiled layout does not have. */
+/** Nibbles of e2m1, without the negative zero, which the tiled layout excludes. */
 const NIBBLES = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15];
 
-/** How each kind of buffer is filled: as uniform bits say, a u32 at a time, with values of about 0.03. */
+/** Turns uniform bits into a u32 of each kind of buffer, with values of about 0.03. */
 const FILLS = {
   /** f32 in [-1, 1). */
   vector: (bits: number) => floatBits((bits / 2 ** 32) * 2 - 1),
@@ -27,7 +27,7 @@ const FILLS = {
   f16: (bits: number) => (bits & 0x83ff83ff) | 0x34003400,
 } as const;
 
-/** Fills buffers on the GPU with seeded patterns that kernels take for weights. */
+/** Fills buffers on the GPU with seeded patterns of valid weights. */
 export class WeightFiller {
   readonly #gpu: Gpu;
   readonly #buffers: Buffers;
@@ -39,7 +39,7 @@ export class WeightFiller {
     this.#buffers = buffers;
   }
 
-  /** Fills what a parameter goes to. */
+  /** Fills the buffers of a parameter. */
   fillParameter(parameter: Parameter): void {
     switch (parameter.kind) {
       case 'vector':

@@ -1,11 +1,11 @@
 import puppeteer, { type Browser, type LaunchOptions, type Page } from 'puppeteer-core';
 import { chromeOptions } from './browser.ts';
 
-/** Nothing new on the page for this long means that it hangs. */
+/** A page that shows nothing new for this long hangs. */
 const SILENCE_LIMIT_MS = 180_000;
 const POLL_MS = 50;
 
-/** What demo/headless.html shows. */
+/** The content of demo/headless.html. */
 interface Snapshot {
   readonly state: string;
   readonly status: string;
@@ -14,10 +14,10 @@ interface Snapshot {
 }
 
 /**
- * Asks the embedded model in a headless Chrome and streams its reasoning (dim) and answer to the terminal.
+ * Asks the embedded model in a headless Chrome, and streams its reasoning (dim) and answer to the terminal.
  *
  * @param pageUrl - Address of headless.html.
- * @throws Error where the page fails, with its message, or falls silent.
+ * @throws Error if the page fails, with its message, or falls silent.
  */
 export async function ask(pageUrl: string, question: string): Promise<void> {
   const browser = await launch(pageUrl);
@@ -30,7 +30,7 @@ export async function ask(pageUrl: string, question: string): Promise<void> {
   }
 }
 
-/** Chrome on the machine's GPU, or on SwiftShader where Chrome can use none. */
+/** Launches Chrome on the machine's GPU, or on SwiftShader if Chrome can use none. */
 async function launch(pageUrl: string): Promise<Browser> {
   const browser = await puppeteer.launch(await options(true));
   const page = await browser.newPage();
@@ -48,7 +48,7 @@ async function options(gpu: boolean): Promise<LaunchOptions> {
   return { ...(await chromeOptions(gpu)), protocolTimeout: SILENCE_LIMIT_MS };
 }
 
-/** Prints what the page adds until it says that it is done. */
+/** Prints new text of the page until its state is `done`. */
 async function follow(page: Page): Promise<void> {
   const dim = process.stdout.isTTY && !process.env.NO_COLOR ? ['\x1b[2m', '\x1b[22m'] : ['', ''];
   let last: Snapshot = { state: 'loading', status: '', reasoning: '', answer: '' };
@@ -71,7 +71,7 @@ async function follow(page: Page): Promise<void> {
   process.stdout.write('\n');
 }
 
-/** Replaces the line that says how far the load is, on a terminal that can. */
+/** Replaces the status line, if this is a terminal. */
 function showStatus(status: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${status}`);
 }

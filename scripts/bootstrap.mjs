@@ -1,5 +1,5 @@
-// The one entry of every npm script: installs what is missing, then runs scripts/<command>.ts.
-// Plain JavaScript without dependencies, because it runs before there are any.
+// The entry of every npm script: installs missing dependencies, then runs scripts/<command>.ts or <command>/run.ts.
+// Plain JavaScript without imports from packages, since it runs before they are installed.
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync, utimesSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -24,14 +24,14 @@ try {
   fail(process.env.DEBUG ? error.stack : error.message);
 }
 
-/** Installs the packages of package-lock.json, unless that is done already; changes no tracked file. */
+/** Installs the packages of package-lock.json unless they are current; changes no tracked file. */
 function install() {
   const installed = `${root}node_modules/.package-lock.json`;
   const isCurrent =
     existsSync(installed) && statSync(installed).mtimeMs >= statSync('package-lock.json').mtimeMs;
   if (isCurrent) return;
   console.error('Installing dependencies');
-  // Not `npm ci`: it refuses a lock file written where a registry lacks other platforms' optional packages.
+  // Not `npm ci`: it refuses a lock file written on a registry without other platforms' optional packages.
   const options = ['install', '--no-save', '--no-audit', '--no-fund', '--loglevel=error'];
   const npm = process.env.npm_execpath;
   const { status } = npm

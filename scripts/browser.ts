@@ -1,4 +1,4 @@
-// Finds a Chrome that can run WebGPU, and says how to start it.
+// Finds or installs a Chrome that can run WebGPU, and has the options to launch it.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -15,7 +15,7 @@ import { PUPPETEER_REVISIONS } from 'puppeteer-core/internal/revisions.js';
 
 const CACHE = process.env.PUPPETEER_CACHE_DIR ?? join(homedir(), '.cache', 'puppeteer');
 
-/** Where Chrome, Chromium and Edge are usually installed, best first. */
+/** The usual paths of Chrome, Chromium and Edge, best first. */
 function installedCandidates(): string[] {
   if (process.platform === 'darwin')
     return ['Google Chrome', 'Chromium', 'Microsoft Edge'].flatMap((name) =>
@@ -50,7 +50,7 @@ function installedCandidates(): string[] {
   ];
 }
 
-/** The newest Chrome in Puppeteer's cache. */
+/** The newest Chrome in Puppeteer's cache, if there is one. */
 async function cachedBrowser(): Promise<string | undefined> {
   if (!existsSync(CACHE)) return undefined;
   const browsers = await getInstalledBrowsers({ cacheDir: CACHE });
@@ -61,7 +61,7 @@ async function cachedBrowser(): Promise<string | undefined> {
     .at(-1);
 }
 
-/** Chrome for Testing, downloaded into Puppeteer's cache. */
+/** Downloads Chrome for Testing into Puppeteer's cache; `undefined` if it does not run here. */
 async function downloadBrowser(): Promise<string | undefined> {
   const platform = detectBrowserPlatform();
   if (platform === undefined) return undefined;
@@ -75,7 +75,7 @@ async function downloadBrowser(): Promise<string | undefined> {
   try {
     await install(options);
     const path = computeExecutablePath(options);
-    execFileSync(path, ['--version'], { stdio: 'ignore' }); // its shared libraries may be missing
+    execFileSync(path, ['--version'], { stdio: 'ignore' }); // fails if shared libraries are missing
     return path;
   } catch (error) {
     console.log(`That did not work: ${error instanceof Error ? error.message : error}`);
@@ -83,7 +83,7 @@ async function downloadBrowser(): Promise<string | undefined> {
   }
 }
 
-/** Debian's Chromium, installed with apt. */
+/** Installs Debian's Chromium with apt; `undefined` if that is not possible. */
 function aptBrowser(): string | undefined {
   if (!existsSync('/etc/debian_version') || process.getuid?.() !== 0) return undefined;
   console.log('Installing Chromium with apt-get');
@@ -101,9 +101,9 @@ function aptBrowser(): string | undefined {
 }
 
 /**
- * The path of a Chrome, Chromium or Edge, installing one where there is none.
+ * The path of a Chrome, Chromium or Edge; installs one if there is none.
  *
- * @throws Error where none is found and none can be installed; the message says what to do.
+ * @throws Error if none is found and none can be installed; the message says what to do.
  */
 export async function findBrowser(): Promise<string> {
   const chosen = process.env.PUPPETEER_EXECUTABLE_PATH;
@@ -120,13 +120,13 @@ export async function findBrowser(): Promise<string> {
     throw new Error(
       'No Chrome, Chromium or Edge was found and none could be installed. Install one, or set PUPPETEER_EXECUTABLE_PATH to its path.',
     );
-  process.env.PUPPETEER_EXECUTABLE_PATH = path; // for the processes started from here
+  process.env.PUPPETEER_EXECUTABLE_PATH = path; // for child processes
   return path;
 }
 
 /**
- * The second one has Dawn zero workgroup memory in a loop. By the Vulkan extension SwiftShader compiles one store for
- * each of its words, which takes seconds for a kernel that keeps tiles there.
+ * The second argument makes Dawn zero workgroup memory in a loop. With the Vulkan extension, SwiftShader compiles one
+ * store for each of its words, which takes seconds for a kernel that keeps tiles there.
  */
 const SWIFTSHADER = [
   '--use-webgpu-adapter=swiftshader',
@@ -134,11 +134,11 @@ const SWIFTSHADER = [
 ];
 
 /**
- * How to start Chrome for tests, benches and the command line.
+ * Options to launch Chrome for tests, benches and the command line.
  *
- * @param gpu - `true`: on the machine's own GPU; otherwise on SwiftShader, the software adapter that
- * gives the same results everywhere. `OSSICLE_GPU=1` chooses the GPU where nothing is said.
- * @throws Error where there is no browser.
+ * @param gpu - `true`: the machine's own GPU; `false`: SwiftShader, the software adapter that gives the same results
+ * everywhere. Default: `true` if `OSSICLE_GPU` is 1.
+ * @throws Error if there is no browser.
  */
 export async function chromeOptions(
   gpu: boolean = process.env.OSSICLE_GPU === '1',

@@ -1,15 +1,15 @@
-// Builds what is published (packages/*/dist) and the demo (demo/dist).
+// npm run build: the published packages (packages/*/dist) and the demo (demo/dist).
 import { execFileSync } from 'node:child_process';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { build, type InlineConfig } from 'vite';
 
-/** One published package: its folder, and file name in dist → entry. */
+/** A published package: its folder, and its entries by their file names in dist. */
 interface Library {
   readonly folder: string;
   readonly entries: Readonly<Record<string, string>>;
 }
 
-/** In the order of their dependencies. */
+/** Packages after those they depend on. */
 const LIBRARIES: readonly Library[] = [
   { folder: 'packages/harmony', entries: { index: 'src/index.ts' } },
   { folder: 'packages/core', entries: { index: 'src/index.ts', engine: 'src/engine/index.ts' } },
@@ -33,7 +33,7 @@ export async function buildDemo(): Promise<void> {
   await buildForProduction({ configFile: 'vite.config.ts', logLevel: 'warn' });
 }
 
-/** Builds what ships, also from within Vitest, which sets NODE_ENV to test. */
+/** Builds for production, even within Vitest, which sets NODE_ENV to `test`. */
 async function buildForProduction(config: InlineConfig): Promise<void> {
   const environment = process.env.NODE_ENV;
   process.env.NODE_ENV = 'production';
@@ -55,19 +55,19 @@ async function libraryConfig({ folder, entries }: Library): Promise<InlineConfig
     worker: { format: 'es', rolldownOptions: { output: { minify: true } } },
     build: {
       target: 'es2023',
-      minify: false, // applications minify what they import, but not the text of the inlined worker
+      minify: false, // applications minify their imports, but not the text of the inlined worker
       lib: { entry: { ...entries }, formats: ['es'] },
       rolldownOptions: {
         checks: { pluginTimings: false },
         external: Object.keys(manifest.dependencies ?? {}),
-        output: { chunkFileNames: 'shared.js' }, // else after whatever module comes first in it
+        output: { chunkFileNames: 'shared.js' }, // else named after its first module
         experimental: { attachDebugInfo: 'none' },
       },
     },
   };
 }
 
-/** Writes dist/types with the packages, not their sources, behind the names of packages. */
+/** Writes dist/types, in which package names mean the packages and not their sources. */
 async function emitTypes({ folder, entries }: Library): Promise<void> {
   await rm(`${folder}/dist/types`, { recursive: true, force: true });
   const config = `${folder}/dist/tsconfig.json`;
@@ -94,7 +94,7 @@ async function emitTypes({ folder, entries }: Library): Promise<void> {
   await useJsExtensions(`${folder}/dist/types`);
 }
 
-/** Rewrites `./name.ts` in declarations, which tsc leaves as it is, to the `./name.js` that every resolver knows. */
+/** Rewrites `./name.ts` in declarations, which tsc keeps, to `./name.js`, which every resolver understands. */
 async function useJsExtensions(folder: string): Promise<void> {
   for (const file of await readdir(folder, { recursive: true })) {
     if (!file.endsWith('.d.ts')) continue;

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs the GPU tests in Node on lavapipe, Mesa's software Vulkan driver, taken from Debian 13 (Debian 12's is too
-# old for Dawn). Its packages are unpacked into a cache and Node runs on their loader and libraries: no chroot.
+# Runs the GPU tests in Node on lavapipe, Mesa's software Vulkan driver, from Debian 13 (Debian 12's is too old for
+# Dawn). Unpacks its packages into a cache and runs Node with their loader and libraries, without a chroot.
 #
 #   npm run test:lavapipe
 #   bash scripts/lavapipe.sh [test files, options of Vitest]     after npm ci
 #
-# OSSICLE_TRIXIE: where the packages are or shall be unpacked; default: ossicle/trixie in the user's cache folder
+# OSSICLE_TRIXIE: folder of the unpacked packages; default: ossicle/trixie in the user's cache folder
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tree=${OSSICLE_TRIXIE:-${XDG_CACHE_HOME:-$HOME/.cache}/ossicle/trixie}

@@ -40,7 +40,7 @@ export async function main(args: readonly string[]): Promise<void> {
   console.error(`${total} bytes in ${seconds.toFixed(1)} s, ${speed} MB/s`);
 }
 
-/** Shows whole per cents on a terminal. */
+/** Shows whole percentages on a terminal. */
 function progressLine(): (progress: { writtenBytes: number; totalBytes: number }) => void {
   let shown = -1;
   return ({ writtenBytes, totalBytes }) => {

@@ -1,13 +1,13 @@
-// npm run size: the bytes of what is published and the lines of each layer, against their budgets.
+// npm run size compares the bytes of the published files and the lines of each layer with their budgets.
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, extname } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { buildLibraries } from './build.ts';
 
-/** Most lines of any one source file; tests included. */
+/** Most lines of a source file, tests included. */
 const FILE_LINES = 400;
 
-/** Most lines of a layer, without tests and blank lines. Raising one is a commit of its own, with the reason. */
+/** Most lines of a layer, without tests and blank lines. Raise one in a commit of its own, with the reason. */
 const LAYER_LINES: Readonly<Record<string, number>> = {
   'packages/harmony/src': 2_000,
   'packages/core/src/gpu': 900,
@@ -20,7 +20,7 @@ const LAYER_LINES: Readonly<Record<string, number>> = {
   demo: 5_200,
 };
 
-/** Most bytes, gzipped, of an entry and the chunks that it imports: what a page downloads that takes all of it. */
+/** Most gzipped bytes of an entry with the chunks it imports: the download of a page that uses all of it. */
 const GZIP_BYTES: Readonly<Record<string, number>> = {
   'packages/harmony/dist/index.js': 25_000,
   'packages/core/dist/index.js': 95_000,
@@ -30,7 +30,7 @@ const GZIP_BYTES: Readonly<Record<string, number>> = {
 /**
  * Prints the tables.
  *
- * @throws Error where something is over its budget; the message names all that is.
+ * @throws Error if anything exceeds its budget; the message names everything that does.
  */
 export async function main(): Promise<void> {
   await buildLibraries();
@@ -55,7 +55,7 @@ async function checkBytes(): Promise<string[]> {
   return over;
 }
 
-/** A built file and those beside it that it imports. */
+/** A built file and the sibling files it imports. */
 async function withImports(file: string, found = new Set<string>()): Promise<Set<string>> {
   if (found.has(file)) return found;
   found.add(file);

@@ -1,5 +1,5 @@
-// npm start: the demo with its embedded model, at an address that it prints.
-// npm start -- "a question": the same in a headless Chrome, answering on the terminal.
+// npm start serves the demo with its embedded model, and prints its address.
+// npm start -- "a question" asks the model in a headless Chrome, and prints the answer.
 import { ask } from './ask.ts';
 import { buildDemo } from './build.ts';
 import { type FolderServer, serveFolder } from './static-server.ts';
@@ -9,8 +9,8 @@ const PORT = 8080;
 /**
  * Builds and serves the demo, or answers a question with it.
  *
- * @param args - The words of the question; none: serve.
- * @throws Error where no browser is found or no answer comes.
+ * @param args - The words of the question; if there are none, the demo is served.
+ * @throws Error if no browser is found or no answer comes.
  */
 export async function main(args: readonly string[]): Promise<void> {
   const question = args.join(' ').trim();
@@ -29,7 +29,7 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-/** Serves on the usual port, or on another where that is taken. */
+/** Serves on {@link PORT}, or on any free port if it is taken. */
 function serve(): Promise<FolderServer> {
   return serveFolder('demo/dist', PORT).catch(() => serveFolder('demo/dist'));
 }

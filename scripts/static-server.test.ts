@@ -36,18 +36,18 @@ test.each([
   expect(await response.text()).toBe(text);
 });
 
-test('a range behind the end is refused with the size', async () => {
+test('a range beyond the end is refused with the size', async () => {
   const response = await ranged('bytes=10-12');
   expect(response.status).toBe(416);
   expect(response.headers.get('content-range')).toBe('bytes */10');
 });
 
-test('several ranges at once give the whole file', async () => {
+test('a request for several ranges gives the whole file', async () => {
   const response = await ranged('bytes=0-1,4-5');
   expect([response.status, await response.text()]).toEqual([200, '0123456789']);
 });
 
-test('a folder gives its index.html, without one 404', async () => {
+test('a folder gives its index.html, or 404 if it has none', async () => {
   expect(await (await fetch(`${server.url}/?query`)).text()).toBe('<p>');
   expect((await fetch(`${server.url}/empty/`)).status).toBe(404);
 });
@@ -65,10 +65,10 @@ test('HEAD sends the size and no bytes', async () => {
 });
 
 test.each(['/../secret.txt', '/%2e%2e/secret.txt', '/..%2fsecret.txt', '/%', '/%00'])(
-  'nothing outside of the folder is served: %s',
+  'nothing outside the folder is served: %s',
   async (path) => {
     const status = await new Promise((resolve, reject) => {
-      // fetch() would tidy the path before it sends it.
+      // fetch() would normalize the path.
       request({ port: new URL(server.url).port, path }, (response) => resolve(response.statusCode))
         .on('error', reject)
         .end();

@@ -14,27 +14,27 @@ const CONTENT_TYPES: Record<string, string> = {
   '.webmanifest': 'application/manifest+json',
 };
 
-/** A running server of one folder. */
+/** A server of one folder. */
 export interface FolderServer {
-  /** Its address, without a final slash. */
+  /** Address without a trailing slash. */
   readonly url: string;
-  /** Stops it and drops its connections. */
+  /** Stops the server and drops its connections. */
   close(): Promise<void>;
 }
 
 /**
- * Serves the files of a folder as a static host does: ranges, 404, no listings, every origin allowed.
+ * Serves the files of a folder as a static host does: with ranges and 404, without listings, to every origin.
  *
- * @param folder - The folder's path; `index.html` answers for a folder.
- * @param port - 0: any free one.
- * @throws Error where the port is taken.
+ * @param folder - Path of the folder. The URL of a folder gives its `index.html`.
+ * @param port - 0: any free port.
+ * @throws Error if the port is taken.
  */
 export async function serveFolder(folder: string, port = 0): Promise<FolderServer> {
   const root = resolve(folder);
   const server = createServer((request, response) => {
     answer(root, request, response).catch((error: unknown) => response.destroy(error as Error));
   });
-  server.keepAliveTimeout = 0; // a client busy for seconds finds its connection as it left it
+  server.keepAliveTimeout = 0; // keep the connection of a client that is busy for seconds
   await listen(server, port);
   return {
     url: `http://localhost:${(server.address() as AddressInfo).port}`,
@@ -121,7 +121,7 @@ async function findFile(
   return { path, size: found.size, etag: `"${found.size}-${Math.round(found.mtimeMs)}"` };
 }
 
-/** One range of bytes, half-open; undefined where the header is not one that this server knows. */
+/** A half-open range of bytes; `undefined` if this server does not support the header. */
 function parseRange(
   header: string,
   size: number,

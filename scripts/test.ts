@@ -1,4 +1,4 @@
-// npm test: everything; npm run check, npm run test:dawn, ...: the suites that are named.
+// npm test runs everything; npm run check, npm run test:dawn etc. run the named suites.
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,7 +11,7 @@ const DEFAULT_SUITES = ['checks', 'size', 'unit', 'gpu', 'e2e'];
 const NEEDS_BROWSER = ['gpu', 'e2e'];
 const NEEDS_GPU = ['gpu', 'dawn', 'lavapipe'];
 
-/** Name → arguments of Node. Each counts as one test. */
+/** Name → arguments of Node. Each check counts as one test. */
 const CHECKS: Readonly<Record<string, readonly string[]>> = {
   biome: ['node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.'],
   types: ['node_modules/typescript/bin/tsc', '--noEmit'],
@@ -19,22 +19,22 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
   typedoc: ['node_modules/typedoc/bin/typedoc', '--emit', 'none', '--logLevel', 'Warn'],
 };
 
-/** No suite may take longer: a hung one fails. */
+/** Most time for a suite; one that hangs fails. */
 const SUITE_LIMIT_MS = 60 * 60_000;
 
 /**
- * Runs suites one after the other and ends with the line `N passed, N failed`.
+ * Runs suites one after another and ends with {@link totalsLine}.
  *
- * @param args - Names of suites, by default all but those of Node's WebGPU; `--gpu-skipped=N` fails the run where
- * another number of GPU tests is skipped.
- * @throws RangeError on an unknown suite.
+ * @param args - Names of suites, by default all except those of Node's WebGPU. `--gpu-skipped=N` fails the run unless
+ * exactly N GPU tests are skipped.
+ * @throws RangeError if a suite is unknown.
  */
 export async function main(args: readonly string[]): Promise<void> {
   const names = args.filter((arg) => !arg.startsWith('--'));
   const suites = names.length > 0 ? names : DEFAULT_SUITES;
   for (const suite of suites)
     if (!SUITES.some((known) => known === suite))
-      throw new RangeError(`There is no suite '${suite}', only ${SUITES.join(', ')}.`);
+      throw new RangeError(`There is no suite '${suite}'. The suites: ${SUITES.join(', ')}.`);
   if (suites.some((suite) => NEEDS_BROWSER.includes(suite)))
     console.log(`Browser: ${await findBrowser()}`);
 
@@ -50,13 +50,12 @@ export async function main(args: readonly string[]): Promise<void> {
     totals.failures.push(...part.failures);
     if (NEEDS_GPU.includes(suite)) gpuSkipped += part.skipped;
     const seconds = Math.round((performance.now() - startMs) / 1000);
-    const skipped = part.skipped > 0 ? `, ${part.skipped} skipped` : '';
-    lines.push(`${suite.padEnd(9)} ${totalsLine(part)}${skipped} in ${seconds} s`);
+    lines.push(`${suite.padEnd(9)} ${totalsLine(part)} in ${seconds} s`);
   }
   const expected = args.find((arg) => arg.startsWith('--gpu-skipped='))?.split('=')[1];
   if (expected !== undefined && gpuSkipped !== Number(expected)) {
     totals.failed++;
-    totals.failures.push(`${gpuSkipped} GPU tests were skipped, ${expected} are expected to be.`);
+    totals.failures.push(`${gpuSkipped} GPU tests were skipped, but ${expected} expected.`);
   }
   for (const failure of totals.failures) lines.push(`✗ ${failure}`);
   console.log(`\n${lines.join('\n')}\n${totalsLine(totals)}`);
@@ -80,7 +79,7 @@ async function runChecks(checks: Readonly<Record<string, readonly string[]>>): P
   return totals;
 }
 
-/** Runs one of Vitest's projects; a run without tests fails. */
+/** Runs Vitest's projects whose names begin with the suite's; a run without tests fails. */
 async function runTests(suite: string): Promise<Totals> {
   const folder = await mkdtemp(join(tmpdir(), 'ossicle-'));
   const file = join(folder, 'totals.json');
@@ -102,12 +101,14 @@ async function runTests(suite: string): Promise<Totals> {
   await rm(folder, { recursive: true });
   if (totals.passed + totals.failed === 0 || (!succeeded && totals.failed === 0)) {
     totals.failed++;
-    totals.failures.push(`${suite}: the run ended without ${succeeded ? 'a test' : 'saying why'}.`);
+    totals.failures.push(
+      `${suite}: the run ended ${succeeded ? 'without a test' : 'with an error, but no test failed'}.`,
+    );
   }
   return totals;
 }
 
-/** Runs a program to its end, on this terminal; true where it exits with 0. */
+/** Runs a program on this terminal; true if it exits with 0. */
 function run(
   program: string,
   args: readonly string[],

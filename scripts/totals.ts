@@ -1,27 +1,27 @@
 import { writeFileSync } from 'node:fs';
 import type { Reporter, SerializedError, TestModule } from 'vitest/node';
 
-/** Names the file that receives a run's totals, as JSON; without it they are printed. */
+/** Environment variable with the path of a file that receives a run's totals as JSON. If unset, they are printed. */
 export const TOTALS_FILE = 'OSSICLE_TOTALS';
 
 /** How many tests of a run passed, failed and were skipped. */
 export interface Totals {
-  /** What failed, each in a line: project, file and test. */
+  /** One line for each failure: project, file and test. */
   readonly failures: string[];
   /** Tests that passed. */
   passed: number;
-  /** Tests that failed, files that could not be run, and errors outside of any test. */
+  /** Tests that failed, files that could not run, and errors outside any test. */
   failed: number;
   /** Tests that did not run. */
   skipped: number;
 }
 
-/** What becomes of a run's tests, for the line that ends it: `12 passed, 0 failed`. */
-export function totalsLine({ passed, failed }: Totals): string {
-  return `${passed} passed, ${failed} failed`;
+/** The line that ends a run: `12 passed, 0 failed`, and `, 3 skipped` if any test was. */
+export function totalsLine({ passed, failed, skipped }: Totals): string {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
-/** Vitest reporter that ends a run with `N passed, N failed`, or writes the totals to a file. */
+/** Vitest reporter that ends a run with {@link totalsLine}, or writes the totals to a file. */
 export class TotalsReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], errors: readonly SerializedError[]): void {
     const totals: Totals = { passed: 0, failed: 0, skipped: 0, failures: [] };
@@ -29,7 +29,7 @@ export class TotalsReporter implements Reporter {
       totals.failed++;
       totals.failures.push(`${where}: ${error?.message.split('\n', 1)[0] ?? 'did not end'}`);
     };
-    for (const error of errors) fail('outside of any test', error);
+    for (const error of errors) fail('outside any test', error);
     for (const module of modules) {
       const name = `${module.project.name} ${module.relativeModuleId}`;
       for (const error of module.errors()) fail(name, error);
@@ -37,7 +37,7 @@ export class TotalsReporter implements Reporter {
         const { state, errors: reasons } = test.result();
         if (state === 'passed') totals.passed++;
         else if (state === 'skipped') totals.skipped++;
-        else fail(`${name} > ${test.fullName}`, reasons?.[0]); // failed, or pending because its page is gone
+        else fail(`${name} > ${test.fullName}`, reasons?.[0]); // failed, or pending since its page is gone
       }
     }
     const file = process.env[TOTALS_FILE];

@@ -5,6 +5,7 @@ import { readTestFile, readTestJson } from '../../test/files.ts';
 import { createGguf, type TokenizerJson, unpackExperts } from '../../test/gguf-checkpoint.ts';
 import { readGoldenJson } from '../../test/golden.ts';
 import { readSafetensors, type Tensor, writeSafetensors } from '../../test/safetensors-file.ts';
+import { runsSlowTests } from '../../test/slow.ts';
 import type { Engine } from './engine.ts';
 
 const NANO = 'demo/public/models/gpt-oss-nano';
@@ -49,8 +50,8 @@ function safetensors(of: ReadonlyMap<string, Tensor>): File[] {
   return [configFile, new File([writeSafetensors(of)], 'model.safetensors')];
 }
 
-/** Conversations of each test: not all, as the software GPU of the tests takes seconds for each. */
-const CONVERSATIONS = 4;
+/** Conversations of each test: not all 50, since a software adapter takes seconds for each. */
+const CONVERSATIONS = runsSlowTests ? 4 : 2;
 
 /**
  * How many golden conversations a model answers with every golden token, of the {@link CONVERSATIONS} shortest without a

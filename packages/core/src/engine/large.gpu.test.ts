@@ -1,16 +1,19 @@
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject } from 'vitest';
 import { PRESETS } from '../../test/config.ts';
 import { difference, likeliest, openTestDevice, type TestDevice } from '../../test/engine.ts';
+import type { LargeReference } from '../../test/large-reference.ts';
 import { createLazyCheckpoint } from '../../test/lazy-checkpoint.ts';
+import { slowTest } from '../../test/slow.ts';
 import type { Engine } from './engine.ts';
 
 const CONFIG = PRESETS['20b-2layers'];
-const { tokens, stride, rows, likeliest: chosen } = inject('largeReference');
 
 let gpu: TestDevice;
 let engine: Engine;
+let reference: LargeReference;
 
 beforeAll(async () => {
+  reference = inject('largeReference');
   gpu = await openTestDevice();
   const { files } = createLazyCheckpoint(CONFIG);
   engine = await gpu.engine(files, { dense: 'int8', kvCache: 'f16', contextLength: 8192 });
@@ -20,6 +23,7 @@ afterAll(() => gpu.close());
 
 /** Compares the logits after the `row`th token with the reference's. */
 function expectRow(logits: Float32Array, row: number): void {
+  const { stride, rows, likeliest: chosen } = reference;
   const sample = logits.filter((_, id) => id % stride === 0);
   const { max, rms } = difference(sample, rows[row]!);
   // Keys and values are rounded to float16, some of them to the other side of a tie in float32.
@@ -29,12 +33,13 @@ function expectRow(logits: Float32Array, row: number): void {
 }
 
 describe('two layers of the true size of 20b', () => {
-  const last = tokens.length - 1;
   const limitMs = 900_000;
 
-  test(
+  slowTest(
     'give the reference’s logits after few tokens, and after one token more, and decode',
     async () => {
+      const { tokens, likeliest: chosen } = reference;
+      const last = tokens.length - 1;
       const session = engine.createSession();
       const first = tokens.slice(0, 4);
       const logits = await session.evaluate(first, { logits: 'all' });
@@ -55,17 +60,18 @@ describe('two layers of the true size of 20b', () => {
     limitMs,
   );
 
-  test(
+  slowTest(
     'give the reference’s logits after a prompt in one pass',
     async () => {
+      const { tokens } = reference;
       const session = engine.createSession();
-      expectRow(await session.evaluate(tokens), last);
+      expectRow(await session.evaluate(tokens), tokens.length - 1);
       session.dispose();
     },
     limitMs,
   );
 
-  test('take the memory that was foretold', () => {
+  slowTest('take the memory that was foretold', () => {
     // 880 MB of experts, 579 MB each of embedding and unembedding with 36 MB of scales, and the rest.
     expect(engine.info.gpuBytes).toBeGreaterThan(2.1e9);
     expect(engine.info.gpuBytes).toBeLessThan(2.4e9);

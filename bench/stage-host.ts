@@ -1,0 +1,58 @@
+import { requestDevice } from '../packages/core/src/engine/index.ts';
+import { summarizeAdapter } from '../packages/core/src/gpu/adapter-summary.ts';
+import type { AdapterSummary, ModelSource } from '../packages/core/src/types/load.ts';
+import { EndToEndStage } from './end-to-end.ts';
+import { KernelStage } from './kernel-stage.ts';
+import type { Sample, Stage, StageName, StageOptions } from './stage.ts';
+
+/** Runs the stages of one side, in a worker of its page or in Node. */
+export class StageHost {
+  readonly #device: GPUDevice;
+  #stage: Stage | undefined;
+
+  private constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  /** Requests a device. */
+  static async start(): Promise<StageHost> {
+    return new StageHost(await requestDevice());
+  }
+
+  /** The adapter in use. */
+  get adapter(): AdapterSummary {
+    return summarizeAdapter(this.#device);
+  }
+
+  /**
+   * Opens a stage, and checks its results before anything is timed.
+   *
+   * @param source - The checkpoint; not needed for `kernels`, which has synthetic weights.
+   * @throws Error if results are not finite, are zero, or contradict each other.
+   */
+  async open(
+    name: StageName,
+    source: ModelSource | undefined,
+    options: StageOptions,
+  ): Promise<Pick<Stage, 'facts' | 'measurements'>> {
+    await this.close();
+    const stage =
+      name === 'kernels'
+        ? await KernelStage.open(this.#device, options)
+        : await EndToEndStage.open(this.#device, source as ModelSource, options);
+    this.#stage = stage;
+    return { facts: stage.facts, measurements: stage.measurements };
+  }
+
+  /** Takes one round of a measurement of the open stage. */
+  async measure(measurement: string): Promise<Sample[]> {
+    if (!this.#stage) throw new Error('No stage is open');
+    return this.#stage.measure(measurement);
+  }
+
+  /** Closes the open stage, if there is one. */
+  async close(): Promise<void> {
+    await this.#stage?.dispose();
+    this.#stage = undefined;
+  }
+}
