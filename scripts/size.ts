@@ -7,17 +7,18 @@ import { buildLibraries } from './build.ts';
 /** Most lines of a source file, tests included. */
 const FILE_LINES = 400;
 
-/** Most lines of a layer, without tests and blank lines. Raise one in a commit of its own, with the reason. */
-const LAYER_LINES: Readonly<Record<string, number>> = {
-  'packages/harmony/src': 2_000,
-  'packages/core/src/gpu': 900,
-  'packages/core/src/kernels': 1_500,
-  'packages/core/src/model': 1_200,
-  'packages/core/src/weights': 5_200,
-  'packages/core/src/engine': 2_400,
-  'packages/core/src/worker': 500,
-  shaders: 2_000,
-  demo: 5_200,
+/** Most source files of a folder of a package, tests not counted. */
+const FOLDER_FILES = 16;
+
+/**
+ * Most lines of a part of the repository, without tests and blank lines: with room for what is planned, not for growth by
+ * the way. Raise one in a commit of its own, with the reason.
+ */
+const PART_LINES: Readonly<Record<string, number>> = {
+  'packages/harmony/src': 2_400,
+  'packages/core/src': 13_000,
+  shaders: 3_000,
+  demo: 8_000,
 };
 
 /** Most gzipped bytes of an entry with the chunks it imports: the download of a page that uses all of it. */
@@ -68,20 +69,25 @@ async function withImports(file: string, found = new Set<string>()): Promise<Set
 
 async function checkLines(): Promise<string[]> {
   const over: string[] = [];
-  console.log('\nlines     files     budget    layer');
-  for (const [folder, budget] of Object.entries(LAYER_LINES)) {
+  console.log('\nlines     files     budget    part');
+  for (const [part, budget] of Object.entries(PART_LINES)) {
     let lines = 0;
-    let files = 0;
-    for (const file of await sourceFiles(folder)) {
+    const filesIn = new Map<string, number>();
+    for (const file of await sourceFiles(part)) {
       const text = await readFile(file, 'utf8');
       const count = text.split('\n').filter((line) => line.trim() !== '').length;
       if (count > FILE_LINES) over.push(`${file}: ${count} lines, ${FILE_LINES} allowed`);
       if (file.endsWith('.test.ts')) continue;
       lines += count;
-      files++;
+      filesIn.set(dirname(file), (filesIn.get(dirname(file)) ?? 0) + 1);
     }
-    console.log(row(lines, files, budget, folder));
-    if (lines > budget) over.push(`${folder}: ${lines} lines, ${budget} allowed`);
+    const files = [...filesIn.values()].reduce((sum, count) => sum + count, 0);
+    console.log(row(lines, files, budget, part));
+    if (lines > budget) over.push(`${part}: ${lines} lines, ${budget} allowed`);
+    if (!part.startsWith('packages/')) continue;
+    for (const [folder, count] of filesIn) {
+      if (count > FOLDER_FILES) over.push(`${folder}: ${count} files, ${FOLDER_FILES} allowed`);
+    }
   }
   return over;
 }
