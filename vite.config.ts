@@ -8,6 +8,7 @@ const fromRoot = (path: string): string => fileURLToPath(new URL(path, import.me
 export const sourceAliases: AliasOptions = [
   { find: /^@ossicle\/harmony$/, replacement: fromRoot('packages/harmony/src/index.ts') },
   { find: /^ossicle\/engine$/, replacement: fromRoot('packages/core/src/engine/index.ts') },
+  { find: /^ossicle\/node$/, replacement: fromRoot('packages/core/src/node/index.ts') },
   { find: /^ossicle$/, replacement: fromRoot('packages/core/src/index.ts') },
 ];
 

@@ -12,7 +12,10 @@ interface Library {
 /** Packages after those they depend on. */
 const LIBRARIES: readonly Library[] = [
   { folder: 'packages/harmony', entries: { index: 'src/index.ts' } },
-  { folder: 'packages/core', entries: { index: 'src/index.ts', engine: 'src/engine/index.ts' } },
+  {
+    folder: 'packages/core',
+    entries: { index: 'src/index.ts', engine: 'src/engine/index.ts', node: 'src/node/index.ts' },
+  },
 ];
 
 export async function main(): Promise<void> {
@@ -59,7 +62,7 @@ async function libraryConfig({ folder, entries }: Library): Promise<InlineConfig
       lib: { entry: { ...entries }, formats: ['es'] },
       rolldownOptions: {
         checks: { pluginTimings: false },
-        external: Object.keys(manifest.dependencies ?? {}),
+        external: [...Object.keys(manifest.dependencies ?? {}), /^node:/],
         output: { chunkFileNames: 'shared.js' }, // else named after its first module
         experimental: { attachDebugInfo: 'none' },
       },

@@ -1,0 +1,7 @@
+/**
+ * What Node adds to ossicle/engine: checkpoints on disk.
+ *
+ * @packageDocumentation
+ */
+
+export { fileSource } from './file-source.ts';
