@@ -5,7 +5,8 @@ import { examineSupport } from '../engine/load/support.ts';
 import type { Session } from '../engine/session.ts';
 import { OssicleError } from '../errors.ts';
 import { requestDevice } from '../gpu/device.ts';
-import { exportStoredModel, importModel } from '../store/transfer.ts';
+import { exportStoredModel } from '../store/export-model.ts';
+import { importModel } from '../store/import-model.ts';
 import { type VerifyResult, verifyStoredModel } from '../store/verification.ts';
 import type {
   GenerateEvent,
