@@ -5,7 +5,7 @@
  * - `device-unsuitable`: the adapter's limits or memory are too small for the model.
  * - `device-lost`: the GPU device was lost (driver reset, sleep, crash of the GPU process).
  * - `out-of-memory`: a GPU allocation failed.
- * - `download-failed`: the source could not be read (network, HTTP status, missing file).
+ * - `download-failed`: the source could not be read (network, HTTP status, missing file, moved local file).
  * - `integrity`: bytes arrived, but the wrong ones (truncated, changed, wrong hash).
  * - `storage-full`: the browser refused to store more bytes.
  * - `storage-unavailable`: the browser gives this page no storage, or took it away.

@@ -97,7 +97,7 @@ export class FileSource implements ByteSource {
       bytes = await file.slice(offsetBytes, end).arrayBuffer();
     } catch (cause) {
       throw new OssicleError(
-        'integrity',
+        'download-failed',
         `${path} of ${this.id} can no longer be read: it was changed, moved or removed. Pick the files again.`,
         { cause },
       );

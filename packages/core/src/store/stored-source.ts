@@ -108,11 +108,19 @@ export class StoredSource implements ByteSource {
   }
 }
 
+/** Browsers without read-only access lock a file for one tab. */
 function unopened(file: string, cause: unknown): OssicleError {
-  return new OssicleError(
-    'integrity',
-    `${file} cannot be opened; another tab may hold it, or the browser's data was cleared. Close other tabs and load ` +
-      'again; if it fails again, remove the stored model.',
-    { cause },
-  );
+  const isLocked = cause instanceof DOMException && cause.name === 'NoModificationAllowedError';
+  return isLocked
+    ? new OssicleError(
+        'model-in-use',
+        `${file} is open in another tab. Close that tab, then load again.`,
+        { cause },
+      )
+    : new OssicleError(
+        'storage-unavailable',
+        `${file} cannot be opened; the browser's data may have been cleared. Load again; if it fails again, remove the ` +
+          'stored model.',
+        { cause },
+      );
 }
