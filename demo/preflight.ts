@@ -97,9 +97,16 @@ function factsOf(checkpoint: CheckpointSource, report: SupportReport): readonly 
     facts.push([
       'Speed',
       `At most ${formatTokensPerSecond(speed.maxTokensPerSecond)}`,
-      speed.basis,
+      speedNote(speed),
     ]);
   return facts;
+}
+
+function speedNote({ bytesPerToken, bytesPerSecond }: NonNullable<SupportReport['speed']>): string {
+  return (
+    `Each token reads ${formatBytes(bytesPerToken)} of weights, and this GPU just copied ${formatBytes(bytesPerSecond)} ` +
+    'per second within its memory, reads and writes counted. Arithmetic, a longer context and other programs make it slower.'
+  );
 }
 
 /** What the browser reports about free space; often it allows more. */

@@ -1,16 +1,16 @@
 /**
- * Why an operation failed, for programs; the message of the error is for people.
+ * Why an operation failed, for programs; the error's message is for people.
  *
  * - `webgpu-unavailable`: no WebGPU, or no adapter.
  * - `device-unsuitable`: the adapter's limits or memory are too small for the model.
  * - `device-lost`: the GPU device was lost (driver reset, sleep, crash of the GPU process).
  * - `out-of-memory`: a GPU allocation failed.
- * - `download-failed`: the source could not be read (network, HTTP status, missing file).
- * - `integrity`: bytes arrived, but not the right ones (truncated, changed, wrong hash).
+ * - `download-failed`: the source could not be read (network, HTTP status, missing file, moved local file).
+ * - `integrity`: bytes arrived, but the wrong ones (truncated, changed, wrong hash).
  * - `storage-full`: the browser refused to store more bytes.
  * - `storage-unavailable`: the browser gives this page no storage, or took it away.
  * - `model-in-use`: a stored model is being downloaded or loaded, here or in another tab.
- * - `format-invalid`: a file is not what it should be (header, offsets, shapes, dtypes).
+ * - `format-invalid`: a file breaks its format or does not fit the model (header, offsets, shapes, dtypes).
  * - `context-overflow`: the tokens do not fit in the context length.
  * - `gpu-error`: the GPU reported a validation or internal error, or logits that are not numbers.
  * - `worker-failed`: the browser did not start the library's worker, or it crashed.
@@ -32,10 +32,10 @@ export type ErrorCode =
   | 'worker-failed'
   | 'disposed';
 
-/** Marks errors of every copy of this library; `instanceof` knows those of one copy only. */
+/** Marks the errors of every copy of this library; `instanceof` knows those of one copy only. */
 const BRAND = Symbol.for('ossicle.error');
 
-/** Every failure that ossicle raises by itself. Wrong arguments raise `TypeError` or `RangeError`; aborts raise `signal.reason`. */
+/** A failure that ossicle reports. Wrong arguments throw `TypeError` or `RangeError`; aborts throw `signal.reason`. */
 export class OssicleError extends Error {
   override readonly name = 'OssicleError';
   /** What went wrong, for programs. */
@@ -44,7 +44,7 @@ export class OssicleError extends Error {
   /**
    * @param code - What went wrong, for programs.
    * @param message - A sentence for people: what happened, the numbers, the next step.
-   * @param options - `cause`: the error that this one stems from.
+   * @param options - `cause`: the error that led to this one.
    */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
@@ -53,12 +53,17 @@ export class OssicleError extends Error {
   }
 }
 
-/** Says whether a value is an {@link OssicleError}, also one made by another copy of this library or in a worker. */
+/** Checks whether a value is an {@link OssicleError}, even one from another copy of this library or from a worker. */
 export function isOssicleError(value: unknown): value is OssicleError {
   return typeof value === 'object' && value !== null && BRAND in value;
 }
 
-/** What something that was thrown says. */
+/** The error for a file that breaks its format or does not fit the model. */
+export function formatInvalid(message: string, cause?: unknown): OssicleError {
+  return new OssicleError('format-invalid', message, { cause });
+}
+
+/** The message of a thrown value. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);
 }

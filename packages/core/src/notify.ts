@@ -1,6 +1,6 @@
 /**
- * Calls a function that the application gave. What it throws is reported as the error of an event listener is, and does
- * not end what called it.
+ * Calls a listener of the application. If it throws, the error is reported like that of an event listener, and the caller
+ * goes on.
  */
 export function notify<Values extends unknown[]>(
   listener: ((...values: Values) => unknown) | undefined,

@@ -1,4 +1,4 @@
-/** The size of a SHA-256 block: what the state advances by. */
+/** The size of a SHA-256 block. */
 const BLOCK_BYTES = 64;
 
 /** The first 32 bits of the fractional parts of the cube roots of the first 64 primes (FIPS 180-4, §4.2.2). */
@@ -8,8 +8,7 @@ const ROUND_CONSTANTS: Int32Array = fractionsOfRoots(64, Math.cbrt);
 const INITIAL_STATE: Int32Array = fractionsOfRoots(8, Math.sqrt);
 
 /**
- * SHA-256 (FIPS 180-4) of bytes that come piece by piece, which WebCrypto cannot take. Its state between two blocks can
- * be kept and gone on from.
+ * Incremental SHA-256 (FIPS 180-4), which WebCrypto does not offer. Its state between two blocks can be saved and resumed.
  */
 export class Sha256 {
   readonly #state: Int32Array;
@@ -18,18 +17,18 @@ export class Sha256 {
   #sizeBytes: number;
 
   /**
-   * @param from - What {@link Sha256.state} gave after `sizeBytes` bytes.
-   * @throws RangeError where that is not between two blocks.
+   * @param from - Resumes from the {@link Sha256.state} after `sizeBytes` bytes.
+   * @throws RangeError if that is not between two blocks.
    */
   constructor(from?: { readonly state: Uint8Array; readonly sizeBytes: number }) {
     if (from && (from.sizeBytes % BLOCK_BYTES !== 0 || from.state.length !== 32)) {
-      throw new RangeError('A hash can only be taken up between two blocks of 64 bytes');
+      throw new RangeError('A hash can only be resumed between two blocks of 64 bytes');
     }
     this.#state = from ? wordsOf(from.state) : INITIAL_STATE.slice();
     this.#sizeBytes = from?.sizeBytes ?? 0;
   }
 
-  /** Takes in more bytes. */
+  /** Hashes more bytes. */
   update(bytes: Uint8Array): void {
     const filled = this.#sizeBytes % BLOCK_BYTES;
     this.#sizeBytes += bytes.length;
@@ -46,13 +45,13 @@ export class Sha256 {
   }
 
   /**
-   * What to go on from later: 32 bytes.
+   * The state to resume from: 32 bytes.
    *
-   * @throws RangeError where the bytes so far do not end with a block.
+   * @throws RangeError if the bytes so far are not whole blocks.
    */
   state(): Uint8Array<ArrayBuffer> {
     if (this.#sizeBytes % BLOCK_BYTES !== 0) {
-      throw new RangeError(`${this.#sizeBytes} bytes do not end with a block of 64`);
+      throw new RangeError(`${this.#sizeBytes} bytes are not whole blocks of 64`);
     }
     return bytesOf(this.#state);
   }
@@ -75,15 +74,14 @@ export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** Says whether a text is a SHA-256 in lower-case hexadecimal digits. */
+/** Checks that a text is a SHA-256 in lower-case hexadecimal digits. */
 export function isSha256(text: string): boolean {
   return /^[0-9a-f]{64}$/.test(text);
 }
 
 /**
- * Advances the state by whole blocks (FIPS 180-4, §6.2.2). Written for the compiler: four rounds a turn, so that few
- * variables move, and `| 0` where they begin, without which V8 may not keep them as plain integers; that costs more than
- * half of the speed.
+ * Advances the state by whole blocks (FIPS 180-4, §6.2.2). Four rounds per turn, so that few variables move. Without `| 0`
+ * where the variables begin, V8 may not keep them as plain integers, which costs more than half of the speed.
  */
 function compress(state: Int32Array, w: Int32Array, bytes: Uint8Array): void {
   const k = ROUND_CONSTANTS;

@@ -150,11 +150,13 @@ export async function loadRuntime(
 ): Promise<Runtime & { readonly weights: Weights }> {
   const source = await openSource(files);
   const checkpoint = await openCheckpoint(source);
-  const { config, shape } = planLoad(checkpoint.config, options);
+  const plan = planLoad(checkpoint.config, options);
+  const { config, shape } = plan;
   const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
   const step = buffers.create('step', 16, UNIFORM | STORAGE | COPY_DST);
-  const placed = await placeWeights(gpu, buffers, config, shape.dense, checkpoint);
-  await uploadWeights(gpu, placed, source, new ProgressMeter(), undefined);
+  const placed = await placeWeights(gpu, buffers, plan, checkpoint);
+  const progress = new ProgressMeter();
+  await uploadWeights(gpu, { ...placed, source, progress, signal: undefined });
   const kernels = await Kernels.compile(gpu, shape, step, buffers);
   const activations = createActivations(buffers, shape);
   const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));

@@ -2,11 +2,12 @@
 
 import { openCheckpoint } from '../src/formats/open-checkpoint.ts';
 import { toHex } from '../src/sha256.ts';
-import type { ByteSource, SourceFile } from '../src/sources/byte-source.ts';
+import { type ByteSource, readAll, type SourceFile } from '../src/sources/byte-source.ts';
 import { openSource } from '../src/sources/open-source.ts';
+import type { PublishedSource } from '../src/sources/published-source.ts';
 import type { RetryPolicy } from '../src/sources/retry.ts';
-import { openStore } from '../src/store/store.ts';
-import { importModel } from '../src/store/transfer.ts';
+import { importModel } from '../src/store/import-model.ts';
+import { openStore } from '../src/store/opfs-store.ts';
 import type { HuggingFaceOptions } from '../src/types/load.ts';
 
 /** What a test chooses about a download, and how it goes wrong. */
@@ -70,7 +71,8 @@ const operations = {
     const { chunkBytes, huggingFace, integrity, isLoad = false } = faults;
     const store = await openStore(chunkBytes === undefined ? {} : { chunkBytes });
     if (!store) throw new Error('no store in a worker');
-    const source = await openSource(address, { huggingFace, ...(!isLoad && { retry }) });
+    const options = { huggingFace, ...(!isLoad && { retry }) };
+    const source = (await openSource(address, options)) as PublishedSource;
     const files = faults.files ?? (await openCheckpoint(source)).files;
     requests.length = 0;
     const controller = new AbortController();
@@ -99,7 +101,7 @@ const operations = {
   /** Opens a stored model, and reads all of one tensor. */
   async load(id: string, tensor: string, keepOpen = false): Promise<StoredTensor | undefined> {
     requests.length = 0;
-    const source = await (await openStore())?.source(id);
+    const source = await (await openStore())?.openModel(id);
     if (!source) return undefined;
     const checkpoint = await openCheckpoint(source);
     const parts: Uint8Array[] = [];
@@ -115,8 +117,8 @@ const operations = {
 
   /** Opens a stored model, and gives the SHA-256 of all of one file. */
   async hash(id: string, path: string): Promise<string | undefined> {
-    const source = await (await openStore())?.source(id);
-    const bytes = await source?.readAll(path, undefined, 2 ** 31);
+    const source = await (await openStore())?.openModel(id);
+    const bytes = source && (await readAll(source, path, { maxBytes: 2 ** 31 }));
     source?.dispose?.();
     return bytes && toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)));
   },
@@ -132,7 +134,7 @@ const operations = {
 
   /** Reads beyond what is stored, and after the end. */
   async misread(id: string): Promise<unknown[]> {
-    const source = (await (await openStore())?.source(id)) as ByteSource;
+    const source = (await (await openStore())?.openModel(id)) as ByteSource;
     const codes: unknown[] = [];
     const code = (error: { code?: string }): void => void codes.push(error.code);
     await source.read('config.json', 1e6, new Uint8Array(4)).catch(code);
@@ -146,13 +148,19 @@ const operations = {
 /** What the worker can be asked to do. */
 export type StoreOperations = typeof operations;
 
-function withFaults(source: ByteSource, { cut, stall, slowMs }: DownloadFaults): ByteSource {
+function withFaults(
+  source: PublishedSource,
+  { cut, stall, slowMs }: DownloadFaults,
+): PublishedSource {
   if (cut === undefined && stall === undefined && slowMs === undefined) return source;
   return {
     id: source.id,
+    revision: source.revision,
+    hasRanges: source.hasRanges,
+    version: (...args) => source.version(...args),
+    list: (...args) => source.list(...args),
     size: (...args) => source.size(...args),
     read: (...args) => source.read(...args),
-    readAll: (...args) => source.readAll(...args),
     async *stream(path, offset, size, signal) {
       if (path === stall) {
         await new Promise((_, reject) => {

@@ -1,4 +1,4 @@
-import { OssicleError } from '../errors.ts';
+import { formatInvalid } from '../errors.ts';
 import type { GgmlType } from './ggml-types.ts';
 import type { Dtype } from './safetensors.ts';
 
@@ -9,9 +9,9 @@ export type Encoding = Dtype | GgmlType;
 export interface TensorPiece {
   /** The file's path within the source. */
   readonly path: string;
-  /** Where the part begins, from the file's start. */
+  /** The offset of the part in the file. */
   readonly offsetBytes: number;
-  /** How long it is. */
+  /** The size of the part. */
   readonly sizeBytes: number;
 }
 
@@ -25,22 +25,19 @@ export interface PublishedTensor<E extends Encoding = Encoding> extends TensorPi
   readonly shape: readonly number[];
 }
 
-/** A tensor of OpenAI's original layout, made up of what a checkpoint has of it. */
+/** A tensor of OpenAI's original layout, joined from the tensors of a checkpoint. */
 export interface CheckpointTensor<E extends Encoding = Encoding> {
   /** Its name in the original layout. */
   readonly name: string;
   /** Its extents, outermost first. */
   readonly shape: readonly number[];
-  /** What its rows are in. */
+  /** The published tensors that contain its rows. */
   readonly pieces: readonly PublishedTensor<E>[];
-  /**
-   * How the pieces join: one after another along the first dimension, or in turn along the second, as gate and up rows of
-   * each expert.
-   */
+  /** How the pieces join: concatenated along the first dimension, or interleaved along the second, like gate and up rows of each expert. */
   readonly order: 'consecutive' | 'alternating';
 }
 
-/** One matrix of each expert, [experts, rows, columns], as a checkpoint has it. */
+/** A matrix of all experts, [experts, rows, columns], as a checkpoint stores it. */
 export type CheckpointExperts =
   /** MXFP4 as published: blocks [experts, rows, columns / 32, 16] and scales [experts, rows, columns / 32], both U8. */
   | {
@@ -48,13 +45,13 @@ export type CheckpointExperts =
       readonly blocks: CheckpointTensor;
       readonly scales: CheckpointTensor;
     }
-  /** `rows`: [experts, rows, columns], in GGUF. `columns`: [experts, columns, rows], as transformers saves what it has unpacked. */
+  /** `rows`: [experts, rows, columns], in GGUF. `columns`: [experts, columns, rows], as transformers saves unpacked experts. */
   | { readonly form: 'rows' | 'columns'; readonly weight: CheckpointTensor };
 
 /**
- * Joins the tensors of a file that make up one of the original layout.
+ * Joins published tensors into one of the original layout.
  *
- * @throws {@link OssicleError} `format-invalid` where their shapes do not go together.
+ * @throws {@link OssicleError} `format-invalid` if their shapes do not match.
  */
 export function joinTensors(
   name: string,
@@ -68,8 +65,8 @@ export function joinTensors(
     (order === 'consecutive' ? shape.slice(1) : shape).join();
   for (const piece of pieces.slice(1)) {
     if (rest(piece) !== rest(first) || piece.shape.length <= dimension) {
-      throw invalid(
-        `${piece.name} in ${piece.path} is ${format(piece.encoding, piece.shape)}, which does not go with ` +
+      throw formatInvalid(
+        `${piece.name} in ${piece.path} is ${format(piece.encoding, piece.shape)}, which does not match ` +
           `${first.name} in ${first.path}, ${format(first.encoding, first.shape)}.`,
       );
     }
@@ -81,11 +78,9 @@ export function joinTensors(
 }
 
 /**
- * Checks that a tensor has a given type and shape.
+ * Checks that a tensor has one of several encodings and the given shape, and returns it.
  *
- * @param encodings - Those that will do.
- * @returns The tensor.
- * @throws {@link OssicleError} `format-invalid` where it is something else.
+ * @throws {@link OssicleError} `format-invalid` if it does not.
  */
 export function checkTensor<E extends Encoding>(
   tensor: CheckpointTensor,
@@ -97,13 +92,13 @@ export function checkTensor<E extends Encoding>(
   for (const { name: published, encoding, path } of pieces) {
     if (encodings.some((known) => known === encoding)) continue;
     const alias = published === name ? '' : ` (${name})`;
-    throw invalid(
+    throw formatInvalid(
       `${published}${alias} in ${path} is of type ${encoding}; ossicle reads ${encodings.join(', ')} there. ` +
         'Use the published checkpoint, or a GGUF file with MXFP4 experts and Q8_0, BF16, F16 or F32 for the rest.',
     );
   }
   if (tensor.shape.join() !== shape.join()) {
-    throw invalid(
+    throw formatInvalid(
       `${name} in ${paths} is ${format(pieces[0]?.encoding, tensor.shape)}; ` +
         `the model's config asks for ${format(encodings.join(' or '), shape)}.`,
     );
@@ -111,15 +106,11 @@ export function checkTensor<E extends Encoding>(
   return tensor as CheckpointTensor<E>;
 }
 
-/** The bytes of a tensor. */
+/** The size of a tensor in bytes. */
 export function tensorBytes({ pieces }: CheckpointTensor): number {
   return pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 function format(encoding: string | undefined, shape: readonly number[]): string {
   return `${encoding} [${shape.join(', ')}]`;
-}
-
-function invalid(message: string): OssicleError {
-  return new OssicleError('format-invalid', message);
 }

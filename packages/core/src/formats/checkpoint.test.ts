@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { readTestFile, readTestJson, testFileUrl } from '../../test/files.ts';
 import { readTensor } from '../engine/load/upload.ts';
-import type { ByteSource } from '../sources/byte-source.ts';
+import { type ByteSource, totalBytes } from '../sources/byte-source.ts';
 import { openSource } from '../sources/open-source.ts';
 import { checkTensor, type PublishedTensor } from './checkpoint-tensor.ts';
 import { openCheckpoint } from './open-checkpoint.ts';
@@ -99,7 +99,7 @@ test('a checkpoint lists the files that must be stored', async () => {
   expect(checkpoint.files.map(({ path }) => path)).toEqual(HF_FILES);
   const files = await filesOf('hf', HF_FILES);
   for (const { path, sizeBytes } of checkpoint.files) expect(sizeBytes).toBe(files[path]?.length);
-  expect(checkpoint.totalBytes).toBe(
+  expect(totalBytes(checkpoint.files)).toBe(
     Object.values(files).reduce((sum, file) => sum + (file?.length ?? 0), 0),
   );
   expect(checkpoint.config.num_hidden_layers).toBe(4);
@@ -233,7 +233,7 @@ test.each<[string, (files: Files) => void, string, RegExp]>([
     (f) =>
       (f['model-00002-of-00002.safetensors'] = f['model-00002-of-00002.safetensors']?.slice(0, -1)),
     'integrity',
-    /model-00002-of-00002\.safetensors is cut short: 857128 bytes were expected, 857127/,
+    /model-00002-of-00002\.safetensors is cut short: expected 857128 bytes, found 857127/,
   ],
   [
     'has an empty shard',
@@ -289,7 +289,7 @@ test.each<[string, (files: Files) => void, string, RegExp]>([
         `has an index that points to ${path}`,
         (f: Files) => (f[INDEX] = json({ weight_map: { a: path } })),
         'format-invalid',
-        /no safetensors file beside it/,
+        /not a safetensors file beside it/,
       ] as [string, (files: Files) => void, string, RegExp],
   ),
 ])('a checkpoint that %s is refused', async (_, damage, code, message) => {
@@ -323,7 +323,7 @@ test('parts of one tensor that do not go together are refused', async () => {
     await sourceOf({ 'config.json': json({}), 'model.safetensors': file }),
   );
   expect(() => checkpoint.tensor('block.0.attn.qkv.bias')).toThrow(
-    /k_proj\.bias in model\.safetensors is F32 \[1, 1\], which does not go with/,
+    /k_proj\.bias in model\.safetensors is F32 \[1, 1\], which does not match/,
   );
 });
 

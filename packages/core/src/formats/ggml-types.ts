@@ -1,4 +1,4 @@
-/** ggml's tensor types by their numbers in files: name, elements of a block, bytes of a block (ggml.h, ggml-common.h). */
+/** ggml's tensor types by their numbers in files: name, elements per block, bytes per block (ggml.h, ggml-common.h). */
 const TYPES = {
   0: ['F32', 1, 4],
   1: ['F16', 1, 2],
@@ -40,12 +40,12 @@ export type GgmlType = (typeof TYPES)[keyof typeof TYPES][0];
 /** How a ggml tensor type stores its elements. */
 export interface GgmlLayout {
   readonly name: GgmlType;
-  /** Elements of a block, along a row. */
+  /** Elements per block, along a row. */
   readonly blockElements: number;
   readonly blockBytes: number;
 }
 
-/** Looks a type up by its number; `undefined` where ggml has none of that number that is in use. */
+/** Looks up a type by its number; `undefined` if ggml does not use that number. */
 export function ggmlLayout(type: number): GgmlLayout | undefined {
   if (!Object.hasOwn(TYPES, type)) return undefined;
   const [name, blockElements, blockBytes] = TYPES[type as keyof typeof TYPES];

@@ -1,10 +1,10 @@
-import { OssicleError } from '../errors.ts';
+import { formatInvalid } from '../errors.ts';
 import { type GgufValue, invalid } from './gguf.ts';
 import type { Json } from './json-file.ts';
 
 const ARCHITECTURE = 'gpt-oss';
 
-/** Fields of config.json, and the metadata that they come from: below `gpt-oss.`; where several are given, the first there is. */
+/** Fields of config.json, and the keys below `gpt-oss.` that they come from; of several keys, the first one present counts. */
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
   num_hidden_layers: ['block_count'],
   hidden_size: ['embedding_length'],
@@ -25,19 +25,19 @@ const ROPE_FIELDS: Readonly<Record<string, readonly string[]>> = {
   original_max_position_embeddings: ['rope.scaling.original_context_length'],
 };
 
-/** Not in published files, whose readers take the same numbers for granted as ossicle does. */
+/** Not in published files: all readers assume the same numbers. */
 const OPTIONAL_ROPE_FIELDS: Readonly<Record<string, readonly string[]>> = {
   beta_fast: ['rope.scaling.yarn_beta_fast'],
   beta_slow: ['rope.scaling.yarn_beta_slow'],
 };
 
 /**
- * The config.json that a GGUF file's metadata stands for. What it does not say is as in the published config: YaRN's betas
- * and its range without rounding, sliding windows in even layers, the limit of SwiGLU.
+ * Makes a config.json from a GGUF file's metadata. The rest is as in the published config: YaRN's betas and unrounded
+ * range, sliding windows in even layers, the limit of SwiGLU.
  *
  * @param path - The file, for errors.
- * @param vocabularySize - The rows of the embedding.
- * @throws {@link OssicleError} `format-invalid` where it is another architecture, or something is missing.
+ * @param vocabularySize - The number of rows of the embedding.
+ * @throws {@link OssicleError} `format-invalid` if it is another architecture, or something is missing.
  */
 export function ggufConfig(
   path: string,
@@ -47,8 +47,7 @@ export function ggufConfig(
   const architecture = metadata.get('general.architecture');
   if (architecture !== ARCHITECTURE) {
     const shown = typeof architecture === 'string' ? JSON.stringify(architecture) : 'none';
-    throw new OssicleError(
-      'format-invalid',
+    throw formatInvalid(
       `${path} has the architecture ${shown}; ossicle runs "${ARCHITECTURE}" models only, with the tensor names of llama.cpp. ` +
         'Use a GGUF file made by llama.cpp, such as those of ggml-org.',
     );

@@ -1,13 +1,13 @@
-import { OssicleError } from '../errors.ts';
+import { formatInvalid } from '../errors.ts';
 import { isSafePath } from '../sources/byte-source.ts';
 import { parseRepo } from '../sources/repo.ts';
 
-/** llama.cpp's name of a part of a split file. */
+/** How llama.cpp names the parts of a split file. */
 const SPLIT_NAME = /^(.*)-(\d{5})-of-(\d{5})(\.gguf)$/i;
 
 const MAX_PARTS = 256;
 
-/** The file that a source's id names, where it names a GGUF file; of a split one, any part. */
+/** The GGUF file that a source's id names, if it names one; of a split one, any part. */
 export function ggufPath(id: string): string | undefined {
   const repo = parseRepo(id);
   if (repo) return repo.file;
@@ -15,22 +15,21 @@ export function ggufPath(id: string): string | undefined {
 }
 
 /**
- * The GGUF model right in a picked folder; of a split one, the first part.
+ * The GGUF model directly in a picked folder; of a split one, the first part.
  *
- * @throws {@link OssicleError} `format-invalid` if there are several, with their names.
+ * @throws {@link OssicleError} `format-invalid` with the names, if there are several.
  */
 export function onlyGguf(paths: readonly string[]): string | undefined {
   const models = ggufModels(paths.filter((path) => !path.includes('/')));
   if (models.length > 1) {
-    throw new OssicleError(
-      'format-invalid',
+    throw formatInvalid(
       `There are ${models.length} GGUF models in one folder: ${models.join(', ')}. Pick the files of one of them.`,
     );
   }
   return models[0];
 }
 
-/** The GGUF models among the files of a source: each one's only file, or its first part. */
+/** The GGUF models among a source's files: the only file or the first part of each. */
 function ggufModels(paths: readonly string[]): string[] {
   const models = new Map<string, string>();
   for (const path of paths.filter((name) => /\.gguf$/i.test(name)).sort()) {
@@ -41,9 +40,9 @@ function ggufModels(paths: readonly string[]): string[] {
 }
 
 /**
- * The GGUF file of a repo that has one and no safetensors; `undefined` where there is none to choose.
+ * The GGUF model of a repo without safetensors files; `undefined` if there is none.
  *
- * @throws {@link OssicleError} `format-invalid` where there are several, with their names.
+ * @throws {@link OssicleError} `format-invalid` with the names, if there are several.
  */
 export function chooseGguf(id: string, paths: readonly string[]): string | undefined {
   if (paths.some((path) => /^(original\/)?[^/]+\.safetensors$/.test(path))) return undefined;
@@ -51,25 +50,23 @@ export function chooseGguf(id: string, paths: readonly string[]): string | undef
   if (model === undefined || others.length === 0) return model;
   const { name = id, revision = 'main' } = parseRepo(id) ?? {};
   const at = revision === 'main' ? '' : `@${revision}`;
-  throw new OssicleError(
-    'format-invalid',
+  throw formatInvalid(
     `${id} has ${others.length + 1} GGUF models: ${[model, ...others].join(', ')}. Name one of them as the source, as in ` +
       `${JSON.stringify(`${name}/${model}${at}`)}.`,
   );
 }
 
 /**
- * The names of all parts of a split file, given one of them; the name itself where it is not that of a part.
+ * The names of all parts of a split file, given any of them; other names stand for themselves.
  *
- * @throws {@link OssicleError} `format-invalid` where the numbers in it are impossible.
+ * @throws {@link OssicleError} `format-invalid` if the numbers in the name are impossible.
  */
 export function splitParts(path: string): readonly string[] {
   const [, stem, number, count, extension] = SPLIT_NAME.exec(path) ?? [];
   if (stem === undefined) return [path];
   const parts = Number(count);
   if (!(parts >= 1 && parts <= MAX_PARTS && Number(number) >= 1 && Number(number) <= parts)) {
-    throw new OssicleError(
-      'format-invalid',
+    throw formatInvalid(
       `${path} names part ${Number(number)} of ${parts}; 1 to ${MAX_PARTS} parts can be loaded. Check the name.`,
     );
   }

@@ -1,9 +1,9 @@
-import { OssicleError } from '../errors.ts';
-import type { ByteSource } from '../sources/byte-source.ts';
+import { formatInvalid } from '../errors.ts';
+import type { ByteSource, SourceFile } from '../sources/byte-source.ts';
 import { type GgufArray, type GgufValue, invalid, readIntegers, readTexts } from './gguf.ts';
 import type { Json } from './json-file.ts';
 
-/** The vocabulary has 201,088 tokens, and 446,189 merges make them. */
+/** The published vocabulary has 201,088 tokens and 446,189 merges. */
 const MAX_TOKENS = 2 ** 20;
 const MAX_MERGES = 2 ** 21;
 
@@ -11,12 +11,12 @@ const MAX_MERGES = 2 ** 21;
 const NORMAL = 1;
 const UNUSED = 5;
 
-/** Special tokens of o200k_harmony are known by their texts, whatever type a file gives them. */
+/** The texts of o200k_harmony's special tokens, which count as special whatever type a file gives them. */
 const SPECIAL_TEXT = /^<\|[a-z\d_]+\|>$/;
 
 const CONTRACTION = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?";
 
-/** Where o200k cuts text before it merges bytes: the published tokenizer.json's pattern, which the metadata only names. */
+/** How o200k splits text before it merges bytes: the pattern of the published tokenizer.json, which the metadata only names. */
 const O200K_PATTERN: string = [
   `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${CONTRACTION}`,
   `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${CONTRACTION}`,
@@ -27,21 +27,22 @@ const O200K_PATTERN: string = [
   '\\s+',
 ].join('|');
 
-/** The names that the metadata gives to o200k's pattern. */
+/** Names of o200k's pattern in the metadata. */
 const O200K_NAMES: readonly unknown[] = ['gpt-4o', 'o200k'];
 
 /**
- * The tokenizer.json that a GGUF file's metadata stands for; `undefined` where it has no tokens.
+ * Makes a tokenizer.json from a GGUF file's metadata; `undefined` if it has no tokens.
  *
- * @param file - The file, of a split one the first part.
- * @throws {@link OssicleError} `format-invalid` where it is no byte-level BPE with o200k's pattern, or is not whole.
+ * @param file - Of a split file, the first part.
+ * @throws {@link OssicleError} `format-invalid` if it is not a byte-level BPE with o200k's pattern, or is incomplete.
  */
 export async function ggufTokenizer(
   source: ByteSource,
-  { path, sizeBytes }: { readonly path: string; readonly sizeBytes: number },
+  file: SourceFile,
   metadata: ReadonlyMap<string, GgufValue>,
   signal?: AbortSignal,
 ): Promise<Json | undefined> {
+  const { path } = file;
   const find = (name: string): GgufArray | undefined => {
     const value = metadata.get(`tokenizer.ggml.${name}`);
     if (value === undefined || typeof value === 'object') return value;
@@ -51,8 +52,7 @@ export async function ggufTokenizer(
   if (!tokenArray) return undefined;
   const [model, pre] = [metadata.get('tokenizer.ggml.model'), metadata.get('tokenizer.ggml.pre')];
   if (model !== 'gpt2' || !O200K_NAMES.includes(pre)) {
-    throw new OssicleError(
-      'format-invalid',
+    throw formatInvalid(
       `${path} has a tokenizer of the kind ${shown(model)} with the pattern ${shown(pre)}; ossicle knows "gpt2" with "gpt-4o". ` +
         "Put the model's tokenizer.json beside it.",
     );
@@ -68,11 +68,9 @@ export async function ggufTokenizer(
   if (typeArray.length !== tokenArray.length) {
     throw invalid(path, `it has ${tokenArray.length} tokens, but ${typeArray.length} token types`);
   }
-  const types = await readIntegers(source, path, 'tokenizer.ggml.token_type', typeArray, signal);
-  const texts = (name: string, array: GgufArray): Promise<string[]> =>
-    readTexts(source, path, sizeBytes, `tokenizer.ggml.${name}`, array, signal);
-  const tokens = await texts('tokens', tokenArray);
-  const merges = await texts('merges', mergeArray);
+  const types = await readIntegers(source, file, typeArray, signal);
+  const tokens = await readTexts(source, file, tokenArray, signal);
+  const merges = await readTexts(source, file, mergeArray, signal);
 
   const vocabulary: [string, number][] = [];
   const specials: { id: number; content: string }[] = [];
@@ -92,8 +90,7 @@ export async function ggufTokenizer(
     },
     model: {
       type: 'BPE',
-      // As published: a piece that is a token needs no merges.
-      ignore_merges: true,
+      ignore_merges: true, // as published: a piece that is a token needs no merges
       vocab: Object.fromEntries(vocabulary),
       merges,
     },

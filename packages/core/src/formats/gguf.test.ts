@@ -25,7 +25,7 @@ function sourceOf(file: Uint8Array<ArrayBuffer>): ByteSource {
 }
 
 function read(file: Uint8Array<ArrayBuffer>): Promise<GgufHeader> {
-  return readGgufHeader(sourceOf(file), PATH, file.length);
+  return readGgufHeader(sourceOf(file), { path: PATH, sizeBytes: file.length });
 }
 
 const a: GgufTensorFile = {
@@ -78,20 +78,16 @@ test('arrays are read when they are asked for', async () => {
   const file = writeGguf({ metadata, tensors: [] });
   const { metadata: found } = await read(file);
   const source = sourceOf(file);
+  const place = { path: PATH, sizeBytes: file.length };
   const words = found.get('words') as GgufArray;
-  expect(await readTexts(source, PATH, file.length, 'words', words)).toEqual([
-    '',
-    'zwei',
-    '<|start|>',
-    'é',
-  ]);
+  expect(await readTexts(source, place, words)).toEqual(['', 'zwei', '<|start|>', 'é']);
   const numbers = found.get('numbers') as GgufArray;
-  expect([...(await readIntegers(source, PATH, 'numbers', numbers))]).toEqual([1, -2, 3]);
-  await expect(readTexts(source, PATH, file.length, 'numbers', numbers)).rejects.toMatchObject({
+  expect([...(await readIntegers(source, place, numbers))]).toEqual([1, -2, 3]);
+  await expect(readTexts(source, place, numbers)).rejects.toMatchObject({
     code: 'format-invalid',
     message: expect.stringContaining('numbers is an array of i32, not of texts'),
   });
-  await expect(readIntegers(source, PATH, 'words', words)).rejects.toMatchObject({
+  await expect(readIntegers(source, place, words)).rejects.toMatchObject({
     code: 'format-invalid',
   });
 });
@@ -120,18 +116,19 @@ test('a vocabulary as large as the published one is passed over in windows', asy
   const source: ByteSource = {
     id: memory.id,
     size: (path) => memory.size(path),
-    readAll: (path) => memory.readAll(path),
+    list: () => memory.list(),
     stream: (path, offset, size) => memory.stream(path, offset, size),
     read: (path, offset, into) => {
       largest = Math.max(largest, into.length);
       return memory.read(path, offset, into);
     },
   };
-  const header = await readGgufHeader(source, PATH, file.length);
+  const place = { path: PATH, sizeBytes: file.length };
+  const header = await readGgufHeader(source, place);
   expect(header.metadata.get('last')).toBe(7);
   expect(largest).toBeLessThanOrEqual(4 * 2 ** 20);
   const array = header.metadata.get('merges') as GgufArray;
-  const texts = await readTexts(source, PATH, file.length, 'merges', array);
+  const texts = await readTexts(source, place, array);
   expect(texts.length).toBe(merges.length);
   expect(texts.join() === merges.join()).toBe(true);
   expect(largest).toBeLessThanOrEqual(4 * 2 ** 20);
@@ -321,8 +318,8 @@ test('whatever is written is read again', async () => {
         for (const [key, [type, value]] of Object.entries(written)) {
           const found = header.metadata.get(key);
           if (type === 'texts') {
-            const source = sourceOf(file);
-            const texts = readTexts(source, PATH, file.length, key, found as GgufArray);
+            const place = { path: PATH, sizeBytes: file.length };
+            const texts = readTexts(sourceOf(file), place, found as GgufArray);
             expect(await texts).toEqual(value);
           } else expect(found).toBe(value);
         }

@@ -1,28 +1,32 @@
-import { OssicleError } from '../errors.ts';
-import type { ByteSource } from '../sources/byte-source.ts';
+import { formatInvalid } from '../errors.ts';
+import { type ByteSource, type ReadOptions, readAll } from '../sources/byte-source.ts';
 
-/** The fields of a JSON object. */
+/** A JSON object. */
 export type Json = Record<string, unknown>;
 
+/** Checks whether a parsed JSON value is an object. */
+export function isJsonObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
 /**
- * Reads a file that holds a JSON object; `undefined` where there is no such file.
+ * Reads a file that contains a JSON object; `undefined` if there is no such file.
  *
- * @throws {@link OssicleError} `format-invalid` where it holds something else; those of {@link ByteSource.readAll}.
+ * @throws {@link OssicleError} `format-invalid` if it contains anything else; the errors of {@link readAll}.
  */
 export async function readJson(
   source: ByteSource,
   path: string,
-  signal: AbortSignal | undefined,
-  maxBytes?: number,
+  options?: ReadOptions,
 ): Promise<Json | undefined> {
-  const bytes = await source.readAll(path, signal, maxBytes);
+  const bytes = await readAll(source, path, options);
   if (!bytes) return undefined;
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
-    throw new OssicleError('format-invalid', `${path} of ${source.id} is not JSON.`, { cause });
+    throw formatInvalid(`${path} of ${source.id} is not JSON.`, cause);
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
-  throw new OssicleError('format-invalid', `${path} of ${source.id} is not a JSON object.`);
+  if (isJsonObject(value)) return value;
+  throw formatInvalid(`${path} of ${source.id} is not a JSON object.`);
 }

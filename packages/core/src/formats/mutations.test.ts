@@ -3,7 +3,7 @@ import { GGML_TYPE, type GgufTensorFile, writeGguf } from '../../test/gguf-file.
 import { createRandom, type Random } from '../../test/random.ts';
 import { frameHeader, writeSafetensors } from '../../test/safetensors-file.ts';
 import { isOssicleError } from '../errors.ts';
-import type { ByteSource } from '../sources/byte-source.ts';
+import type { ByteSource, SourceFile } from '../sources/byte-source.ts';
 import { readGgufHeader } from './gguf.ts';
 import { parseSafetensorsHeader, readSafetensorsHeader } from './safetensors.ts';
 
@@ -108,7 +108,7 @@ function countedSource(file: Uint8Array, sizeBytes: number = file.length) {
   const source: ByteSource = {
     id: 'memory',
     size: async () => sizeBytes,
-    readAll: async () => undefined,
+    list: async () => ['m'],
     stream: () => {
       throw new Error('headers are not streamed');
     },
@@ -119,6 +119,8 @@ function countedSource(file: Uint8Array, sizeBytes: number = file.length) {
   };
   return { source, largest: () => largest };
 }
+
+const fileOf = ({ length }: Uint8Array): SourceFile => ({ path: 'm', sizeBytes: length });
 
 const tensor = (name: string, type: number, shape: number[], bytes: number): GgufTensorFile => ({
   name,
@@ -157,9 +159,9 @@ const SAFETENSORS = writeSafetensors(
 );
 
 test('100,000 mutated safetensors files are each read or refused', async () => {
-  parseSafetensorsHeader(SAFETENSORS, SAFETENSORS.length, 'm.safetensors');
+  parseSafetensorsHeader(SAFETENSORS, fileOf(SAFETENSORS));
   const outcomes = await readMutants(createRandom(1), SAFETENSORS, (file) =>
-    parseSafetensorsHeader(file, file.length, 'm.safetensors'),
+    parseSafetensorsHeader(file, fileOf(file)),
   );
   expect(outcomes.invalid).toBeGreaterThan(MUTANTS / 3);
   expect(outcomes.truncated).toBeGreaterThan(MUTANTS / 100);
@@ -167,12 +169,12 @@ test('100,000 mutated safetensors files are each read or refused', async () => {
 });
 
 test('100,000 mutated GGUF files are each read or refused', async () => {
-  await readGgufHeader(countedSource(GGUF).source, 'm.gguf', GGUF.length);
+  await readGgufHeader(countedSource(GGUF).source, fileOf(GGUF));
   let largest = 0;
   const outcomes = await readMutants(createRandom(2), GGUF, async (file) => {
     const counted = countedSource(file);
     try {
-      await readGgufHeader(counted.source, 'm.gguf', file.length);
+      await readGgufHeader(counted.source, fileOf(file));
     } finally {
       largest = Math.max(largest, counted.largest());
     }
@@ -192,8 +194,9 @@ test('mutated headers in files of terabytes ask for no more than their headers m
       [SAFETENSORS, readSafetensorsHeader],
     ] as const) {
       const { source, ...counted } = countedSource(mutate(next, original), 2 ** 42);
-      if (original === GGUF) await readGgufHeader(source, 'm', 2 ** 42).catch(expectRefusal);
-      else await read(source, 'm', 2 ** 42).catch(expectRefusal);
+      if (original === GGUF)
+        await readGgufHeader(source, { path: 'm', sizeBytes: 2 ** 42 }).catch(expectRefusal);
+      else await read(source, { path: 'm', sizeBytes: 2 ** 42 }).catch(expectRefusal);
       largest = Math.max(largest, counted.largest());
     }
   }
@@ -218,9 +221,10 @@ test.each(GREEDY_JSON)('a safetensors header of %s is refused within 64 MB', asy
   const header = frameHeader(text.slice(0, 2 ** 21 - 8));
   const { source, largest } = countedSource(header, header.length + 1);
   const before = process.memoryUsage();
-  const error = await readSafetensorsHeader(source, 'm', header.length + 1).catch(
-    (reason: unknown) => reason,
-  );
+  const error = await readSafetensorsHeader(source, {
+    path: 'm',
+    sizeBytes: header.length + 1,
+  }).catch((reason: unknown) => reason);
   const after = process.memoryUsage();
   expect(error).toMatchObject({ code: 'format-invalid' });
   expect(largest()).toBeLessThan(2 ** 21 + 8);
@@ -232,7 +236,9 @@ test('a safetensors header larger than any of a model is refused unread', async 
   const file = new Uint8Array(16);
   new DataView(file.buffer).setBigUint64(0, 2n ** 21n + 1n, true);
   const { source, largest } = countedSource(file, 2 ** 40);
-  await expect(readSafetensorsHeader(source, 'm', 2 ** 40)).rejects.toMatchObject({
+  await expect(
+    readSafetensorsHeader(source, { path: 'm', sizeBytes: 2 ** 40 }),
+  ).rejects.toMatchObject({
     code: 'format-invalid',
     message: expect.stringContaining('2097153'),
   });
@@ -250,7 +256,7 @@ test('a GGUF header of as many and as long names as can be is read within 64 MB'
   });
   const { source, largest } = countedSource(file);
   const before = process.memoryUsage();
-  const header = await readGgufHeader(source, 'm', file.length);
+  const header = await readGgufHeader(source, fileOf(file));
   const after = process.memoryUsage();
   expect([header.metadata.size, header.tensors.size]).toEqual([4096, 16384]);
   expect(largest()).toBeLessThanOrEqual(4 * 2 ** 20);
@@ -264,10 +270,12 @@ test('a GGUF header of endless empty texts is refused soon', async () => {
   view.setBigUint64(Buffer.from(file.buffer).indexOf('words') + 5 + 8, 6_000_000n, true);
   // Beyond its first bytes the file is all zeros: empty texts.
   const { source, largest } = countedSource(file.slice(0, 64), 2 ** 42);
-  await expect(readGgufHeader(source, 'm', 2 ** 42)).resolves.toBeDefined();
+  await expect(readGgufHeader(source, { path: 'm', sizeBytes: 2 ** 42 })).resolves.toBeDefined();
   view.setBigUint64(Buffer.from(file.buffer).indexOf('words') + 5 + 8, 2n ** 40n, true);
   const endless = countedSource(file.slice(0, 64), 2 ** 42);
-  await expect(readGgufHeader(endless.source, 'm', 2 ** 42)).rejects.toMatchObject({
+  await expect(
+    readGgufHeader(endless.source, { path: 'm', sizeBytes: 2 ** 42 }),
+  ).rejects.toMatchObject({
     code: 'format-invalid',
   });
   expect(Math.max(largest(), endless.largest())).toBeLessThanOrEqual(4 * 2 ** 20);

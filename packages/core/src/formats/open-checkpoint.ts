@@ -5,12 +5,11 @@ import { chooseGguf, ggufPath, onlyGguf } from './gguf-files.ts';
 import { openSafetensors } from './safetensors-checkpoint.ts';
 
 /**
- * Opens a checkpoint: the GGUF file that the source's id names, or the only one that it lists; or else one in Hugging Face's
- * layout or in OpenAI's original one, at the source's root or below `original/`. Reads its JSON files and the headers of
- * its weights.
+ * Opens a checkpoint: the GGUF file that the source's id names, or the only one that it lists; otherwise safetensors files
+ * in Hugging Face's or OpenAI's original layout, at the source's root or below `original/`. Reads the JSON files and the
+ * headers of the weights.
  *
- * @throws {@link OssicleError} `download-failed` where files are missing, `format-invalid` or `integrity` where they are
- * not what they should be.
+ * @throws {@link OssicleError} `download-failed` if files are missing, `format-invalid` or `integrity` if they are broken.
  */
 export async function openCheckpoint(
   source: ByteSource,
@@ -20,11 +19,11 @@ export async function openCheckpoint(
   return path === undefined ? openSafetensors(source, signal) : openGguf(source, path, signal);
 }
 
-/** The GGUF file to open; `undefined` if the source holds a safetensors checkpoint. */
+/** The GGUF file to open; `undefined` if the source has a safetensors checkpoint. */
 async function findGguf(source: ByteSource, signal?: AbortSignal): Promise<string | undefined> {
   const named = ggufPath(source.id);
   const isPicked = source.id.startsWith('files:');
   if (named !== undefined && !isPicked) return named;
-  const paths = (await source.list?.(signal)) ?? [];
+  const paths = await source.list(signal);
   return named === undefined ? chooseGguf(source.id, paths) : onlyGguf(paths);
 }

@@ -18,7 +18,7 @@ const a = { dtype: 'BF16', shape: [3, 2], data_offsets: [0, 12] };
 const b = { dtype: 'U8', shape: [5], data_offsets: [12, 17] };
 
 function parse(file: Uint8Array): ReturnType<typeof parseSafetensorsHeader> {
-  return parseSafetensorsHeader(file, file.length, 'm.safetensors');
+  return parseSafetensorsHeader(file, { path: 'm.safetensors', sizeBytes: file.length });
 }
 
 test('tensors are found by name, with offsets from the start of the file', () => {
@@ -101,7 +101,7 @@ test.each([0n, 1n, 2n ** 21n + 1n, 2n ** 63n, 2n ** 64n - 1n])(
   (size) => {
     const file = fileOf({ a }, 12);
     new DataView(file.buffer).setBigUint64(0, size, true);
-    expect(() => parseSafetensorsHeader(file, 2 ** 40, 'm.safetensors')).toThrow(
+    expect(() => parseSafetensorsHeader(file, { path: 'm', sizeBytes: 2 ** 40 })).toThrow(
       expect.objectContaining({ code: 'format-invalid' }),
     );
   },
@@ -124,7 +124,8 @@ test('a header larger than the first read is read whole', async () => {
   const file = fileOf(Object.fromEntries(entries), 3000);
   expect(file.length).toBeGreaterThan(2 * 65536);
   const source = await openSource([new File([file], 'm.safetensors')]);
-  const directory = await readSafetensorsHeader(source, 'm.safetensors', file.length);
+  const place = { path: 'm.safetensors', sizeBytes: file.length };
+  const directory = await readSafetensorsHeader(source, place);
   expect(directory.get('tensor.2999')?.offsetBytes).toBe(file.length - 1);
 });
 

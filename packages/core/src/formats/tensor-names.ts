@@ -1,8 +1,10 @@
-/** What the layouts other than OpenAI's original one call a parameter outside of its blocks, and in one. */
+/** The parameter names of a layout other than OpenAI's original one. */
 interface Names {
+  /** Names outside of blocks. */
   readonly outside: Readonly<Record<string, readonly string[]>>;
+  /** Names within a block. */
   readonly inBlock: Readonly<Record<string, readonly string[]>>;
-  /** What block 7's names begin with. */
+  /** The prefix of a block's names. */
   readonly block: (layer: string) => string;
 }
 
@@ -63,11 +65,11 @@ const GGUF: Names = {
 };
 
 /**
- * The tensors of another layout that make up a tensor of the original one: q, k and v, whose rows follow each other; in GGUF
+ * The tensors of another layout that make up a tensor of the original one: q, k and v, whose rows are concatenated; in GGUF
  * also gate and up, whose rows alternate.
  *
  * @param name - The original name, for example `block.3.attn.qkv.bias`.
- * @throws RangeError where the layout has no counterpart of that name.
+ * @throws RangeError if the layout has no counterpart.
  */
 export function publishedNames(name: string, layout: 'hf' | 'gguf'): readonly string[] {
   const { outside, inBlock, block } = layout === 'hf' ? HF : GGUF;

@@ -1,4 +1,4 @@
-import { OssicleError } from '../errors.ts';
+import { formatInvalid } from '../errors.ts';
 import { BLOCK_COLUMNS, HEAD_SIZE } from '../kernels/shape.ts';
 import type { ModelConfig, RopeConfig } from '../types/config.ts';
 import { attentionFactor } from './rope.ts';
@@ -6,18 +6,18 @@ import { attentionFactor } from './rope.ts';
 /** The fields of a JSON object. */
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Layers beyond this are a mistake, or malice. */
+/** More layers are a mistake or malice. */
 const MAX_LAYERS = 1024;
 
 /**
- * Reads config.json, of Hugging Face's layout or of OpenAI's original one, or what a GGUF file has in its place.
+ * Reads config.json in Hugging Face's or OpenAI's original layout, or its equivalent from a GGUF file.
  *
- * @throws {@link OssicleError} `format-invalid` where a field is missing or holds what no gpt-oss model can.
+ * @throws {@link OssicleError} `format-invalid` if a field is missing or has a value that no gpt-oss model has.
  */
 export function parseConfig(json: Fields): ModelConfig {
   const modelType = json.model_type;
   if (modelType !== undefined && modelType !== 'gpt_oss') {
-    throw invalid(
+    throw formatInvalid(
       `The model's config says model_type ${JSON.stringify(modelType)}; ossicle runs gpt_oss models only.`,
     );
   }
@@ -30,17 +30,17 @@ export function parseConfig(json: Fields): ModelConfig {
   const expertsPerToken = count(json, ['num_experts_per_tok', 'experts_per_token']);
   const headSize = count(json, 'head_dim');
   if (headSize !== HEAD_SIZE) {
-    throw invalid(
+    throw formatInvalid(
       `The model's config says head_dim ${headSize}; gpt-oss models have ${HEAD_SIZE}.`,
     );
   }
   if (heads % kvHeads !== 0) {
-    throw invalid(
-      `The model's config says num_attention_heads ${heads}, which is no multiple of num_key_value_heads ${kvHeads}.`,
+    throw formatInvalid(
+      `The model's config says num_attention_heads ${heads}, which is not a multiple of num_key_value_heads ${kvHeads}.`,
     );
   }
   if (expertsPerToken > experts) {
-    throw invalid(
+    throw formatInvalid(
       `The model's config asks for ${expertsPerToken} experts per token and has only ${experts}.`,
     );
   }
@@ -49,7 +49,7 @@ export function parseConfig(json: Fields): ModelConfig {
     ['intermediate_size', intermediateSize],
   ] as const) {
     if (size % BLOCK_COLUMNS !== 0) {
-      throw invalid(
+      throw formatInvalid(
         `The model's config says ${name} ${size}; MXFP4 weights need a multiple of ${BLOCK_COLUMNS}.`,
       );
     }
@@ -84,7 +84,7 @@ function parseRope(json: Fields): RopeConfig {
     const fields = scaling as Fields;
     const type = fields.rope_type ?? fields.type;
     if (type !== 'yarn') {
-      throw invalid(
+      throw formatInvalid(
         `The model's config says rope_type ${JSON.stringify(type)}; gpt-oss models have "yarn".`,
       );
     }
@@ -113,16 +113,16 @@ function parseRope(json: Fields): RopeConfig {
   };
 }
 
-/** YaRN's own factor is the only one that gpt-oss models have; transformers lets a config say another. */
+/** gpt-oss models have YaRN's own factor; transformers lets a config override it. */
 function checkAttentionFactor(scaling: Fields, expected: number): void {
   const { attention_factor: given = null, mscale, mscale_all_dim } = scaling;
   if (given !== null && !(Math.abs(Number(given) - expected) < 1e-6)) {
-    throw invalid(
+    throw formatInvalid(
       `The model's config says attention_factor ${JSON.stringify(given)}; gpt-oss models have ${expected}.`,
     );
   }
   if (given === null && mscale && mscale_all_dim) {
-    throw invalid(
+    throw formatInvalid(
       "The model's config says mscale and mscale_all_dim; gpt-oss models have neither.",
     );
   }
@@ -132,21 +132,21 @@ function parseLayerTypes(types: unknown, layers: number): boolean[] {
   if (types === undefined || types === null)
     return Array.from({ length: layers }, (_, layer) => layer % 2 === 0);
   if (!Array.isArray(types) || types.length !== layers) {
-    throw invalid(`The model's config has no layer_types for each of its ${layers} layers.`);
+    throw formatInvalid(`The model's config has no layer_types for each of its ${layers} layers.`);
   }
   return types.map((type: unknown, layer) => {
     if (type === 'sliding_attention') return true;
     if (type === 'full_attention') return false;
-    throw invalid(
+    throw formatInvalid(
       `The model's config says layer_types[${layer}] ${JSON.stringify(type)}, which ossicle does not know.`,
     );
   });
 }
 
-/** More than any model has of anything: what is beyond is a mistake, or malice. */
+/** A larger count is a mistake or malice. */
 const MAX_COUNT = 2 ** 24;
 
-/** A positive integer. Where several names are given, the first that is there counts. */
+/** A positive integer. Of several names, the first one present counts. */
 function count(
   json: Fields,
   names: string | readonly string[],
@@ -155,7 +155,7 @@ function count(
 ): number {
   const value = number(json, names, fallback);
   if (!Number.isSafeInteger(value) || value < 1 || value > most) {
-    throw invalid(
+    throw formatInvalid(
       `The model's config says ${[names].flat().join(' or ')} ${value}; it must be a whole number from 1 to ${most}.`,
     );
   }
@@ -167,18 +167,14 @@ function number(json: Fields, names: string | readonly string[], fallback?: numb
   const found = [names].flat().find((name) => json[name] !== undefined && json[name] !== null);
   const value = found === undefined ? fallback : json[found];
   if (value === undefined) {
-    throw invalid(
+    throw formatInvalid(
       `The model's config has no ${[names].flat().join(' or ')}. Is it a gpt-oss checkpoint?`,
     );
   }
   if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
-    throw invalid(
+    throw formatInvalid(
       `The model's config says ${found} ${JSON.stringify(value)}; it must be a number above 0.`,
     );
   }
   return value;
-}
-
-function invalid(message: string): OssicleError {
-  return new OssicleError('format-invalid', message);
 }

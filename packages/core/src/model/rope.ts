@@ -1,12 +1,12 @@
 import { HEAD_SIZE } from '../kernels/shape.ts';
 import type { ModelConfig, RopeConfig } from '../types/config.ts';
 
-/** Angles of a head: one for each pair of its dimensions. */
+/** Rotation angles of a head: one for each pair of its dimensions. */
 const HALF = HEAD_SIZE / 2;
 
 /**
- * Radians per position of each rotated pair, scaled by parts as in YaRN (https://arxiv.org/abs/2309.00071, §3.2): quick
- * dimensions stay, slow ones turn `factor` times slower, those between are blended.
+ * Radians per position of each rotated pair, scaled by parts as in YaRN (https://arxiv.org/abs/2309.00071, §3.2): fast
+ * dimensions stay, slow ones turn `factor` times slower, and those between are blended.
  */
 export function inverseFrequencies(rope: RopeConfig): Float64Array {
   const { theta, factor, originalContextLength, betaFast, betaSlow, truncate } = rope;
@@ -24,18 +24,18 @@ export function inverseFrequencies(rope: RopeConfig): Float64Array {
   });
 }
 
-/** What YaRN multiplies cosines and sines by, of queries and of keys. */
+/** YaRN's factor for the cosines and sines of queries and keys. */
 export function attentionFactor({ factor }: Pick<RopeConfig, 'factor'>): number {
   return factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1;
 }
 
-/** Bytes of {@link ropeTable}. */
+/** The size of {@link ropeTable} in bytes. */
 export function ropeTableBytes(positions: number): number {
   return 4 * positions * 2 * HALF;
 }
 
 /**
- * Cosines and sines for the kernels, computed in float64 since WGSL's are accurate only near zero.
+ * Cosines and sines for the kernels, computed in float64 because WGSL's are accurate only near zero.
  *
  * @returns f32 [positions, 64]: 32 cosines, then 32 sines, the attention factor included.
  */

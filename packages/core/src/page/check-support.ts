@@ -5,13 +5,12 @@ import type { SupportOptions, SupportReport } from '../types/support.ts';
 import { runInWorker } from './worker-client.ts';
 
 /**
- * Finds out beforehand whether a model would run here. Reads the headers of its files only, from the store where it has
- * all of them. Takes the memory that the model needs from the GPU, and gives it back; copies within it for some
- * hundredths of a second.
+ * Checks in advance whether a model will run here. Reads only the headers of its files, from the store if it has the whole
+ * model. Allocates the model's memory on the GPU for a moment, and copies within it for some hundredths of a second.
  *
- * @param source - As of {@link load}. Without one, only the machine is looked at: no request is made.
- * @throws {@link OssicleError} where the source cannot be read, or is not a gpt-oss checkpoint. TypeError and RangeError on wrong
- * arguments. `signal.reason`.
+ * @param source - See {@link load}. If absent, only the machine is checked, without a request.
+ * @throws {@link OssicleError} if the source cannot be read, or is not a gpt-oss checkpoint. TypeError and RangeError for
+ * wrong arguments. `signal.reason`.
  */
 export async function checkSupport(
   source?: ModelSource,

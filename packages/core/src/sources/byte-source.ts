@@ -1,7 +1,10 @@
-import { OssicleError } from '../errors.ts';
+import { formatInvalid, OssicleError } from '../errors.ts';
 
-/** The most that {@link ByteSource.readAll} takes into memory, unless it is told otherwise: 64 MiB. */
-export const MAX_READ_BYTES: number = 64 * 2 ** 20;
+/** The most that {@link readAll} takes into memory by default: 64 MiB. */
+const MAX_READ_BYTES = 64 * 2 ** 20;
+
+/** The size of the pieces of {@link streamReads}. */
+const PIECE_BYTES = 4 * 2 ** 20;
 
 /** A file of a source. */
 export interface SourceFile {
@@ -11,46 +14,32 @@ export interface SourceFile {
   readonly sizeBytes: number;
 }
 
-/** What tells a published file from others that were or will be at its address. */
-export interface FileVersion {
-  /** Its size. */
-  readonly sizeBytes: number;
-  /** The server's name for these bytes, where it shows one. */
-  readonly etag?: string;
-  /** When the server says that they were changed. */
-  readonly lastModified?: string;
-  /** The publisher's SHA-256 of them, in hexadecimal digits, where the source tells it. */
-  readonly sha256?: string;
+/** The size of several files in bytes. */
+export function totalBytes(files: readonly SourceFile[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 /** Read access to the files of one folder. Paths are relative to it, with `/` between their parts. */
 export interface ByteSource {
   /** The checkpoint's stable identity: `owner/name@revision`, the folder's URL, or `files:NAME#…`. */
   readonly id: string;
-  /** The size of a file in bytes; `undefined` where there is no such file. */
+  /** The paths of the files, in any order; empty if the source cannot tell. */
+  list(signal?: AbortSignal): Promise<readonly string[]>;
+  /** The size of a file in bytes; `undefined` if there is no such file. */
   size(path: string, signal?: AbortSignal): Promise<number | undefined>;
   /**
-   * Fills `into` with the file's bytes from `offsetBytes` on.
+   * Fills `into` with the file's bytes, starting at `offsetBytes`.
    *
-   * @throws {@link OssicleError} `download-failed` where they cannot be had, `integrity` where there are fewer.
+   * @throws {@link MissingFile}. {@link OssicleError} `download-failed` if the bytes cannot be read, `integrity` if the
+   * file ends too early.
    */
   read(path: string, offsetBytes: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
   /**
-   * Reads a whole file; `undefined` where there is no such file.
+   * Streams the file's bytes `[offsetBytes, offsetBytes + sizeBytes)`, exactly that many. A piece is valid until the
+   * next one is requested.
    *
-   * @param maxBytes - The most that is taken into memory. Default: {@link MAX_READ_BYTES}.
-   * @throws {@link OssicleError} `download-failed` where it cannot be had, `format-invalid` where it is larger.
-   */
-  readAll(
-    path: string,
-    signal?: AbortSignal,
-    maxBytes?: number,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined>;
-  /**
-   * The file's bytes `[offsetBytes, offsetBytes + sizeBytes)` in pieces as they arrive, exactly that many.
-   * A piece is valid until the next one is asked for.
-   *
-   * @throws {@link OssicleError} as {@link ByteSource.read} does, while it is iterated.
+   * @param sizeBytes - `Infinity` reads to the end of the file.
+   * @throws The errors of {@link ByteSource.read}, while iterating.
    */
   stream(
     path: string,
@@ -58,71 +47,115 @@ export interface ByteSource {
     sizeBytes: number,
     signal?: AbortSignal,
   ): AsyncIterable<Uint8Array<ArrayBuffer>>;
-  /**
-   * What is published at a path now; `undefined` where there is no such file. Asks the source only for what it has not
-   * told before. From then on, no read mixes in bytes of another version: it throws a {@link FileChanged}.
-   */
-  version?(path: string, signal?: AbortSignal): Promise<FileVersion | undefined>;
-  /** The paths of all files, in any order, where the source knows them. */
-  list?(signal?: AbortSignal): Promise<readonly string[] | undefined>;
-  /** Whether parts of a file can be had by themselves, as far as it is known. */
-  readonly hasRanges?: boolean;
-  /** The commit that all files are read from, once it is known. */
-  readonly revision?: string | undefined;
-  /** Lets go of open files. */
+  /** Closes open files. */
   dispose?(): void;
 }
 
-/** Says whether a path stays inside its folder and is plain enough to be a file's name anywhere. */
-export function isSafePath(path: string): boolean {
-  return (
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-    !/[\\:\u0000-\u001f\u007f]/.test(path) &&
-    path.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
-  );
-}
-
-/** Says whether bytes of both versions may stand in one file. What only one of them tells is no difference. */
-export function isSameVersion(a: FileVersion, b: FileVersion): boolean {
-  if (a.sizeBytes !== b.sizeBytes) return false;
-  if (a.sha256 !== undefined && b.sha256 !== undefined) return a.sha256 === b.sha256;
-  if (a.etag !== undefined && b.etag !== undefined) return a.etag === b.etag;
-  if (a.lastModified === undefined || b.lastModified === undefined) return true;
-  return a.lastModified === b.lastModified;
-}
-
-/** Raised where a file is not, or no longer, the one that was begun with: all of it has to be read again. */
-export class FileChanged extends OssicleError {
-  /** The file's path within its source. */
-  readonly path: string;
-
-  /** @param message - As of {@link OssicleError}. */
-  constructor(path: string, message: string) {
-    super('integrity', message);
-    this.path = path;
+/** A file that is needed is not there. */
+export class MissingFile extends OssicleError {
+  /** @param place - Where the file should be. */
+  constructor(path: string, place: string) {
+    super(
+      'download-failed',
+      `${place} has no file ${path}. Check the name of the source, and that the checkpoint is complete.`,
+    );
   }
-}
-
-/** The error for a file that is needed and not there. */
-export function missing(path: string, place: string): OssicleError {
-  return new OssicleError(
-    'download-failed',
-    `${place} has no file ${path}. Check the name of the source, and that the checkpoint is complete.`,
-  );
 }
 
 /** The error for a file that ends before bytes that should be in it. */
 export function truncated(file: string, expectedBytes: number, foundBytes: number): OssicleError {
   return new OssicleError(
     'integrity',
-    `${file} is cut short: ${expectedBytes} bytes were expected, ${foundBytes} are there. Get the file again.`,
+    `${file} is cut short: expected ${expectedBytes} bytes, found ${foundBytes}. Get the file again.`,
   );
 }
 
-/** The error for a file that is larger than its kind can be. */
-export function tooLarge(file: string, maxBytes: number): OssicleError {
-  return new OssicleError(
-    'format-invalid',
-    `${file} is larger than the ${maxBytes} bytes that such a file may have. Check that it is the right file.`,
+/** Finds a file; `undefined` if it is not there. */
+export async function findFile(
+  source: ByteSource,
+  path: string,
+  signal?: AbortSignal,
+): Promise<SourceFile | undefined> {
+  const sizeBytes = await source.size(path, signal);
+  return sizeBytes === undefined ? undefined : { path, sizeBytes };
+}
+
+/** Finds files. @throws {@link MissingFile} if one is not there. */
+export function requireFiles(
+  source: ByteSource,
+  paths: readonly string[],
+  signal?: AbortSignal,
+): Promise<SourceFile[]> {
+  return Promise.all(
+    paths.map(async (path) => {
+      const file = await findFile(source, path, signal);
+      if (!file) throw new MissingFile(path, source.id);
+      return file;
+    }),
+  );
+}
+
+/** Options of {@link readAll}. */
+export interface ReadOptions {
+  /** The largest file to take into memory. Default: 64 MiB. */
+  readonly maxBytes?: number;
+  /** Aborts the read. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Reads a whole file into memory; `undefined` if there is no such file.
+ *
+ * @throws {@link OssicleError} `format-invalid` if the file is too large; the errors of {@link ByteSource.stream}.
+ */
+export async function readAll(
+  source: Pick<ByteSource, 'id' | 'stream'>,
+  path: string,
+  { maxBytes = MAX_READ_BYTES, signal }: ReadOptions = {},
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let sizeBytes = 0;
+  try {
+    for await (const piece of source.stream(path, 0, Infinity, signal)) {
+      sizeBytes += piece.length;
+      if (sizeBytes > maxBytes) {
+        throw formatInvalid(
+          `${path} of ${source.id} is larger than ${maxBytes} bytes, the most that such a file may have. ` +
+            'Check that it is the right file.',
+        );
+      }
+      pieces.push(piece.slice());
+    }
+  } catch (error) {
+    if (error instanceof MissingFile) return undefined;
+    throw error;
+  }
+  return new Uint8Array(await new Blob(pieces).arrayBuffer());
+}
+
+/** Implements {@link ByteSource.stream} for a source whose single reads are cheap. */
+export async function* streamReads(
+  source: ByteSource,
+  path: string,
+  offsetBytes: number,
+  sizeBytes: number,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+  // A missing file has no end: its first read throws.
+  const fileEnd = sizeBytes === Infinity ? await source.size(path, signal) : undefined;
+  const end = fileEnd ?? offsetBytes + sizeBytes;
+  for (let start = offsetBytes; start < end; start += PIECE_BYTES) {
+    const piece = new Uint8Array(Math.min(PIECE_BYTES, end - start));
+    await source.read(path, start, piece, signal);
+    yield piece;
+  }
+}
+
+/** Checks that a path stays inside its folder and contains only characters that every file system allows. */
+export function isSafePath(path: string): boolean {
+  return (
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are refused
+    !/[\\:\u0000-\u001f\u007f]/.test(path) &&
+    path.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
   );
 }

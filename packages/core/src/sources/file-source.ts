@@ -1,6 +1,6 @@
 import { OssicleError } from '../errors.ts';
 import { shortHash } from '../sha256.ts';
-import { type ByteSource, MAX_READ_BYTES, missing, tooLarge, truncated } from './byte-source.ts';
+import { type ByteSource, MissingFile, streamReads, truncated } from './byte-source.ts';
 
 /** How deep a picked folder is searched: the checkpoint's own folder, and one like `original/` below it. */
 const MAX_DEPTH = 3;
@@ -11,11 +11,11 @@ interface PathFile {
 }
 
 /**
- * Opens files that a person picked or dropped. The checkpoint's folder is where the `ossicle.json` of an export lies, or
- * else the shallowest `config.json` or safetensors file; where there are no safetensors, the shallowest GGUF file is the
- * checkpoint.
+ * Opens files that a person picked or dropped. The checkpoint's folder is the one with the `ossicle.json` of an export,
+ * or else with the shallowest `config.json` or safetensors file. Without safetensors files, the shallowest GGUF file is
+ * the checkpoint.
  */
-export function openFiles(files: readonly (File | PathFile)[]): ByteSource {
+export function openFiles(files: readonly (File | PathFile)[]): FileSource {
   const all = files.map((item) =>
     'file' in item ? item : { path: item.webkitRelativePath || item.name, file: item },
   );
@@ -44,7 +44,7 @@ function shallowest(files: readonly PathFile[], pattern: RegExp): PathFile | und
     .sort((a, b) => depth(a) - depth(b) || (a.path < b.path ? -1 : 1))[0];
 }
 
-/** Lists the files of a folder and of the folders in it. */
+/** Lists the files of a folder and of its subfolders. */
 export async function readDirectory(
   directory: FileSystemDirectoryHandle,
   path: string = directory.name,
@@ -63,7 +63,6 @@ export async function readDirectory(
 
 /** Reads `File`s, or anything that can be sliced like one. */
 export class FileSource implements ByteSource {
-  /** See {@link ByteSource.id}. */
   readonly id: string;
   readonly #files: ReadonlyMap<string, Blob>;
 
@@ -73,74 +72,41 @@ export class FileSource implements ByteSource {
     this.#files = files;
   }
 
-  /** See {@link ByteSource.list}. */
   async list(): Promise<readonly string[]> {
     return [...this.#files.keys()];
   }
 
-  /** See {@link ByteSource.size}. */
   async size(path: string, signal?: AbortSignal): Promise<number | undefined> {
     signal?.throwIfAborted();
     return this.#files.get(path)?.size;
   }
 
-  /** See {@link ByteSource.read}. */
   async read(
     path: string,
     offsetBytes: number,
     into: Uint8Array,
     signal?: AbortSignal,
   ): Promise<void> {
-    into.set(await this.#bytes(path, offsetBytes, into.length, signal));
-  }
-
-  /** See {@link ByteSource.readAll}. */
-  async readAll(
-    path: string,
-    signal?: AbortSignal,
-    maxBytes: number = MAX_READ_BYTES,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const size = this.#files.get(path)?.size;
-    if (size === undefined) return undefined;
-    if (size > maxBytes) throw tooLarge(`${path} of ${this.id}`, maxBytes);
-    return this.#bytes(path, 0, size, signal);
-  }
-
-  /** See {@link ByteSource.stream}. */
-  async *stream(
-    path: string,
-    offsetBytes: number,
-    sizeBytes: number,
-    signal?: AbortSignal,
-  ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-    const step = 4 * 2 ** 20;
-    for (let done = 0; done < sizeBytes; done += step) {
-      yield await this.#bytes(path, offsetBytes + done, Math.min(step, sizeBytes - done), signal);
-    }
-  }
-
-  async #bytes(
-    path: string,
-    offsetBytes: number,
-    sizeBytes: number,
-    signal: AbortSignal | undefined,
-  ): Promise<Uint8Array<ArrayBuffer>> {
     signal?.throwIfAborted();
     const file = this.#files.get(path);
-    if (!file) throw missing(path, this.id);
-    const end = offsetBytes + sizeBytes;
+    if (!file) throw new MissingFile(path, this.id);
+    const end = offsetBytes + into.length;
     if (end > file.size) throw truncated(`${path} of ${this.id}`, end, file.size);
     let bytes: ArrayBuffer;
     try {
       bytes = await file.slice(offsetBytes, end).arrayBuffer();
     } catch (cause) {
       throw new OssicleError(
-        'integrity',
+        'download-failed',
         `${path} of ${this.id} can no longer be read: it was changed, moved or removed. Pick the files again.`,
         { cause },
       );
     }
     signal?.throwIfAborted();
-    return new Uint8Array(bytes);
+    into.set(new Uint8Array(bytes));
+  }
+
+  stream(...range: Parameters<ByteSource['stream']>): AsyncIterable<Uint8Array<ArrayBuffer>> {
+    return streamReads(this, ...range);
   }
 }

@@ -1,59 +1,70 @@
 import { streamPieces } from './stream-pieces.ts';
 
-/** What a request is made with. */
+/** Limits of a request and its answer. */
 export interface RequestLimits {
-  /** After this long without a byte, the connection is taken to be dead. */
+  /** A connection that brings no byte for this long counts as dead. */
   readonly stallMs: number;
-  /** Ends the request and its answer. */
+  /** Aborts the request and its answer. */
   readonly signal: AbortSignal | undefined;
 }
 
-/** An answer over HTTP whose body comes piece by piece, and fails when it stops coming. */
+/** An HTTP answer whose body arrives piece by piece, and fails if it stops arriving. */
 export class HttpAnswer {
   /** The HTTP status. */
   readonly status: number;
-  /** Those that the server shows to this origin. */
+  /** The headers that the server shows to this origin. */
   readonly headers: Headers;
   readonly #body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
-  readonly #patience: Patience;
+  readonly #timeout: StallTimeout;
 
-  private constructor(response: Response, patience: Patience) {
+  private constructor(response: Response, timeout: StallTimeout) {
     this.status = response.status;
     this.headers = response.headers;
     this.#body = response.body;
-    this.#patience = patience;
+    this.#timeout = timeout;
   }
 
   /**
-   * Makes a request, past every cache: a redirect that was kept would lead to an address that has expired.
+   * Makes a request. Bypasses every cache: a cached redirect would lead to an address that has expired.
    *
-   * @throws What `fetch` throws; DOMException `TimeoutError` where nothing comes.
+   * @throws The errors of `fetch`; DOMException `TimeoutError` if nothing arrives.
    */
   static async request(
     url: URL,
     init: RequestInit,
     { stallMs, signal }: RequestLimits,
   ): Promise<HttpAnswer> {
-    const patience = new Patience(stallMs, signal);
-    const response = await patience.await(
-      fetch(url, { ...init, cache: 'no-store', signal: patience.signal }),
+    const timeout = new StallTimeout(stallMs, signal);
+    const response = await timeout.await(
+      fetch(url, { ...init, cache: 'no-store', signal: timeout.signal }),
     );
-    return new HttpAnswer(response, patience);
+    return new HttpAnswer(response, timeout);
+  }
+
+  /** The size of the whole file, by Content-Range, or by Content-Length if the body is not compressed. */
+  get fileBytes(): number | undefined {
+    const { headers, status } = this;
+    if (status === 206) {
+      const total = /\/(\d+)$/.exec(headers.get('Content-Range') ?? '')?.[1];
+      return total === undefined ? undefined : Number(total);
+    }
+    const length = headers.get('Content-Length');
+    return length && !headers.has('Content-Encoding') ? Number(length) : undefined;
   }
 
   /** The pieces of the body; see {@link streamPieces}. */
   async *pieces(): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-    if (this.#body) yield* streamPieces(this.#body, (piece) => this.#patience.await(piece));
+    if (this.#body) yield* streamPieces(this.#body, (piece) => this.#timeout.await(piece));
   }
 
-  /** Lets go of a body that is not wanted. */
+  /** Cancels a body that is not needed. */
   async discard(): Promise<void> {
-    await this.#body?.cancel().catch(() => undefined); // a body that has failed has nothing to cancel
+    await this.#body?.cancel().catch(() => undefined); // a failed body needs no cancelling
   }
 }
 
-/** Aborts what is waited for too long. */
-class Patience {
+/** Aborts a request when a single wait takes too long. */
+class StallTimeout {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
   readonly #ms: number;
@@ -67,8 +78,8 @@ class Patience {
 
   async await<T>(promise: Promise<T>): Promise<T> {
     const timer = setTimeout(() => {
-      const seconds = this.#ms / 1000;
-      this.#controller.abort(new DOMException(`no byte came for ${seconds} s`, 'TimeoutError'));
+      const message = `no byte arrived for ${this.#ms / 1000} s`;
+      this.#controller.abort(new DOMException(message, 'TimeoutError'));
     }, this.#ms);
     try {
       return await promise;

@@ -5,14 +5,14 @@ import { parseRetryAfter, RequestFailure } from './retry.ts';
 /** Statuses after which the same request may succeed. */
 const TRANSIENT_STATUSES: readonly number[] = [408, 425, 429, 500, 502, 503, 504];
 
-/** How often a file that was given before is asked for again when the server denies it: a signed address had expired. */
+/** Attempts when the server denies a file that it served before: a signed address had expired. */
 const DENIED_ATTEMPTS = 3;
 
 /**
- * The failure that an HTTP status means.
+ * The failure that an HTTP status stands for.
  *
- * @param address - As people may read it: without query.
- * @param isKnown - Whether the server has given bytes of the file before.
+ * @param address - For people: without the query.
+ * @param isKnown - Whether the server has served bytes of the file before.
  */
 export function failureOf(answer: HttpAnswer, address: string, isKnown: boolean): RequestFailure {
   const { status } = answer;
@@ -30,22 +30,10 @@ export function failureOf(answer: HttpAnswer, address: string, isKnown: boolean)
   );
 }
 
-/** The size of the whole file that a Content-Range names. */
-export function parseTotal({ headers }: HttpAnswer): number | undefined {
-  const total = /\/(\d+)$/.exec(headers.get('Content-Range') ?? '')?.[1];
-  return total === undefined ? undefined : Number(total);
-}
-
-/** The size of the whole file by Content-Length, where the body is not compressed. */
-export function parseLength({ headers }: HttpAnswer): number | undefined {
-  const length = headers.get('Content-Length');
-  return length && !headers.has('Content-Encoding') ? Number(length) : undefined;
-}
-
 function nextStep(status: number): string {
   if (status === 401 || status === 403) {
-    return 'The source does not exist, is private, or needs its terms accepted first.';
+    return 'The source does not exist, is private, or requires accepting its terms first.';
   }
-  if (status === 429) return 'Too many requests: wait some minutes, then load again.';
+  if (status === 429) return 'Too many requests: wait a few minutes, then load again.';
   return status >= 500 ? 'The server has a problem: load again later.' : 'Check the address.';
 }

@@ -1,19 +1,16 @@
 import { messageOf, OssicleError } from '../errors.ts';
+import { MissingFile, truncated } from './byte-source.ts';
+import { HttpAnswer } from './http-answer.ts';
+import { failureOf } from './http-failure.ts';
 import {
-  type ByteSource,
   FileChanged,
   type FileVersion,
   isSameVersion,
-  MAX_READ_BYTES,
-  missing,
-  tooLarge,
-  truncated,
-} from './byte-source.ts';
-import { HttpAnswer } from './http-answer.ts';
-import { failureOf, parseLength, parseTotal } from './http-failure.ts';
+  type PublishedSource,
+} from './published-source.ts';
 import { RETRY_POLICY, RequestFailure, Retries, type RetryPolicy } from './retry.ts';
 
-/** The most bytes that are received only to be skipped where a server does not know ranges. */
+/** The most bytes that are received only to be skipped if a server ignores ranges. */
 const MAX_SKIPPED_BYTES = 64 * 2 ** 20;
 
 /** Statuses by which hosts say that there is no such file. */
@@ -23,18 +20,17 @@ const MISSING_STATUSES: readonly number[] = [404, 410];
 export interface HttpSettings {
   /** The identity. Default: the address. */
   readonly id?: string;
-  /** The value of an Authorization header; browsers do not send it along to where a redirect leads. */
+  /** The value of an Authorization header. Browsers drop it when a redirect leads to another origin. */
   readonly authorization?: string | undefined;
   /** Default: {@link RETRY_POLICY}. */
   readonly retry?: RetryPolicy | undefined;
 }
 
 /**
- * Reads the files of a folder on a web server by ranged requests. A request that fails for now is made again, each time at
- * the folder's own address, so that redirects to signed addresses are fresh; a stream goes on where it broke.
+ * Reads the files of a folder on a web server by ranged requests. A request that fails temporarily is repeated, each time
+ * at the folder's own address, so that redirects to signed addresses are fresh. A stream resumes where it broke.
  */
-export class HttpSource implements ByteSource {
-  /** See {@link ByteSource.id}. */
+export class HttpSource implements PublishedSource {
   readonly id: string;
   readonly #folder: URL;
   readonly #authorization: string | undefined;
@@ -44,7 +40,10 @@ export class HttpSource implements ByteSource {
   #hasRanges = true;
   #revision: string | undefined;
 
-  /** @param folder - Ends in a slash; or the address of one file, whose path is then empty. A query is sent with each request, and is no part of the identity. */
+  /**
+   * @param folder - Ends in a slash; or the address of one file, whose path is then empty. Its query goes with each
+   * request, and is not part of the identity.
+   */
   constructor(folder: URL, { id, authorization, retry = RETRY_POLICY }: HttpSettings = {}) {
     this.#folder = folder;
     this.id = id ?? folder.origin + folder.pathname;
@@ -52,42 +51,30 @@ export class HttpSource implements ByteSource {
     this.#retry = retry;
   }
 
-  /** See {@link ByteSource.hasRanges}. */
   get hasRanges(): boolean {
     return this.#hasRanges;
   }
 
-  /** See {@link ByteSource.revision}. */
   get revision(): string | undefined {
     return this.#revision;
   }
 
-  /** See {@link ByteSource.size}. */
-  async size(path: string, signal?: AbortSignal): Promise<number | undefined> {
-    return this.#retried(signal, async () => {
-      const answer = await this.#request(path, { headers: { Range: 'bytes=0-0' } }, signal);
-      if (!answer) return undefined;
-      const told = this.#versions.get(path)?.sizeBytes;
-      if (told !== undefined) {
-        await answer.discard();
-        return told;
-      }
-      if (answer.status === 206) {
-        await answer.discard();
-        // Servers that hide Content-Range from other origins still show the length of the whole file.
-        const whole = await this.#request(path, { method: 'HEAD' }, signal);
-        return whole && parseLength(whole);
-      }
-      let counted = 0;
-      for await (const bytes of this.#pieces(answer, path, signal)) {
-        counted += bytes.length;
-        if (counted > MAX_SKIPPED_BYTES) throw this.#withoutRanges(path);
-      }
-      return counted;
-    });
+  /** Web servers do not list folders. */
+  async list(): Promise<readonly string[]> {
+    return [];
   }
 
-  /** See {@link ByteSource.version}. */
+  async size(path: string, signal?: AbortSignal): Promise<number | undefined> {
+    const retries = new Retries(this.#retry, signal);
+    for (;;) {
+      try {
+        return await this.#requestSize(path, signal);
+      } catch (failure) {
+        await retries.wait(failure, this.#hasAnswered);
+      }
+    }
+  }
+
   async version(path: string, signal?: AbortSignal): Promise<FileVersion | undefined> {
     if (!this.#versions.has(path)) {
       const sizeBytes = await this.size(path, signal);
@@ -97,7 +84,6 @@ export class HttpSource implements ByteSource {
     return this.#versions.get(path);
   }
 
-  /** See {@link ByteSource.read}. */
   async read(
     path: string,
     offsetBytes: number,
@@ -111,33 +97,9 @@ export class HttpSource implements ByteSource {
     }
   }
 
-  /** See {@link ByteSource.readAll}. */
-  async readAll(
-    path: string,
-    signal?: AbortSignal,
-    maxBytes: number = MAX_READ_BYTES,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return this.#retried(signal, async () => {
-      const answer = await this.#request(path, {}, signal);
-      if (!answer) return undefined;
-      const pieces: Uint8Array<ArrayBuffer>[] = [];
-      let sizeBytes = 0;
-      for await (const bytes of this.#pieces(answer, path, signal)) {
-        sizeBytes += bytes.length;
-        if (sizeBytes > maxBytes) throw tooLarge(this.#address(path), maxBytes);
-        pieces.push(bytes.slice());
-      }
-      const expected = parseLength(answer) ?? sizeBytes;
-      if (sizeBytes < expected) {
-        throw new RequestFailure(truncated(this.#address(path), expected, sizeBytes));
-      }
-      return new Uint8Array(await new Blob(pieces).arrayBuffer());
-    });
-  }
-
   /**
-   * See {@link ByteSource.stream}. A server that ignores ranges is read from the file's start; where that is also the
-   * stream's start, no matter how much has to be received again after a break.
+   * If the server ignores ranges, the file is received from its start, however much that repeats after a break if the
+   * stream starts there, too.
    */
   async *stream(
     path: string,
@@ -148,77 +110,99 @@ export class HttpSource implements ByteSource {
     signal?.throwIfAborted();
     const retries = new Retries(this.#retry, signal);
     const maxSkipped = offsetBytes === 0 ? Infinity : MAX_SKIPPED_BYTES;
-    let done = 0;
-    while (done < sizeBytes) {
-      const start = offsetBytes + done;
+    let start = offsetBytes;
+    const end = offsetBytes + sizeBytes;
+    while (start < end) {
       try {
-        for await (const bytes of this.#range(path, start, sizeBytes - done, maxSkipped, signal)) {
-          done += bytes.length;
+        for await (const bytes of this.#range(path, { start, end, maxSkipped }, signal)) {
+          start += bytes.length;
           retries.reset();
           yield bytes;
         }
-        if (done < sizeBytes) {
-          throw new RequestFailure(truncated(this.#address(path), sizeBytes, done));
-        }
+        return;
       } catch (failure) {
         await retries.wait(failure, this.#hasAnswered);
       }
     }
   }
 
-  /** What one answer gives of `[start, start + sizeBytes)`; at most that. */
+  async #requestSize(path: string, signal: AbortSignal | undefined): Promise<number | undefined> {
+    const answer = await this.#request(path, { headers: { Range: 'bytes=0-0' } }, signal);
+    if (!answer) return undefined;
+    const known = this.#versions.get(path)?.sizeBytes;
+    if (known !== undefined || answer.status === 206) await answer.discard();
+    if (known !== undefined) return known;
+    if (answer.status === 206) {
+      // Servers that hide Content-Range from other origins still show the length of the whole file.
+      return (await this.#request(path, { method: 'HEAD' }, signal))?.fileBytes;
+    }
+    let counted = 0;
+    for await (const bytes of this.#pieces(answer, path, signal)) {
+      counted += bytes.length;
+      if (counted > MAX_SKIPPED_BYTES) throw this.#withoutRanges(path);
+    }
+    return counted;
+  }
+
+  /** The bytes `[start, end)` by one request: for an `end` of Infinity, by one without a range. */
   async *#range(
     path: string,
-    start: number,
-    sizeBytes: number,
-    maxSkipped: number,
+    { start, end, maxSkipped }: { start: number; end: number; maxSkipped: number },
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-    const range = `bytes=${start}-${start + sizeBytes - 1}`;
-    const headers = { Range: range, ...this.#ifUnchanged(path) };
+    const range = end === Infinity ? undefined : `bytes=${start}-${end - 1}`;
+    const headers = range === undefined ? {} : { Range: range, ...this.#ifUnchanged(path) };
     const answer = await this.#request(path, { headers }, signal);
-    if (!answer) throw missing(path, this.id);
-    const isWhole = answer.status === 200;
-    const contentRange = answer.headers.get('Content-Range');
-    const isRight = contentRange === null || contentRange.startsWith(`${range.replace('=', ' ')}/`);
-    if (answer.status === 416 || (!isWhole && !isRight)) {
-      await answer.discard();
-      throw new OssicleError(
-        'integrity',
-        `${this.#address(path)}: asked for ${range}, the server answered ${contentRange ?? 'that it has no such bytes'}. ` +
-          'The file is cut short or has changed: load again.',
-      );
-    }
+    if (!answer) throw new MissingFile(path, this.id);
+    const isWhole = range === undefined || answer.status === 200;
+    if (!isWhole) await this.#checkRange(path, range, answer);
     let skip = isWhole ? start : 0;
     if (skip > maxSkipped) {
       await answer.discard();
       throw this.#withoutRanges(path);
     }
-    let left = sizeBytes;
+    let at = start;
     for await (let bytes of this.#pieces(answer, path, signal)) {
       const skipped = Math.min(skip, bytes.length);
       skip -= skipped;
-      if (isWhole) bytes = bytes.subarray(skipped, skipped + left);
-      left -= bytes.length;
-      if (left < 0) {
+      if (isWhole) bytes = bytes.subarray(skipped, skipped + end - at);
+      at += bytes.length;
+      if (at > end) {
         throw new OssicleError(
           'integrity',
-          `${this.#address(path)}: the server sent more than the ${sizeBytes} bytes asked for. Load again.`,
+          `${this.#address(path)}: the server sent more than the ${end - start} bytes requested. Load again.`,
         );
       }
       if (bytes.length > 0) yield bytes;
-      if (isWhole && left === 0) return;
+      if (isWhole && at === end) return;
     }
+    const expected = range === undefined ? (answer.fileBytes ?? at) : end;
+    if (at < expected) throw new RequestFailure(truncated(this.#address(path), expected, at));
   }
 
-  /** Asks for the whole file where it is another one. Across origins that would need the server's permission. */
+  async #checkRange(path: string, range: string, answer: HttpAnswer): Promise<void> {
+    const contentRange = answer.headers.get('Content-Range');
+    const isRight = contentRange === null || contentRange.startsWith(`${range.replace('=', ' ')}/`);
+    if (answer.status !== 416 && isRight) return;
+    await answer.discard();
+    throw new OssicleError(
+      'integrity',
+      `${this.#address(path)}: requested ${range}, and the server answered ${contentRange ?? 'that it has no such bytes'}. ` +
+        'The file is cut short or has changed: load again.',
+    );
+  }
+
+  /**
+   * Requests the whole file instead if it has changed. Sent to the page's own origin only: others would have to allow
+   * the header.
+   */
   #ifUnchanged(path: string): Record<string, string> {
     const etag = this.#versions.get(path)?.etag;
     const isHome = this.#folder.origin === globalThis.location?.origin;
     return isHome && etag?.startsWith('"') ? { 'If-Range': etag } : {};
   }
 
-  /** The answer to a GET; `undefined` where there is no such file. */
+  /** Makes a request; `undefined` if there is no such file. */
   async #request(
     path: string,
     init: RequestInit,
@@ -253,23 +237,22 @@ export class HttpSource implements ByteSource {
       throw failureOf(answer, this.#address(path), this.#versions.has(path));
     }
     this.#hasAnswered = true;
-    if (isOk) await this.#notice(path, answer, isRanged);
+    if (isOk) await this.#noteVersion(path, answer, isRanged);
     else if (/^bytes \*\/0$/.test(answer.headers.get('Content-Range') ?? '')) {
       this.#versions.set(path, { sizeBytes: 0 });
     }
     return answer;
   }
 
-  /** Remembers the version that an answer is of. */
-  async #notice(path: string, answer: HttpAnswer, isRanged: boolean): Promise<void> {
+  /** Remembers the version of a file that an answer shows. @throws {@link FileChanged} if it is not the known one. */
+  async #noteVersion(path: string, answer: HttpAnswer, isRanged: boolean): Promise<void> {
     const { headers, status } = answer;
     const known = this.#versions.get(path);
-    const sizeBytes = status === 206 ? parseTotal(answer) : parseLength(answer);
     const etag = headers.get('ETag');
     const lastModified = headers.get('Last-Modified');
     const sha256 = /^"?([\da-f]{64})"?$/.exec(headers.get('X-Linked-ETag') ?? '')?.[1];
     const version = {
-      sizeBytes: sizeBytes ?? known?.sizeBytes ?? -1,
+      sizeBytes: answer.fileBytes ?? known?.sizeBytes ?? -1,
       ...(etag !== null && { etag }),
       ...(lastModified !== null && { lastModified }),
       ...(sha256 !== undefined && { sha256 }),
@@ -281,7 +264,7 @@ export class HttpSource implements ByteSource {
       this.#revision = undefined;
       throw new FileChanged(
         path,
-        `${this.#address(path)} has changed while it was read. Load again to read all of what is there now.`,
+        `${this.#address(path)} has changed while it was being read. Load again to read the new version from its start.`,
       );
     }
     this.#revision = commit;
@@ -298,17 +281,6 @@ export class HttpSource implements ByteSource {
       yield* answer.pieces();
     } catch (cause) {
       throw this.#unreadable(path, cause, signal);
-    }
-  }
-
-  async #retried<T>(signal: AbortSignal | undefined, attempt: () => Promise<T>): Promise<T> {
-    const retries = new Retries(this.#retry, signal);
-    for (;;) {
-      try {
-        return await attempt();
-      } catch (failure) {
-        await retries.wait(failure, this.#hasAnswered);
-      }
     }
   }
 
@@ -331,8 +303,8 @@ export class HttpSource implements ByteSource {
   #withoutRanges(path: string): OssicleError {
     return new OssicleError(
       'download-failed',
-      `${this.#address(path)}: the server does not answer range requests, which reading a file of that size ` +
-        'in parts needs. Load with the store on, or use another host.',
+      `${this.#address(path)}: the server does not support range requests, which are needed to read parts of a file of ` +
+        'that size. Load with the store on, or use another host.',
     );
   }
 }

@@ -6,8 +6,8 @@ import { readTiny, readTinyGguf } from '../../test/golden.ts';
 import { StoreWorker } from '../../test/store-client.ts';
 import { store } from '../page/model-store.ts';
 import { toHex } from '../sha256.ts';
+import { PUBLISHED_HASHES } from '../store/integrity.ts';
 import { readManifest } from '../store/manifest.ts';
-import { PUBLISHED_HASHES } from '../store/published-hashes.ts';
 
 const COMMIT = '0123456789abcdef0123456789abcdef01234567';
 const TENSOR = 'block.2.attn.qkv.weight';

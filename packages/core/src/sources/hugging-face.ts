@@ -1,32 +1,33 @@
 import { isOssicleError } from '../errors.ts';
 import { isSha256 } from '../sha256.ts';
 import type { HuggingFaceOptions } from '../types/load.ts';
-import type { ByteSource, FileVersion } from './byte-source.ts';
+import { readAll } from './byte-source.ts';
 import { HttpSource } from './http-source.ts';
+import type { FileVersion, PublishedSource } from './published-source.ts';
 import type { Repo } from './repo.ts';
 import { RETRY_POLICY, type RetryPolicy } from './retry.ts';
 
-/** Where repos are read from. */
+/** The default host of repos. */
 const HUGGING_FACE = 'https://huggingface.co';
 
-/** The most that is read of what the site tells about a repo. */
+/** The largest answer that is read about a repo. */
 const MAX_INFO_BYTES = 8 * 2 ** 20;
 
-/** What the site has told about a repo, and its files at that commit. */
+/** A repo at one commit, as the site describes it. */
 interface PinnedRepo {
   readonly files: HttpSource;
   readonly commit: string | undefined;
-  /** Of all files; `undefined` where it is not told. */
-  readonly paths: readonly string[] | undefined;
-  /** The SHA-256 of files in large file storage, by their paths. */
+  /** The paths of all files; empty if the site does not tell. */
+  readonly paths: readonly string[];
+  /** The SHA-256 of files in large file storage, by path. */
   readonly hashes: ReadonlyMap<string, string>;
 }
 
 /**
- * Reads the files of a repo at one commit. Before the first read it asks the site which commit the revision is, and for
- * the SHA-256 of the large files. Where a mirror does not tell, files are read at the revision itself.
+ * Reads the files of a repo at one commit. Before the first read it asks the site which commit the revision is at, and
+ * for the SHA-256 of large files. If a mirror does not tell, files are read at the revision itself.
  */
-export class HuggingFaceSource implements ByteSource {
+export class HuggingFaceSource implements PublishedSource {
   /** `owner/name@revision`, or `owner/name/path.gguf@revision`: the same for every mirror. */
   readonly id: string;
   readonly #repo: Repo;
@@ -36,7 +37,7 @@ export class HuggingFaceSource implements ByteSource {
   #pinning: Promise<PinnedRepo> | undefined;
   #pinned: PinnedRepo | undefined;
 
-  /** @throws TypeError where `baseUrl` is no address. */
+  /** @throws TypeError if `baseUrl` is not an http(s) address. */
   constructor(
     repo: Repo,
     { token, baseUrl = HUGGING_FACE }: HuggingFaceOptions = {},
@@ -49,27 +50,22 @@ export class HuggingFaceSource implements ByteSource {
     this.#retry = retry;
   }
 
-  /** See {@link ByteSource.hasRanges}. */
   get hasRanges(): boolean {
     return this.#pinned?.files.hasRanges ?? true;
   }
 
-  /** See {@link ByteSource.revision}. */
   get revision(): string | undefined {
     return this.#pinned?.commit ?? this.#pinned?.files.revision;
   }
 
-  /** See {@link ByteSource.list}. */
-  async list(signal?: AbortSignal): Promise<readonly string[] | undefined> {
+  async list(signal?: AbortSignal): Promise<readonly string[]> {
     return (await this.#pin(signal)).paths;
   }
 
-  /** See {@link ByteSource.size}. */
   async size(path: string, signal?: AbortSignal): Promise<number | undefined> {
     return (await this.#pin(signal)).files.size(path, signal);
   }
 
-  /** See {@link ByteSource.version}. */
   async version(path: string, signal?: AbortSignal): Promise<FileVersion | undefined> {
     const { files, hashes } = await this.#pin(signal);
     const version = await files.version(path, signal);
@@ -77,7 +73,6 @@ export class HuggingFaceSource implements ByteSource {
     return version && { ...version, ...(sha256 !== undefined && { sha256 }) };
   }
 
-  /** See {@link ByteSource.read}. */
   async read(
     path: string,
     offsetBytes: number,
@@ -87,16 +82,6 @@ export class HuggingFaceSource implements ByteSource {
     await (await this.#pin(signal)).files.read(path, offsetBytes, into, signal);
   }
 
-  /** See {@link ByteSource.readAll}. */
-  async readAll(
-    path: string,
-    signal?: AbortSignal,
-    maxBytes?: number,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    return (await this.#pin(signal)).files.readAll(path, signal, maxBytes);
-  }
-
-  /** See {@link ByteSource.stream}. */
   async *stream(
     path: string,
     offsetBytes: number,
@@ -108,7 +93,7 @@ export class HuggingFaceSource implements ByteSource {
 
   #pin(signal: AbortSignal | undefined): Promise<PinnedRepo> {
     this.#pinning ??= this.#ask(signal).catch((error: unknown) => {
-      this.#pinning = undefined; // an abort of this caller is not one of the next
+      this.#pinning = undefined; // this caller's abort must not fail the next caller
       throw error;
     });
     return this.#pinning;
@@ -123,17 +108,17 @@ export class HuggingFaceSource implements ByteSource {
     return this.#pinned;
   }
 
-  /** What the site tells about the repo; nothing where it does not answer as Hugging Face does. */
+  /** The site's description of the repo; `undefined` if it does not answer as Hugging Face does. */
   async #readInfo(signal: AbortSignal | undefined): Promise<unknown> {
-    // A source encodes all of a path but its slashes, as those of refs/pr/1: they must be encoded here.
+    // Sources leave slashes in a path as they are; those of a revision such as refs/pr/1 must be encoded here.
     const revision = encodeURIComponent(this.#repo.revision);
     const api = this.#folder(`api/models/${this.#repo.name}/revision/${revision}`, '?blobs=true');
     try {
-      const bytes = await api.readAll('', signal, MAX_INFO_BYTES);
+      const bytes = await readAll(api, '', { signal, maxBytes: MAX_INFO_BYTES });
       return bytes && JSON.parse(new TextDecoder().decode(bytes));
     } catch (error) {
       if (signal?.aborted || !(isOssicleError(error) || error instanceof SyntaxError)) throw error;
-      return undefined; // what is wrong with the repo is told by the first read of a file
+      return undefined; // the first read of a file reports what is wrong with the repo
     }
   }
 
@@ -163,8 +148,8 @@ function readCommit(info: unknown): string | undefined {
 function readFiles(info: unknown): Pick<PinnedRepo, 'paths' | 'hashes'> {
   const { siblings } = (info ?? {}) as { siblings?: unknown };
   const hashes = new Map<string, string>();
-  if (!Array.isArray(siblings)) return { paths: undefined, hashes };
   const paths: string[] = [];
+  if (!Array.isArray(siblings)) return { paths, hashes };
   for (const file of siblings) {
     const { rfilename, lfs } = (file ?? {}) as { rfilename?: unknown; lfs?: { sha256?: unknown } };
     if (typeof rfilename !== 'string') continue;

@@ -1,31 +1,30 @@
 import type { HuggingFaceOptions, ModelSource } from '../types/load.ts';
-import type { ByteSource } from './byte-source.ts';
-import { openFiles, readDirectory } from './file-source.ts';
+import { type FileSource, openFiles, readDirectory } from './file-source.ts';
 import { HttpSource } from './http-source.ts';
 import { HuggingFaceSource } from './hugging-face.ts';
+import type { PublishedSource } from './published-source.ts';
 import { decoded, parseRepo } from './repo.ts';
 import { resolveSource } from './resolve-source.ts';
 import type { RetryPolicy } from './retry.ts';
 
-export type { ByteSource };
-
-/** How {@link openSource} reads. */
+/** Options of {@link openSource}. */
 export interface SourceOptions {
-  /** As in `LoadOptions`. */
+  /** See `LoadOptions`. */
   readonly huggingFace?: HuggingFaceOptions | undefined;
   /** Default: `RETRY_POLICY`. */
   readonly retry?: RetryPolicy | undefined;
 }
 
 /**
- * Opens a source. Makes no request.
+ * Opens a source, without making a request.
  *
- * @throws TypeError as {@link resolveSource} does, and where `huggingFace.baseUrl` is no address.
+ * @throws TypeError if the source is none, as {@link resolveSource} says, or `huggingFace.baseUrl` is not an http(s)
+ * address.
  */
 export async function openSource(
   source: ModelSource,
   { huggingFace, retry }: SourceOptions = {},
-): Promise<ByteSource> {
+): Promise<FileSource | PublishedSource> {
   const resolved = resolveSource(source);
   if (typeof resolved !== 'string') {
     return openFiles(Array.isArray(resolved) ? resolved : await readDirectory(resolved));
@@ -36,7 +35,7 @@ export async function openSource(
   return new HttpSource(folder, { id, retry });
 }
 
-/** The folder of an address, and the identity of what is there: of a GGUF file its own address, as a folder may have several. */
+/** The folder of an address, and the identity of its checkpoint: for a GGUF file its own address, as a folder may have several. */
 function splitAddress(url: URL): { folder: URL; id: string } {
   const folder = new URL('./', url);
   folder.search = url.search;

@@ -1,27 +1,27 @@
 import { isSafePath } from './byte-source.ts';
 
-/** A repo of Hugging Face, or one GGUF file of it. */
+/** A Hugging Face repo, or one GGUF file in it. */
 export interface Repo {
   /** `owner/name`. */
   readonly name: string;
   /** A branch, a tag or a commit. */
   readonly revision: string;
-  /** The path of a GGUF file within the repo, where one is named. */
+  /** The path of a GGUF file within the repo, if one is named. */
   readonly file?: string | undefined;
 }
 
-/** `owner/name`, with the path of a GGUF file and a revision where these are given. */
+/** `owner/name`, optionally with the path of a GGUF file and a revision. */
 const REPO = /^([\w.-]+\/[\w.-]+)(?:\/([^@?#]+\.gguf))?(?:@([\w./-]+))?$/i;
 
 /** The address of a repo's page. */
 const REPO_PAGE =
   /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)(?:\/(?:tree|resolve)\/([\w.%-]+))?\/$/;
 
-/** The address of a GGUF file, or of the page that shows it. */
+/** The address of a GGUF file or of its page. */
 const FILE_PAGE =
   /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)\/(?:blob|resolve)\/([\w.%-]+)\/([^?#]+\.gguf)(?:\?.*)?$/i;
 
-/** Reads the name of a repo or of a GGUF file in it, or the address of its page; `undefined` where it is none of these. */
+/** Parses the name of a repo or of a GGUF file in it, or the address of its page; `undefined` if it is none of these. */
 export function parseRepo(source: string): Repo | undefined {
   const [, name, file, revision] = REPO.exec(source) ?? [];
   if (name !== undefined) return repoOf(name, revision, file);
@@ -34,7 +34,7 @@ function repoOf(name: string, revision = 'main', file?: string): Repo | undefine
   return file === undefined || isSafePath(file) ? { name, revision, file } : undefined;
 }
 
-/** Undoes percent-encoding; a text whose escapes are none stays as it is. */
+/** Undoes percent-encoding; text with malformed escapes stays as it is. */
 export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -2,14 +2,16 @@ import type { ModelSource } from '../types/load.ts';
 import { parseRepo } from './repo.ts';
 
 /**
- * Makes a source independent of the page's address and fit for `postMessage`: relative addresses become absolute,
+ * Makes a source independent of the page's address and ready for `postMessage`: relative addresses become absolute,
  * `URL`s become strings, collections of files become arrays.
  *
- * @throws TypeError where it is none of these, or a string is neither `owner/name`, nor an address, nor starts with `./`, `../` or `/`.
+ * @throws TypeError if it is none of these, or a string is neither `owner/name` nor an address, nor starts with `./`, `../`
+ * or `/`.
  */
 export function resolveSource(source: ModelSource): string | File[] | FileSystemDirectoryHandle {
-  if (typeof source === 'string' || source instanceof URL)
+  if (typeof source === 'string' || source instanceof URL) {
     return resolveAddress(String(source).trim());
+  }
   if (isDirectory(source)) return source;
   if (typeof source?.[Symbol.iterator] === 'function') {
     const files = [...source];
@@ -33,9 +35,7 @@ function resolveAddress(source: string): string {
     } catch (cause) {
       throw new TypeError(
         `The source ${JSON.stringify(source)} is not an address that can be resolved here`,
-        {
-          cause,
-        },
+        { cause },
       );
     }
     if (!/(\/|\.gguf)$/i.test(url.pathname)) url.pathname += '/';
@@ -45,6 +45,6 @@ function resolveAddress(source: string): string {
   if (parseRepo(source)) return source;
   throw new TypeError(
     `The source ${JSON.stringify(source)} is neither a Hugging Face repo (owner/name, owner/name@revision, or ` +
-      'owner/name/file.gguf) nor an address; a relative folder starts with ./',
+      'owner/name/file.gguf) nor an address; relative folders start with ./',
   );
 }

@@ -2,17 +2,17 @@ import type { OssicleError } from '../errors.ts';
 
 /** How patient reads from the network are. */
 export interface RetryPolicy {
-  /** How often a request fails in a row, without a byte in between, before it is given up. */
+  /** How many times in a row a request may fail, without a byte in between, before it is given up. */
   readonly attempts: number;
   /** The same for a source that has never answered: its address may be wrong. */
   readonly firstAttempts: number;
-  /** The longest wait before the second attempt; each further one may take twice as long. */
+  /** The longest wait before the second attempt; it doubles with each further one. */
   readonly firstDelayMs: number;
-  /** The longest wait that this library chooses. */
+  /** The longest wait, unless a server asks for more. */
   readonly maxDelayMs: number;
   /** The longest wait that a server may ask for. */
   readonly maxRetryAfterMs: number;
-  /** After this long without a byte, a connection is taken to be dead. */
+  /** A connection that brings no byte for this long counts as dead. */
   readonly stallMs: number;
 }
 
@@ -26,13 +26,13 @@ export const RETRY_POLICY: RetryPolicy = {
   stallMs: 30_000,
 };
 
-/** A request that failed. The error is what callers of a source are told when no further attempt is made. */
+/** A request that failed. Callers of a source get {@link RequestFailure.error} once no further attempt is made. */
 export class RequestFailure extends Error {
-  /** What to tell. */
+  /** The error for callers. */
   readonly error: OssicleError;
-  /** The most attempts that make sense: 1 where the same answer would come again. */
+  /** The most attempts that make sense: 1 if the answer would be the same. */
   readonly maxAttempts: number;
-  /** How long the server asked to wait. */
+  /** The wait that the server asked for. */
   readonly retryAfterMs: number | undefined;
 
   /** @param maxAttempts - Default: as many as the policy allows. */
@@ -44,19 +44,19 @@ export class RequestFailure extends Error {
   }
 }
 
-/** Counts the failures of one request in a row, and waits between its attempts: exponentially longer, with jitter. */
+/** Counts consecutive failures of a request, and waits between its attempts: exponential backoff with jitter. */
 export class Retries {
   readonly #policy: RetryPolicy;
   readonly #signal: AbortSignal | undefined;
   #failures = 0;
 
-  /** @param signal - Ends a wait. */
+  /** @param signal - Aborts a wait. */
   constructor(policy: RetryPolicy, signal: AbortSignal | undefined) {
     this.#policy = policy;
     this.#signal = signal;
   }
 
-  /** Bytes have come: the next failure is a first one. */
+  /** Starts counting anew, because bytes have arrived. */
   reset(): void {
     this.#failures = 0;
   }
@@ -65,8 +65,8 @@ export class Retries {
    * Waits until the next attempt is due.
    *
    * @param hasAnswered - Whether the source has ever answered.
-   * @throws What is no {@link RequestFailure}, as it is. {@link RequestFailure.error} where no further attempt makes
-   * sense. `signal.reason` where the wait is aborted.
+   * @throws `failure` itself, unless it is a {@link RequestFailure}; its {@link RequestFailure.error} if no further attempt
+   * makes sense; `signal.reason` if the wait is aborted.
    */
   async wait(failure: unknown, hasAnswered: boolean): Promise<void> {
     if (this.#signal?.aborted) throw this.#signal.reason;
@@ -77,12 +77,12 @@ export class Retries {
     const allowed = Math.min(maxAttempts, hasAnswered ? attempts : firstAttempts);
     if (this.#failures >= allowed || retryAfterMs > maxRetryAfterMs) throw error;
     const longest = Math.min(maxDelayMs, firstDelayMs * 2 ** (this.#failures - 1));
-    // Half of it is random, so that clients that failed together do not come back together.
+    // Half of the wait is random, so that clients that failed together do not return together.
     await sleep(Math.max(retryAfterMs, longest * (0.5 + Math.random() / 2)), this.#signal);
   }
 }
 
-/** Reads a Retry-After header: seconds, or a date. */
+/** Parses a Retry-After header, in seconds or as a date, into milliseconds. */
 export function parseRetryAfter(header: string | null, nowMs: number): number | undefined {
   if (header === null) return undefined;
   const seconds = Number(header);

@@ -1,13 +1,13 @@
-/** The most that one piece has. */
+/** The largest piece. */
 const PIECE_BYTES = 2 ** 19;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /**
- * The pieces of a stream as they come, each valid until the next one is asked for: they share one memory where the stream
- * can fill it. Memory of their own would pile up faster than browsers collect it.
+ * Yields the pieces of a stream as they arrive, each valid until the next one is requested: if the stream can fill given
+ * memory, they share one buffer. Separate buffers would pile up faster than browsers collect them.
  *
- * @param wait - What each piece is awaited with.
+ * @param wait - Awaits each piece.
  */
 export async function* streamPieces(
   stream: ReadableStream<Bytes>,
@@ -21,7 +21,7 @@ export async function* streamPieces(
       yield value;
     }
   } finally {
-    await reader.cancel().catch(() => undefined); // a stream that has failed has nothing to cancel
+    await reader.cancel().catch(() => undefined); // a failed stream needs no cancelling
   }
 }
 
@@ -35,7 +35,7 @@ function openReader(stream: ReadableStream<Bytes>): Reader {
   try {
     reader = stream.getReader({ mode: 'byob' });
   } catch {
-    const plain = stream.getReader(); // browsers differ in which streams take memory
+    const plain = stream.getReader(); // browsers differ in which streams fill given memory
     return { reader: plain, read: () => plain.read() };
   }
   let memory = new ArrayBuffer(PIECE_BYTES);

@@ -1,91 +1,84 @@
-import { isOssicleError, OssicleError } from '../errors.ts';
+import { OssicleError } from '../errors.ts';
+import { MissingFile, totalBytes, truncated } from '../sources/byte-source.ts';
+import { FileChanged, isSameVersion, type PublishedSource } from '../sources/published-source.ts';
+import { ChunkReader, type OpenFile } from './chunk-reader.ts';
+import { FileHashes } from './file-hashes.ts';
+import type { Integrity } from './integrity.ts';
 import {
-  type ByteSource,
-  FileChanged,
-  isSameVersion,
-  missing,
-  truncated,
-} from '../sources/byte-source.ts';
-import { FileHashes, type HashedFile } from './file-hashes.ts';
-import {
-  chunkHash,
-  chunkSize,
+  chunkRange,
   emptyFile,
   isWhole,
   type Manifest,
-  modelBytes,
-  noteChunk,
-  type StoredFile,
-  withoutChunks,
+  storedBytes,
   writeManifest,
 } from './manifest.ts';
-import { fileName, openSync } from './stored-source.ts';
+import { fileName, openSync } from './opfs.ts';
 
-/** How often a chunk is fetched whose bytes are not those that were there before. */
+/** Attempts to fetch a chunk that must have the bytes it had before. */
 const CHUNK_ATTEMPTS = 3;
 
-/** How often a file is fetched that changes meanwhile, or does not have its SHA-256. */
+/** Attempts to fetch a file that changes meanwhile, or does not have its SHA-256. */
 const FILE_ATTEMPTS = 2;
 
-/** How a download goes about. */
+/** Settings of a {@link Download}. */
 export interface DownloadSettings {
-  /** Requests under way at once. */
+  /** The number of concurrent requests. */
   readonly lanes: number;
-  /** The SHA-256 that files must have whatever the source tells, by their paths. */
-  readonly integrity: Readonly<Record<string, string>>;
-  /** Whether the known hashes of chunks are the truth; otherwise a file that has come to differ from them is a new one. */
+  /** Replaces the SHA-256 that the source tells. */
+  readonly integrity: Integrity;
+  /** Whether the known hashes of chunks are final; otherwise a file that differs from them is taken for a new version. */
   readonly isStrict: boolean;
   /** Called as bytes are written; those stored before count as loaded. */
   readonly onProgress: (loadedBytes: number, totalBytes: number) => void;
-  /** Called as files are hashed that are all there. */
+  /** Called as complete files are hashed. */
   readonly onVerify: (checkedBytes: number, totalBytes: number) => void;
-  /** Stops the download; chunks that are whole are kept. */
+  /** Stops the download; whole chunks stay. */
   readonly signal: AbortSignal | undefined;
 }
 
-/** Chunks that one request brings. */
+/** Consecutive chunks `[first, end)` that one request fetches. */
 interface Stretch {
-  readonly file: HashedFile;
+  readonly file: OpenFile;
   readonly first: number;
   readonly end: number;
 }
 
 /**
  * Fetches what a manifest lacks, several chunks at once, each to its place in its file. A chunk is noted in the manifest
- * when its bytes are on the disk and hashed. The caller holds the model's exclusive lock.
+ * once its bytes are on disk and hashed. The caller holds the model's exclusive lock.
  */
 export class Download {
-  readonly #source: ByteSource;
+  readonly #source: PublishedSource;
   readonly #settings: DownloadSettings;
   readonly #totalBytes: number;
-  readonly #files: HashedFile[] = [];
+  readonly #files: OpenFile[] = [];
   readonly #hashes: FileHashes;
-  readonly #readBack: Uint8Array<ArrayBuffer>;
+  readonly #reader: ChunkReader;
+  /** Except for its files, whose records are those of `#files`. */
   #manifest: Manifest;
   #arrivedBytes = 0;
   #saving: Promise<void> = Promise.resolve();
   #nextSave: Promise<void> | undefined;
-  #hashing: Promise<unknown> = Promise.resolve();
+  #reading: Promise<unknown> = Promise.resolve();
 
-  private constructor(source: ByteSource, manifest: Manifest, settings: DownloadSettings) {
+  private constructor(source: PublishedSource, manifest: Manifest, settings: DownloadSettings) {
     this.#source = source;
     this.#manifest = manifest;
     this.#settings = settings;
-    this.#totalBytes = manifest.files.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0);
-    const largest = Math.max(...manifest.files.map(({ sizeBytes }) => sizeBytes));
-    this.#readBack = new Uint8Array(Math.min(manifest.chunkBytes, largest));
+    this.#totalBytes = totalBytes(manifest.files);
     this.#hashes = new FileHashes(manifest.chunkBytes);
+    this.#reader = new ChunkReader(manifest.chunkBytes);
   }
 
   /**
    * Makes every file whole.
    *
-   * @param manifest - What is there. It has been written.
-   * @throws {@link OssicleError} `integrity`, and those of {@link ByteSource.stream}. DOMException
-   * `QuotaExceededError` where the browser refuses to store more. `signal.reason`.
+   * @param manifest - What is stored already, as written to the database.
+   * @throws {@link OssicleError} `integrity`, and the errors of {@link ByteSource.stream}. DOMException
+   * `QuotaExceededError` if the browser refuses to store more. `signal.reason`.
    */
   static async run(
-    source: ByteSource,
+    source: PublishedSource,
     directory: FileSystemDirectoryHandle,
     manifest: Manifest,
     settings: DownloadSettings,
@@ -97,7 +90,7 @@ export class Download {
       for (;;) {
         try {
           await download.#compareVersions();
-          download.#report();
+          download.#arrive(storedBytes(download.#current()) - download.#arrivedBytes);
           await download.#fetchMissing();
           return await download.#confirm();
         } catch (error) {
@@ -116,47 +109,45 @@ export class Download {
   async #open(directory: FileSystemDirectoryHandle): Promise<void> {
     for (const record of this.#manifest.files) {
       const file = await directory.getFileHandle(fileName(record.path), { create: true });
-      const open = { record, handle: await openSync(file, 'readwrite') };
-      this.#files.push(open);
-      // What the file is too short for was lost.
-      const lost = [...record.isStored.keys()]
-        .filter((chunk) => open.handle.getSize() < this.#start(chunk) + this.#size(record, chunk))
-        .map((chunk) => ({ path: record.path, chunk }));
-      this.#adopt(withoutChunks(this.#manifest, lost));
+      const handle = await openSync(file, 'readwrite');
+      this.#files.push({ record, handle });
+      // Chunks beyond the end of the file were lost.
+      for (const chunk of record.isStored.keys()) {
+        if (handle.getSize() < this.#range({ record, handle }, chunk).end)
+          record.isStored[chunk] = 0;
+      }
     }
     await this.#save();
-    // All room is asked for before anything is fetched for it.
+    // Reserves all space before anything is fetched for it.
     for (const { record, handle } of this.#files) {
       if (handle.getSize() !== record.sizeBytes) handle.truncate(record.sizeBytes);
     }
   }
 
-  /** Drops what is stored of files that are others by now, and notes what they are. */
+  /** Drops the stored part of files whose published version has changed, and notes the new versions. */
   async #compareVersions(): Promise<void> {
-    const { signal } = this.#settings;
+    const { signal, integrity } = this.#settings;
     for (const file of this.#files) {
-      const { record } = file;
-      const version = await this.#source.version?.(record.path, signal);
-      if (this.#source.version && !version) throw missing(record.path, this.#source.id);
-      if (version && version.sizeBytes !== record.sizeBytes) {
+      const { path, sizeBytes } = file.record;
+      const version = await this.#source.version(path, signal);
+      if (!version) throw new MissingFile(path, this.#source.id);
+      if (version.sizeBytes !== sizeBytes) {
         throw new OssicleError(
           'integrity',
-          `${record.path} of ${this.#source.id} has ${version.sizeBytes} bytes now, and had ${record.sizeBytes}. ` +
+          `${path} of ${this.#source.id} now has ${version.sizeBytes} bytes instead of ${sizeBytes}. ` +
             'It was changed: load again.',
         );
       }
-      if (version && record.version && !isSameVersion(version, record.version)) {
-        await this.#drop(record.path);
+      if (file.record.version && !isSameVersion(version, file.record.version)) {
+        await this.#drop(path);
       }
-      const sha256 = this.#settings.integrity[record.path] ?? version?.sha256;
-      const isConfirmed = file.record.isConfirmed && file.record.sha256 === sha256;
-      file.record = { ...file.record, version: version ?? record.version, sha256, isConfirmed };
+      const { record } = file;
+      const sha256 = integrity[path] ?? version.sha256;
+      const isConfirmed = record.isConfirmed && record.sha256 === sha256;
+      file.record = { ...record, version: { ...record.version, ...version }, sha256, isConfirmed };
     }
-    this.#adopt({
-      ...this.#manifest,
-      revision: this.#source.revision ?? this.#manifest.revision,
-      files: this.#files.map(({ record }) => record),
-    });
+    const revision = this.#source.revision ?? this.#manifest.revision;
+    this.#manifest = { ...this.#manifest, revision };
     await this.#save();
   }
 
@@ -165,23 +156,24 @@ export class Download {
     const { signal, lanes } = this.#settings;
     const either = signal ? AbortSignal.any([signal, failure.signal]) : failure.signal;
     const stretches = this.#files.flatMap((file) => this.#missing(file));
-    const fail = (error: unknown): void => failure.abort(error);
-    this.#hashes.follow(this.#files, () => void this.#save().catch(fail), fail);
+    const onError = (error: unknown): void => failure.abort(error);
+    const onState = (): void => void this.#save().catch(onError);
+    this.#hashes.follow(this.#files, { onState, onError });
     const lane = async (): Promise<void> => {
       for (let next = stretches.shift(); next && !either.aborted; next = stretches.shift()) {
         await this.#fetchChecked(next, either);
       }
     };
-    await Promise.all(Array.from({ length: lanes }, () => lane().catch(fail)));
+    await Promise.all(Array.from({ length: lanes }, () => lane().catch(onError)));
     if (signal?.aborted) throw signal.reason;
     either.throwIfAborted();
   }
 
-  /** What has to be requested of a file: each chunk by itself, or all of it where the server gives no parts. */
-  #missing(file: HashedFile): Stretch[] {
+  /** The requests for a file: one for each missing chunk, or one for the whole file if the server knows no ranges. */
+  #missing(file: OpenFile): Stretch[] {
     const { isStored } = file.record;
     if (isStored.every((stored) => stored === 1)) return [];
-    if (this.#source.hasRanges === false) return [{ file, first: 0, end: isStored.length }];
+    if (!this.#source.hasRanges) return [{ file, first: 0, end: isStored.length }];
     return [...isStored.keys()]
       .filter((chunk) => isStored[chunk] === 0)
       .map((chunk) => ({ file, first: chunk, end: chunk + 1 }));
@@ -204,14 +196,14 @@ export class Download {
   }
 
   async #fetch({ file, first, end }: Stretch, signal: AbortSignal): Promise<void> {
-    const { path, sizeBytes, isStored } = file.record;
-    const start = this.#start(first);
-    const stop = Math.min(sizeBytes, this.#start(end));
+    const { path, isStored } = file.record;
+    const { start } = this.#range(file, first);
+    const stop = this.#range(file, end - 1).end;
     let at = start;
     for await (const bytes of this.#source.stream(path, start, stop - start, signal)) {
       for (let taken = 0; taken < bytes.length; ) {
         const chunk = Math.floor(at / this.#manifest.chunkBytes);
-        const chunkEnd = this.#start(chunk) + this.#size(file.record, chunk);
+        const chunkEnd = this.#range(file, chunk).end;
         const part = bytes.subarray(taken, taken + chunkEnd - at);
         taken += part.length;
         if (isStored[chunk] === 0) this.#write(file, part, at);
@@ -222,45 +214,39 @@ export class Download {
     if (at !== stop) throw truncated(`${path} of ${this.#source.id}`, stop - start, at - start);
   }
 
-  #write({ handle }: HashedFile, bytes: Uint8Array, at: number): void {
+  #write({ handle }: OpenFile, bytes: Uint8Array, at: number): void {
     if (handle.write(bytes, { at }) !== bytes.length) {
       throw new DOMException('A write was cut short', 'QuotaExceededError');
     }
     this.#arrive(bytes.length);
   }
 
-  /** Notes a chunk whose bytes are written, once they are on the disk and hashed as they are there. */
-  async #finish(file: HashedFile, chunk: number): Promise<void> {
+  /** Notes a written chunk, once it is on disk and its bytes there are hashed. */
+  async #finish(file: OpenFile, chunk: number): Promise<void> {
     const { record, handle } = file;
-    const sizeBytes = this.#size(record, chunk);
+    const { start, end } = this.#range(file, chunk);
     handle.flush();
-    const hash = await this.#hash(file, chunk);
-    const expected = chunkHash(record, chunk);
-    if (expected?.some((byte, i) => byte !== hash[i])) {
-      this.#arrive(-sizeBytes);
+    if (!(await this.#readBack(file, chunk))) {
+      this.#arrive(start - end);
       throw new WrongChunk(
         record.path,
-        `The ${sizeBytes} bytes of ${record.path} from ${this.#start(chunk)} on do not have the SHA-256 that they had when ` +
-          `they were published or first stored: ${this.#source.id} gives others, ${CHUNK_ATTEMPTS} times over.`,
+        `The ${end - start} bytes of ${record.path} at ${start} do not have the SHA-256 that they had when they were ` +
+          `published or first stored: ${this.#source.id} sent others, ${CHUNK_ATTEMPTS} times over.`,
       );
     }
-    noteChunk(record, chunk, hash);
+    record.isStored[chunk] = 1;
     await this.#save();
     this.#hashes.wake();
   }
 
-  /** The SHA-256 of a chunk as it is on the disk. One at a time, because WebCrypto works on a copy of its own. */
-  #hash({ record, handle }: HashedFile, chunk: number): Promise<Uint8Array> {
-    const hash = this.#hashing.then(async () => {
-      const bytes = this.#readBack.subarray(0, this.#size(record, chunk));
-      handle.read(bytes, { at: this.#start(chunk) });
-      return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-    });
-    this.#hashing = hash.catch(() => undefined); // whoever asked for it is told
-    return hash;
+  /** Reads back one chunk at a time: WebCrypto hashes a copy, so each takes twice its size. */
+  #readBack(file: OpenFile, chunk: number): Promise<Uint8Array | undefined> {
+    const bytes = this.#reading.then(() => this.#reader.read(file, chunk));
+    this.#reading = bytes.catch(() => undefined); // the caller handles it
+    return bytes;
   }
 
-  /** Waits for the hashes of whole files, and holds them against those that the files must have. */
+  /** Waits for the hashes of whole files, and compares them with those that the files must have. */
   async #confirm(): Promise<void> {
     const { signal, onVerify } = this.#settings;
     const stop = (): void => void this.#hashes.stop();
@@ -280,61 +266,46 @@ export class Download {
       }
       file.record = { ...record, isConfirmed: true };
     }
-    this.#adopt({ ...this.#manifest, files: this.#files.map(({ record }) => record) });
     await this.#save();
   }
 
-  /** Forgets all that is stored of a file. */
+  /** Forgets the stored part of a file. */
   async #drop(path: string): Promise<void> {
     await this.#hashes.stop();
-    for (const file of this.#files) {
-      const { record } = file;
-      if (record.path === path) file.record = emptyFile(record, this.#manifest.chunkBytes);
-    }
-    this.#adopt({ ...this.#manifest, files: this.#files.map(({ record }) => record) });
+    const file = this.#files.find(({ record }) => record.path === path);
+    if (file) file.record = emptyFile(file.record, this.#manifest.chunkBytes);
     await this.#save();
   }
 
   async #close(): Promise<void> {
     await this.#hashes.dispose();
-    await (this.#nextSave ?? this.#saving).catch(() => undefined); // it was awaited where it matters
-    for (const { record, handle } of this.#files) {
-      // Room that is not used is given back.
+    await (this.#nextSave ?? this.#saving).catch(() => undefined); // awaited where it matters
+    for (const file of this.#files) {
+      const { record, handle } = file;
+      // Gives back unused space.
       if (!isWhole(record)) {
-        const chunks = record.isStored.lastIndexOf(1) + 1;
-        const bytes = Math.min(record.sizeBytes, this.#start(chunks));
+        const last = record.isStored.lastIndexOf(1);
+        const bytes = last < 0 ? 0 : this.#range(file, last).end;
         if (bytes < handle.getSize()) handle.truncate(bytes);
       }
       handle.close();
     }
   }
 
-  /** Takes over a manifest whose files are those that are open. */
-  #adopt(manifest: Manifest): void {
-    this.#manifest = manifest;
-    this.#files.forEach((file, i) => {
-      file.record = manifest.files[i] as StoredFile;
-    });
+  #current(): Manifest {
+    return { ...this.#manifest, files: this.#files.map(({ record }) => record) };
   }
 
-  /** Writes the manifest as it is by then. Writes that are asked for meanwhile become one. */
+  /** Writes the manifest. Calls while a write is pending share the next one. */
   #save(): Promise<void> {
     this.#nextSave ??= this.#saving
       .catch(() => undefined)
       .then(() => {
         this.#nextSave = undefined;
-        this.#saving = writeManifest({
-          ...this.#manifest,
-          files: this.#files.map(({ record }) => record),
-        });
+        this.#saving = writeManifest(this.#current());
         return this.#saving;
       });
     return this.#nextSave;
-  }
-
-  #report(): void {
-    this.#arrivedBytes = modelBytes(this.#manifest);
-    this.#settings.onProgress(this.#arrivedBytes, this.#totalBytes);
   }
 
   #arrive(bytes: number): void {
@@ -342,19 +313,11 @@ export class Download {
     this.#settings.onProgress(this.#arrivedBytes, this.#totalBytes);
   }
 
-  #start(chunk: number): number {
-    return chunk * this.#manifest.chunkBytes;
-  }
-
-  #size(file: StoredFile, chunk: number): number {
-    return chunkSize(file, this.#manifest.chunkBytes, chunk);
+  #range({ record }: OpenFile, chunk: number): { readonly start: number; readonly end: number } {
+    const { offsetBytes, sizeBytes } = chunkRange(record, this.#manifest.chunkBytes, chunk);
+    return { start: offsetBytes, end: offsetBytes + sizeBytes };
   }
 }
 
-/** A chunk that has come with other bytes than it had. */
+/** A chunk arrived with other bytes than it had before. */
 class WrongChunk extends FileChanged {}
-
-/** Says whether the browser refused to store more. */
-export function isQuotaError(error: unknown): boolean {
-  return !isOssicleError(error) && error instanceof Error && error.name === 'QuotaExceededError';
-}

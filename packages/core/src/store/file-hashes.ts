@@ -1,25 +1,25 @@
 import { Sha256, toHex } from '../sha256.ts';
+import type { OpenFile } from './chunk-reader.ts';
 import { HashThread } from './hash-thread.ts';
-import { chunkSize, type StoredFile } from './manifest.ts';
-import type { SyncFile } from './stored-source.ts';
+import { chunkRange, type ManifestFile } from './manifest.ts';
 
-/** Bytes that go to the thread at a time; what a chunk has is a multiple of it, or the file's end. */
+/** The bytes of one step; chunks are multiples of it, except at the end of a file. */
 const STEP_BYTES = 2 ** 20;
 
-/** A file whose chunks arrive. */
-export interface HashedFile {
-  /** What is there; replaced as the hash comes on. */
-  record: StoredFile;
-  /** To read chunks from that are there. */
-  readonly handle: SyncFile;
+/** Callbacks of {@link FileHashes.follow}. */
+export interface HashListeners {
+  /** Called when a file's record has the progress of its hash. */
+  readonly onState: () => void;
+  /** Called if hashing fails. */
+  readonly onError: (error: unknown) => void;
 }
 
-/** The hashes of whole files, taken further from their starts as chunks arrive in any order. */
+/** Computes the hashes of whole files, from their starts on, while chunks arrive in any order. */
 export class FileHashes {
   readonly #chunkBytes: number;
   readonly #found = new Map<string, string>();
   #thread: HashThread | undefined;
-  #files: readonly HashedFile[] = [];
+  #files: readonly OpenFile[] = [];
   #running: Promise<void> = Promise.resolve();
   #onBytes: (bytes: number) => void = () => undefined;
   #wake: () => void = () => undefined;
@@ -31,17 +31,8 @@ export class FileHashes {
     this.#chunkBytes = chunkBytes;
   }
 
-  /**
-   * Begins with the files whose hash has to be found.
-   *
-   * @param onState - Called when {@link HashedFile.record} says how far a hash has come.
-   * @param onError - Called where hashing fails.
-   */
-  follow(
-    files: readonly HashedFile[],
-    onState: () => void,
-    onError: (error: unknown) => void,
-  ): void {
+  /** Starts with the files whose hash is needed and not yet confirmed. */
+  follow(files: readonly OpenFile[], { onState, onError }: HashListeners): void {
     this.#isStopped = false;
     this.#found.clear();
     this.#files = files.filter(({ record }) => record.sha256 !== undefined && !record.isConfirmed);
@@ -51,18 +42,18 @@ export class FileHashes {
     this.#running.catch(onError);
   }
 
-  /** Tells that a chunk is there. */
+  /** Announces that a chunk has arrived. */
   wake(): void {
     this.#wake();
   }
 
   /**
-   * Waits for all hashes; every chunk is there.
+   * Waits for all hashes, once every chunk has arrived.
    *
-   * @param onProgress - Called as files are hashed that were not yet.
+   * @param onProgress - Called as the rest of the files is hashed.
    */
   async finish(onProgress: (hashedBytes: number, totalBytes: number) => void): Promise<void> {
-    const totalBytes = this.#files.reduce((sum, file) => sum + this.#leftBytes(file.record), 0);
+    const totalBytes = this.#files.reduce((sum, { record }) => sum + this.#leftBytes(record), 0);
     let hashedBytes = 0;
     this.#onBytes = (bytes) => {
       hashedBytes += bytes;
@@ -72,16 +63,16 @@ export class FileHashes {
     await this.#running;
   }
 
-  /** The hash of a file, in hexadecimal digits, once it is found. */
+  /** The hash of a file, in hexadecimal digits, once it is complete. */
   result(path: string): string | undefined {
     return this.#found.get(path);
   }
 
-  /** Stops until {@link FileHashes.follow} begins anew. */
+  /** Stops until the next {@link FileHashes.follow}. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#wake();
-    await this.#running.catch(() => undefined); // told by now
+    await this.#running.catch(() => undefined); // onError has reported it
   }
 
   /** Ends the thread. */
@@ -105,16 +96,16 @@ export class FileHashes {
     }
   }
 
-  /** Takes a file's hash further by one chunk. @returns The state after it, or the hash; `undefined` where it was stopped. */
+  /** Adds a chunk to a file's hash. @returns The state after it, or the final hash; `undefined` if stopped. */
   async #hashChunk(
     thread: HashThread,
-    { record, handle }: HashedFile,
+    { record, handle }: OpenFile,
     chunk: number,
   ): Promise<Uint8Array | undefined> {
-    const start = chunk * this.#chunkBytes;
-    const end = start + chunkSize(record, this.#chunkBytes, chunk);
+    const range = chunkRange(record, this.#chunkBytes, chunk);
+    const end = range.offsetBytes + range.sizeBytes;
     let result = record.hashed?.state;
-    for (let offsetBytes = start; offsetBytes < end; offsetBytes += STEP_BYTES) {
+    for (let offsetBytes = range.offsetBytes; offsetBytes < end; offsetBytes += STEP_BYTES) {
       if (this.#isStopped) return undefined;
       const sizeBytes = Math.min(STEP_BYTES, end - offsetBytes);
       handle.read(this.#memory.subarray(0, sizeBytes), { at: offsetBytes });
@@ -134,7 +125,7 @@ export class FileHashes {
     });
   }
 
-  #leftBytes({ sizeBytes, hashed }: StoredFile): number {
+  #leftBytes({ sizeBytes, hashed }: ManifestFile): number {
     return sizeBytes - (hashed?.chunks ?? 0) * this.#chunkBytes;
   }
 }

@@ -1,27 +1,22 @@
 import { Sha256 } from '../sha256.ts';
 
-/** Bytes to take a file's SHA-256 further by. */
+/** The next bytes of a file's SHA-256. */
 export interface HashStep {
-  /** The hash's state before them; absent for the file's first ones. */
+  /** The hash's state before them; absent at the start of the file. */
   readonly state?: Uint8Array | undefined;
-  /** Bytes of the file before them. */
+  /** Their offset in the file. */
   readonly offsetBytes: number;
-  /** Holds them. */
+  /** Memory that begins with them. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** How many they are. */
+  /** Their number. */
   readonly sizeBytes: number;
   /** Whether the file ends with them. */
   readonly isLast: boolean;
 }
 
-/** Takes a hash further: gives its state after the bytes, or the file's hash where those were its last ones. */
-export function advanceHash({
-  state,
-  offsetBytes,
-  bytes,
-  sizeBytes,
-  isLast,
-}: HashStep): Uint8Array<ArrayBuffer> {
+/** Adds bytes to a hash. @returns Its state after them, or at the end of the file the hash itself. */
+export function advanceHash(step: HashStep): Uint8Array<ArrayBuffer> {
+  const { state, offsetBytes, bytes, sizeBytes, isLast } = step;
   const sha256 = new Sha256(state && { state, sizeBytes: offsetBytes });
   sha256.update(bytes.subarray(0, sizeBytes));
   return isLast ? sha256.digest() : sha256.state();

@@ -1,19 +1,19 @@
 import { advanceHash, type HashStep } from './hash-step.ts';
 import HashWorker from './hash-worker.ts?worker&inline';
 
-/** What a step gives: the state or hash after it, and the memory that it was given. */
+/** The outcome of a {@link HashStep}. */
 export interface HashResult {
   /** See {@link advanceHash}. */
   readonly result: Uint8Array<ArrayBuffer>;
-  /** The memory of {@link HashStep.bytes}, to be used again. */
+  /** The memory of {@link HashStep.bytes}, to be reused. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Takes whole files' hashes further in a worker of its own, beside the thread that writes files. One step at a time. */
+/** Hashes whole files in a worker of its own, beside the thread that writes them. One step at a time. */
 export class HashThread {
   readonly #worker: Promise<Worker | undefined> = startWorker();
 
-  /** Takes a hash further by one chunk. The chunk's memory is away until the result brings it back. */
+  /** Adds bytes to a hash. Their memory is transferred until the result brings it back. */
   async advance(step: HashStep): Promise<HashResult> {
     const worker = await this.#worker;
     if (!worker) return { result: advanceHash(step), bytes: step.bytes };
@@ -30,7 +30,7 @@ export class HashThread {
   }
 }
 
-/** Starts the worker; `undefined` where the page's rules or the browser do not allow one: hashing is slower then. */
+/** Starts the worker; `undefined` if the page's policy or the browser forbids it, which makes hashing slower. */
 function startWorker(): Promise<Worker | undefined> {
   return new Promise((resolve) => {
     try {

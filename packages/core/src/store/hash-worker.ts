@@ -1,4 +1,4 @@
-// A worker that takes a hash further by one chunk. Everything it needs comes with the message, and goes back.
+// The worker of HashThread. Each message brings all it needs, memory included, and its answer returns the memory.
 import { advanceHash, type HashStep } from './hash-step.ts';
 
 addEventListener('message', ({ data }: MessageEvent<HashStep>) => {

@@ -1,9 +1,7 @@
-// What the database says of each stored model: the journal of its download, and the hashes to check it by.
+// The database record of each stored model: the journal of its download, and the hashes to check it by.
 import { createStore, del, get, keys, set, type UseStore, update, values } from 'idb-keyval';
-import type { FileVersion, SourceFile } from '../sources/byte-source.ts';
-
-/** The name of the database, and of the folder of all models. */
-export const ROOT = 'ossicle';
+import type { SourceFile } from '../sources/byte-source.ts';
+import type { FileVersion } from '../sources/published-source.ts';
 
 /** Bytes that are requested, hashed and journaled together; a multiple of SHA-256's block. */
 export const CHUNK_BYTES: number = 16 * 2 ** 20;
@@ -11,57 +9,57 @@ export const CHUNK_BYTES: number = 16 * 2 ** 20;
 /** The size of a SHA-256. */
 const HASH_BYTES = 32;
 
-/** What is stored of one file. Chunk `i` is its bytes from `i * chunkBytes` on. */
-export interface StoredFile extends SourceFile {
-  /** What was published when its chunks were fetched; absent where the source tells nothing. */
+/** The stored part of a file. Chunk `i` begins at `i * chunkBytes`. */
+export interface ManifestFile extends SourceFile {
+  /** The published version of its chunks, as far as it is known. */
   readonly version?: FileVersion | undefined;
-  /** For each chunk: 1 where it is stored whole, 0 where it is not. */
+  /** For each chunk, 1 if all of it is stored, else 0. */
   readonly isStored: Uint8Array;
-  /** The SHA-256 of each chunk, one after another; zeros where it is not known. */
+  /** The SHA-256 of each chunk, concatenated; zeros if unknown. */
   readonly hashes: Uint8Array;
-  /** The SHA-256 that the whole file must have, in hexadecimal digits, where it is known. */
+  /** The SHA-256 that the whole file must have, in hexadecimal digits, if it is known. */
   readonly sha256?: string | undefined;
   /** Whether the whole file was found to have it. */
   readonly isConfirmed: boolean;
-  /** How far the whole file's hash has come: after that many chunks, this state. */
+  /** The progress of the whole file's hash: its state after that many chunks. */
   readonly hashed?: { readonly chunks: number; readonly state: Uint8Array } | undefined;
 }
 
-/** What is stored of one model. Written only when what it says is true of the files. */
+/** What is stored of a model. Written only once it is true of the files. */
 export interface Manifest {
-  /** The layout of this record and of the folder that it speaks of. */
+  /** The layout of this record and of the model's folder. */
   readonly version: 2;
   /** `owner/name@revision`, or a folder's address. */
   readonly id: string;
-  /** The commit that the files are of, where the source tells it. */
+  /** The commit of the files, if the source tells. */
   readonly revision?: string | undefined;
-  /** The size of all chunks but each file's last. */
+  /** The size of all chunks except the last of each file. */
   readonly chunkBytes: number;
   /** Every file of the checkpoint. */
-  readonly files: readonly StoredFile[];
-  /** When the download began; milliseconds since 1970. */
+  readonly files: readonly ManifestFile[];
+  /** When the download began, in milliseconds since 1970. */
   readonly storedAt: number;
-  /** When the model was last loaded; milliseconds since 1970. */
+  /** When the model was last loaded, in milliseconds since 1970. */
   readonly usedAt: number;
 }
 
 let database: UseStore | undefined;
 
 function manifests(): UseStore {
-  database ??= createStore(ROOT, 'models');
+  database ??= createStore('ossicle', 'models');
   return database;
 }
 
-/** Reads a model's manifest; `undefined` where there is none that can be understood. */
+/** Reads a model's manifest; `undefined` if there is none that this version understands. */
 export async function readManifest(id: string): Promise<Manifest | undefined> {
-  const manifest = parseManifest(await get(id, manifests()));
-  return manifest?.id === id ? manifest : undefined;
+  const manifest: unknown = await get(id, manifests());
+  return isManifest(manifest) && manifest.id === id ? manifest : undefined;
 }
 
-/** Reads all manifests that can be understood. */
+/** Reads all manifests that this version understands. */
 export async function readManifests(): Promise<Manifest[]> {
-  const found: unknown[] = await values(manifests());
-  return found.map(parseManifest).filter((manifest) => manifest !== undefined);
+  const records: unknown[] = await values(manifests());
+  return records.filter(isManifest);
 }
 
 /** Writes a model's manifest. */
@@ -69,7 +67,7 @@ export async function writeManifest(manifest: Manifest): Promise<void> {
   await set(manifest.id, manifest, manifests());
 }
 
-/** Changes a model's manifest in one step, whoever else changes it; does nothing where there is none. */
+/** Changes a model's manifest in one transaction; does nothing if there is none. */
 export async function updateManifest(
   id: string,
   change: (manifest: Manifest) => Manifest,
@@ -77,10 +75,7 @@ export async function updateManifest(
   if (!(await readManifest(id))) return;
   await update<unknown>(
     id,
-    (value) => {
-      const manifest = parseManifest(value);
-      return manifest ? change(manifest) : value;
-    },
+    (record) => (isManifest(record) ? change(record) : record),
     manifests(),
   );
 }
@@ -90,15 +85,15 @@ export async function deleteManifest(id: string): Promise<void> {
   await del(id, manifests());
 }
 
-/** The ids of all records that a folder may belong to: those of manifests, and of those that a later version wrote. */
+/** The ids of all models that own a folder: by their manifests, or by records that a later version wrote. */
 export async function readOwners(): Promise<string[]> {
   const ids = (await keys<string>(manifests())).filter((id) => id !== '');
   const records: unknown[] = await Promise.all(ids.map((id) => get(id, manifests())));
-  return ids.filter((_, i) => parseManifest(records[i]) || isLaterVersion(records[i]));
+  return ids.filter((_, i) => isManifest(records[i]) || isLaterVersion(records[i]));
 }
 
 /** A file of which nothing is stored. */
-export function emptyFile({ path, sizeBytes }: SourceFile, chunkBytes: number): StoredFile {
+export function emptyFile({ path, sizeBytes }: SourceFile, chunkBytes: number): ManifestFile {
   const chunks = Math.ceil(sizeBytes / chunkBytes);
   return {
     path,
@@ -109,48 +104,49 @@ export function emptyFile({ path, sizeBytes }: SourceFile, chunkBytes: number): 
   };
 }
 
-/** Says whether every chunk of a file is stored, and the whole has the SHA-256 that it must have. */
-export function isWhole({ isStored, sha256, isConfirmed }: StoredFile): boolean {
+/** Whether every chunk of a file is stored, and the file has the SHA-256 that it must have. */
+export function isWhole({ isStored, sha256, isConfirmed }: ManifestFile): boolean {
   return isStored.every((stored) => stored === 1) && (sha256 === undefined || isConfirmed);
 }
 
-/** Says whether every file of a model is whole. */
+/** Whether every file of a model is whole. */
 export function isComplete({ files }: Manifest): boolean {
   return files.every(isWhole);
 }
 
-/** The bytes of a chunk. */
-export function chunkSize({ sizeBytes }: SourceFile, chunkBytes: number, chunk: number): number {
-  return Math.min(chunkBytes, sizeBytes - chunk * chunkBytes);
-}
-
-/** The bytes of a file that are stored. */
-function storedBytes(file: StoredFile, chunkBytes: number): number {
-  let bytes = 0;
-  file.isStored.forEach((stored, chunk) => {
-    bytes += stored * chunkSize(file, chunkBytes, chunk);
-  });
-  return bytes;
+/** The place of a chunk in its file. */
+export function chunkRange(
+  { sizeBytes }: SourceFile,
+  chunkBytes: number,
+  chunk: number,
+): { readonly offsetBytes: number; readonly sizeBytes: number } {
+  const offsetBytes = chunk * chunkBytes;
+  return { offsetBytes, sizeBytes: Math.min(chunkBytes, sizeBytes - offsetBytes) };
 }
 
 /** The bytes of a model that are stored. */
-export function modelBytes({ files, chunkBytes }: Manifest): number {
-  return files.reduce((sum, file) => sum + storedBytes(file, chunkBytes), 0);
+export function storedBytes({ files, chunkBytes }: Manifest): number {
+  let bytes = 0;
+  for (const file of files) {
+    file.isStored.forEach((stored, chunk) => {
+      bytes += stored * chunkRange(file, chunkBytes, chunk).sizeBytes;
+    });
+  }
+  return bytes;
 }
 
-/** The SHA-256 of a chunk; `undefined` where it is not known. */
-export function chunkHash({ hashes }: StoredFile, chunk: number): Uint8Array | undefined {
+/** The SHA-256 of a chunk; `undefined` if it is unknown. */
+export function chunkHash({ hashes }: ManifestFile, chunk: number): Uint8Array | undefined {
   const hash = hashes.subarray(chunk * HASH_BYTES, (chunk + 1) * HASH_BYTES);
   return hash.some((byte) => byte !== 0) ? hash : undefined;
 }
 
-/** Notes in place that a chunk is stored, and its SHA-256. */
-export function noteChunk(file: StoredFile, chunk: number, hash: Uint8Array): void {
+/** Notes the SHA-256 of a chunk, in place. */
+export function noteHash(file: ManifestFile, chunk: number, hash: Uint8Array): void {
   file.hashes.set(hash, chunk * HASH_BYTES);
-  file.isStored[chunk] = 1;
 }
 
-/** The manifest without some chunks. Their hashes stay, so that the same bytes are asked for. */
+/** Returns the manifest without some chunks. Their hashes stay, so that only the same bytes can replace them. */
 export function withoutChunks(
   manifest: Manifest,
   lost: readonly { readonly path: string; readonly chunk: number }[],
@@ -165,24 +161,7 @@ export function withoutChunks(
   };
 }
 
-/** The manifest with what another state of it knows of the chunks' hashes. */
-export function withHashes(manifest: Manifest, from: Manifest): Manifest {
-  return {
-    ...manifest,
-    files: manifest.files.map((file) => {
-      const same = from.files.find(({ path }) => path === file.path);
-      return same?.hashes.length === file.hashes.length ? { ...file, hashes: same.hashes } : file;
-    }),
-  };
-}
-
-/** The database may hold anything: another version's records, or a broken one. */
-function parseManifest(value: unknown): Manifest | undefined {
-  const record = (value ?? {}) as { readonly version?: unknown };
-  if (record.version === 1) return migrate(value);
-  return isManifest(value) ? value : undefined;
-}
-
+/** The database may contain anything: another version's records, or broken ones. */
 function isManifest(value: unknown): value is Manifest {
   const { version, id, chunkBytes, files, storedAt, usedAt } = (value ?? {}) as Partial<Manifest>;
   return (
@@ -192,12 +171,12 @@ function isManifest(value: unknown): value is Manifest {
     typeof storedAt === 'number' &&
     typeof usedAt === 'number' &&
     Array.isArray(files) &&
-    files.every((file) => isStoredFile(file, chunkBytes as number))
+    files.every((file) => isManifestFile(file, chunkBytes as number))
   );
 }
 
-function isStoredFile(value: unknown, chunkBytes: number): value is StoredFile {
-  const { path, sizeBytes, isStored, hashes, isConfirmed } = (value ?? {}) as Partial<StoredFile>;
+function isManifestFile(value: unknown, chunkBytes: number): value is ManifestFile {
+  const { path, sizeBytes, isStored, hashes, isConfirmed } = (value ?? {}) as Partial<ManifestFile>;
   const chunks = Math.ceil((sizeBytes ?? 0) / chunkBytes);
   return (
     typeof path === 'string' &&
@@ -213,22 +192,4 @@ function isStoredFile(value: unknown, chunkBytes: number): value is StoredFile {
 function isLaterVersion(value: unknown): boolean {
   const { version } = (value ?? {}) as { readonly version?: unknown };
   return typeof version === 'number' && version > 2;
-}
-
-/** Version 1 knew of each file only whether it is whole. The hashes of its chunks are learnt when it is verified. */
-function migrate(value: unknown): Manifest | undefined {
-  const { id, files, storedAt, usedAt } = value as Partial<Manifest>;
-  if (!Array.isArray(files)) return undefined;
-  const manifest = {
-    version: 2,
-    id,
-    chunkBytes: CHUNK_BYTES,
-    files: files.map((file) => {
-      const empty = emptyFile(file, CHUNK_BYTES);
-      return { ...empty, isStored: empty.isStored.fill(file.isWhole === true ? 1 : 0) };
-    }),
-    storedAt,
-    usedAt,
-  };
-  return isManifest(manifest) ? manifest : undefined;
 }

@@ -4,8 +4,9 @@ import { FaultSession } from '../../test/fault-session.ts';
 import { testFileUrl } from '../../test/files.ts';
 import { StoreWorker } from '../../test/store-client.ts';
 import { store } from '../page/model-store.ts';
-import { readManifest, writeManifest } from './manifest.ts';
-import { directoryName, reclaimOrphans } from './stored-models.ts';
+import { writeManifest } from './manifest.ts';
+import { directoryName } from './opfs.ts';
+import { reclaimOrphans } from './stored-models.ts';
 
 const FOLDER = 'packages/core/test/golden/tiny/hf/';
 const CHUNK_BYTES = 64 * 1024;
@@ -33,7 +34,7 @@ const download = () => worker.call('download', session.url, { chunkBytes: CHUNK_
 
 const modelFolder = async (id: string): Promise<FileSystemDirectoryHandle> => {
   const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('ossicle');
-  return root.getDirectoryHandle(await directoryName(id));
+  return root.getDirectoryHandle(directoryName(id));
 };
 
 const flip = async (folder: FileSystemDirectoryHandle, name: string, at: number): Promise<void> => {
@@ -169,22 +170,6 @@ test('a damaged model is not exported', async () => {
   });
 });
 
-test('a record of version 1 is understood, and learns its hashes when it is verified', async () => {
-  await worker.call('download', session.url);
-  const manifest = await readManifest(session.url);
-  if (!manifest) throw new Error('nothing is stored');
-  const { storedAt, usedAt } = manifest;
-  const files = manifest.files.map(({ path, sizeBytes }) => ({ path, sizeBytes, isWhole: true }));
-  await writeManifest({ version: 1, id: session.url, files, storedAt, usedAt } as never);
-  expect(await store.list()).toMatchObject([{ id: session.url, complete: true }]);
-  await session.script();
-  expect(await worker.call('load', session.url, 'block.2.attn.qkv.weight')).toBeDefined();
-  expect(await store.verify(session.url)).toMatchObject({ isIntact: true });
-  await flip(await modelFolder(session.url), SHARD, 12_345);
-  expect((await store.verify(session.url)).damaged.map(({ path }) => path)).toEqual([SHARD]);
-  expect(await session.log()).toEqual([]);
-});
-
 test('folders of nobody are reclaimed; those of models, and of later versions, are not', async () => {
   await download();
   const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('ossicle');
@@ -192,7 +177,7 @@ test('folders of nobody are reclaimed; those of models, and of later versions, a
   const writable = await (await orphan.getFileHandle('x', { create: true })).createWritable();
   await writable.write(new Uint8Array(12_345));
   await writable.close();
-  const later = await directoryName('later/model@main');
+  const later = directoryName('later/model@main');
   await root.getDirectoryHandle(later, { create: true });
   await writeManifest({ id: 'later/model@main', version: 3 } as never);
 
@@ -200,7 +185,7 @@ test('folders of nobody are reclaimed; those of models, and of later versions, a
   expect(await reclaimOrphans()).toBe(0);
   const names: string[] = [];
   for await (const name of root.keys()) names.push(name);
-  expect(names.sort()).toEqual([later, await directoryName(session.url)].sort());
+  expect(names.sort()).toEqual([later, directoryName(session.url)].sort());
   expect(await store.verify(session.url)).toMatchObject({ isIntact: true });
   await store.remove('later/model@main');
 });

@@ -1,52 +1,48 @@
+import { ChunkReader } from './chunk-reader.ts';
 import {
-  chunkHash,
-  chunkSize,
+  chunkRange,
   type Manifest,
-  modelBytes,
-  noteChunk,
   readManifest,
-  type StoredFile,
+  storedBytes,
   updateManifest,
-  withHashes,
   withoutChunks,
 } from './manifest.ts';
-import { ignoreNotFound, lockModel, openModelDirectory, openRoot } from './stored-models.ts';
-import { fileName, openSync, type SyncFile } from './stored-source.ts';
+import { fileName, ignoreNotFound, lockModel, openModelDirectory, openSync } from './opfs.ts';
 
-/** Bytes of a stored file that are not those that were downloaded. */
+/** A part of a stored file that differs from what was downloaded. */
 export interface DamagedChunk {
   /** The file's path within the model. */
   readonly path: string;
-  /** The number of the chunk in its file, from 0. */
+  /** The number of the chunk in its file, starting at 0. */
   readonly chunk: number;
-  /** Where it begins in its file. */
+  /** The offset of the chunk in its file. */
   readonly offsetBytes: number;
-  /** How long it is. */
+  /** The size of the chunk. */
   readonly sizeBytes: number;
 }
 
-/** What checking a stored model found. */
+/** The result of verifying a stored model. */
 export interface VerifyResult {
-  /** Whether every byte that is stored is the one that was downloaded. */
+  /** Whether every stored byte is the one that was downloaded. */
   readonly isIntact: boolean;
-  /** What is not. It counts as missing from now on: the next load fetches it again, and nothing else. */
+  /** The chunks that differ. They count as missing from now on: the next load fetches them, and nothing else. */
   readonly damaged: readonly DamagedChunk[];
-  /** Bytes that were read. */
+  /** The number of bytes read. */
   readonly checkedBytes: number;
 }
 
-/** Options of operations that take their time. */
+/** Options of operations that take a while. */
 export interface TaskOptions {
-  /** Called with each chunk. */
+  /** Called after each chunk. */
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
-  /** Stops the operation. */
+  /** Aborts the operation. */
   readonly signal?: AbortSignal;
 }
 
 /**
- * Reads all that is stored of a model, and compares it with the SHA-256 of its chunks: only in workers.
+ * Reads the stored part of a model, and compares it with the SHA-256 of its chunks. Only in workers.
  *
- * @throws RangeError where nothing is stored under that id. `signal.reason`.
+ * @throws RangeError if nothing is stored under that id. `signal.reason`.
  */
 export async function verifyStoredModel(
   id: string,
@@ -56,96 +52,62 @@ export async function verifyStoredModel(
   try {
     const manifest = await readManifest(id);
     if (!manifest) throw notStored(id);
-    const directory = await openModelDirectory(await openRoot(), id);
-    const totalBytes = modelBytes(manifest);
-    const options = { signal, onBytes: (done: number) => onProgress?.(done, totalBytes) };
-    onProgress?.(0, totalBytes);
-    const damaged = await findDamage(manifest, directory, options);
-    await updateManifest(id, (now) => withoutChunks(withHashes(now, manifest), damaged));
-    return { isIntact: damaged.length === 0, damaged, checkedBytes: totalBytes };
+    const checkedBytes = storedBytes(manifest);
+    onProgress?.(0, checkedBytes);
+    const damaged = await findDamage(manifest, await openModelDirectory(id), {
+      signal,
+      onBytes: (doneBytes) => onProgress?.(doneBytes, checkedBytes),
+    });
+    await updateManifest(id, (now) => withoutChunks(now, damaged));
+    return { isIntact: damaged.length === 0, damaged, checkedBytes };
   } finally {
     release();
   }
 }
 
-/** The error for a model that is not there. */
+/** The error for a model that is not stored. */
 export function notStored(id: string): RangeError {
   return new RangeError(
-    `No model is stored under the id ${JSON.stringify(id)}; store.list() tells those that are`,
+    `No model is stored under the id ${JSON.stringify(id)}; store.list() returns the ids of stored models`,
   );
 }
 
-/** How {@link findDamage} goes about. */
+/** Options of {@link findDamage}. */
 interface DamageOptions {
-  /** Whether only the first chunk of each file is read. */
+  /** Whether to check only the first chunk of each file. */
   readonly isQuick?: boolean;
-  /** Called with the bytes that were checked so far. */
+  /** Called with the number of bytes checked so far. */
   readonly onBytes?: (bytes: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Finds stored chunks that do not have their SHA-256; where that is not known, it is noted as {@link ChunkReader.read} does. */
+/** Finds stored chunks that do not have their SHA-256. */
 export async function findDamage(
   manifest: Manifest,
   directory: FileSystemDirectoryHandle | undefined,
   { isQuick = false, onBytes, signal }: DamageOptions,
 ): Promise<DamagedChunk[]> {
+  const { chunkBytes } = manifest;
   const damaged: DamagedChunk[] = [];
-  const reader = new ChunkReader();
+  const reader = new ChunkReader(chunkBytes);
   let checkedBytes = 0;
   for (const record of manifest.files) {
-    const handle = await directory?.getFileHandle(fileName(record.path)).catch(ignoreNotFound);
-    const file = handle && (await openSync(handle, 'read-only'));
+    const { path, isStored } = record;
+    const file = await directory?.getFileHandle(fileName(path)).catch(ignoreNotFound);
+    const handle = file && (await openSync(file, 'read-only'));
     try {
-      const end = isQuick ? Math.min(1, record.isStored.length) : record.isStored.length;
-      for (let chunk = 0; chunk < end; chunk++) {
-        if (record.isStored[chunk] === 0) continue;
+      for (const chunk of isStored.subarray(0, isQuick ? 1 : undefined).keys()) {
+        if (isStored[chunk] === 0) continue;
         signal?.throwIfAborted();
-        const offsetBytes = chunk * manifest.chunkBytes;
-        const sizeBytes = chunkSize(record, manifest.chunkBytes, chunk);
-        if (!(await reader.read(record, manifest.chunkBytes, chunk, file))) {
-          damaged.push({ path: record.path, chunk, offsetBytes, sizeBytes });
-        }
-        checkedBytes += sizeBytes;
+        const range = chunkRange(record, chunkBytes, chunk);
+        const bytes = handle && (await reader.read({ record, handle }, chunk));
+        if (!bytes) damaged.push({ path, chunk, ...range });
+        checkedBytes += range.sizeBytes;
         onBytes?.(checkedBytes);
       }
     } finally {
-      file?.close();
+      handle?.close();
     }
   }
   return damaged;
-}
-
-/** Reads stored chunks one after another, into one memory. */
-export class ChunkReader {
-  #memory = new Uint8Array(0);
-
-  /**
-   * The bytes of a stored chunk, valid until the next one is read.
-   *
-   * @param file - The stored file; `undefined` where it is gone.
-   * @returns `undefined` where they are not those that were downloaded. Where their hash is not known it is noted in the
-   * record, which is not written.
-   */
-  async read(
-    record: StoredFile,
-    chunkBytes: number,
-    chunk: number,
-    file: SyncFile | undefined,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const start = chunk * chunkBytes;
-    const sizeBytes = chunkSize(record, chunkBytes, chunk);
-    if (!file) return undefined;
-    if (this.#memory.length < sizeBytes) this.#memory = new Uint8Array(sizeBytes);
-    const bytes = this.#memory.subarray(0, sizeBytes);
-    try {
-      if (file.read(bytes, { at: start }) !== sizeBytes) return undefined;
-    } catch {
-      return undefined; // what cannot be read is damaged
-    }
-    const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
-    const expected = chunkHash(record, chunk);
-    if (!expected) noteChunk(record, chunk, hash);
-    return expected?.some((byte, i) => byte !== hash[i]) ? undefined : bytes;
-  }
 }

@@ -1,8 +1,8 @@
-/** The numbers of a gpt-oss model. The field's words, as in openai/gpt-oss `torch/model.py`. */
+/** The hyperparameters of a gpt-oss model, named as in openai/gpt-oss `torch/model.py`. */
 export interface ModelConfig {
   readonly layers: number;
   readonly hiddenSize: number;
-  /** Of one expert. */
+  /** The hidden size of one expert. */
   readonly intermediateSize: number;
   /** Query heads. */
   readonly heads: number;
@@ -15,24 +15,24 @@ export interface ModelConfig {
   readonly slidingWindow: number;
   /** For each layer, whether it sees only its sliding window. */
   readonly slidingLayers: readonly boolean[];
-  /** The most positions that the model is made for. */
+  /** The longest context that the model was made for, in tokens. */
   readonly maxContextLength: number;
   readonly normEpsilon: number;
-  /** Where SwiGLU clamps. */
+  /** The value that SwiGLU clamps at. */
   readonly swigluLimit: number;
   readonly rope: RopeConfig;
 }
 
-/** Rotary position embedding, scaled by YaRN. */
+/** Rotary position embedding, scaled with YaRN. */
 export interface RopeConfig {
   readonly theta: number;
-  /** How many times longer than `originalContextLength` contexts may be. */
+  /** How many times longer than `originalContextLength` a context may be. */
   readonly factor: number;
   readonly originalContextLength: number;
-  /** Rotations over the original context above which a dimension is left as it is. */
+  /** Dimensions with more rotations than this over the original context keep their frequency. */
   readonly betaFast: number;
-  /** Rotations below which it is slowed down by `factor`. */
+  /** Dimensions with fewer rotations than this are slowed down by `factor`. */
   readonly betaSlow: number;
-  /** Whether the range between the two is rounded outwards to whole dimensions, as transformers does by default. Published models: not. */
+  /** Whether the range between the two is rounded outwards to whole dimensions: transformers' default, but false in published models. */
   readonly truncate: boolean;
 }

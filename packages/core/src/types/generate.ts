@@ -5,15 +5,15 @@ export type { Channel, Message, Role, ToolDefinition, ToolNamespace } from '@oss
 /** A JSON Schema, as plain data. */
 export type JSONSchema = { readonly [key: string]: unknown };
 
-/** Options of one generation. */
+/** Options of a generation. */
 export interface GenerateOptions {
-  /** Instructions to the model: the developer message. */
+  /** Instructions for the model: the developer message. */
   readonly instructions?: string;
-  /** How long the model thinks before it answers. Default: `medium`. */
+  /** How much the model reasons before it answers. Default: `medium`. */
   readonly reasoningEffort?: 'low' | 'medium' | 'high';
   /** Functions that the model may call. */
   readonly tools?: readonly ToolDefinition[];
-  /** Asks for JSON by a schema in the final message. */
+  /** Asks for JSON that follows a schema in the final message. */
   readonly responseFormat?: {
     readonly type: 'json';
     readonly schema: JSONSchema;
@@ -21,33 +21,33 @@ export interface GenerateOptions {
   };
   /** The most tokens to generate, reasoning included. Default: what the context has room for. */
   readonly maxTokens?: number;
-  /** Divides the logits; 0 always takes the likeliest token. Default: 1. */
+  /** Divides the logits; 0 always picks the likeliest token. Default: 1. */
   readonly temperature?: number;
   /** Samples from the smallest set of tokens with at least this much probability, in (0, 1]. Default: 1. */
   readonly topP?: number;
-  /** Samples from this many likeliest tokens; 0 for all. Default: 0. */
+  /** Samples from this many of the likeliest tokens; 0 means all. Default: 0. */
   readonly topK?: number;
-  /** Leaves out tokens less probable than this times the likeliest one, in [0, 1]. Default: 0. */
+  /** Excludes tokens less probable than this fraction of the likeliest one, in [0, 1]. Default: 0. */
   readonly minP?: number;
-  /** Divides (positive) or multiplies (negative) the logits of tokens that have occurred. Default: 1. */
+  /** Divides the positive logits of tokens that have occurred, and multiplies the negative ones. Default: 1. */
   readonly repetitionPenalty?: number;
   /** Makes sampling reproducible. Default: random. */
   readonly seed?: number;
-  /** Strings that end the answer; they are not part of it. */
+  /** Strings that end the answer, and are not part of it. */
   readonly stop?: readonly string[];
-  /** How many of the likeliest tokens to report with each token, 0 to 20. */
+  /** How many of the likeliest tokens to report for each token, 0 to 20. */
   readonly logprobs?: number;
-  /** The date that the system message tells the model, YYYY-MM-DD. Default: none. */
+  /** The date in the system message, YYYY-MM-DD. Default: none. */
   readonly currentDate?: string;
-  /** What else the system message says; `null` leaves it out. Instructions of the application belong into `instructions`. */
+  /** The rest of the system message; `null` leaves the message out. The application's own instructions belong in `instructions`. */
   readonly systemMessage?: SystemMessage | null;
   /** Stops the generation before its next token. */
   readonly signal?: AbortSignal;
 }
 
-/** The parts of the system message that models were trained with one value of; change them with care. */
+/** Parts of the system message that models were trained with a single value of; change them with care. */
 export interface SystemMessage {
-  /** The first sentence. Default: the one that gpt-oss was trained with. */
+  /** The first sentence. Default: that of gpt-oss's training. */
   readonly identity?: string;
   /** Default: `2024-06`; `null` for none. */
   readonly knowledgeCutoff?: string | null;
@@ -64,7 +64,7 @@ export type FinishReason = 'stop' | 'length' | 'tool-calls' | 'aborted';
 export interface Usage {
   /** Tokens of the prompt. */
   readonly promptTokens: number;
-  /** Those of them whose keys and values were reused from the session. */
+  /** Prompt tokens whose keys and values were reused from the session. */
   readonly reusedTokens: number;
   /** Tokens generated, control tokens included. */
   readonly completionTokens: number;
@@ -72,19 +72,19 @@ export interface Usage {
 
 /** How long a generation took. */
 export interface Timings {
-  /** From the call to the first token. */
+  /** Time from the call to the first token. */
   readonly timeToFirstTokenMs: number;
-  /** Evaluating the prompt. */
+  /** Time to evaluate the prompt. */
   readonly prefillMs: number;
-  /** From the first token to the last. */
+  /** Time from the first token to the last. */
   readonly decodeMs: number;
   /** Prompt tokens evaluated per second. */
   readonly prefillTokensPerSecond: number;
-  /** Tokens generated per second after the first. */
+  /** Tokens generated per second, after the first. */
   readonly decodeTokensPerSecond: number;
 }
 
-/** A function call that the model makes. */
+/** A function call by the model. */
 export interface ToolCall {
   /** Unique within the generation. */
   readonly id: string;
@@ -99,7 +99,7 @@ export interface ToolCall {
   readonly inputText: string;
 }
 
-/** One step of a generation. */
+/** An event of a generation. */
 export type GenerateEvent =
   | { readonly type: 'prefill'; readonly processedTokens: number; readonly totalTokens: number }
   | { readonly type: 'reasoning-delta'; readonly text: string }
@@ -118,23 +118,23 @@ export type GenerateEvent =
       readonly timings: Timings;
     };
 
-/** A token and its natural-log probability under the model, before temperature and other sampling options. */
+/** A token and its natural-log probability, before temperature and other sampling options. */
 export interface TokenLogprob {
   /** The token's id. */
   readonly id: number;
-  /** The token's text; bytes that are not UTF-8 by themselves read as U+FFFD. */
+  /** The token's text; bytes that are not UTF-8 on their own become U+FFFD. */
   readonly text: string;
-  /** ln of its probability. */
+  /** The natural logarithm of its probability. */
   readonly logprob: number;
 }
 
-/** The log probability of a generated token, and of the likeliest ones in its place. */
+/** The log probability of a generated token, and of the likeliest alternatives. */
 export interface TokenLogprobs extends TokenLogprob {
-  /** The likeliest tokens, likeliest first. */
+  /** The likeliest tokens at this position, likeliest first. */
   readonly top: readonly TokenLogprob[];
 }
 
-/** What a generation came to. */
+/** The result of a generation. */
 export interface GenerateResult {
   /** The answer: the final channel, and commentary meant for the user. */
   readonly text: string;
@@ -142,9 +142,9 @@ export interface GenerateResult {
   readonly reasoning: string;
   /** The function calls, in order. */
   readonly toolCalls: readonly ToolCall[];
-  /** The parsed answer where `responseFormat` asked for JSON and the answer is JSON. */
+  /** The parsed answer, if `responseFormat` asked for JSON and the answer is JSON. */
   readonly json?: unknown;
-  /** The new messages; append them to the history of the next call. */
+  /** The new messages, to append to the history of the next call. */
   readonly messages: readonly Message[];
   /** Why the generation ended. */
   readonly reason: FinishReason;
@@ -152,12 +152,12 @@ export interface GenerateResult {
   readonly usage: Usage;
   /** Durations. */
   readonly timings: Timings;
-  /** One entry per generated token, where `logprobs` asked for them. */
+  /** One entry per generated token, if `logprobs` asked for them. */
   readonly logprobs?: readonly TokenLogprobs[];
 }
 
-/** A running generation: iterate it for its events, or await its result. Both may be done; events not read are not lost to the result. */
+/** A running generation: iterate it for its events, await its result, or both. The result includes events that were not read. */
 export interface Generation extends AsyncIterable<GenerateEvent> {
-  /** Resolves when the generation ends, aborted ones included; rejects on failure. */
+  /** Resolves when the generation ends or is aborted; rejects on failure. */
   readonly result: Promise<GenerateResult>;
 }

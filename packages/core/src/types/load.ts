@@ -1,104 +1,104 @@
 import type { ModelConfig } from './config.ts';
 
 /**
- * Where a checkpoint comes from: a Hugging Face repo (`owner/name`, `owner/name@revision`) or a GGUF file of one
+ * Where a checkpoint comes from: a Hugging Face repo (`owner/name`, `owner/name@revision`) or a GGUF file in one
  * (`owner/name/file.gguf`, `owner/name/file.gguf@revision`), the URL of a folder or of a GGUF file, or local files.
  */
 export type ModelSource = string | URL | Iterable<File> | FileSystemDirectoryHandle;
 
-/** How far a load has come. Bytes count the current phase only. */
+/** The progress of a load. Bytes count the current phase only. */
 export interface LoadProgress {
   /**
-   * `download`: source to store; `verify`: checking what is stored; `upload`: weights to the GPU; `compile`: waiting for
-   * shaders, before and after the upload, which has no bytes; `ready`: done.
+   * `download`: from the source to the store; `verify`: checking stored files; `upload`: weights to the GPU; `compile`:
+   * waiting for shaders, before and after the upload, without bytes; `ready`: done.
    */
   readonly phase: 'download' | 'verify' | 'upload' | 'compile' | 'ready';
   /** Bytes done in this phase. */
   readonly loadedBytes: number;
-  /** Bytes that this phase has in all. */
+  /** All bytes of this phase. */
   readonly totalBytes: number;
-  /** Mean speed over the last seconds. */
+  /** The mean speed over the last few seconds. */
   readonly bytesPerSecond: number;
-  /** Seconds left in this phase at that speed; `undefined` until it can be told. */
+  /** Seconds left in this phase at that speed; `undefined` until there is an estimate. */
   readonly etaSeconds?: number;
 }
 
-/** How the dense weights (attention, embedding, unembedding) are held on the GPU: 8 bits in groups of 32, or as published. */
+/** How the GPU stores dense weights (attention, embedding, unembedding): 8 bits in groups of 32, or as published. */
 export type DenseFormat = 'int8' | 'bf16';
 
-/** How keys and values are held on the GPU. */
+/** How the GPU stores keys and values. */
 export type KvCacheFormat = 'f16' | 'f32';
 
-/** How repos of Hugging Face are read. */
+/** How Hugging Face repos are read. */
 export interface HuggingFaceOptions {
   /**
-   * An access token, for private repos and those whose terms have to be accepted. It is sent to the host of
-   * {@link HuggingFaceOptions.baseUrl} alone, also where that redirects elsewhere, and is neither stored nor shown. Whoever
-   * uses the page can read it: use their own token, or one that may only read.
+   * An access token, for private and gated repos. It is sent to the host of {@link HuggingFaceOptions.baseUrl} only, even
+   * if that redirects elsewhere, and is neither stored nor shown. Anyone who uses the page can read it: use their own
+   * token, or a read-only one.
    */
   readonly token?: string;
   /** The address of a mirror with the same paths, such as `https://hf-mirror.example`. Default: `https://huggingface.co`. */
   readonly baseUrl?: string;
 }
 
-/** Options of loading, shared by page and engine. */
+/** Options of a load, shared by page and engine. */
 export interface LoadOptions {
-  /** The most tokens that a conversation may hold. Default: 8192, or the model's own limit where that is less. */
+  /** The most tokens that a conversation may hold. Default: 8192, or the model's own limit if that is less. */
   readonly contextLength?: number;
-  /** How dense weights are held. Default: `int8`. */
+  /** How dense weights are stored. Default: `int8`. */
   readonly dense?: DenseFormat;
-  /** How keys and values are held. Default: `f16` with `int8` weights, `f32` with `bf16` weights. */
+  /** How keys and values are stored. Default: `f16` with `int8` weights, `f32` with `bf16` weights. */
   readonly kvCache?: KvCacheFormat;
-  /** The most tokens of one forward pass: more read the weights less often, fewer take less memory. Default: 512. */
+  /** The most tokens in one forward pass: more read the weights less often, fewer take less memory. Default: 512. */
   readonly prefillChunkLength?: number;
-  /** Whether the bytes are kept in the browser's private file system. Default: true. */
+  /** Whether to keep the files in the browser's private file system. Default: true. */
   readonly store?: boolean;
-  /** How repos of Hugging Face are read. */
+  /** How Hugging Face repos are read. */
   readonly huggingFace?: HuggingFaceOptions;
   /**
-   * The SHA-256 that files must have, in hexadecimal digits, by their paths within the source. They take the place of those
-   * that Hugging Face tells, and of those of openai/gpt-oss-20b that the library knows. Checked when the files are stored: needs the store.
+   * The SHA-256 that files must have, in hexadecimal digits, by their paths within the source. They replace those from
+   * Hugging Face and those built in for openai/gpt-oss-20b. Checked when the files are stored: requires the store.
    */
   readonly integrity?: Readonly<Record<string, string>>;
   /**
-   * Called as bytes arrive, at most about ten times a second and at each change of phase. What it throws is reported as
-   * the error of an event listener is; the load goes on.
+   * Called as bytes arrive, at most about ten times a second, and at each change of phase. If it throws, the error is
+   * reported like that of an event listener, and the load goes on.
    */
   readonly onProgress?: (progress: LoadProgress) => void;
-  /** Aborts the load; what is stored is kept. */
+  /** Aborts the load; what is stored stays. */
   readonly signal?: AbortSignal;
 }
 
-/** A GPU adapter, as far as the browser tells. */
+/** A GPU adapter, as the browser describes it. */
 export interface AdapterSummary {
   /** For example `apple`. */
   readonly vendor: string;
   /** For example `metal-3`. */
   readonly architecture: string;
-  /** A name for people, where the browser gives one. */
+  /** A name for people, if the browser gives one. */
   readonly description: string;
   /** The largest buffer, in bytes. */
   readonly maxBufferBytes: number;
-  /** The most that one binding of a storage buffer can hold, in bytes. */
+  /** The largest binding of a storage buffer, in bytes. */
   readonly maxBindingBytes: number;
 }
 
 /** A loaded model. */
 export interface ModelInfo {
-  /** What it was loaded from: `owner/name@revision`, a folder's address, or `files:…`. */
+  /** Its source: `owner/name@revision`, a folder's address, or `files:…`. */
   readonly id: string;
-  /** The numbers of config.json. */
+  /** The hyperparameters from config.json. */
   readonly config: ModelConfig;
-  /** Weights of the whole model. */
+  /** The number of weights in the whole model. */
   readonly parameterCount: number;
   /** The most tokens that a conversation may hold. */
   readonly contextLength: number;
-  /** How the dense weights are held. */
+  /** How dense weights are stored. */
   readonly dense: DenseFormat;
-  /** How keys and values are held. */
+  /** How keys and values are stored. */
   readonly kvCache: KvCacheFormat;
-  /** Bytes on the GPU: weights, activations and one conversation. */
+  /** GPU memory in bytes: weights, activations and one conversation. */
   readonly gpuBytes: number;
-  /** The adapter in use. */
+  /** The adapter that it runs on. */
   readonly adapter: AdapterSummary;
 }

@@ -1,8 +1,8 @@
 import type { AdapterSummary, LoadOptions } from './load.ts';
 
-/** A limit that a GPU has, and what is needed of it. */
+/** A limit of a GPU, and what the model needs of it. */
 export interface LimitCheck {
-  /** As WebGPU calls it. */
+  /** Its name in WebGPU. */
   readonly name: string;
   /** The least that suffices. */
   readonly needed: number;
@@ -10,57 +10,55 @@ export interface LimitCheck {
   readonly available: number;
 }
 
-/** What of the load to come matters beforehand. */
+/** The options of the load to come that matter to a check. */
 export type SupportOptions = Pick<
   LoadOptions,
   'contextLength' | 'dense' | 'kvCache' | 'prefillChunkLength' | 'huggingFace' | 'store' | 'signal'
 >;
 
-/** How fast a model can answer at most, and what that is worked out from. */
+/** An upper bound of a model's speed, from the bandwidth of GPU memory. */
 export interface SpeedEstimate {
-  /** Tokens per second that answers cannot exceed: {@link SpeedEstimate.bytesPerSecond} by {@link SpeedEstimate.bytesPerToken}. */
+  /** The most tokens per second: {@link SpeedEstimate.bytesPerSecond} divided by {@link SpeedEstimate.bytesPerToken}. */
   readonly maxTokensPerSecond: number;
-  /** Bytes of weights that are read for each token. */
+  /** Bytes of weights that each token reads. */
   readonly bytesPerToken: number;
-  /** Bytes per second at which this GPU has just copied within its memory. */
+  /** The speed at which this GPU just copied within its memory, reads and writes counted, in bytes per second. */
   readonly bytesPerSecond: number;
-  /** What it is worked out from, in words and with the numbers. */
-  readonly basis: string;
 }
 
 /** What a machine has, and what a model needs of it. */
 export interface SupportReport {
-  /** Whether nothing speaks against it. */
+  /** Whether no obstacle was found. */
   readonly isSupported: boolean;
   /**
-   * Why it will not run, each with a remedy; none where it will, as far as can be told beforehand. `load()` with the same
-   * options rejects with these sentences.
+   * Why the model will not run, each reason with a remedy; empty if no obstacle was found. `load()` with the same options
+   * rejects with these sentences.
    */
   readonly reasons: readonly string[];
-  /** The adapter that would be used, where there is one. */
+  /** The adapter that would be used; absent if there is none. */
   readonly adapter?: AdapterSummary;
-  /** The features of WebGPU that are needed, which are none, and those that the adapter has. */
-  readonly features?: { readonly needed: readonly string[]; readonly available: readonly string[] };
+  /** The WebGPU features of the adapter. None is required. */
+  readonly features?: readonly string[];
   /** What the model, or without a source any model, needs of the adapter's limits. */
   readonly limits?: readonly LimitCheck[];
-  /** What the model comes to; absent where no source was given. */
+  /** The size of the model; absent if no source was given. */
   readonly model?: {
-    /** As the store knows it. */
+    /** Its id in the store. */
     readonly id: string;
-    /** Bytes on the GPU: weights, activations and one conversation. Browsers do not tell how many there are. */
+    /** GPU memory in bytes: weights, activations and one conversation. Browsers do not tell how much there is. */
     readonly gpuBytes: number;
     /** Bytes of all its files. */
     readonly totalBytes: number;
-    /** Bytes that a load would yet store: none of files on this disk, and none with `store: false`. */
+    /** Bytes still to download into the store; 0 for local files and with `store: false`. */
     readonly missingBytes: number;
-    /** Whether the store has all of it, so that nothing is downloaded. */
+    /** Whether the store has the whole model, so that nothing is downloaded. */
     readonly isStored: boolean;
   };
-  /** How fast it can be at most; where it runs at all. */
+  /** How fast the model can be at most; absent if it does not run. */
   readonly speed?: SpeedEstimate;
   /**
-   * Bytes that the site holds and may hold, as the browser tells. A hint: Chrome tells less than it allows, so that
-   * too little is no reason; a load asks for all its room before it downloads.
+   * Bytes that the site uses and may use, as the browser tells. Only a hint: Chrome tells less than it allows, so too
+   * little is not a reason. A load reserves all its space before it downloads.
    */
   readonly storage?: { readonly usedBytes: number; readonly quotaBytes: number };
 }

@@ -11,9 +11,13 @@ import { ropeTable } from '../../model/rope.ts';
 import { createActivations } from '../../model/state.ts';
 import type { Weights } from '../../model/weights.ts';
 import { notify } from '../../notify.ts';
-import { type ByteSource, openSource } from '../../sources/open-source.ts';
+import type { ByteSource } from '../../sources/byte-source.ts';
+import { FileSource } from '../../sources/file-source.ts';
+import { openSource } from '../../sources/open-source.ts';
+import type { PublishedSource } from '../../sources/published-source.ts';
+import { checkIntegrity } from '../../store/integrity.ts';
+import { openStore } from '../../store/opfs-store.ts';
 import { storageFailure } from '../../store/storage-failure.ts';
-import { checkIntegrity, openStore } from '../../store/store.ts';
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../../types/load.ts';
 import { type Engine, LoadedEngine } from '../engine.ts';
 import type { Runtime } from '../runtime.ts';
@@ -26,13 +30,13 @@ import { ProgressMeter } from './progress.ts';
 /** Options of {@link createEngine}. */
 export interface EngineOptions extends LoadOptions {
   /**
-   * The device to run on. It stays the caller's: the engine never destroys it. Let nothing but engines use it: until an
-   * engine is disposed of, any error of the device that no scope catches ends what it runs, and shows in no console.
+   * The device to run on. It stays the caller's: the engine never destroys it. Use it for engines only: until an engine is
+   * disposed of, any uncaptured error of the device fails what the engine runs, and does not reach the console.
    */
   readonly device: GPUDevice;
   /** Where the checkpoint comes from. */
   readonly source: ModelSource;
-  /** Whether the bytes are kept in the browser's private file system; only workers can. Default: false. */
+  /** Whether to keep the files in the browser's private file system, which only workers can do. Default: false. */
   readonly store?: boolean;
 }
 
@@ -40,8 +44,8 @@ export interface EngineOptions extends LoadOptions {
  * Loads a model on a device.
  *
  * @throws {@link OssicleError} `device-unsuitable`, `out-of-memory`, `download-failed`, `integrity`, `storage-full`,
- * `storage-unavailable`, `format-invalid`, `device-lost`. `signal.reason` where the load is aborted. RangeError, TypeError
- * on wrong options.
+ * `storage-unavailable`, `format-invalid`, `device-lost`. `signal.reason` if the load is aborted. RangeError and TypeError
+ * for wrong options.
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { signal, onProgress } = options;
@@ -51,25 +55,26 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const buffers = new Buffers(gpu, 'model');
   let source: ByteSource | undefined;
   try {
-    source = await openSource(options.source, options);
+    const opened = await openSource(options.source, options);
+    source = opened;
     // Local files are on this disk already.
-    const useStore = (options.store ?? false) && !source.id.startsWith('files:');
-    checkIntegrity(options.integrity, useStore);
-    const opened = await openStored(source, useStore, options).catch(storageFailed(signal));
-    source = opened.source;
-    let { checkpoint } = opened;
+    const published = options.store && !(opened instanceof FileSource) ? opened : undefined;
+    checkIntegrity(options.integrity, published !== undefined);
+    const stored = published && (await openStored(published.id, options));
+    source = stored?.source ?? opened;
+    let checkpoint = stored?.checkpoint ?? (await openCheckpoint(opened, signal));
     const plan = planLoad(checkpoint.config, options);
     checkDevice(plan, options.device);
 
     const placed = await takeMemory(gpu, buffers, plan, checkpoint);
     const runtime = prepareRuntime(gpu, buffers, plan, placed.weights);
-    runtime.catch(() => undefined); // awaited below, after what may fail before it
-    if (!opened.isStored && useStore) {
-      const stored = await download(source, checkpoint, progress, options).catch(
+    runtime.catch(() => undefined); // awaited below, after other steps that may fail
+    if (published && !stored) {
+      const downloaded = await download(published, checkpoint, progress, options).catch(
         storageFailed(signal),
       );
-      if (stored) {
-        source = stored;
+      if (downloaded) {
+        source = downloaded;
         checkpoint = await openCheckpoint(source, signal);
       }
     }
@@ -78,7 +83,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       tokenizerJson === undefined
         ? undefined
         : new CheckpointTokenizer(tokenizerJson, plan.config.vocabularySize);
-    await uploadWeights(gpu, placed, source, progress, signal);
+    await uploadWeights(gpu, { ...placed, source, progress, signal });
     progress.start('compile', 0);
     const ready = await runtime;
     await buffers.allocated();
@@ -95,36 +100,32 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
 }
 
-/** Tells a failure of the browser's storage as one of this library. */
+/** Converts a failure of the browser's storage to an {@link OssicleError}. */
 function storageFailed(signal: AbortSignal | undefined): (error: unknown) => never {
   return (error) => {
     throw signal?.aborted ? error : storageFailure(error);
   };
 }
 
-/** Reads the checkpoint's headers: from the store where it is whole there, without a request, or from its source. */
+/** Opens the checkpoint in the store, without a request; `undefined` if it is not there whole, or is broken. */
 async function openStored(
-  source: ByteSource,
-  useStore: boolean,
+  id: string,
   { integrity, signal }: LoadOptions,
-): Promise<{ source: ByteSource; checkpoint: Checkpoint; isStored: boolean }> {
-  const stored = useStore
-    ? await (await openStore())?.source(source.id, signal, integrity)
-    : undefined;
-  if (stored) {
-    try {
-      const checkpoint = await openCheckpoint(stored, signal);
-      return { source: stored, checkpoint, isStored: true };
-    } catch (error) {
-      stored.dispose?.();
-      // Files that the browser has damaged or taken away are downloaded again.
-      if (!isOssicleError(error)) throw error;
-    }
+): Promise<{ readonly source: ByteSource; readonly checkpoint: Checkpoint } | undefined> {
+  const fail = storageFailed(signal);
+  const store = await openStore();
+  const source = await store?.openModel(id, { integrity, signal }).catch(fail);
+  if (!source) return undefined;
+  try {
+    return { source, checkpoint: await openCheckpoint(source, signal) };
+  } catch (error) {
+    source.dispose?.();
+    // Files that the browser has damaged or removed are downloaded again.
+    return isOssicleError(error) ? undefined : fail(error);
   }
-  return { source, checkpoint: await openCheckpoint(source, signal), isStored: false };
 }
 
-/** Allocates the weights, and finds out whether there is room for the rest: before anything of them is downloaded. */
+/** Allocates the weights, and checks that there is room for the rest, before anything is downloaded. */
 async function takeMemory(
   gpu: Gpu,
   buffers: Buffers,
@@ -132,7 +133,7 @@ async function takeMemory(
   checkpoint: Checkpoint,
 ): Promise<PlacedWeights> {
   try {
-    const placed = await placeWeights(gpu, buffers, plan.config, plan.shape.dense, checkpoint);
+    const placed = await placeWeights(gpu, buffers, plan, checkpoint);
     await claimMemory(gpu, plan.gpuBytes - buffers.sizeBytes);
     return placed;
   } catch (error) {
@@ -140,9 +141,9 @@ async function takeMemory(
   }
 }
 
-/** Stores the files; `undefined` where there is no store to write to. */
+/** Stores the files, and opens them there; `undefined` if there is no store. */
 async function download(
-  source: ByteSource,
+  source: PublishedSource,
   checkpoint: Checkpoint,
   progress: ProgressMeter,
   { integrity, signal }: LoadOptions,
@@ -171,10 +172,10 @@ async function download(
     onVerify: report('verify'),
   });
   progress.end();
-  return store.source(source.id, signal, integrity);
+  return store.openModel(source.id, { integrity, signal });
 }
 
-/** Compiles the kernels, and allocates what they work on besides the weights. */
+/** Compiles the kernels, and creates their buffers other than weights. */
 async function prepareRuntime(
   gpu: Gpu,
   buffers: Buffers,

@@ -12,9 +12,8 @@ import type { ExpertMatrix } from '../../kernels/matrix.ts';
 import { type NumberEncoding, type Repacking, RepackKernels } from '../../kernels/repack.ts';
 import { BLOCK_COLUMNS } from '../../kernels/shape.ts';
 import { allocateWeights, type Parameter, type Weights } from '../../model/weights.ts';
-import type { ByteSource } from '../../sources/open-source.ts';
-import type { ModelConfig } from '../../types/config.ts';
-import type { DenseFormat } from '../../types/load.ts';
+import type { ByteSource } from '../../sources/byte-source.ts';
+import type { LoadPlan } from './plan.ts';
 import type { ProgressMeter } from './progress.ts';
 import { readTensor, Uploader } from './upload.ts';
 
@@ -22,65 +21,68 @@ const VECTOR_ENCODINGS = ['BF16', 'F16', 'F32'] as const;
 const NUMBER_ENCODINGS: readonly NumberEncoding[] = ['BF16', 'F16', 'F32', 'Q8_0'];
 const EXPERT_ENCODINGS = ['MXFP4', ...NUMBER_ENCODINGS] as const;
 
-/** One published tensor, and how it gets to its place. */
-interface Transfer {
+/** A published tensor, and the kernel that brings it to its place, `T`, or a promise of it. */
+interface Transfer<T> {
   readonly piece: TensorPiece;
-  readonly repacking: Repacking;
+  readonly repacking: T;
 }
 
-/** A parameter with what the checkpoint has of it, checked against the model's config. */
+/** A parameter and its tensors in the checkpoint, checked against the model's config. */
 type Assignment = { readonly sizeBytes: number } & (
   | { readonly kind: 'vector'; readonly tensor: CheckpointTensor; readonly to: GPUBuffer }
-  | { readonly kind: 'matrix'; prepare(repack: RepackKernels): Promise<Transfer[]> }
+  | {
+      readonly kind: 'matrix';
+      prepare(repack: RepackKernels): readonly Transfer<Promise<Repacking>>[];
+    }
 );
 
-/** Weights that have their memory, and where their bytes lie. */
+/** Weights that have their memory, but not yet their bytes. */
 export interface PlacedWeights {
   readonly weights: Weights;
   readonly assignments: readonly Assignment[];
 }
 
 /**
- * Allocates the weights, and finds their tensors: all that can fail before the first byte of them is read.
+ * Allocates the weights and finds their tensors: everything that can fail before their first byte is read.
  *
  * @param buffers - Owns the weights.
- * @throws {@link OssicleError} `format-invalid` where a tensor is missing or not what the config says; `out-of-memory`
- * where the GPU has no room.
+ * @throws {@link OssicleError} `format-invalid` if a tensor is missing or does not fit the config; `out-of-memory` if the
+ * GPU has no room.
  */
 export async function placeWeights(
   gpu: Gpu,
   buffers: Buffers,
-  config: ModelConfig,
-  format: DenseFormat,
+  { config, shape }: LoadPlan,
   checkpoint: Checkpoint,
 ): Promise<PlacedWeights> {
-  const { weights, parameters } = allocateWeights(
-    config,
-    buffers,
-    format,
-    maxBindingBytes(gpu.device.limits),
-  );
+  const maxBytes = maxBindingBytes(gpu.device.limits);
+  const { weights, parameters } = allocateWeights(config, buffers, shape.dense, maxBytes);
   const assignments = parameters.map((parameter) => assign(parameter, checkpoint));
   await buffers.allocated();
   return { weights, assignments };
 }
 
-/** Brings the tensors to the GPU, and into the layout that the kernels read. */
+/** What {@link uploadWeights} uploads. */
+interface WeightUpload extends PlacedWeights {
+  readonly source: ByteSource;
+  readonly progress: ProgressMeter;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Uploads the tensors to the GPU, into the layout that the kernels read. */
 export async function uploadWeights(
   gpu: Gpu,
-  { assignments }: PlacedWeights,
-  source: ByteSource,
-  progress: ProgressMeter,
-  signal: AbortSignal | undefined,
+  { assignments, source, progress, signal }: WeightUpload,
 ): Promise<void> {
   const transient = new Buffers(gpu, 'load');
   const uploader = new Uploader(gpu);
+  const onBytes = (bytes: number): void => progress.add(bytes);
   try {
     const repack = new RepackKernels(gpu, transient);
     progress.start('compile', 0);
     const transfers = await Promise.all(
       assignments.map((assignment) =>
-        assignment.kind === 'matrix' ? assignment.prepare(repack) : [],
+        assignment.kind === 'matrix' ? compiled(assignment.prepare(repack)) : [],
       ),
     );
     progress.start(
@@ -92,18 +94,18 @@ export async function uploadWeights(
       if (assignment.kind === 'vector') {
         const values = await readTensor(source, assignment.tensor, signal);
         gpu.device.queue.writeBuffer(assignment.to, 0, values);
-        progress.add(assignment.sizeBytes);
+        onBytes(assignment.sizeBytes);
       }
       for (const { piece, repacking } of transfers[i] ?? []) {
-        await uploader.upload(
-          source,
+        const { rowBytes, rowsPerTile } = repacking;
+        await uploader.upload(source, {
           piece,
-          repacking.rowBytes,
-          repacking.rowsPerTile,
-          (encoder, staged, firstRow, rows) =>
-            encode(encoder, repacking.dispatches({ staged, firstRow, rows })),
-          { signal, onBytes: (bytes) => progress.add(bytes) },
-        );
+          rowBytes,
+          rowsPerTile,
+          consume: (encoder, chunk) => encode(encoder, repacking.dispatches(chunk)),
+          signal,
+          onBytes,
+        });
       }
     }
     await uploader.finish();
@@ -114,6 +116,14 @@ export async function uploadWeights(
   }
 }
 
+function compiled(
+  transfers: readonly Transfer<Promise<Repacking>>[],
+): Promise<Transfer<Repacking>[]> {
+  return Promise.all(
+    transfers.map(async ({ piece, repacking }) => ({ piece, repacking: await repacking })),
+  );
+}
+
 function assign(parameter: Parameter, checkpoint: Checkpoint): Assignment {
   const { name, kind, shape, to } = parameter;
   if (kind === 'experts') return assignExperts(name, to, checkpoint);
@@ -121,17 +131,18 @@ function assign(parameter: Parameter, checkpoint: Checkpoint): Assignment {
   const sizeBytes = tensorBytes(found);
   if (kind === 'vector') {
     const tensor = checkTensor(found, VECTOR_ENCODINGS, shape);
-    return { kind: 'vector', sizeBytes, tensor, to };
+    return { kind, sizeBytes, tensor, to };
   }
   const { pieces } = checkTensor(found, NUMBER_ENCODINGS, shape);
-  return matrix(sizeBytes, (repack) => {
+  const prepare = (repack: RepackKernels) => {
     let first = 0;
     return pieces.map((piece) => {
       const repacking = repack.dense(piece.encoding, to, { first, step: 1 });
       first += piece.shape[0] ?? 0;
       return { piece, repacking };
     });
-  });
+  };
+  return { kind: 'matrix', sizeBytes, prepare };
 }
 
 function assignExperts(name: string, to: ExpertMatrix, checkpoint: Checkpoint): Assignment {
@@ -140,47 +151,32 @@ function assignExperts(name: string, to: ExpertMatrix, checkpoint: Checkpoint): 
   if (found.form === 'blocks-and-scales') {
     const blocks = checkTensor(found.blocks, ['U8'], [experts, rows, columns / BLOCK_COLUMNS, 16]);
     const scales = checkTensor(found.scales, ['U8'], [experts, rows, columns / BLOCK_COLUMNS]);
-    return matrix(tensorBytes(blocks) + tensorBytes(scales), (repack) => [
-      ...blocks.pieces.map((piece) => ({ piece, repacking: repack.blocks(to) })),
-      ...scales.pieces.map((piece) => ({ piece, repacking: repack.scales(to) })),
-    ]);
+    return {
+      kind: 'matrix',
+      sizeBytes: tensorBytes(blocks) + tensorBytes(scales),
+      prepare: (repack) => [
+        ...blocks.pieces.map((piece) => ({ piece, repacking: repack.blocks(to) })),
+        ...scales.pieces.map((piece) => ({ piece, repacking: repack.scales(to) })),
+      ],
+    };
   }
   const sizeBytes = tensorBytes(found.weight);
   if (found.form === 'columns') {
     const { pieces } = checkTensor(found.weight, VECTOR_ENCODINGS, [experts, columns, rows]);
-    return matrix(sizeBytes, (repack) =>
-      pieces.map((piece) => ({
-        piece,
-        repacking: repack.quantizedColumns(piece.encoding, to),
-      })),
-    );
+    const prepare = (repack: RepackKernels) =>
+      pieces.map((piece) => ({ piece, repacking: repack.quantizedColumns(piece.encoding, to) }));
+    return { kind: 'matrix', sizeBytes, prepare };
   }
   // Gate and up, whose rows alternate, or down.
   const { pieces } = checkTensor(found.weight, EXPERT_ENCODINGS, [experts, rows, columns]);
   const step = pieces.length;
-  return matrix(sizeBytes, (repack) =>
+  const prepare = (repack: RepackKernels) =>
     pieces.map((piece, first) => ({
       piece,
       repacking:
         piece.encoding === 'MXFP4'
           ? repack.ggmlBlocks(to, { first, step })
           : repack.quantizedRows(piece.encoding, to, { first, step }),
-    })),
-  );
-}
-
-function matrix(
-  sizeBytes: number,
-  start: (
-    repack: RepackKernels,
-  ) => readonly { readonly piece: TensorPiece; readonly repacking: Promise<Repacking> }[],
-): Assignment {
-  return {
-    kind: 'matrix',
-    sizeBytes,
-    prepare: (repack) =>
-      Promise.all(
-        start(repack).map(async ({ piece, repacking }) => ({ piece, repacking: await repacking })),
-      ),
-  };
+    }));
+  return { kind: 'matrix', sizeBytes, prepare };
 }

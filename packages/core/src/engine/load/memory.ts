@@ -3,11 +3,11 @@ import { Buffers } from '../../gpu/buffers.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import type { LoadPlan } from './plan.ts';
 
-/** Memory is claimed in buffers of at most this size. */
+/** The largest buffer that memory is claimed in. */
 const CLAIM_BYTES = 2 ** 30;
 
 /**
- * Finds out whether the GPU has memory to give: takes it for a moment. WebGPU tells no amount.
+ * Checks that the GPU has enough free memory by allocating it for a moment: WebGPU does not tell how much there is.
  *
  * @throws {@link OssicleError} `out-of-memory`.
  */
@@ -22,10 +22,10 @@ export async function claimMemory(gpu: Gpu, sizeBytes: number): Promise<void> {
   } finally {
     buffers.dispose();
   }
-  await gpu.settle(gpu.device.queue.onSubmittedWorkDone()); // from then on it can be had again
+  await gpu.settle(gpu.device.queue.onSubmittedWorkDone()); // then the memory is free again
 }
 
-/** Why a model does not run where the GPU has not given its memory, with remedies. */
+/** Explains that the GPU did not provide the model's memory, with remedies. */
 export function describeShortage({ gpuBytes, shape }: LoadPlan): string {
   const { contextLength, dense, kvCache } = shape;
   const smaller = [
@@ -34,12 +34,12 @@ export function describeShortage({ gpuBytes, shape }: LoadPlan): string {
     ...(kvCache === 'f32' ? ["kvCache: 'f16'"] : []),
   ];
   return (
-    `The model takes ${(gpuBytes / 1e9).toFixed(2)} GB of GPU memory, and the GPU did not give that much. Close other ` +
-    `tabs and programs that use it, load with ${smaller.join(' or ')}, or use a machine with more memory.`
+    `The model takes ${(gpuBytes / 1e9).toFixed(2)} GB of GPU memory, and the GPU did not provide that much. Close other ` +
+    `tabs and programs that use the GPU, load with ${smaller.join(' or ')}, or use a machine with more memory.`
   );
 }
 
-/** Adds to the failure of an allocation what the whole model takes; other failures stay as they are. */
+/** Adds {@link describeShortage} to a failed allocation; other errors stay as they are. */
 export function explainShortage(error: unknown, plan: LoadPlan): unknown {
   if (!isOssicleError(error) || error.code !== 'out-of-memory') return error;
   const message = `${describeShortage(plan)} ${error.message}`;

@@ -14,34 +14,34 @@ import type { LimitCheck } from '../../types/support.ts';
 const PREFILL_CHUNK_LENGTH = 512;
 const DEFAULT_CONTEXT_LENGTH = 8192;
 
-/** Limits that kernels rely on whatever the model. Core WebGPU promises them; devices of its compatibility mode have less. */
+/** Limits that the kernels need for any model. Core WebGPU guarantees them; compatibility mode has less. */
 const MIN_LIMITS = {
   maxComputeInvocationsPerWorkgroup: 256,
   maxComputeWorkgroupStorageSize: 16384,
   maxStorageBuffersPerShaderStage: 8,
 } as const satisfies Partial<Record<keyof GPUSupportedLimits, number>>;
 
-/** What loading a model comes to, known from its config.json alone. */
+/** The shape and size of a model to load, known from its config.json alone. */
 export interface LoadPlan {
   readonly config: ModelConfig;
   readonly shape: KernelShape;
-  /** Bytes on the GPU: weights, activations and one conversation. */
+  /** GPU memory in bytes: weights, activations and one conversation. */
   readonly gpuBytes: number;
-  /** Bytes of weights that are read for each token of an answer. */
+  /** Bytes of weights that each token of an answer reads. */
   readonly tokenBytes: number;
 }
 
-/** Options that decide what a load comes to. */
+/** The options that a {@link LoadPlan} depends on. */
 export type PlanOptions = Pick<
   LoadOptions,
   'contextLength' | 'dense' | 'kvCache' | 'prefillChunkLength'
 >;
 
 /**
- * Works out the shape of a model and its memory.
+ * Plans the shape of a model and its memory.
  *
  * @param json - The parsed config.json.
- * @throws {@link OssicleError} `format-invalid` where it is no gpt-oss config. RangeError where an option is out of range.
+ * @throws {@link OssicleError} `format-invalid` if it is not a gpt-oss config. RangeError if an option is out of range.
  */
 export function planLoad(json: Readonly<Record<string, unknown>>, options: PlanOptions): LoadPlan {
   const config = parseConfig(json);
@@ -71,9 +71,9 @@ export function planLoad(json: Readonly<Record<string, unknown>>, options: PlanO
 }
 
 /**
- * Holds a device's or an adapter's limits against what is needed of them.
+ * Compares the limits of a device or an adapter with those that the model needs.
  *
- * @param plan - Without one, what any model needs.
+ * @param plan - If absent, the needs of any model are compared.
  */
 export function checkLimits(plan: LoadPlan | undefined, limits: GPUSupportedLimits): LimitCheck[] {
   const needs: Partial<Record<keyof GPUSupportedLimits, number>> = { ...MIN_LIMITS };
@@ -92,13 +92,13 @@ export function checkLimits(plan: LoadPlan | undefined, limits: GPUSupportedLimi
   }));
 }
 
-/** Bytes of the buffers that cannot be split. */
+/** The sizes in bytes of buffers that cannot be split. */
 function bindings(shape: KernelShape): {
-  /** Keys of a full layer, or what else a shorter context makes smaller. */
+  /** The keys of a full layer, or the rope table: a shorter context makes them smaller. */
   readonly cache: number;
-  /** An expert's weights, a router's, a row of logits, or the keys of a sliding layer. */
+  /** The weights of an expert or a router, a row of logits, or the keys of a sliding layer. */
   readonly model: number;
-  /** The largest of what a pass over a chunk leaves; a shorter chunk makes it smaller. */
+  /** The largest activations of a prefill chunk: a shorter chunk makes them smaller. */
   readonly activations: number;
 } {
   const { hiddenSize, intermediateSize, experts, vocabularySize, contextLength } = shape;
@@ -116,10 +116,10 @@ function bindings(shape: KernelShape): {
 }
 
 /**
- * Says why a device or an adapter cannot run a model, or any model at all.
+ * Finds the reasons why a device or an adapter cannot run a model.
  *
- * @param plan - Without one, only what any model needs is looked at.
- * @returns Sentences with the numbers and a remedy; none where it can, as far as limits tell.
+ * @param plan - If absent, only the needs of any model are checked.
+ * @returns Sentences with the numbers and a remedy; empty if the limits suffice.
  */
 export function findObstacles(plan: LoadPlan | undefined, limits: GPUSupportedLimits): string[] {
   const obstacles = checkLimits(undefined, limits)
@@ -161,7 +161,7 @@ export function findObstacles(plan: LoadPlan | undefined, limits: GPUSupportedLi
   return obstacles;
 }
 
-/** Throws where a device cannot run a model. @throws {@link OssicleError} `device-unsuitable` with every reason. */
+/** Checks that a device can run a model. @throws {@link OssicleError} `device-unsuitable` with every reason. */
 export function checkDevice(plan: LoadPlan, device: GPUDevice): void {
   const obstacles = findObstacles(plan, device.limits);
   if (obstacles.length > 0) throw new OssicleError('device-unsuitable', obstacles.join(' '));

@@ -1,15 +1,15 @@
 import type { LoadProgress } from '../../types/load.ts';
 
-/** Speeds are means over this time. */
+/** The time over which the mean speed is taken. */
 const WINDOW_MS = 3000;
 
-/** Events come no closer together than this, but for those that begin and end a phase. */
+/** The least time between two events, except those that begin and end a phase. */
 const INTERVAL_MS = 100;
 
-/** No time left is told before this much of a phase has passed. */
+/** The time into a phase before there is an estimate of the time left. */
 const SETTLING_MS = 500;
 
-/** Turns counts of bytes into {@link LoadProgress} events, phase by phase. */
+/** Converts byte counts to {@link LoadProgress} events, phase by phase. */
 export class ProgressMeter {
   readonly #report: (progress: LoadProgress) => void;
   readonly #now: () => number;
@@ -35,7 +35,7 @@ export class ProgressMeter {
   /**
    * Begins a phase.
    *
-   * @param loadedBytes - What is done already, and does not count towards the speed.
+   * @param loadedBytes - Bytes that are done already, and do not count towards the speed.
    */
   start(phase: LoadProgress['phase'], totalBytes: number, loadedBytes = 0): void {
     this.#phase = phase;
@@ -46,19 +46,19 @@ export class ProgressMeter {
     this.#emit(this.#startMs);
   }
 
-  /** Counts more bytes of the phase as done. */
+  /** Adds bytes that are done. */
   add(bytes: number): void {
     this.set(this.#loadedBytes + bytes);
   }
 
-  /** Sets how many bytes of the phase are done; the count never falls, and never passes the total. */
+  /** Sets the number of bytes that are done; it never falls, and never exceeds the total. */
   set(loadedBytes: number): void {
     this.#loadedBytes = Math.min(this.#totalBytes, Math.max(this.#loadedBytes, loadedBytes));
     const now = this.#now();
     if (now - this.#reportMs >= INTERVAL_MS) this.#emit(now);
   }
 
-  /** Ends the phase: all of its bytes are done. */
+  /** Ends the phase, with all of its bytes done. */
   end(): void {
     this.#loadedBytes = this.#totalBytes;
     this.#emit(this.#now());
@@ -67,12 +67,12 @@ export class ProgressMeter {
   #emit(nowMs: number): void {
     this.#reportMs = nowMs;
     this.#samples.push({ atMs: nowMs, bytes: this.#loadedBytes });
-    // The oldest sample kept is the last one that is at least as old as the window.
+    // Keeps one sample that is at least as old as the window.
     while ((this.#samples[1]?.atMs ?? nowMs) <= nowMs - WINDOW_MS) this.#samples.shift();
     const { atMs, bytes } = this.#samples[0] as { atMs: number; bytes: number };
     const bytesPerSecond = nowMs > atMs ? ((this.#loadedBytes - bytes) / (nowMs - atMs)) * 1000 : 0;
     const leftBytes = this.#totalBytes - this.#loadedBytes;
-    const isTelling = nowMs - this.#startMs >= SETTLING_MS && bytesPerSecond > 0;
+    const hasEstimate = nowMs - this.#startMs >= SETTLING_MS && bytesPerSecond > 0;
     this.#report({
       phase: this.#phase,
       loadedBytes: this.#loadedBytes,
@@ -80,7 +80,7 @@ export class ProgressMeter {
       bytesPerSecond,
       ...(leftBytes === 0
         ? { etaSeconds: 0 }
-        : isTelling && { etaSeconds: leftBytes / bytesPerSecond }),
+        : hasEstimate && { etaSeconds: leftBytes / bytesPerSecond }),
     });
   }
 }

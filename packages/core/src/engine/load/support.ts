@@ -1,21 +1,20 @@
 import { isOssicleError } from '../../errors.ts';
+import type { Checkpoint } from '../../formats/checkpoint.ts';
 import { openCheckpoint } from '../../formats/open-checkpoint.ts';
 import { summarizeAdapter } from '../../gpu/adapter-summary.ts';
 import { measureBandwidth } from '../../gpu/bandwidth.ts';
 import { Gpu, requestAdapter, requestDevice } from '../../gpu/device.ts';
+import { totalBytes } from '../../sources/byte-source.ts';
+import { FileSource } from '../../sources/file-source.ts';
 import { openSource } from '../../sources/open-source.ts';
-import { openStoredFiles } from '../../store/stored-files.ts';
 import { listStoredModels, readUsage } from '../../store/stored-models.ts';
+import { openStoredFiles } from '../../store/stored-source.ts';
 import type { ModelSource } from '../../types/load.ts';
 import type { SpeedEstimate, SupportOptions, SupportReport } from '../../types/support.ts';
 import { claimMemory, describeShortage } from './memory.ts';
 import { checkLimits, findObstacles, type LoadPlan, planLoad } from './plan.ts';
 
-/**
- * What `checkSupport()` does, on the thread that calls it.
- *
- * @throws As it does.
- */
+/** Implements `checkSupport()`, on the thread that calls it. */
 export async function examineSupport(
   source?: ModelSource,
   options: SupportOptions = {},
@@ -44,7 +43,7 @@ export async function examineSupport(
     reasons,
     ...(adapter && {
       adapter: summarizeAdapter(adapter),
-      features: { needed: [], available: [...adapter.features] },
+      features: [...adapter.features],
       limits: checkLimits(model?.plan, adapter.limits),
     }),
     ...(model && { model: model.summary }),
@@ -55,44 +54,46 @@ export async function examineSupport(
   };
 }
 
-async function describeModel(source: ModelSource, options: SupportOptions) {
-  const published = await openSource(source, options);
-  try {
-    // What is stored loads without the network, and is described without it, too.
-    const useStore = options.store !== false && !published.id.startsWith('files:');
-    const stored = useStore
-      ? await openStoredFiles(published.id).catch(() => undefined)
-      : undefined;
-    const held = stored && (await openCheckpoint(stored).catch(ignoreFailure));
-    const checkpoint = held ?? (await openCheckpoint(published, options.signal));
-    const plan = planLoad(checkpoint.config, options);
-    const { totalBytes } = checkpoint;
-    const isStored = held !== undefined;
-    const summary = {
-      id: published.id,
-      gpuBytes: plan.gpuBytes,
-      totalBytes,
-      missingBytes: isStored || !useStore ? 0 : totalBytes - (await heldBytes(published.id)),
-      isStored,
-    };
-    return { plan, summary };
-  } finally {
-    published.dispose?.();
-  }
+interface ModelDescription {
+  readonly plan: LoadPlan;
+  readonly summary: NonNullable<SupportReport['model']>;
 }
 
-/** For what is not worth failing for: a load fetches anew what is stored and cannot be read. */
+async function describeModel(
+  source: ModelSource,
+  options: SupportOptions,
+): Promise<ModelDescription> {
+  const opened = await openSource(source, options);
+  const { id } = opened;
+  const useStore = options.store !== false && !(opened instanceof FileSource);
+  const stored = useStore ? await openStored(id) : undefined;
+  const { config, files } = stored ?? (await openCheckpoint(opened, options.signal));
+  const plan = planLoad(config, options);
+  const allBytes = totalBytes(files);
+  const isStored = stored !== undefined;
+  const missingBytes = isStored || !useStore ? 0 : allBytes - (await keptBytes(id));
+  const { gpuBytes } = plan;
+  return { plan, summary: { id, gpuBytes, totalBytes: allBytes, missingBytes, isStored } };
+}
+
+/** Opens a checkpoint in the store; `undefined` if it is not there, or cannot be read: a load would download it again. */
+async function openStored(id: string): Promise<Checkpoint | undefined> {
+  const files = await openStoredFiles(id).catch(() => undefined);
+  return files && openCheckpoint(files).catch(ignoreFailure);
+}
+
+/** Ignores a failure that the report can do without. */
 function ignoreFailure(error: unknown): undefined {
   if (!isOssicleError(error)) throw error;
 }
 
-/** Bytes of a download that has not ended. */
-async function heldBytes(id: string): Promise<number> {
-  const models = await listStoredModels().catch(() => []); // no store, nothing in it
+/** The stored bytes of an incomplete download. */
+async function keptBytes(id: string): Promise<number> {
+  const models = await listStoredModels().catch(() => []); // without a store, nothing is stored
   return models.find((model) => model.id === id)?.sizeBytes ?? 0;
 }
 
-/** Takes the model's memory from the GPU, and measures how fast that is. */
+/** Allocates the model's memory on the GPU for a moment, and measures the memory's speed. */
 async function tryOut(
   adapter: GPUAdapter,
   plan: LoadPlan,
@@ -104,8 +105,11 @@ async function tryOut(
     signal?.throwIfAborted();
     await claimMemory(gpu, plan.gpuBytes);
     signal?.throwIfAborted();
-    const speed = await measureBandwidth(gpu, plan.tokenBytes).catch(ignoreFailure); // a report does without
-    return speed === undefined ? {} : { speed: estimateSpeed(plan.tokenBytes, speed) };
+    const bytesPerToken = plan.tokenBytes;
+    const bytesPerSecond = await measureBandwidth(gpu, bytesPerToken).catch(ignoreFailure);
+    if (bytesPerSecond === undefined) return {};
+    const maxTokensPerSecond = bytesPerSecond / bytesPerToken;
+    return { speed: { maxTokensPerSecond, bytesPerToken, bytesPerSecond } };
   } catch (error) {
     if (!isOssicleError(error)) throw error;
     return { reason: error.code === 'out-of-memory' ? describeShortage(plan) : error.message };
@@ -113,17 +117,4 @@ async function tryOut(
     gpu?.dispose();
     gpu?.device.destroy();
   }
-}
-
-function estimateSpeed(bytesPerToken: number, bytesPerSecond: number): SpeedEstimate {
-  const maxTokensPerSecond = bytesPerSecond / bytesPerToken;
-  const basis =
-    `Each token reads ${gigabytes(bytesPerToken)} of weights, and this GPU has just copied ` +
-    `${gigabytes(bytesPerSecond)} per second within its memory, reading and writing counted. ` +
-    'Arithmetic, a longer context and other programs make it slower.';
-  return { maxTokensPerSecond, bytesPerToken, bytesPerSecond, basis };
-}
-
-function gigabytes(bytes: number): string {
-  return `${Number((bytes / 1e9).toPrecision(3))} GB`;
 }

@@ -3,7 +3,7 @@ import { gpuTest, randomGenerator } from '../../../test/gpu.ts';
 import type { TensorPiece } from '../../formats/checkpoint-tensor.ts';
 import { readBuffer } from '../../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../../gpu/device.ts';
-import type { ByteSource } from '../../sources/byte-source.ts';
+import { type ByteSource, readAll } from '../../sources/byte-source.ts';
 import { FileSource } from '../../sources/file-source.ts';
 import { Uploader } from './upload.ts';
 
@@ -38,12 +38,11 @@ async function roundTrip(
 ): Promise<{ chunks: Chunk[]; bytes: Uint8Array; counted: number }> {
   const copies: (Chunk & { buffer: GPUBuffer })[] = [];
   let counted = 0;
-  await uploader.upload(
-    source,
+  await uploader.upload(source, {
     piece,
     rowBytes,
     rowsPerTile,
-    (encoder, staged, firstRow, rows) => {
+    consume: (encoder, { staged, firstRow, rows }) => {
       const size = Math.ceil((rows * rowBytes) / 4) * 4;
       const buffer = gpu.device.createBuffer({
         size,
@@ -53,12 +52,10 @@ async function roundTrip(
       copyWords(gpu, encoder, staged, buffer, size / 4);
       copies.push({ firstRow, rows, buffer });
     },
-    {
-      onBytes: (bytes) => {
-        counted += bytes;
-      },
+    onBytes: (bytes) => {
+      counted += bytes;
     },
-  );
+  });
   await uploader.finish();
   copies.sort((a, b) => a.firstRow - b.firstRow);
   const parts: Uint8Array<ArrayBuffer>[] = [];
@@ -226,9 +223,9 @@ gpuTest('staging stays within 64 MiB, whatever the tile', async ({ gpu }) => {
   const consume = (): void => {
     largest = Math.max(largest, uploader.sizeBytes);
   };
-  await uploader.upload(source, piece, 1024, 32, consume);
+  await uploader.upload(source, { piece, rowBytes: 1024, rowsPerTile: 32, consume });
   expect(largest).toBeGreaterThan(8 * 2 ** 20);
-  await uploader.upload(source, piece, 12 * 2 ** 20, 1, consume);
+  await uploader.upload(source, { piece, rowBytes: 12 * 2 ** 20, rowsPerTile: 1, consume });
   expect(largest).toBeLessThanOrEqual(64 * 2 ** 20);
   await uploader.finish();
   uploader.dispose();
@@ -242,7 +239,7 @@ gpuTest('reads go on in parallel, as many as there are slots', async ({ gpu }) =
   const source: ByteSource = {
     id: 'slow',
     size: (path) => inner.size(path),
-    readAll: (path) => inner.readAll(path),
+    list: () => inner.list(),
     stream: (path, offset, size) => inner.stream(path, offset, size),
     async read(path, offsetBytes, into) {
       most = Math.max(most, ++reading);
@@ -260,7 +257,7 @@ gpuTest('reads go on in parallel, as many as there are slots', async ({ gpu }) =
     8,
   );
   expect(most).toBe(3);
-  expect(result.bytes).toEqual(await inner.readAll('f'));
+  expect(result.bytes).toEqual(await readAll(inner, 'f'));
   uploader.dispose();
 });
 
@@ -274,16 +271,15 @@ gpuTest(
     for (const after of [0, 1, 2, 3, 17]) {
       const controller = new AbortController();
       let consumed = 0;
-      const upload = uploader.upload(
-        sourceOf(files),
+      const upload = uploader.upload(sourceOf(files), {
         piece,
-        64,
-        4,
-        () => {
+        rowBytes: 64,
+        rowsPerTile: 4,
+        consume: () => {
           if (++consumed === after) controller.abort(reason);
         },
-        { signal: after === 0 ? AbortSignal.abort(reason) : controller.signal },
-      );
+        signal: after === 0 ? AbortSignal.abort(reason) : controller.signal,
+      });
       await expect(upload).rejects.toBe(reason);
       expect(consumed).toBeLessThan(after + 2);
     }
@@ -301,18 +297,17 @@ gpuTest(
     const piece = { path: 'f', offsetBytes: 0, sizeBytes: 1000 };
     const source = sourceOf(files);
     const tooLong = { ...piece, sizeBytes: 2000 };
-    await expect(uploader.upload(source, tooLong, 10, 1, () => {})).rejects.toMatchObject({
+    const rows = { piece, rowBytes: 10, rowsPerTile: 1, consume: () => {} };
+    await expect(uploader.upload(source, { ...rows, piece: tooLong })).rejects.toMatchObject({
       code: 'integrity',
     });
     const wrong = new Error('wrong kernel');
     const consume = (): void => {
       throw wrong;
     };
-    await expect(uploader.upload(source, piece, 10, 1, consume)).rejects.toBe(wrong);
-    await expect(
-      uploader.upload(source, piece, 10, 1, () => {}, { onBytes: consume }),
-    ).rejects.toBe(wrong);
-    await expect(uploader.upload(source, piece, 7, 1, () => {})).rejects.toThrow(RangeError);
+    await expect(uploader.upload(source, { ...rows, consume })).rejects.toBe(wrong);
+    await expect(uploader.upload(source, { ...rows, onBytes: consume })).rejects.toBe(wrong);
+    await expect(uploader.upload(source, { ...rows, rowBytes: 7 })).rejects.toThrow(RangeError);
     const result = await roundTrip(gpu, uploader, source, piece, 10, 1);
     expect(result.bytes).toEqual(files.f);
     uploader.dispose();
@@ -324,8 +319,13 @@ gpuTest('disposing in the middle ends the upload and leaves the device usable', 
   const files = { f: randomBytes(64_000, 8) };
   const piece = { path: 'f', offsetBytes: 0, sizeBytes: 64_000 };
   let consumed = 0;
-  const upload = uploader.upload(sourceOf(files), piece, 64, 4, () => {
-    if (++consumed === 5) queueMicrotask(() => uploader.dispose());
+  const upload = uploader.upload(sourceOf(files), {
+    piece,
+    rowBytes: 64,
+    rowsPerTile: 4,
+    consume: () => {
+      if (++consumed === 5) queueMicrotask(() => uploader.dispose());
+    },
   });
   await expect(upload).rejects.toMatchObject({ code: 'disposed' });
   const next = new Uploader(gpu, { chunkBytes: 256, slots: 2 });
@@ -340,15 +340,14 @@ test('a device that is lost in the middle ends the upload and says so', async ()
   const uploader = new Uploader(gpu, { chunkBytes: 256, slots: 2 });
   const files = { f: randomBytes(64_000, 9) };
   let consumed = 0;
-  const upload = uploader.upload(
-    sourceOf(files),
-    { path: 'f', offsetBytes: 0, sizeBytes: 64_000 },
-    64,
-    4,
-    () => {
+  const upload = uploader.upload(sourceOf(files), {
+    piece: { path: 'f', offsetBytes: 0, sizeBytes: 64_000 },
+    rowBytes: 64,
+    rowsPerTile: 4,
+    consume: () => {
       if (++consumed === 5) setTimeout(() => device.destroy());
     },
-  );
+  });
   await expect(upload).rejects.toMatchObject({ code: 'device-lost' });
   uploader.dispose();
   gpu.dispose();

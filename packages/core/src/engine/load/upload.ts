@@ -1,4 +1,4 @@
-import { OssicleError } from '../../errors.ts';
+import { formatInvalid, OssicleError } from '../../errors.ts';
 import type {
   CheckpointTensor,
   PublishedTensor,
@@ -6,39 +6,38 @@ import type {
 } from '../../formats/checkpoint-tensor.ts';
 import { Buffers } from '../../gpu/buffers.ts';
 import type { Gpu } from '../../gpu/device.ts';
+import type { StagedRows } from '../../kernels/repack.ts';
 import type { ByteSource } from '../../sources/byte-source.ts';
 
-/** What all staging may take together, on both sides of the copy. */
+/** The most memory for staging, on both sides of the copy together. */
 const MAX_STAGING_BYTES = 64 * 2 ** 20;
 
 /** Options of an {@link Uploader}. */
 export interface UploaderOptions {
-  /** The size of one chunk; a chunk of one tile may be larger. Default: 8 MiB. */
+  /** The size of a chunk; a chunk of one tile may be larger. Default: 8 MiB. */
   readonly chunkBytes?: number;
-  /** How many chunks may be under way. Default: 4; fewer where they would take more than 64 MiB. */
+  /** The most chunks in flight. Default: 4; fewer if they would take more than 64 MiB. */
   readonly slots?: number;
 }
 
-/**
- * Encodes what becomes of one chunk.
- *
- * @param encoder - Is submitted right after.
- * @param staged - A storage buffer, with whole rows from byte 0 on.
- * @param firstRow - The chunk's first row within the tensor: a multiple of the tile.
- * @param rows - How many rows it has: whole tiles, but for the last chunk.
- */
-export type ConsumeChunk = (
-  encoder: GPUCommandEncoder,
-  staged: GPUBuffer,
-  firstRow: number,
-  rows: number,
-) => void;
-
-/** Options of one upload. */
-export interface UploadOptions {
+/** One tensor to upload. */
+export interface Upload {
+  /** Its bytes: whole rows. */
+  readonly piece: TensorPiece;
+  /** The size of a row. */
+  readonly rowBytes: number;
+  /** Chunks have whole multiples of this many rows, except the last. */
+  readonly rowsPerTile: number;
+  /**
+   * Encodes the use of a chunk. Chunks may come out of order.
+   *
+   * @param encoder - Submitted right after.
+   * @param chunk - Its first row is a multiple of the tile.
+   */
+  readonly consume: (encoder: GPUCommandEncoder, chunk: StagedRows) => void;
   /** Stops between chunks. */
   readonly signal?: AbortSignal | undefined;
-  /** Called with the size of each chunk that is on its way to the GPU. */
+  /** Called with the size of each chunk once it is submitted. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
 }
 
@@ -51,7 +50,7 @@ interface Slot {
 
 /**
  * Streams tensors to the GPU through a ring of mapped staging buffers: the source reads straight into mapped memory, and
- * a kernel of the caller puts each chunk where it belongs. Uploads of one uploader run one after another.
+ * the caller's kernel brings each chunk to its place. Uploads run one after another.
  */
 export class Uploader {
   readonly #gpu: Gpu;
@@ -62,11 +61,11 @@ export class Uploader {
   #free: Slot[] = [];
   readonly #mapping = new Set<Promise<void>>();
   #isDisposed = false;
-  /** Called when a slot is free, or gone. */
+  /** Called when a slot becomes free, or is lost. */
   #wake: () => void = () => undefined;
   #last: Promise<void> = Promise.resolve();
 
-  /** @throws RangeError where an option is not a positive integer. */
+  /** @throws RangeError if an option is not a positive integer. */
   constructor(gpu: Gpu, { chunkBytes = 8 * 2 ** 20, slots = 4 }: UploaderOptions = {}) {
     assertPositive('chunkBytes', chunkBytes);
     assertPositive('slots', slots);
@@ -76,43 +75,31 @@ export class Uploader {
     this.#maxSlots = slots;
   }
 
-  /** Bytes of staging held now, on both sides of the copy. */
+  /** The size of all staging buffers, on both sides of the copy. */
   get sizeBytes(): number {
     return this.#buffers.sizeBytes;
   }
 
   /**
-   * Uploads one tensor. Resolves when all of it is submitted; {@link Uploader.finish} waits for the GPU.
+   * Uploads a tensor. Resolves when all of it is submitted; {@link Uploader.finish} waits for the GPU.
    *
-   * @param piece - Its bytes: whole rows.
-   * @param rowBytes - The size of a row.
-   * @param rowsPerTile - Chunks hold whole multiples of this many rows, but for the last.
-   * @param consume - Encodes the use of a chunk. Chunks may come out of order.
-   * @throws {@link OssicleError} as {@link ByteSource.read} does, and those of the device. RangeError where the bytes are
-   * not whole rows.
+   * @throws The errors of {@link ByteSource.read} and of the device. RangeError if the bytes are not whole rows.
    */
-  async upload(
-    source: ByteSource,
-    piece: TensorPiece,
-    rowBytes: number,
-    rowsPerTile: number,
-    consume: ConsumeChunk,
-    options: UploadOptions = {},
-  ): Promise<void> {
+  async upload(source: ByteSource, upload: Upload): Promise<void> {
+    const { piece, rowBytes } = upload;
     assertPositive('rowBytes', rowBytes);
-    assertPositive('rowsPerTile', rowsPerTile);
-    const { path, sizeBytes } = piece;
-    if (sizeBytes % rowBytes !== 0) {
-      throw new RangeError(`${sizeBytes} bytes of ${path} are not whole rows of ${rowBytes} bytes`);
+    assertPositive('rowsPerTile', upload.rowsPerTile);
+    if (piece.sizeBytes % rowBytes !== 0) {
+      throw new RangeError(
+        `${piece.sizeBytes} bytes of ${piece.path} are not whole rows of ${rowBytes} bytes`,
+      );
     }
-    const upload = this.#last.then(() =>
-      this.#upload(source, piece, rowBytes, rowsPerTile, consume, options),
-    );
-    this.#last = upload.catch(() => undefined); // its caller hears of it
-    await upload;
+    const uploaded = this.#last.then(() => this.#upload(source, upload));
+    this.#last = uploaded.catch(() => undefined); // the caller handles it
+    await uploaded;
   }
 
-  /** Waits until the GPU has consumed every chunk. @throws {@link OssicleError} where the device failed. */
+  /** Waits until the GPU has consumed every chunk. @throws {@link OssicleError} if the device failed. */
   async finish(): Promise<void> {
     await this.#last;
     await Promise.all(this.#mapping);
@@ -126,14 +113,8 @@ export class Uploader {
     this.#wake();
   }
 
-  async #upload(
-    source: ByteSource,
-    piece: TensorPiece,
-    rowBytes: number,
-    rowsPerTile: number,
-    consume: ConsumeChunk,
-    { signal, onBytes }: UploadOptions,
-  ): Promise<void> {
+  async #upload(source: ByteSource, upload: Upload): Promise<void> {
+    const { piece, rowBytes, rowsPerTile, consume, signal, onBytes } = upload;
     const tileBytes = rowBytes * rowsPerTile;
     if (tileBytes > this.#chunkBytes) await this.#grow(tileBytes);
     const rowsPerChunk = Math.floor(this.#chunkBytes / tileBytes) * rowsPerTile;
@@ -141,23 +122,22 @@ export class Uploader {
 
     const failure = new AbortController();
     const either = signal ? AbortSignal.any([signal, failure.signal]) : failure.signal;
+    const fail = (error: unknown): void => failure.abort(error);
     const chunks = new Set<Promise<void>>();
     for (let firstRow = 0; firstRow < totalRows && !either.aborted; firstRow += rowsPerChunk) {
       const rows = Math.min(rowsPerChunk, totalRows - firstRow);
       const offsetBytes = piece.offsetBytes + firstRow * rowBytes;
       const range = { path: piece.path, offsetBytes, sizeBytes: rows * rowBytes };
-      let slot: Slot;
-      try {
-        slot = await this.#acquire();
-      } catch (error) {
-        failure.abort(error);
-        break;
-      }
-      const chunk = this.#send(source, range, slot, either, (encoder) => {
-        consume(encoder, slot.storage, firstRow, rows);
-      })
-        .then(() => onBytes?.(range.sizeBytes))
-        .catch((error: unknown) => failure.abort(error));
+      const slot = await this.#acquire().catch(fail);
+      if (!slot) break;
+      const chunk = this.#fill(slot, source, range, either)
+        .then(() => {
+          this.#submit(slot, range.sizeBytes, (encoder) =>
+            consume(encoder, { staged: slot.storage, firstRow, rows }),
+          );
+          onBytes?.(range.sizeBytes);
+        })
+        .catch(fail);
       chunks.add(chunk);
       void chunk.then(() => chunks.delete(chunk));
     }
@@ -165,19 +145,16 @@ export class Uploader {
     either.throwIfAborted();
   }
 
-  /** Fills a slot, submits its use, and gives it back: at once where that failed, else when it is mapped again. */
-  async #send(
+  /** Reads a chunk into a slot, and unmaps it. If that fails, gives the slot back. */
+  async #fill(
+    slot: Slot,
     source: ByteSource,
     { path, offsetBytes, sizeBytes }: TensorPiece,
-    slot: Slot,
     signal: AbortSignal,
-    consume: (encoder: GPUCommandEncoder) => void,
   ): Promise<void> {
-    const { staging, storage } = slot;
-    const { device } = this.#gpu;
-    const copyBytes = Math.ceil(sizeBytes / 4) * 4; // copies are of whole 4-byte words
+    const { staging } = slot;
     try {
-      const mapped = staging.getMappedRange(0, copyBytes);
+      const mapped = staging.getMappedRange(0, copySize(sizeBytes));
       await source.read(path, offsetBytes, new Uint8Array(mapped, 0, sizeBytes), signal);
       signal.throwIfAborted();
       this.#check();
@@ -191,9 +168,15 @@ export class Uploader {
       throw error;
     }
     staging.unmap();
+  }
+
+  /** Submits the use of a filled slot, and gives it back. */
+  #submit(slot: Slot, sizeBytes: number, consume: (encoder: GPUCommandEncoder) => void): void {
+    const { device } = this.#gpu;
     try {
+      this.#check();
       const encoder = device.createCommandEncoder({ label: 'upload' });
-      encoder.copyBufferToBuffer(staging, 0, storage, 0, copyBytes);
+      encoder.copyBufferToBuffer(slot.staging, 0, slot.storage, 0, copySize(sizeBytes));
       consume(encoder);
       device.queue.submit([encoder.finish()]);
     } finally {
@@ -201,7 +184,7 @@ export class Uploader {
     }
   }
 
-  /** Maps a slot again; it is free when the GPU is done with it. */
+  /** Maps a slot again; it becomes free once the GPU is done with it. */
   #recycle(slot: Slot): void {
     const mapping = slot.staging
       .mapAsync(GPUMapMode.WRITE)
@@ -209,7 +192,7 @@ export class Uploader {
         this.#free.push(slot);
       })
       .catch(() => {
-        // Only a lost device or a disposed uploader gets here: whoever acquires next finds out which.
+        // The device is lost or the uploader disposed: the next #acquire finds out which.
         this.#slots = this.#slots.filter((other) => other !== slot);
       })
       .finally(() => {
@@ -219,7 +202,7 @@ export class Uploader {
     this.#mapping.add(mapping);
   }
 
-  /** A free slot; makes one as long as there may be more. */
+  /** Waits for a free slot; creates one while the limit allows. */
   async #acquire(): Promise<Slot> {
     const fitting = Math.floor(MAX_STAGING_BYTES / (2 * this.#chunkBytes));
     const limit = Math.max(1, Math.min(this.#maxSlots, fitting));
@@ -261,7 +244,7 @@ export class Uploader {
     }
   }
 
-  /** Makes the ring anew, of larger buffers. */
+  /** Replaces the ring by one of larger chunks. */
   async #grow(chunkBytes: number): Promise<void> {
     await Promise.all(this.#mapping);
     for (const { staging, storage } of this.#slots) {
@@ -275,9 +258,9 @@ export class Uploader {
 }
 
 /**
- * Reads a small tensor into memory, as float32. BF16, F16 and F32 are converted exactly.
+ * Reads a small tensor into memory as float32. BF16, F16 and F32 are converted exactly.
  *
- * @throws {@link OssicleError} `format-invalid` where it has another type; those of {@link ByteSource.read}.
+ * @throws {@link OssicleError} `format-invalid` if it has another type; the errors of {@link ByteSource.read}.
  */
 export async function readTensor(
   source: ByteSource,
@@ -315,8 +298,7 @@ async function readPiece(
     return new Float32Array(words.buffer);
   }
   if (encoding === 'F16') return Float32Array.from(new Uint16Array(bytes.buffer), halfToFloat);
-  throw new OssicleError(
-    'format-invalid',
+  throw formatInvalid(
     `${name} is of type ${encoding}; BF16, F16 or F32 was expected. Check that it is the published checkpoint.`,
   );
 }
@@ -329,6 +311,11 @@ function halfToFloat(bits: number): number {
   if (exponent === 0) return sign * 2 ** -14 * fraction;
   if (exponent === 31) return fraction === 0 ? sign * Infinity : NaN;
   return sign * 2 ** (exponent - 15) * (1 + fraction);
+}
+
+/** Copies are of whole 4-byte words. */
+function copySize(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / 4) * 4;
 }
 
 function assertPositive(name: string, value: number): void {

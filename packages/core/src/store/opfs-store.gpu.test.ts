@@ -6,8 +6,8 @@ import { openCheckpoint } from '../formats/open-checkpoint.ts';
 import { store } from '../page/model-store.ts';
 import { openSource } from '../sources/open-source.ts';
 import { isWhole, readManifest, writeManifest } from './manifest.ts';
-import { openStore } from './store.ts';
-import { directoryName } from './stored-models.ts';
+import { directoryName } from './opfs.ts';
+import { openStore } from './opfs-store.ts';
 
 const FOLDER = 'packages/core/test/golden/tiny/hf/';
 const SHARDS = [0, 1, 2].map((i) => `model-0000${i}-of-00002.safetensors`);
@@ -34,7 +34,7 @@ if ('document' in globalThis) {
 
   const directory = async (): Promise<FileSystemDirectoryHandle> => {
     const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('ossicle');
-    return root.getDirectoryHandle(await directoryName(id));
+    return root.getDirectoryHandle(directoryName(id));
   };
 
   const fileNames = async (): Promise<string[]> => {

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { isSha256 } from '../sha256.ts';
-import { PUBLISHED_HASHES } from './published-hashes.ts';
-import { checkIntegrity } from './store.ts';
+import { checkIntegrity, PUBLISHED_HASHES } from './integrity.ts';
 
 const HASH = 'ab'.repeat(32);
 

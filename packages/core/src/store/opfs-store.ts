@@ -1,0 +1,276 @@
+import { isOssicleError, OssicleError } from '../errors.ts';
+import { type ByteSource, type SourceFile, totalBytes } from '../sources/byte-source.ts';
+import type { PublishedSource } from '../sources/published-source.ts';
+import { Download } from './download.ts';
+import { type Integrity, PUBLISHED_HASHES } from './integrity.ts';
+import {
+  CHUNK_BYTES,
+  emptyFile,
+  isComplete,
+  type Manifest,
+  type ManifestFile,
+  readManifest,
+  storedBytes,
+  updateManifest,
+  withoutChunks,
+  writeManifest,
+} from './manifest.ts';
+import {
+  directoryName,
+  fileName,
+  fileSize,
+  lockModel,
+  openModelDirectory,
+  openRoot,
+} from './opfs.ts';
+import { reclaimOrphans } from './stored-models.ts';
+import { StoredSource } from './stored-source.ts';
+import { findDamage } from './verification.ts';
+
+/** The number of concurrent requests. Browsers buffer whatever arrives of each, up to its end, before anybody reads it. */
+export const LANES = 4;
+
+/** How often a tab that waits for another tab's download looks at its progress. */
+const WATCH_MS = 500;
+
+/** Options of {@link OpfsStore.openModel}. */
+export interface OpenOptions {
+  /** The hashes that the files must have been checked against. */
+  readonly integrity?: Integrity | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of {@link OpfsStore.download}. */
+export interface DownloadOptions {
+  /** See `LoadOptions`. */
+  readonly integrity?: Integrity | undefined;
+  /** SHA-256 of chunks that are known beforehand, 32 bytes each, by file path. */
+  readonly chunkHashes?: ReadonlyMap<string, Uint8Array> | undefined;
+  /** Called as bytes are written, here or by another tab; those stored before count as loaded. */
+  readonly onProgress?: ((loadedBytes: number, totalBytes: number) => void) | undefined;
+  /** Called while complete files are still being hashed. */
+  readonly onVerify?: ((checkedBytes: number, totalBytes: number) => void) | undefined;
+  /** Stops the download; whole chunks stay. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What tests change about {@link openStore}. */
+export interface StoreSettings {
+  /** The size of chunks. Default: {@link CHUNK_BYTES}. */
+  readonly chunkBytes?: number;
+  /** The number of concurrent requests. Default: {@link LANES}. */
+  readonly lanes?: number;
+}
+
+/**
+ * Opens the store of published files in the browser's private file system.
+ *
+ * @returns `undefined` if it cannot be written to: outside of browsers, on the page's own thread (only workers have
+ * synchronous file access), and if the browser denies storage.
+ */
+export async function openStore(settings: StoreSettings = {}): Promise<OpfsStore | undefined> {
+  const canWrite =
+    typeof FileSystemFileHandle !== 'undefined' &&
+    'createSyncAccessHandle' in FileSystemFileHandle.prototype;
+  if (!canWrite) return undefined;
+  try {
+    await openRoot();
+    await readManifest(''); // fails if the database cannot be opened
+    return new OpfsStore(settings);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The files of models, as published, in the origin private file system. */
+export class OpfsStore {
+  readonly #chunkBytes: number;
+  readonly #lanes: number;
+
+  /** @internal Made by {@link openStore}. */
+  constructor({ chunkBytes = CHUNK_BYTES, lanes = LANES }: StoreSettings) {
+    this.#chunkBytes = chunkBytes;
+    this.#lanes = lanes;
+  }
+
+  /**
+   * Opens a stored model, without making a request. Checks the sizes of all files and the first chunk of each; damaged
+   * chunks count as missing from then on. The model cannot be removed until the source is disposed of.
+   *
+   * @returns `undefined` if the model is not stored whole.
+   */
+  async openModel(
+    id: string,
+    { integrity, signal }: OpenOptions = {},
+  ): Promise<ByteSource | undefined> {
+    if (!(await readComplete(id, integrity))) return undefined;
+    const release = await lockModel(id, 'shared', signal);
+    try {
+      const manifest = await readComplete(id, integrity); // it may have been removed meanwhile
+      const directory = manifest && (await openModelDirectory(id));
+      if (manifest && directory) {
+        const damage = await findDamage(manifest, directory, { isQuick: true, signal });
+        if (damage.length === 0) {
+          const usedAt = Date.now();
+          // Not worth failing for.
+          await updateManifest(id, (now) => ({ ...now, usedAt })).catch(() => undefined);
+          return new StoredSource(manifest, directory, release);
+        }
+        await updateManifest(id, (now) => withoutChunks(now, damage));
+      }
+    } catch (error) {
+      release();
+      throw error;
+    }
+    release();
+    return undefined;
+  }
+
+  /**
+   * Stores the files of a checkpoint. Stored chunks are not read again. If another tab is downloading the same model,
+   * waits for it to end.
+   *
+   * @throws {@link OssicleError} `storage-full` if the browser refuses to store more, `integrity` if files do not have
+   * their hashes, and the errors of {@link ByteSource.stream}; the message says what is kept.
+   */
+  async download(
+    source: PublishedSource,
+    files: readonly SourceFile[],
+    options: DownloadOptions = {},
+  ): Promise<void> {
+    const { onProgress = () => undefined, onVerify = () => undefined, signal } = options;
+    const { id } = source;
+    const allBytes = totalBytes(files);
+    const isStored = async (): Promise<boolean> => {
+      const manifest = await readComplete(id, options.integrity);
+      return manifest !== undefined && hasSameFiles(manifest, files);
+    };
+    if (await isStored()) return onProgress(allBytes, allBytes);
+    const release = await lockWatching(id, onProgress, signal);
+    try {
+      if (await isStored()) return onProgress(allBytes, allBytes); // by another tab, meanwhile
+      await reclaimOrphans().catch(() => 0); // if the space is needed, its lack is reported later
+      const manifest = await this.#begin(id, files, options.chunkHashes);
+      const root = await openRoot();
+      const directory = await root.getDirectoryHandle(directoryName(id), { create: true });
+      await removeOthers(directory, files);
+      await Download.run(source, directory, manifest, {
+        lanes: this.#lanes,
+        integrity: { ...PUBLISHED_HASHES[id], ...options.integrity },
+        isStrict: options.chunkHashes !== undefined,
+        onProgress,
+        onVerify,
+        signal,
+      });
+    } catch (error) {
+      if (signal?.aborted) throw signal.reason;
+      throw await explainKept(error, id, allBytes);
+    } finally {
+      release();
+    }
+  }
+
+  /** Writes the manifest of a download that starts or resumes. What is known of the same files stays. */
+  async #begin(
+    id: string,
+    files: readonly SourceFile[],
+    chunkHashes: ReadonlyMap<string, Uint8Array> | undefined,
+  ): Promise<Manifest> {
+    const before = await readManifest(id);
+    const chunkBytes = before?.chunkBytes ?? this.#chunkBytes;
+    const manifest: Manifest = {
+      version: 2,
+      id,
+      revision: before?.revision,
+      chunkBytes,
+      files: files.map((file) => {
+        const known = before?.files.find(({ path }) => path === file.path);
+        if (known?.sizeBytes === file.sizeBytes) return known;
+        const empty = emptyFile(file, chunkBytes);
+        const hashes = chunkHashes?.get(file.path);
+        return hashes?.length === empty.hashes.length ? { ...empty, hashes } : empty;
+      }),
+      storedAt: before?.storedAt ?? Date.now(),
+      usedAt: Date.now(),
+    };
+    await writeManifest(manifest);
+    return manifest;
+  }
+}
+
+/** Takes the exclusive lock; reports the progress of another tab that has it. */
+async function lockWatching(
+  id: string,
+  onProgress: (loadedBytes: number, totalBytes: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<() => void> {
+  const watch = setInterval(async () => {
+    const manifest = await readManifest(id).catch(() => undefined);
+    if (manifest) onProgress(storedBytes(manifest), totalBytes(manifest.files));
+  }, WATCH_MS);
+  try {
+    return await lockModel(id, 'exclusive', signal);
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+/** Reads the manifest of a model whose files are all whole, and were checked against `integrity`. */
+async function readComplete(id: string, integrity: Integrity = {}): Promise<Manifest | undefined> {
+  const manifest = await readManifest(id);
+  if (!manifest || !isComplete(manifest)) return undefined;
+  const isRight = ({ path, sha256, isConfirmed }: ManifestFile): boolean =>
+    integrity[path] === undefined || (isConfirmed && sha256 === integrity[path]);
+  if (!manifest.files.every(isRight)) return undefined;
+  const directory = await openModelDirectory(id);
+  if (!directory) return undefined;
+  const sizes = await Promise.all(manifest.files.map(({ path }) => fileSize(directory, path)));
+  return manifest.files.every(({ sizeBytes }, i) => sizes[i] === sizeBytes) ? manifest : undefined;
+}
+
+function hasSameFiles(manifest: Manifest, files: readonly SourceFile[]): boolean {
+  const sizes = new Map(manifest.files.map(({ path, sizeBytes }) => [path, sizeBytes]));
+  return (
+    sizes.size === files.length &&
+    files.every(({ path, sizeBytes }) => sizes.get(path) === sizeBytes)
+  );
+}
+
+/** Removes everything else from a model's folder. */
+async function removeOthers(
+  directory: FileSystemDirectoryHandle,
+  files: readonly SourceFile[],
+): Promise<void> {
+  const kept = new Set(files.map(({ path }) => fileName(path)));
+  for await (const name of directory.keys()) {
+    if (!kept.has(name)) await directory.removeEntry(name, { recursive: true });
+  }
+}
+
+/** Adds to an error how much of the model is kept. */
+async function explainKept(error: unknown, id: string, allBytes: number): Promise<unknown> {
+  const manifest = await readManifest(id).catch(() => undefined);
+  const keptBytes = manifest ? storedBytes(manifest) : 0;
+  const kept = gigabytes(keptBytes);
+  const all = gigabytes(allBytes);
+  if (isOssicleError(error)) {
+    return new OssicleError(
+      error.code,
+      `${error.message} What is stored is kept, ${kept} of the ${all} of ${id}: the next load continues from there.`,
+      { cause: error },
+    );
+  }
+  if (!(error instanceof Error && error.name === 'QuotaExceededError')) return error;
+  const { usage = 0 } = await navigator.storage.estimate();
+  return new OssicleError(
+    'storage-full',
+    `The browser refused to store all ${all} of ${id}: ${gigabytes(allBytes - keptBytes)} more are needed, and this site ` +
+      `stores ${gigabytes(usage)} in all. What is stored of the model is kept, ${kept}. Free that much disk space or ` +
+      'remove a stored model, and load again; or load without the store.',
+    { cause: error },
+  );
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}
