@@ -114,7 +114,7 @@ export class KernelStage implements Stage {
         encodeSamplingOptions(parseSamplingOptions({ temperature: 0, seed: 1 })),
       );
       const tokens = Uint32Array.from(
-        { length: shape.maxTokens },
+        { length: shape.chunkLength },
         (_, i) => (i * 7919) % shape.vocabularySize,
       );
       device.queue.writeBuffer(activations.tokens, 0, tokens);
@@ -130,7 +130,7 @@ export class KernelStage implements Stage {
         return { tokens: count, depth, dispatches, groups };
       };
       const passes = new Map<string, Pass>([['1 token', pass(1, output)]]);
-      const chunk = Math.min(options.chunk, shape.maxTokens);
+      const chunk = Math.min(options.chunk, shape.chunkLength);
       if (chunk > 1) passes.set(`${chunk} tokens`, pass(chunk, []));
       const read = await readDispatches(gpu, buffers, memoryBytes(shape));
       const memory: Group = {

@@ -1,6 +1,7 @@
 // x[t] += sum_k weight[t, k] * (W2 hidden[t, k] + b2) over the chosen experts; for few tokens.
 //
-// Grid: (tiles of an expert, tokens). One part of the experts at a time. Needs lib/tile, lib/mxfp4.
+// Grid: (tiles of an expert, tokens). One part of the experts at a time.
+// import: mxfp4, tile
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of one expert
@@ -28,7 +29,7 @@ fn expert_out(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation
   let token = workgroup.y;
   let row = local % TILE_ROWS;
   let split = local / TILE_ROWS;
-  let block_count = COLUMNS / 32;
+  let block_count = COLUMNS / BLOCK_COLUMNS;
   let out_row = workgroup.x * TILE_ROWS + row;
 
   var total = 0f;

@@ -2,7 +2,7 @@
 // expert_sum.wgsl adds them up.
 //
 // Grid: (tiles of an expert, MAX_TILES). One part of the experts at a time.
-// Needs lib/tile, lib/tile_product, lib/mxfp4, lib/slot_tile, lib/expert_tile.
+// import: expert_tile, slot_tile, tile, tile_product
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of one expert

@@ -1,7 +1,8 @@
-// hidden[t, k] = swiglu(W1 h[t] + b1) of the k-th chosen expert; for few tokens: every one reads its experts' weights.
+// hidden[t, k] = swiglu(W1 h[t] + b1) of the k-th chosen expert; for few tokens: each reads the weights of its experts.
 // Rows of W1 alternate: gate, up, gate, up...
 //
-// Grid: (tiles of an expert, tokens * TOP). One part of the experts at a time. Needs lib/tile, lib/mxfp4, lib/swiglu.
+// Grid: (tiles of an expert, tokens * TOP). One part of the experts at a time.
+// import: mxfp4, swiglu, tile
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 5760; // of one expert
@@ -34,7 +35,7 @@ fn expert_swiglu(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
   let tile = (expert - params.first_expert) * (ROWS / TILE_ROWS) + workgroup.x;
   let row = local % TILE_ROWS;
   let split = local / TILE_ROWS;
-  let block_count = COLUMNS / 32;
+  let block_count = COLUMNS / BLOCK_COLUMNS;
   let h_row = slot / TOP * (COLUMNS / 4);
 
   var sum = 0f;

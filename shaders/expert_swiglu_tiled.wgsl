@@ -2,7 +2,7 @@
 // Rows of W1 alternate: gate, up, gate, up...
 //
 // Grid: (tiles of an expert, MAX_TILES). One part of the experts at a time.
-// Needs lib/tile, lib/tile_product, lib/mxfp4, lib/swiglu, lib/slot_tile, lib/expert_tile.
+// import: expert_tile, slot_tile, swiglu, tile, tile_product
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 5760; // of one expert

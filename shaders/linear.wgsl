@@ -1,7 +1,7 @@
 // y[t] = W x[t] + b, or y[t] += W x[t] + b; for few tokens: every token reads the weights.
 //
 // Grid: (tiles of the part, tokens). A workgroup makes the 32 rows of a tile; SPLITS invocations share a row's columns.
-// Needs lib/tile, lib/dense_*.
+// import: dense, tile
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of all parts

@@ -1,7 +1,7 @@
 // y[t] = W x[t] + b, or y[t] += W x[t] + b; for many tokens: a workgroup reads 32 rows of W once for 64 tokens.
 //
-// Grid: (tiles of the part, ceil(tokens / 64)). As many tokens as the bound part of y has room for.
-// Needs lib/tile, lib/tile_product, lib/dense_*.
+// Grid: (tiles of the part, ceil(tokens / TILE_TOKENS)). The size of the binding y says how many tokens there are.
+// import: dense, tile, tile_product
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of all parts
@@ -9,7 +9,6 @@ override HAS_BIAS: bool = true;
 override ADD: bool = false;
 
 const TILE_TOKENS = 64u;
-const PRODUCT_SIZE = TILE_TOKENS * 2;
 
 struct Params {
   first_row: u32, // of the part, a multiple of TILE_ROWS

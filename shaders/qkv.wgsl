@@ -1,15 +1,14 @@
 // Queries, keys and values of few tokens: W x + b, rotated by position; keys and values go to the cache.
 //
 // Grid: (heads of the part, tokens), query heads first, then key heads, then value heads.
-// A workgroup makes the 64 rows of one head. Needs lib/tile, lib/dense_*, lib/kv_*, lib/append, lib/rope, lib/step.
+// A workgroup makes the 64 rows of one head.
+// import: append, dense, head, kv, rope, step, tile
 
 override COLUMNS: u32 = 2880;
 override HEADS: u32 = 64;
 override KV_HEADS: u32 = 8;
 override CAPACITY: u32 = 8192; // positions that the cache holds
 override SPLITS: u32 = 4; // invocations that share a row's columns
-
-const HEAD_ROWS = 64u;
 
 struct Params {
   first_head: u32, // of the part
@@ -26,15 +25,15 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> keys: array<KvQuad>;     // [KV_HEADS, CAPACITY, 16]
 @group(0) @binding(9) var<storage, read_write> values: array<KvQuad>;   // [KV_HEADS, CAPACITY, 16]
 
-var<workgroup> partials: array<f32, HEAD_ROWS * SPLITS>;
+var<workgroup> partials: array<f32, HEAD_SIZE * SPLITS>;
 
-@compute @workgroup_size(HEAD_ROWS * SPLITS)
+@compute @workgroup_size(HEAD_SIZE * SPLITS)
 fn qkv(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let head = params.first_head + workgroup.x;
   let token = workgroup.y;
   let row = local % TILE_ROWS;
-  let tile = workgroup.x * (HEAD_ROWS / TILE_ROWS) + local % HEAD_ROWS / TILE_ROWS;
-  let split = local / HEAD_ROWS;
+  let tile = workgroup.x * (HEAD_SIZE / TILE_ROWS) + local % HEAD_SIZE / TILE_ROWS;
+  let split = local / HEAD_SIZE;
   let vectors = COLUMNS / (4 * VECTOR_QUADS);
 
   var sum = 0f;
@@ -50,11 +49,11 @@ fn qkv(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index)
   partials[local] = sum;
   workgroupBarrier();
 
-  if (local < HEAD_ROWS) {
+  if (local < HEAD_SIZE) {
     for (var s = 1u; s < SPLITS; s++) {
-      sum += partials[s * HEAD_ROWS + local];
+      sum += partials[s * HEAD_SIZE + local];
     }
-    partials[local] = sum + bias[head * HEAD_ROWS + local];
+    partials[local] = sum + bias[head * HEAD_SIZE + local];
   }
   workgroupBarrier();
 

@@ -1,7 +1,8 @@
 // h[t] = rms_norm(x[t]); router logits = W h[t] + b; the TOP largest of them, lowest index first among equals, and the
 // softmax over those alone.
 //
-// Grid: (1, tokens). One workgroup per token. Needs lib/reduce, lib/tile, lib/dense_bf16.
+// Grid: (1, tokens). One workgroup per token.
+// import: dense_bf16, reduce, tile
 
 override COLUMNS: u32 = 2880;
 override EXPERTS: u32 = 32;

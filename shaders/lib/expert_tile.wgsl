@@ -1,12 +1,12 @@
 // The K loop of the tiled expert matmuls: 32 slots of one expert times 32 of its rows, into `product`.
 // `source` is [slots or tokens, COLUMNS]; a slot's row of it is slot / SLOTS_PER_ROW.
-// Needs lib/tile, lib/tile_product, lib/mxfp4, lib/slot_tile, and the bindings blocks, scales, sorted_slots, source.
+// Expects the bindings `blocks`, `scales`, `sorted_slots` and `source`.
+// import: mxfp4, slot_tile, tile, tile_product
 
 const TILE_TOKENS = TILE_SLOTS;
-const PRODUCT_SIZE = TILE_TOKENS * 2;
 
 fn expert_product(slots: SlotTile, tile: u32, slots_per_row: u32, local: u32) {
-  let block_count = COLUMNS / 32;
+  let block_count = COLUMNS / BLOCK_COLUMNS;
   for (var b = 0u; b < block_count; b++) {
     for (var i = local; i < STEP_QUADS * TILE_TOKENS; i += PRODUCT_SIZE) {
       let at = i / STEP_QUADS;

@@ -2,10 +2,11 @@
 // https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-final-pdf
 //
 // A block is one vec4u. Within a u32, the low nibbles of its bytes are columns 0..3 and the high nibbles columns 4..7;
-// there is no negative zero (repack_* and quantize_mxfp4 see to both).
-// Scales lie as bytes, [tile][4 blocks][row in tile], one u32 for 4 blocks.
+// there is no negative zero (repack_* and quantize_mxfp4 ensure both).
+// Scales are bytes, [tile][4 blocks][row in tile], one u32 for 4 blocks.
+// import: tile
 
-const BLOCK_QUADS = 8u; // vec4f of columns in a block
+const BLOCK_QUADS = BLOCK_COLUMNS / 4; // vec4f of columns in a block
 
 // Twice the values of four e2m1 codes, one in each byte: 0, 1, 2, 3, 4, 6, 8, 12 and their negatives.
 fn doubled_e2m1(codes: u32) -> vec4f {
@@ -29,8 +30,8 @@ fn block_values(block: vec4u) -> array<vec4f, BLOCK_QUADS> {
   );
 }
 
-// Half of 2^(byte - 127), for the block's doubled values. For bytes 0 and 1 that lies below the normal f32 range, which
-// a GPU may take for zero; blocks with them, of at most 7e-38, are zero here on all GPUs.
+// Half of 2^(byte - 127), for the block's doubled values. For bytes 0 and 1 that is below the normal f32 range, which a
+// GPU may flush to zero; blocks with these scales, at most 7e-38, are zero here on every GPU.
 fn half_scale(scales_of_4_blocks: u32, block: u32) -> f32 {
   let exponent = (scales_of_4_blocks >> (8 * (block & 3))) & 0xff;
   return bitcast<f32>((max(exponent, 1u) - 1) << 23);

@@ -1,7 +1,9 @@
 // The inner loop of the tiled matmuls: a tile of tokens times a tile of 32 weight rows, 32 columns at a time, from
-// workgroup memory. An invocation makes 4 tokens x 4 rows. Needs TILE_TOKENS and PRODUCT_SIZE = TILE_TOKENS * 2.
+// workgroup memory. An invocation makes 4 tokens x 4 rows. Expects TILE_TOKENS, the tokens of a tile.
+// import: tile
 
 const STEP_QUADS = 8u; // vec4f of columns in a step
+const PRODUCT_SIZE = TILE_TOKENS * 2; // invocations of the workgroup
 
 var<workgroup> token_tile: array<vec4f, STEP_QUADS * TILE_TOKENS>; // [quad, token]
 var<workgroup> row_tile: array<vec4f, STEP_QUADS * TILE_ROWS>;     // [quad, row]

@@ -2,14 +2,7 @@ import type { Dispatch } from '../gpu/kernel.ts';
 import { FEW_TOKENS, type KernelSet } from './kernel-set.ts';
 import type { DenseMatrix } from './matrix.ts';
 import type { AttentionSplits, LayerCache } from './operands.ts';
-import {
-  HEAD_SIZE,
-  REDUCE_INVOCATIONS,
-  ROPE_INVOCATIONS,
-  SPLIT_KEYS,
-  splitCount,
-  WORKGROUP_SIZE,
-} from './shape.ts';
+import { HEAD_SIZE, SPLIT_KEYS, splitCount, workgroupsOf } from './shape.ts';
 
 /** The operations of an attention layer. See {@link Kernels}. */
 export class AttentionKernels {
@@ -40,7 +33,7 @@ export class AttentionKernels {
           `rope/${span}`,
           `${w.label} rope`,
           { step, rope_table: ropeTable, projected, keys, values },
-          [Math.ceil(((heads + 2 * kvHeads) * ROPE_INVOCATIONS) / WORKGROUP_SIZE), count],
+          [workgroupsOf('rope', ((heads + 2 * kvHeads) * HEAD_SIZE) / 8), count],
         ),
       ];
     }
@@ -87,7 +80,7 @@ export class AttentionKernels {
           `attend_tiled/${span}`,
           label,
           { step, projected, keys, values, sinks, attended },
-          [kvHeads, Math.ceil((count * (heads / kvHeads)) / WORKGROUP_SIZE)],
+          [kvHeads, workgroupsOf('attend_tiled', count * (heads / kvHeads))],
         ),
       ];
     }
@@ -109,7 +102,7 @@ export class AttentionKernels {
         `attend_reduce/${span}`,
         `${label} reduce`,
         { step, ...split, sinks, attended },
-        [Math.ceil((heads * REDUCE_INVOCATIONS) / WORKGROUP_SIZE)],
+        [workgroupsOf('attend_reduce', (heads * HEAD_SIZE) / 4)],
       ),
     ];
   }

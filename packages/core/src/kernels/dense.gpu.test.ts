@@ -15,11 +15,10 @@ import { linear } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types.ts';
-import { allocateDense, TILE_ROWS } from './matrix.ts';
+import { allocateDense } from './matrix.ts';
 import { RepackKernels } from './repack.ts';
 import { kernelSource } from './shaders.ts';
-import { rowSplits } from './shape.ts';
-import { denseLibraries } from './variants.ts';
+import { rowSplits, TILE_ROWS, TILE_TOKENS } from './shape.ts';
 
 const FORMATS: readonly DenseFormat[] = ['bf16', 'int8'];
 
@@ -46,7 +45,7 @@ async function embed(
   const { columns, format } = matrix;
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource('embed', denseLibraries(format), { COLUMNS: columns }),
+    kernelSource('embed', { constants: { COLUMNS: columns }, libraries: { dense: format } }),
   );
   const tokens = gpu.upload(Uint32Array.from(ids));
   const x = outputBuffer(gpu, ids.length * columns);
@@ -146,17 +145,16 @@ async function testLinear(
   const held = await uploadDense(gpu, format, [rows, columns], random(rows * columns, 2), options);
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource(
-      tiled ? 'linear_tiled' : 'linear',
-      [...denseLibraries(format), ...(tiled ? (['tile_product'] as const) : [])],
-      {
+    kernelSource(tiled ? 'linear_tiled' : 'linear', {
+      libraries: { dense: format },
+      constants: {
         COLUMNS: columns,
         ROWS: rows,
         HAS_BIAS: Number(bias),
         ADD: Number(add),
         ...(!tiled && { SPLITS: rowSplits(columns, 8) }),
       },
-    ),
+    }),
   );
   const biasValues = randomValues(rows, 3, 5);
   const biasBuffer = uploadFloats(gpu, biasValues);
@@ -178,7 +176,7 @@ async function testLinear(
             x,
             y: { buffer: y, size: 4 * count * rows },
           },
-          [Math.ceil(part.rows / TILE_ROWS), tiled ? Math.ceil(count / 64) : count],
+          [Math.ceil(part.rows / TILE_ROWS), tiled ? Math.ceil(count / TILE_TOKENS) : count],
         ),
       ),
     );

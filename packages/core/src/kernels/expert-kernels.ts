@@ -1,8 +1,8 @@
 import type { Dispatch } from '../gpu/kernel.ts';
 import { FEW_TOKENS, type KernelSet } from './kernel-set.ts';
-import { type DenseMatrix, type ExpertMatrix, TILE_ROWS } from './matrix.ts';
+import type { DenseMatrix, ExpertMatrix } from './matrix.ts';
 import type { ExpertChoice } from './operands.ts';
-import { slotTileCount, WORKGROUP_SIZE } from './shape.ts';
+import { slotTileCount, TILE_ROWS, workgroupsOf } from './shape.ts';
 
 /** The operations of a mixture-of-experts layer. See {@link Kernels}. */
 export class ExpertKernels {
@@ -149,7 +149,7 @@ export class ExpertKernels {
       ),
     );
     const sum = this.#kernels.dispatch('expert_sum', `${mlp2.label} sum`, { out: expertOut, x }, [
-      Math.ceil(this.#kernels.shape.hiddenSize / 4 / WORKGROUP_SIZE),
+      workgroupsOf('expert_sum', this.#kernels.shape.hiddenSize / 4),
       count,
     ]);
     return [...products, sum];

@@ -1,8 +1,8 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { type Dispatch, Kernel, type Resource } from '../gpu/kernel.ts';
-import { type DenseMatrix, TILE_ROWS } from './matrix.ts';
-import { type KernelShape, TILE_TOKENS } from './shape.ts';
+import type { DenseMatrix } from './matrix.ts';
+import { type KernelShape, TILE_ROWS, TILE_TOKENS } from './shape.ts';
 import { kernelVariants } from './variants.ts';
 
 /** Up to this many tokens, matmuls read the weights once per token; from there on, once per tile of tokens. */

@@ -1,9 +1,6 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { DenseFormat } from '../types.ts';
-import { BLOCK_COLUMNS } from './shape.ts';
-
-/** Rows of a tile: how many rows of a weight matrix lie side by side (`shaders/lib/tile.wgsl`). */
-export const TILE_ROWS = 32;
+import { BLOCK_COLUMNS, TILE_ROWS } from './shape.ts';
 
 /** Some rows of a dense matrix, in buffers that one binding can hold. */
 export interface DensePart {

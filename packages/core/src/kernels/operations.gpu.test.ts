@@ -5,7 +5,6 @@ import {
   cacheWords,
   columnsOf,
   FREQUENCIES,
-  HEAD_SIZE,
   uploadRopeTable,
 } from '../../test/attention-inputs.ts';
 import { gpuTest, type TestGpu } from '../../test/gpu.ts';
@@ -15,7 +14,7 @@ import { attention, linear, rmsNorm, rope, route, swiglu } from '../../test/orac
 import { createRandom } from '../../test/random.ts';
 import { Kernels } from './kernels.ts';
 import type { LayerCache } from './operands.ts';
-import { type KernelShape, scratchBytes } from './shape.ts';
+import { HEAD_SIZE, type KernelShape, scratchBytes } from './shape.ts';
 
 const CONTEXT = 260;
 
@@ -33,7 +32,7 @@ const SHAPES: readonly KernelShape[] = [
     slidingWindow: 16,
     ringCapacity: 16 + 70,
     contextLength: CONTEXT,
-    maxTokens: 70,
+    chunkLength: 70,
     dense: 'int8',
     kvCache: 'f16',
   },
@@ -50,7 +49,7 @@ const SHAPES: readonly KernelShape[] = [
     slidingWindow: 128,
     ringCapacity: 128 + 70,
     contextLength: 128,
-    maxTokens: 70,
+    chunkLength: 70,
     dense: 'bf16',
     kvCache: 'f32',
   },
@@ -92,7 +91,7 @@ class Operations {
       keys: gpu.empty(cacheWords(this.#cacheShape(isSliding))),
       values: gpu.empty(cacheWords(this.#cacheShape(isSliding))),
     }));
-    this.#tokens = gpu.empty(shape.maxTokens);
+    this.#tokens = gpu.empty(shape.chunkLength);
   }
 
   #cacheShape(isSliding: boolean): CacheShape {
@@ -106,14 +105,14 @@ class Operations {
 
   /** Expects every operation on `count` tokens to give what its oracle makes of the same inputs. */
   async expectPass(count: number): Promise<void> {
-    const { hiddenSize, maxTokens } = this.#shape;
+    const { hiddenSize, chunkLength } = this.#shape;
     this.#gpu.gpu.device.queue.writeBuffer(
       this.#step,
       0,
       Uint32Array.of(this.position, count, count - 1),
     );
-    const x = this.#gpu.empty(maxTokens * hiddenSize);
-    const h = this.#gpu.empty(maxTokens * hiddenSize);
+    const x = this.#gpu.empty(chunkLength * hiddenSize);
+    const h = this.#gpu.empty(chunkLength * hiddenSize);
     await this.#expectEmbedding(x, count);
     await this.#expectNorm(x, h, count);
     for (const cache of this.#caches) await this.#expectAttention(x, h, cache, count);
@@ -153,13 +152,13 @@ class Operations {
     cache: LayerCache,
     count: number,
   ): Promise<void> {
-    const { hiddenSize, heads, kvHeads, slidingWindow, kvCache, maxTokens } = this.#shape;
+    const { hiddenSize, heads, kvHeads, slidingWindow, kvCache, chunkLength } = this.#shape;
     const { qkv, qkvBias, out, outBias, sinks } = this.#w;
     const [queries, keysWidth] = [heads * HEAD_SIZE, kvHeads * HEAD_SIZE];
     const width = queries + 2 * keysWidth;
     const span = cache.isSliding ? 'sliding' : 'full';
-    const projected = this.#gpu.empty(maxTokens * width);
-    const attended = this.#gpu.empty(maxTokens * queries);
+    const projected = this.#gpu.empty(chunkLength * width);
+    const attended = this.#gpu.empty(chunkLength * queries);
     const scratch = scratchBytes(this.#shape);
     const splits = {
       out: this.#gpu.empty(scratch.splitOut / 4),
@@ -241,19 +240,19 @@ class Operations {
       expertsPerToken,
       normEpsilon,
       swigluLimit,
-      maxTokens,
+      chunkLength,
     } = this.#shape;
     const { scale, scaleBuffer, gate, gateBias, mlp1, mlp2 } = this.#w;
     const slots = count * expertsPerToken;
     const choice = {
-      routerLogits: this.#gpu.empty(maxTokens * experts),
-      experts: this.#gpu.empty(maxTokens * expertsPerToken),
-      weights: this.#gpu.empty(maxTokens * expertsPerToken),
-      sortedSlots: this.#gpu.empty(maxTokens * expertsPerToken),
+      routerLogits: this.#gpu.empty(chunkLength * experts),
+      experts: this.#gpu.empty(chunkLength * expertsPerToken),
+      weights: this.#gpu.empty(chunkLength * expertsPerToken),
+      sortedSlots: this.#gpu.empty(chunkLength * expertsPerToken),
       tiles: this.#gpu.empty(scratchBytes(this.#shape).tiles / 4),
     };
-    const hidden = this.#gpu.empty(maxTokens * expertsPerToken * intermediateSize);
-    const expertOut = this.#gpu.empty(maxTokens * expertsPerToken * hiddenSize);
+    const hidden = this.#gpu.empty(chunkLength * expertsPerToken * intermediateSize);
+    const expertOut = this.#gpu.empty(chunkLength * expertsPerToken * hiddenSize);
     const before = await this.#read(x, count * hiddenSize);
     this.#gpu.run(
       ...this.#k.experts.route(

@@ -17,21 +17,21 @@ const SAMPLING_OPTIONS_BYTES = 32;
 
 /** The buffers of {@link Activations}. All f32 unless said. */
 export interface ActivationBuffers {
-  /** u32 [maxTokens]: the input of a pass; sampling writes the next one. */
+  /** u32 [chunkLength]: the input of a pass; sampling writes the next one. */
   readonly tokens: GPUBuffer;
-  /** The residual stream, [maxTokens, hiddenSize]. */
+  /** The residual stream, [chunkLength, hiddenSize]. */
   readonly x: GPUBuffer;
-  /** What a norm leaves, [maxTokens, hiddenSize]. */
+  /** What a norm leaves, [chunkLength, hiddenSize]. */
   readonly h: GPUBuffer;
-  /** Queries, keys and values, [maxTokens, heads + 2 kvHeads, 64]. */
+  /** Queries, keys and values, [chunkLength, heads + 2 kvHeads, 64]. */
   readonly projected: GPUBuffer;
-  /** [maxTokens, heads, 64]. */
+  /** [chunkLength, heads, 64]. */
   readonly attended: GPUBuffer;
   readonly splits: AttentionSplits;
   readonly choice: ExpertChoice;
-  /** After SwiGLU, [maxTokens, expertsPerToken, intermediateSize]. */
+  /** After SwiGLU, [chunkLength, expertsPerToken, intermediateSize]. */
   readonly hidden: GPUBuffer;
-  /** [maxTokens, expertsPerToken, hiddenSize]. */
+  /** [chunkLength, expertsPerToken, hiddenSize]. */
   readonly expertOut: GPUBuffer;
   /** [logitRows, vocabularySize]. */
   readonly logits: GPUBuffer;
@@ -52,7 +52,7 @@ export interface KvCache {
 /** The numbers that a model's kernels are compiled for. */
 export function kernelShape(
   config: ModelConfig,
-  options: Pick<KernelShape, 'contextLength' | 'maxTokens' | 'dense' | 'kvCache'>,
+  options: Pick<KernelShape, 'contextLength' | 'chunkLength' | 'dense' | 'kvCache'>,
 ): KernelShape {
   return {
     ...options,
@@ -67,31 +67,32 @@ export function kernelShape(
     swigluLimit: config.swigluLimit,
     slidingWindow: config.slidingWindow,
     // A pass appends its tokens before they attend, so that the first of them still needs its window in front of them.
-    ringCapacity: config.slidingWindow + options.maxTokens,
+    ringCapacity: config.slidingWindow + options.chunkLength,
   };
 }
 
 /** Bytes of each buffer of {@link Activations}. */
 export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
-  const { maxTokens, hiddenSize, heads, kvHeads, experts, expertsPerToken, vocabularySize } = shape;
+  const { chunkLength, hiddenSize, heads, kvHeads, experts, expertsPerToken, vocabularySize } =
+    shape;
   const words = (...extents: number[]): number => 4 * product(extents);
   const { splitOut, splitStats, tiles, strips } = scratchBytes(shape);
   return {
-    tokens: words(maxTokens),
-    x: words(maxTokens, hiddenSize),
-    h: words(maxTokens, hiddenSize),
-    projected: words(maxTokens, heads + 2 * kvHeads, HEAD_SIZE),
-    attended: words(maxTokens, heads, HEAD_SIZE),
+    tokens: words(chunkLength),
+    x: words(chunkLength, hiddenSize),
+    h: words(chunkLength, hiddenSize),
+    projected: words(chunkLength, heads + 2 * kvHeads, HEAD_SIZE),
+    attended: words(chunkLength, heads, HEAD_SIZE),
     splits: { out: splitOut, stats: splitStats },
     choice: {
-      routerLogits: words(maxTokens, experts),
-      experts: words(maxTokens, expertsPerToken),
-      weights: words(maxTokens, expertsPerToken),
-      sortedSlots: words(maxTokens, expertsPerToken),
+      routerLogits: words(chunkLength, experts),
+      experts: words(chunkLength, expertsPerToken),
+      weights: words(chunkLength, expertsPerToken),
+      sortedSlots: words(chunkLength, expertsPerToken),
       tiles,
     },
-    hidden: words(maxTokens, expertsPerToken, shape.intermediateSize),
-    expertOut: words(maxTokens, expertsPerToken, hiddenSize),
+    hidden: words(chunkLength, expertsPerToken, shape.intermediateSize),
+    expertOut: words(chunkLength, expertsPerToken, hiddenSize),
     logits: words(logitRowCount(shape), vocabularySize),
     sampling: {
       options: SAMPLING_OPTIONS_BYTES,
@@ -112,8 +113,8 @@ export function createActivations(buffers: Buffers, shape: KernelShape): Activat
   return { ...made, logitRows: logitRowCount(shape) };
 }
 
-function logitRowCount({ maxTokens, vocabularySize }: KernelShape): number {
-  return Math.max(1, Math.min(maxTokens, Math.floor(MAX_LOGITS_BYTES / (4 * vocabularySize))));
+function logitRowCount({ chunkLength, vocabularySize }: KernelShape): number {
+  return Math.max(1, Math.min(chunkLength, Math.floor(MAX_LOGITS_BYTES / (4 * vocabularySize))));
 }
 
 /** Makes the keys and values of one conversation: the whole context of full layers, a ring of sliding ones. */
