@@ -26,31 +26,7 @@ fn linear_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
   let tile = workgroup.x;
   let first_token = workgroup.y * TILE_TOKENS;
   let tokens = arrayLength(&y) / ROWS;
-  let vectors = COLUMNS / (4 * VECTOR_QUADS);
-  let step_vectors = STEP_QUADS / VECTOR_QUADS;
-
-  for (var block = 0u; block < COLUMNS / (4 * STEP_QUADS); block++) {
-    for (var i = local; i < STEP_QUADS * TILE_TOKENS; i += PRODUCT_SIZE) {
-      let token = first_token + i / STEP_QUADS;
-      var quad = vec4f();
-      if (token < tokens) {
-        quad = x[token * (COLUMNS / 4) + block * STEP_QUADS + i % STEP_QUADS];
-      }
-      token_tile[i % STEP_QUADS * TILE_TOKENS + i / STEP_QUADS] = quad;
-    }
-    for (var i = local; i < step_vectors * TILE_ROWS; i += PRODUCT_SIZE) {
-      let row = i % TILE_ROWS;
-      let v = block * step_vectors + i / TILE_ROWS;
-      let values = vector_values(weights[(tile * vectors + v) * TILE_ROWS + row]);
-      let scale = vector_scale(tile, v, row);
-      for (var q = 0u; q < VECTOR_QUADS; q++) {
-        row_tile[(i / TILE_ROWS * VECTOR_QUADS + q) * TILE_ROWS + row] = values[q] * scale;
-      }
-    }
-    workgroupBarrier();
-    accumulate_product(local);
-    workgroupBarrier();
-  }
+  tile_product(tile, first_token, tokens - first_token, local);
 
   for (var i = 0u; i < 4; i++) {
     let token = first_token + product_token(local) + i * (TILE_TOKENS / 4);
@@ -69,4 +45,12 @@ fn linear_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
       }
     }
   }
+}
+
+fn input_row(i: u32) -> u32 {
+  return i;
+}
+
+fn input_quad(i: u32) -> vec4f {
+  return x[i];
 }

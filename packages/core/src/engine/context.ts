@@ -155,7 +155,7 @@ export class Context {
       while (row < position + count) {
         const batch = Math.min(activations.logitRows, position + count - row);
         writeStep(this.#runtime, position, count, row - position);
-        submit(gpu, unembed(kernels, weights, activations, batch));
+        submit(gpu, unembed(kernels.forTokens(batch), weights, activations));
         const bytes = await readBuffer(gpu, activations.logits, 0, 4 * batch * vocabularySize);
         into.set(new Float32Array(bytes), (row - firstRow) * vocabularySize);
         row += batch;
@@ -180,8 +180,8 @@ export class Context {
     const reach = 2 ** Math.ceil(Math.log2(this.#evaluated + step));
     if (this.#decode?.reach !== reach) {
       const all = this.#decode?.all ?? [
-        ...forward(kernels, weights, activations, this.#kv, ropeTable, 1),
-        ...unembed(kernels, weights, activations, 1),
+        ...forward(kernels.forTokens(1), weights, activations, this.#kv, ropeTable),
+        ...unembed(kernels.forTokens(1), weights, activations),
       ];
       this.#decode = { reach, all, limited: limitGrids(all, reach) };
     }
@@ -213,7 +213,8 @@ export class Context {
     gpu.check();
     gpu.device.queue.writeBuffer(activations.tokens, 0, Uint32Array.from(pass));
     writeStep(this.#runtime, position, pass.length, pass.length - 1);
-    submitInParts(gpu, forward(kernels, weights, activations, this.#kv, ropeTable, pass.length));
+    const k = kernels.forTokens(pass.length);
+    submitInParts(gpu, forward(k, weights, activations, this.#kv, ropeTable));
     return pass.length;
   }
 

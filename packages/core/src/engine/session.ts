@@ -171,7 +171,11 @@ export class EngineSession implements Session {
     try {
       report();
       const { kernels, weights, activations } = this.#runtime;
-      await context.prefill(() => unembed(kernels, weights, activations, 1), report, signal);
+      await context.prefill(
+        () => unembed(kernels.forTokens(1), weights, activations),
+        report,
+        signal,
+      );
       await context.takeSnapshot();
       const withLogits = options.logprobs !== undefined;
       for await (const { token, logits } of this.#decoder.decode(

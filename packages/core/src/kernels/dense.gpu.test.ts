@@ -107,7 +107,13 @@ gpuTest('every subnormal scale of int8 is read as what it is', async (gpu) => {
   const scaleBits = Uint16Array.from([...positive, ...positive.map((bits) => bits | 0x8000)]);
   const [rows, columns] = [scaleBits.length / 2, 64];
   const q = Int8Array.from({ length: rows * columns }, (_, i) => ((i * 7) % 255) - 127);
-  const matrix = allocateDense(gpu.buffers, 'matrix', 'int8', [rows, columns], 2 ** 27);
+  const matrix = allocateDense(gpu.buffers, {
+    label: 'matrix',
+    format: 'int8',
+    rows,
+    columns,
+    maxBindingBytes: 2 ** 27,
+  });
   const repacking = await new RepackKernels(gpu.gpu, gpu.buffers).dense('Q8_0', matrix);
   const bytes = new Uint8Array(Math.ceil((rows * repacking.rowBytes) / 4) * 4);
   bytes.set(toGgmlQ8(q, scaleBits));
@@ -139,13 +145,14 @@ interface LinearCase extends MatrixOptions {
 
 async function testLinear(
   gpu: TestGpu,
-  tiled: boolean,
+  file: string,
   { format, rows, columns, bias, add, tokens, ...options }: LinearCase,
 ): Promise<void> {
+  const tiled = file === 'linear_tiled';
   const held = await uploadDense(gpu, format, [rows, columns], random(rows * columns, 2), options);
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource(tiled ? 'linear_tiled' : 'linear', {
+    kernelSource(file, {
       libraries: { dense: format },
       constants: {
         COLUMNS: columns,
@@ -210,7 +217,7 @@ const LINEARS: readonly LinearCase[] = [
 
 gpuTest.each(LINEARS)(
   'linear: $format, $rows x $columns, bias $bias, add $add',
-  (linearCase, gpu) => testLinear(gpu, false, linearCase),
+  (linearCase, gpu) => testLinear(gpu, 'linear', linearCase),
 );
 
 const TILED_LINEARS: readonly LinearCase[] = [
@@ -238,14 +245,14 @@ const TILED_LINEARS: readonly LinearCase[] = [
 
 gpuTest.each(TILED_LINEARS)(
   'linear_tiled: $format, $rows x $columns, bias $bias, add $add',
-  (linearCase, gpu) => testLinear(gpu, true, linearCase),
+  (linearCase, gpu) => testLinear(gpu, 'linear_tiled', linearCase),
 );
 
 gpuTest('linear gives the same for random shapes as the oracle', async (gpu) => {
   const next = createRandom(11);
   for (let round = 0; round < 6; round++) {
     const columns = 32 * (1 + next.integer(9));
-    await testLinear(gpu, false, {
+    await testLinear(gpu, 'linear', {
       format: FORMATS[round % 2]!,
       rows: 1 + next.integer(150),
       columns,

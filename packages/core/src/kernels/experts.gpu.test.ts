@@ -81,10 +81,10 @@ async function compileSwiglu(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, 
           {
             params: gpu.buffers.params(part.firstExpert, part.experts),
             ...resources,
-            blocks: part.blocks,
+            weights: part.blocks,
             scales: part.scales,
             bias: matrix.bias,
-            [mode === 'few' ? 'h' : 'source']: source,
+            h: source,
             hidden,
           },
           [rows / TILE_ROWS, mode === 'few' ? experts.length : tiles],
@@ -128,7 +128,7 @@ async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top
     const hiddenBuffer = uploadFloats(gpu, hidden);
     const xBuffer = outputBuffer(gpu, x.length, x);
     const out = outputBuffer(gpu, experts.length * rows);
-    const target = few ? { hidden: hiddenBuffer, x: xBuffer } : { source: hiddenBuffer, out };
+    const target = few ? { hidden: hiddenBuffer, x: xBuffer } : { hidden: hiddenBuffer, out };
     const expertWeights = uploadFloats(gpu, weights);
     const products = matrix.parts.map((part) =>
       kernel.dispatch(
@@ -137,7 +137,7 @@ async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top
           params: gpu.buffers.params(part.firstExpert, part.experts),
           ...resources,
           expert_weights: expertWeights,
-          blocks: part.blocks,
+          weights: part.blocks,
           scales: part.scales,
           bias: matrix.bias,
           ...target,

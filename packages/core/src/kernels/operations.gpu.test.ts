@@ -129,7 +129,7 @@ class Operations {
     const next = createRandom(this.position);
     const ids = Array.from({ length: count }, () => next.integer(vocabularySize));
     this.#gpu.gpu.device.queue.writeBuffer(this.#tokens, 0, Uint32Array.from(ids));
-    this.#gpu.run(...this.#k.embed(this.#tokens, this.#w.embedding.matrix, x, count));
+    this.#gpu.run(...this.#k.forTokens(count).embed(this.#tokens, this.#w.embedding.matrix, x));
     const rows = ids.flatMap((id) => [
       ...this.#w.embedding.values.subarray(id * hiddenSize, (id + 1) * hiddenSize),
     ]);
@@ -138,7 +138,7 @@ class Operations {
 
   async #expectNorm(x: GPUBuffer, h: GPUBuffer, count: number): Promise<void> {
     const { hiddenSize, normEpsilon } = this.#shape;
-    this.#gpu.run(...this.#k.norm('norm', x, this.#w.scaleBuffer, h, count));
+    this.#gpu.run(...this.#k.forTokens(count).norm(x, this.#w.scaleBuffer, h));
     const before = await this.#read(x, count * hiddenSize);
     expect(await this.#read(h, before.length), 'norm').toBeCloseToArray(
       rmsNorm(before, this.#w.scale, normEpsilon),
@@ -164,25 +164,16 @@ class Operations {
       out: this.#gpu.empty(scratch.splitOut / 4),
       stats: this.#gpu.empty(scratch.splitStats / 4),
     };
+    const k = this.#k.forTokens(count);
     this.#gpu.run(
-      ...this.#k.attention.qkv(
+      ...k.qkv(
         h,
-        qkv.matrix,
-        uploadFloats(this.#gpu, qkvBias),
+        { weight: qkv.matrix, bias: uploadFloats(this.#gpu, qkvBias) },
         this.#ropeTable,
         cache,
         projected,
-        count,
       ),
-      ...this.#k.attention.attend(
-        'attend',
-        projected,
-        cache,
-        uploadFloats(this.#gpu, sinks),
-        splits,
-        attended,
-        count,
-      ),
+      ...k.attend(projected, cache, uploadFloats(this.#gpu, sinks), splits, attended),
     );
 
     const hRows = await this.#read(h, count * hiddenSize);
@@ -223,7 +214,7 @@ class Operations {
 
     const before = await this.#read(x, count * hiddenSize);
     this.#gpu.run(
-      ...this.#k.attention.addOut(attended, out.matrix, uploadFloats(this.#gpu, outBias), x, count),
+      ...k.addOut(attended, { weight: out.matrix, bias: uploadFloats(this.#gpu, outBias) }, x),
     );
     const added = linear(gotMixed, out.values, outBias, queries);
     expect(await this.#read(x, before.length), 'out').toBeCloseToArray(
@@ -254,18 +245,17 @@ class Operations {
     const hidden = this.#gpu.empty(chunkLength * expertsPerToken * intermediateSize);
     const expertOut = this.#gpu.empty(chunkLength * expertsPerToken * hiddenSize);
     const before = await this.#read(x, count * hiddenSize);
+    const k = this.#k.forTokens(count);
     this.#gpu.run(
-      ...this.#k.experts.route(
+      ...k.route(
         x,
         scaleBuffer,
-        gate.matrix,
-        uploadFloats(this.#gpu, gateBias),
+        { weight: gate.matrix, bias: uploadFloats(this.#gpu, gateBias) },
         h,
         choice,
-        count,
       ),
-      ...this.#k.experts.swiglu(h, choice, mlp1.matrix, hidden, count),
-      ...this.#k.experts.add(hidden, choice, mlp2.matrix, expertOut, x, count),
+      ...k.swiglu(h, choice, mlp1.matrix, hidden),
+      ...k.addExperts(hidden, choice, mlp2.matrix, expertOut, x),
     );
     const gotH = await this.#read(h, before.length);
     expect(gotH, 'mlp norm').toBeCloseToArray(rmsNorm(before, scale, normEpsilon), 1e-5);
@@ -306,7 +296,7 @@ class Operations {
     const { hiddenSize, vocabularySize, normEpsilon } = this.#shape;
     const { scale, scaleBuffer, unembedding } = this.#w;
     const logits = this.#gpu.empty(count * vocabularySize);
-    this.#gpu.run(...this.#k.unembed(h, unembedding.matrix, logits, count));
+    this.#gpu.run(...this.#k.forTokens(count).unembed(h, unembedding.matrix, logits));
     expect(await this.#read(logits), 'logits').toBeCloseToArray(
       linear(await this.#read(h, count * hiddenSize), unembedding.values, undefined, hiddenSize),
       1e-5,
@@ -317,9 +307,10 @@ class Operations {
     const options = new Uint32Array(8);
     new Float32Array(options.buffer).set([0, 1, 0, 1]);
     const last = this.#gpu.empty(vocabularySize);
+    const k = this.#k.forTokens(1);
     this.#gpu.run(
-      ...this.#k.outputNorm('norm', x, scaleBuffer, h, 1),
-      ...this.#k.unembed(h, unembedding.matrix, last, 1),
+      ...k.outputNorm(x, scaleBuffer, h),
+      ...k.unembed(h, unembedding.matrix, last),
       ...this.#k.sample(
         last,
         {

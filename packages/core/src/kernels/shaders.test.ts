@@ -5,6 +5,33 @@ function pathsOf(name: string, libraries: Readonly<Record<string, string>> = {})
   return kernelSource(name, { libraries }).files.map(({ path }) => path);
 }
 
+const FILES = new Map([
+  ['scale', '// import: shift\n@compute @workgroup_size(1)\nfn scale() {}'],
+  ['scale_f16', '// import: shift\nenable f16;\n@compute @workgroup_size(1)\nfn scale() {}'],
+  ['scale_both', 'enable f16;\nenable subgroups;\n@compute @workgroup_size(1)\nfn scale() {}'],
+  ['lib/shift', ''],
+  ['lib/shift_subgroups', 'enable subgroups;'],
+]);
+const VARIANTS = { scale: ['scale_both', 'scale_f16'], 'lib/shift': ['lib/shift_subgroups'] };
+
+describe('a variant', () => {
+  test.each([
+    { features: [], paths: ['scale', 'lib/shift'] },
+    { features: ['subgroups'], paths: ['scale', 'lib/shift_subgroups'] },
+    { features: ['shader-f16'], paths: ['scale_f16', 'lib/shift'] },
+    { features: ['shader-f16', 'subgroups', 'timestamp-query'], paths: ['scale_both'] },
+  ])('takes the place of a file if the device has $features', ({ features, paths }) => {
+    const shaders = { files: FILES, variants: VARIANTS };
+    const { entryPoint, files } = kernelSource('scale', { features: new Set(features) }, shaders);
+    expect(files.map(({ path }) => path)).toEqual(paths.map((path) => `${path}.wgsl`));
+    expect(entryPoint).toBe('scale');
+  });
+
+  test('asked for by its name has the entry point of the kernel that it stands for', () => {
+    expect(kernelSource('scale_f16', {}, { files: FILES, variants: {} }).entryPoint).toBe('scale');
+  });
+});
+
 describe('a kernel', () => {
   test('comes with what its libraries import, each file once', () => {
     expect(pathsOf('linear_tiled', { dense: 'int8' })).toEqual([

@@ -1,15 +1,24 @@
 import type { KernelSource, ShaderFile } from '../gpu/kernel.ts';
 
-/** Every WGSL file, by its path below `shaders/`, without extension: `linear`, `lib/tile`. */
-const FILES: ReadonlyMap<string, string> = new Map(
-  Object.entries(
-    import.meta.glob<string>('../../../../shaders/**/*.wgsl', {
-      query: '?raw',
-      import: 'default',
-      eager: true,
-    }),
-  ).map(([path, wgsl]) => [path.replace(/^.*\/shaders\/|\.wgsl$/g, ''), wgsl]),
-);
+/** WGSL files by their path below `shaders/`, without extension (`linear`, `lib/tile`), and what stands for them. */
+export interface Shaders {
+  readonly files: ReadonlyMap<string, string>;
+  /** The variants of a file. The first whose `enable` directives the device can meet takes its place. */
+  readonly variants: Readonly<Record<string, readonly string[]>>;
+}
+
+const SHADERS: Shaders = {
+  files: new Map(
+    Object.entries(
+      import.meta.glob<string>('../../../../shaders/**/*.wgsl', {
+        query: '?raw',
+        import: 'default',
+        eager: true,
+      }),
+    ).map(([path, wgsl]) => [path.replace(/^.*\/shaders\/|\.wgsl$/g, ''), wgsl]),
+  ),
+  variants: {},
+};
 
 /** What a kernel's files leave open. */
 export interface KernelOptions {
@@ -17,48 +26,64 @@ export interface KernelOptions {
   readonly constants?: Readonly<Record<string, number>>;
   /** Which library stands for an interface: `{ kv: 'f16' }` makes `lib/kv_f16` of an imported `kv`. */
   readonly libraries?: Readonly<Record<string, string>>;
+  /** Features of the device, for variants. Default: none. */
+  readonly features?: ReadonlySet<string>;
 }
 
 /**
- * Puts a kernel together from its file and the libraries that it and they import: `// import: tile, dense`.
+ * Puts a kernel together from its file and the libraries that it and they import: `// import: dense, tile`.
  *
  * @param name - The kernel's file, for example `linear`.
  */
 export function kernelSource(
   name: string,
-  { constants = {}, libraries = {} }: KernelOptions = {},
+  { constants = {}, libraries = {}, features = new Set() }: KernelOptions = {},
+  shaders: Shaders = SHADERS,
 ): KernelSource {
   const files = new Map<string, ShaderFile>();
   const add = (path: string): void => {
-    if (files.has(path)) return;
-    const wgsl = readShader(path);
-    files.set(path, { path: `${path}.wgsl`, wgsl });
+    const fits = (variant: string): boolean =>
+      featuresOf(readShader(variant, shaders)).every((feature) => features.has(feature));
+    const chosen = shaders.variants[path]?.find(fits) ?? path;
+    if (files.has(chosen)) return;
+    const wgsl = readShader(chosen, shaders);
+    files.set(chosen, { path: `${chosen}.wgsl`, wgsl });
     for (const library of importsOf(wgsl)) {
       const choice = libraries[library];
       add(`lib/${choice === undefined ? library : `${library}_${choice}`}`);
     }
   };
   add(name);
-  return { entryPoint: name, files: [...files.values()], constants };
+  const [{ wgsl }] = [...files.values()] as [ShaderFile];
+  const [, entryPoint = name] = /@compute.*\s+fn (\w+)/.exec(wgsl) ?? [];
+  return { entryPoint, files: [...files.values()], constants };
 }
 
 /**
- * The value of a `const` that a WGSL file declares as a literal, as in `const TILE_ROWS = 32u;`.
+ * The value of a `const` that a WGSL file declares as a literal: `const TILE_ROWS = 32u;`.
  *
  * @param path - The file, for example `lib/tile`.
  */
 export function shaderConstant(path: string, name: string): number {
-  const [, value] = new RegExp(`^const ${name} = (\\d+)u;`, 'm').exec(readShader(path)) ?? [];
+  const declaration = new RegExp(`^const ${name} = (\\d+)u;`, 'm');
+  const [, value] = declaration.exec(readShader(path, SHADERS)) ?? [];
   if (value === undefined) throw new Error(`shaders/${path}.wgsl declares no literal ${name}`);
   return Number(value);
 }
 
-function readShader(path: string): string {
-  const wgsl = FILES.get(path);
+function readShader(path: string, { files }: Shaders): string {
+  const wgsl = files.get(path);
   if (wgsl === undefined) throw new Error(`There is no shaders/${path}.wgsl`);
   return wgsl;
 }
 
 function importsOf(wgsl: string): string[] {
   return /^\/\/ import: (.+)$/m.exec(wgsl)?.[1]?.split(', ') ?? [];
+}
+
+/** The device features behind a file's `enable` directives. */
+function featuresOf(wgsl: string): string[] {
+  return [...wgsl.matchAll(/^enable (\w+);/gm)].map(([, name]) =>
+    name === 'f16' ? 'shader-f16' : (name as string),
+  );
 }

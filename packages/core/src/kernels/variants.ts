@@ -9,12 +9,19 @@ import {
   splitCount,
 } from './shape.ts';
 
-/** The pipelines of a model: every kernel with the constants of each of its uses. */
-export function kernelVariants(shape: KernelShape): Record<string, KernelSource> {
+/**
+ * The pipelines of a model: every kernel with the constants of each of its uses.
+ *
+ * @param features - The device's, which decide between a kernel and its variants.
+ */
+export function kernelVariants(
+  shape: KernelShape,
+  features: ReadonlySet<string>,
+): Record<string, KernelSource> {
   const { hiddenSize, intermediateSize, heads, kvHeads, expertsPerToken: TOP } = shape;
   const libraries = { dense: shape.dense, kv: shape.kvCache };
   const source = (name: string, constants: Readonly<Record<string, number>>): KernelSource =>
-    kernelSource(name, { constants, libraries });
+    kernelSource(name, { constants, libraries, features });
   const norm = {
     COLUMNS: hiddenSize,
     EPSILON: shape.normEpsilon,

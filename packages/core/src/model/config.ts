@@ -44,13 +44,13 @@ export interface RopeConfig {
 /** The fields of a JSON object. */
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Layers beyond this are a mistake, or malice. */
+/** More layers than this are a mistake or an attack. */
 const MAX_LAYERS = 1024;
 
 /**
- * Reads config.json, of Hugging Face's layout or of OpenAI's original one, or what a GGUF file has in its place.
+ * Reads a config.json in Hugging Face's layout or in OpenAI's original one, or the same numbers from a GGUF file.
  *
- * @throws {@link OssicleError} `format-invalid` where a field is missing or holds what no gpt-oss model can.
+ * @throws {@link OssicleError} `format-invalid` if a field is missing or has a value that no gpt-oss model can have.
  */
 export function parseConfig(json: Fields): ModelConfig {
   const modelType = json.model_type;
@@ -115,7 +115,7 @@ export function parseConfig(json: Fields): ModelConfig {
   };
 }
 
-/** `rope_scaling` of the published files, `rope_parameters` of newer ones, or the flat fields of the original layout. */
+/** Reads `rope_scaling` of the published files, `rope_parameters` of newer ones, or the flat fields of the original layout. */
 function parseRope(json: Fields): RopeConfig {
   const scaling = json.rope_scaling ?? json.rope_parameters;
   if (typeof scaling === 'object' && scaling !== null) {
@@ -151,7 +151,7 @@ function parseRope(json: Fields): RopeConfig {
   };
 }
 
-/** YaRN's own factor is the only one that gpt-oss models have; transformers lets a config say another. */
+/** Checks that the factor is YaRN's own, as in all gpt-oss models; transformers allows others. */
 function checkAttentionFactor(scaling: Fields, expected: number): void {
   const { attention_factor: given = null, mscale, mscale_all_dim } = scaling;
   if (given !== null && !(Math.abs(Number(given) - expected) < 1e-6)) {
@@ -181,10 +181,10 @@ function parseLayerTypes(types: unknown, layers: number): boolean[] {
   });
 }
 
-/** More than any model has of anything: what is beyond is a mistake, or malice. */
+/** More than any model has of anything: a larger number is a mistake or an attack. */
 const MAX_COUNT = 2 ** 24;
 
-/** A positive integer. Where several names are given, the first that is there counts. */
+/** A positive integer. If there are several names, the first that is present counts. */
 function count(
   json: Fields,
   names: string | readonly string[],

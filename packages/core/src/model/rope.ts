@@ -1,12 +1,12 @@
 import { HEAD_SIZE } from '../kernels/shape.ts';
 import type { ModelConfig, RopeConfig } from './config.ts';
 
-/** Angles of a head: one for each pair of its dimensions. */
+/** Angles per head: one for each pair of its dimensions. */
 const HALF = HEAD_SIZE / 2;
 
 /**
- * Radians per position of each rotated pair, scaled by parts as in YaRN (https://arxiv.org/abs/2309.00071, §3.2): quick
- * dimensions stay, slow ones turn `factor` times slower, those between are blended.
+ * Radians per position of each rotated pair, scaled by parts as in YaRN (https://arxiv.org/abs/2309.00071, §3.2): fast
+ * dimensions stay, slow ones turn `factor` times slower, those in between are blended.
  */
 export function inverseFrequencies(rope: RopeConfig): Float64Array {
   const { theta, factor, originalContextLength, betaFast, betaSlow, truncate } = rope;
@@ -24,7 +24,7 @@ export function inverseFrequencies(rope: RopeConfig): Float64Array {
   });
 }
 
-/** What YaRN multiplies cosines and sines by, of queries and of keys. */
+/** The factor by which YaRN multiplies the cosines and sines of queries and keys. */
 export function attentionFactor({ factor }: Pick<RopeConfig, 'factor'>): number {
   return factor <= 1 ? 1 : 0.1 * Math.log(factor) + 1;
 }
@@ -35,7 +35,7 @@ export function ropeTableBytes(positions: number): number {
 }
 
 /**
- * Cosines and sines for the kernels, computed in float64 since WGSL's are accurate only near zero.
+ * Cosines and sines for the kernels, computed in float64 because WGSL's are accurate only near zero.
  *
  * @returns f32 [positions, 64]: 32 cosines, then 32 sines, the attention factor included.
  */

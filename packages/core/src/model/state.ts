@@ -9,10 +9,10 @@ import { HEAD_SIZE, type KernelShape, scratchBytes } from '../kernels/shape.ts';
 import type { ModelConfig } from './config.ts';
 import { mapSizes, product, type Sizes, sum } from './sizes.ts';
 
-/** Logits of one pass take at most about this much; passes for more rows are cut. */
+/** About the most that the logits of one pass may take; more rows take more passes. */
 const MAX_LOGITS_BYTES = 16 * 2 ** 20;
 
-/** Of the uniform `Sampling`, rounded up to 16. */
+/** Bytes of the uniform `Sampling`, rounded up to a multiple of 16. */
 const SAMPLING_OPTIONS_BYTES = 32;
 
 /** The buffers of {@link Activations}. All f32 unless said. */
@@ -21,7 +21,7 @@ export interface ActivationBuffers {
   readonly tokens: GPUBuffer;
   /** The residual stream, [chunkLength, hiddenSize]. */
   readonly x: GPUBuffer;
-  /** What a norm leaves, [chunkLength, hiddenSize]. */
+  /** The output of a norm, [chunkLength, hiddenSize]. */
   readonly h: GPUBuffer;
   /** Queries, keys and values, [chunkLength, heads + 2 kvHeads, 64]. */
   readonly projected: GPUBuffer;
@@ -38,9 +38,9 @@ export interface ActivationBuffers {
   readonly sampling: SamplingState;
 }
 
-/** Everything that a forward pass writes except the cache: made once, used by every session in turn. */
+/** Everything that a forward pass writes except the cache: allocated once, shared by all sessions. */
 export interface Activations extends ActivationBuffers {
-  /** How many rows of logits one pass can make. */
+  /** The most rows of logits that one pass can make. */
   readonly logitRows: number;
 }
 
@@ -66,7 +66,7 @@ export function kernelShape(
     normEpsilon: config.normEpsilon,
     swigluLimit: config.swigluLimit,
     slidingWindow: config.slidingWindow,
-    // A pass appends its tokens before they attend, so that the first of them still needs its window in front of them.
+    // A pass appends its tokens before they attend: the first of them still needs its window in front of it.
     ringCapacity: config.slidingWindow + options.chunkLength,
   };
 }
@@ -103,7 +103,7 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
   };
 }
 
-/** Makes the buffers of a forward pass. */
+/** Allocates the buffers of a forward pass. */
 export function createActivations(buffers: Buffers, shape: KernelShape): Activations {
   const made = mapSizes<ActivationBuffers>(activationSizes(shape), (label, sizeBytes) =>
     label === 'sampling.options'
@@ -117,7 +117,7 @@ function logitRowCount({ chunkLength, vocabularySize }: KernelShape): number {
   return Math.max(1, Math.min(chunkLength, Math.floor(MAX_LOGITS_BYTES / (4 * vocabularySize))));
 }
 
-/** Makes the keys and values of one conversation: the whole context of full layers, a ring of sliding ones. */
+/** Allocates the keys and values of one conversation: the whole context of full layers, a ring of sliding ones. */
 export function createKvCache(buffers: Buffers, config: ModelConfig, shape: KernelShape): KvCache {
   return {
     layers: config.slidingLayers.map((isSliding, layer) => ({
@@ -128,18 +128,18 @@ export function createKvCache(buffers: Buffers, config: ModelConfig, shape: Kern
   };
 }
 
-/** Bytes that {@link Activations} take. */
+/** Bytes of {@link Activations}. */
 export function activationBytes(shape: KernelShape): number {
   return sum(activationSizes(shape));
 }
 
-/** Bytes that the keys, or the values, of one layer take. */
+/** Bytes of the keys, or of the values, of one layer. */
 export function cacheBytes(shape: KernelShape, isSliding: boolean): number {
   const capacity = isSliding ? shape.ringCapacity : shape.contextLength;
   return shape.kvHeads * capacity * headBytes(shape);
 }
 
-/** Bytes of the keys, or the values, of one position of one head. */
+/** Bytes of the keys, or of the values, of one position in one head. */
 export function headBytes({ kvCache }: KernelShape): number {
   return HEAD_SIZE * (kvCache === 'f16' ? 2 : 4);
 }
