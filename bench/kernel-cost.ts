@@ -95,7 +95,7 @@ export function kernelCost(shape: KernelShape, operation: Operation): KernelCost
   }
 }
 
-/** How many different experts a number of tokens is expected to choose, where each is as likely. */
+/** How many different experts that many tokens are expected to choose, if all are equally likely. */
 export function distinctExperts(experts: number, expertsPerToken: number, tokens: number): number {
   return experts * (1 - (1 - expertsPerToken / experts) ** tokens);
 }

@@ -38,12 +38,12 @@ export function outputBuffer(gpu: TestGpu, length: number, values?: ArrayLike<nu
   return gpu.upload(words);
 }
 
-/** Reads an {@link outputBuffer} as float32, and fails where its guard was written. */
+/** Reads an {@link outputBuffer} as float32, and fails if its guard was written. */
 export async function outputFloats(gpu: TestGpu, buffer: GPUBuffer): Promise<Float32Array> {
   return new Float32Array((await outputWords(gpu, buffer)).slice().buffer);
 }
 
-/** Reads an {@link outputBuffer} as u32, and fails where its guard was written. */
+/** Reads an {@link outputBuffer} as u32, and fails if its guard was written. */
 export async function outputWords(gpu: TestGpu, buffer: GPUBuffer): Promise<Uint32Array> {
   const words = await gpu.words(buffer);
   const length = words.length - GUARD;

@@ -59,7 +59,7 @@ describe('a lost device', () => {
     await expect(reading).rejects.toMatchObject({ code: 'device-lost' });
   });
 
-  test('is noticed where it was lost before', async () => {
+  test('is noticed if it was lost before', async () => {
     const device = await requestDevice();
     device.destroy();
     await device.lost;

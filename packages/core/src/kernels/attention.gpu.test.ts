@@ -50,7 +50,7 @@ function randomInput(shape: Shape, keys: number, tokens: number, spread = 2): In
   };
 }
 
-/** The queries followed by NaN where keys and values of the same tokens lie. */
+/** The queries, with NaN in place of the keys and values of the same tokens. */
 function uploadProjected(gpu: TestGpu, q: Float64Array, { heads, kvHeads }: Shape): GPUBuffer {
   const [queries, width] = [heads * HEAD_SIZE, (heads + 2 * kvHeads) * HEAD_SIZE];
   const projected = new Float32Array((q.length / queries) * width).fill(Number.NaN);
@@ -260,7 +260,7 @@ gpuTest.each(TILED)(
 );
 
 gpuTest(
-  'attention stays exact where scores are in the hundreds, and without a key worth its sink',
+  'attention stays exact with scores in the hundreds, and without a key worth its sink',
   async (gpu) => {
     const shape: Shape = { heads: 4, kvHeads: 2, window: 0, capacity: 256, kvCache: 'f32' };
     const one = await compileAttend(gpu, shape);

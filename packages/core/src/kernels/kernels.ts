@@ -3,8 +3,8 @@ import type { Gpu } from '../gpu/device.ts';
 import { type Dispatch, Kernel } from '../gpu/kernel.ts';
 import type { SamplingState } from './operands.ts';
 import { type CompiledKernels, Operations } from './operations.ts';
+import { pipelineSources } from './pipelines.ts';
 import type { KernelShape } from './shape.ts';
-import { kernelVariants } from './variants.ts';
 
 /** The compiled kernels of one model. */
 export class Kernels {
@@ -26,11 +26,11 @@ export class Kernels {
     step: GPUBuffer,
     buffers: Buffers,
   ): Promise<Kernels> {
-    const sources = Object.entries(kernelVariants(shape, gpu.device.features));
-    const variants = await Promise.all(
+    const sources = Object.entries(pipelineSources(shape, gpu.device.features));
+    const pipelines = await Promise.all(
       sources.map(async ([name, source]) => [name, await Kernel.compile(gpu, source)] as const),
     );
-    return new Kernels({ shape, variants: new Map(variants), step, buffers });
+    return new Kernels({ shape, pipelines: new Map(pipelines), step, buffers });
   }
 
   /** The operations of passes over `count` tokens. */

@@ -36,7 +36,7 @@ describe('the bytes of a tile of 32 rows', () => {
 });
 
 describe('the parts of a dense matrix', () => {
-  test('are one where the binding allows it', () => {
+  test('are one if the binding allows it', () => {
     const { buffers } = recordingBuffers();
     const { parts } = allocateDense(buffers, {
       ...UNEMBEDDING,
@@ -111,7 +111,7 @@ describe('the parts of an expert matrix', () => {
     expect(matrix.bias).toBe(bias);
   });
 
-  test('hold one expert each where a binding allows no more', () => {
+  test('hold one expert each if a binding allows no more', () => {
     const { buffers } = recordingBuffers();
     const { parts } = allocateExperts(buffers, {
       label: 'w',

@@ -27,8 +27,8 @@ const FEW_TOKENS = 4;
 export interface CompiledKernels {
   /** The numbers that the kernels are compiled for. */
   readonly shape: KernelShape;
-  /** The kernels, by the names of {@link kernelVariants}. */
-  readonly variants: ReadonlyMap<string, Kernel>;
+  /** The kernels, by the names of {@link pipelineSources}. */
+  readonly pipelines: ReadonlyMap<string, Kernel>;
   /** Uniform and storage `Step` of `shaders/lib/step.wgsl`. */
   readonly step: GPUBuffer;
   /** Owns the constant parameters of dispatches. */
@@ -82,12 +82,13 @@ export class Operations {
   /** Queries to `projected`; rotated keys, and values, to the cache. */
   qkv(
     x: GPUBuffer,
-    { weight, bias }: Linear,
+    w: Linear,
     rope_table: GPUBuffer,
     { isSliding, keys, values }: LayerCache,
     projected: GPUBuffer,
   ): Dispatch[] {
     const { step } = this.#k;
+    const { weight, bias } = w;
     const rotation = { step, rope_table, projected, keys, values };
     if (!this.#isFew) {
       const { heads, kvHeads } = this.#k.shape;
@@ -96,7 +97,7 @@ export class Operations {
         this.#count,
       ];
       return [
-        ...this.#linear('qkv', x, weight, bias, projected),
+        ...this.#linear('qkv', x, w, projected),
         this.#dispatch(`rope/${spanOf(isSliding)}`, weight.label, rotation, grid),
       ];
     }
@@ -154,8 +155,8 @@ export class Operations {
   }
 
   /** y += w x + bias. */
-  addOut(x: GPUBuffer, { weight, bias }: Linear, y: GPUBuffer): Dispatch[] {
-    return this.#linear('out', x, weight, bias, y);
+  addOut(x: GPUBuffer, w: Linear, y: GPUBuffer): Dispatch[] {
+    return this.#linear('out', x, w, y);
   }
 
   /** h = norm(x); the experts that each token chooses, and their weights. */
@@ -210,7 +211,7 @@ export class Operations {
 
   /** logits = w x. */
   unembed(x: GPUBuffer, w: DenseMatrix, logits: GPUBuffer): Dispatch[] {
-    return this.#linear('unembedding', x, w, undefined, logits);
+    return this.#linear('unembedding', x, { weight: w }, logits);
   }
 
   /** Chooses the next token from the first row of logits, makes it the next input, and advances the step. */
@@ -235,25 +236,23 @@ export class Operations {
   #linear(
     use: 'qkv' | 'out' | 'unembedding',
     x: GPUBuffer,
-    w: DenseMatrix,
-    bias: GPUBuffer | undefined,
+    { weight, bias }: Omit<Linear, 'bias'> & Partial<Linear>,
     y: GPUBuffer,
   ): Dispatch[] {
     const [kernel, tokensPerTile] = this.#isFew ? ['linear', 1] : ['linear_tiled', TILE_TOKENS];
-    const rowTiles = (rows: number): number => Math.ceil(rows / TILE_ROWS);
-    return w.parts.map(({ firstRow, rows, values, scales }) =>
+    return weight.parts.map(({ firstRow, rows, values, scales }) =>
       this.#dispatch(
         `${kernel}/${use}`,
-        w.label,
+        weight.label,
         {
           params: this.#params(firstRow),
           weights: values,
           scales,
           bias: bias ?? scales, // a kernel without a bias still binds one: any buffer will do
           x,
-          y: { buffer: y, size: 4 * this.#count * w.rows }, // its size tells linear_tiled how many tokens there are
+          y: { buffer: y, size: 4 * this.#count * weight.rows }, // its size tells linear_tiled how many tokens there are
         },
-        [rowTiles(rows), Math.ceil(this.#count / tokensPerTile)],
+        [Math.ceil(rows / TILE_ROWS), Math.ceil(this.#count / tokensPerTile)],
       ),
     );
   }
@@ -278,9 +277,9 @@ export class Operations {
     return this.#k.buffers.params(...values);
   }
 
-  #dispatch(variant: string, label: string, resources: Resources, grid: Grid): Dispatch {
-    const kernel = this.#k.variants.get(variant);
-    if (!kernel) throw new Error(`There is no kernel variant ${variant}`);
+  #dispatch(pipeline: string, label: string, resources: Resources, grid: Grid): Dispatch {
+    const kernel = this.#k.pipelines.get(pipeline);
+    if (!kernel) throw new Error(`There is no pipeline ${pipeline}`);
     return kernel.dispatch(label, resources, grid);
   }
 }

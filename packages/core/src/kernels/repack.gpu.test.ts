@@ -9,7 +9,7 @@ import type { DenseFormat } from '../types.ts';
 import { allocateDense, allocateExperts, type DenseMatrix, type ExpertMatrix } from './matrix.ts';
 import { type Repacking, RepackKernels } from './repack.ts';
 
-/** Stages a tensor some rows at a time, and runs what becomes of each chunk. */
+/** Stages a tensor some rows at a time, and re-lays each chunk. */
 function stage(
   gpu: TestGpu,
   { rowBytes, dispatches }: Repacking,

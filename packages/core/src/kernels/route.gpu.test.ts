@@ -114,7 +114,7 @@ gpuTest.each([
 );
 
 gpuTest(
-  'route takes the lower expert first among equals, also where they straddle the cut',
+  'route takes the lower expert first among equals, even if they straddle the cut',
   async (gpu) => {
     const router: Router = { experts: 40, columns: 64, top: 4 };
     const input = randomRouterInput(router, 6);

@@ -14,7 +14,7 @@ import {
  *
  * @param features - The device's, which decide between a kernel and its variants.
  */
-export function kernelVariants(
+export function pipelineSources(
   shape: KernelShape,
   features: ReadonlySet<string>,
 ): Record<string, KernelSource> {
@@ -27,24 +27,15 @@ export function kernelVariants(
     EPSILON: shape.normEpsilon,
     WORKGROUP_SIZE: rowInvocations(hiddenSize),
   };
-  const qkv = {
-    COLUMNS: hiddenSize,
-    ROWS: (heads + 2 * kvHeads) * HEAD_SIZE,
-    HAS_BIAS: 1,
-    ADD: 0,
-  };
+  const qkvRows = (heads + 2 * kvHeads) * HEAD_SIZE;
+  const qkv = { COLUMNS: hiddenSize, ROWS: qkvRows, HAS_BIAS: 1, ADD: 0 };
   const out = { COLUMNS: heads * HEAD_SIZE, ROWS: hiddenSize, HAS_BIAS: 1, ADD: 1 };
-  const unembedding = {
-    COLUMNS: hiddenSize,
-    ROWS: shape.vocabularySize,
-    HAS_BIAS: 0,
-    ADD: 0,
-  };
+  const unembedding = { COLUMNS: hiddenSize, ROWS: shape.vocabularySize, HAS_BIAS: 0, ADD: 0 };
   const mlp1 = { COLUMNS: hiddenSize, ROWS: 2 * intermediateSize, TOP, LIMIT: shape.swigluLimit };
   const mlp2 = { COLUMNS: intermediateSize, ROWS: hiddenSize };
   const EXPERTS = shape.experts;
   const VOCABULARY = shape.vocabularySize;
-  const variants: Record<string, KernelSource> = {
+  const pipelines: Record<string, KernelSource> = {
     embed: source('embed', { COLUMNS: hiddenSize }),
     norm: source('rms_norm', norm),
     'norm/output': source('rms_norm', { ...norm, FROM_OUTPUT_ROW: 1 }),
@@ -73,22 +64,26 @@ export function kernelVariants(
     const cache = { HEADS: heads, KV_HEADS: kvHeads, CAPACITY };
     const WINDOW = isSliding ? shape.slidingWindow : 0;
     const SPLITS = splitCount(shape, isSliding);
-    variants[`qkv/${span}`] = source('qkv', {
+    pipelines[`qkv/${span}`] = source('qkv', {
       ...cache,
       COLUMNS: hiddenSize,
       SPLITS: rowSplits(hiddenSize, 4),
     });
-    variants[`rope/${span}`] = source('rope', cache);
-    variants[`attend/${span}`] = source('attend', { ...cache, WINDOW, SPLITS });
-    variants[`attend_tiled/${span}`] = source('attend_tiled', { ...cache, WINDOW });
+    pipelines[`rope/${span}`] = source('rope', cache);
+    pipelines[`attend/${span}`] = source('attend', { ...cache, WINDOW, SPLITS });
+    pipelines[`attend_tiled/${span}`] = source('attend_tiled', { ...cache, WINDOW });
     if (SPLITS > 1) {
-      variants[`attend_reduce/${span}`] = source('attend_reduce', { HEADS: heads, WINDOW, SPLITS });
+      pipelines[`attend_reduce/${span}`] = source('attend_reduce', {
+        HEADS: heads,
+        WINDOW,
+        SPLITS,
+      });
     }
   }
-  return variants;
+  return pipelines;
 }
 
-/** The constants of a matrix whose 32-row tiles have a workgroup each. */
+/** The constants of a matrix with those of `lib/row_product`, for workgroups of one tile. */
 function withSplits<T extends { readonly COLUMNS: number }>(matrix: T): T & { SPLITS: number } {
   return { ...matrix, SPLITS: rowSplits(matrix.COLUMNS, 8) };
 }
