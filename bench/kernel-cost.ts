@@ -1,5 +1,11 @@
-import { denseTileBytes, expertBytes, TILE_ROWS } from '../packages/core/src/kernels/matrix.ts';
-import { HEAD_SIZE, type KernelShape, STRIP } from '../packages/core/src/kernels/shape.ts';
+import { denseTileBytes, expertBytes } from '../packages/core/src/kernels/matrix.ts';
+import {
+  HEAD_SIZE,
+  type KernelShape,
+  SPLIT_KEYS,
+  STRIP,
+  TILE_ROWS,
+} from '../packages/core/src/kernels/shape.ts';
 
 /** The least work that one operation of the forward pass requires. */
 export interface KernelCost {
@@ -55,7 +61,7 @@ export function kernelCost(shape: KernelShape, operation: Operation): KernelCost
     case 'attend_tiled':
       return attendCost(shape, tokens, depth, isSliding);
     case 'attend_reduce': {
-      const splits = Math.ceil(keysInReach(shape, depth + 1, isSliding) / 128);
+      const splits = Math.ceil(keysInReach(shape, depth + 1, isSliding) / SPLIT_KEYS);
       return { bytes: 4 * heads * splits * (HEAD_SIZE + 2), flops: 2 * heads * splits * HEAD_SIZE };
     }
     case 'route':

@@ -22,9 +22,9 @@ import {
   createActivations,
   createKvCache,
 } from '../packages/core/src/model/state.ts';
-import { allocateWeights } from '../packages/core/src/model/weights.ts';
+import { allocateWeights, type Weights } from '../packages/core/src/model/weights.ts';
 import { readDispatches } from './bandwidth.ts';
-import { type KernelCost, kernelCost } from './kernel-cost.ts';
+import { type KernelCost, kernelCost, type Operation } from './kernel-cost.ts';
 import { RATE_SUFFIXES } from './records.ts';
 import type { Sample, Stage, StageOptions } from './stage.ts';
 import { WeightFiller } from './synthetic-weights.ts';
@@ -114,12 +114,12 @@ export class KernelStage implements Stage {
         encodeSamplingOptions(parseSamplingOptions({ temperature: 0, seed: 1 })),
       );
       const tokens = Uint32Array.from(
-        { length: shape.maxTokens },
+        { length: shape.chunkLength },
         (_, i) => (i * 7919) % shape.vocabularySize,
       );
       device.queue.writeBuffer(activations.tokens, 0, tokens);
 
-      const model = gptOss({ kernels, weights, activations, ropeTable: table });
+      const model = gptOss(kernels, weights, activations, table);
       const output = [
         ...model.unembed(1),
         ...kernels.sample(activations.logits, activations.sampling, activations.tokens),
@@ -127,11 +127,12 @@ export class KernelStage implements Stage {
       const pass = (count: number, last: readonly Dispatch[]): Pass => {
         const depth = Math.min(Math.max(0, ...options.depths), shape.contextLength - count);
         const dispatches = [...model.forward(kv, count), ...last];
-        const groups = groupDispatches(dispatches, shape, config.slidingLayers, count, depth);
+        const places = placesOf(weights, config.slidingLayers);
+        const groups = groupDispatches(dispatches, places, shape, { tokens: count, depth });
         return { tokens: count, depth, dispatches, groups };
       };
       const passes = new Map<string, Pass>([['1 token', pass(1, output)]]);
-      const chunk = Math.min(options.chunk, shape.maxTokens);
+      const chunk = Math.min(options.chunk, shape.chunkLength);
       if (chunk > 1) passes.set(`${chunk} tokens`, pass(chunk, []));
       const read = await readDispatches(gpu, buffers, memoryBytes(shape));
       const memory: Group = {
@@ -251,24 +252,50 @@ function checkNumbers(what: string, values: Float32Array): void {
   }
 }
 
+/** Where in the model the weights of a dispatch belong. */
+type Place = Pick<Operation, 'part' | 'isSliding'>;
+
+/** The places of all weights, by the labels that dispatches have from them. */
+function placesOf(weights: Weights, slidingLayers: readonly boolean[]): Map<string, Place> {
+  const places = new Map<string, Place>();
+  const add = (part: string, { label }: { readonly label: string }, isSliding = false): void => {
+    places.set(label, { part, isSliding });
+  };
+  add('embedding.weight', weights.embedding);
+  weights.block.forEach(({ attn, mlp }, layer) => {
+    const isSliding = slidingLayers[layer] ?? false;
+    add('attn.norm', attn.norm);
+    add('attn.qkv.weight', attn.qkv.weight);
+    add('attn', attn.sinks, isSliding);
+    add('attn.out.weight', attn.out.weight);
+    add('mlp.gate.weight', mlp.gate.weight);
+    add('mlp.mlp1', mlp.mlp1);
+    add('mlp.mlp2', mlp.mlp2);
+  });
+  add('norm', weights.norm);
+  add('unembedding.weight', weights.unembedding);
+  return places;
+}
+
 /** Groups dispatches by their kernel and the part of a layer that they work on. */
 function groupDispatches(
   dispatches: readonly Dispatch[],
+  places: ReadonlyMap<string, Place>,
   shape: KernelShape,
-  slidingLayers: readonly boolean[],
-  tokens: number,
-  depth: number,
+  pass: Pick<Operation, 'tokens' | 'depth'>,
 ): Group[] {
   const byName = new Map<string, { dispatches: Dispatch[]; cost: KernelCost }>();
   for (const dispatch of dispatches) {
-    const [, layer, part] = /^(?:block\.(\d+)\.)?(.*)$/.exec(dispatch.label) as RegExpExecArray;
+    const { part, isSliding } = places.get(dispatch.label) ?? {
+      part: dispatch.label,
+      isSliding: false,
+    };
     const kernel = dispatch.pipeline.label;
-    const isSliding = slidingLayers[Number(layer)] ?? false;
-    const span = kernel.startsWith('attend') ? (isSliding ? ' sliding' : ' full') : '';
+    const span = part === 'attn' ? (isSliding ? ' sliding' : ' full') : '';
     const name = `${kernel} ${part}${span}`;
     const group = byName.get(name) ?? {
       dispatches: [],
-      cost: kernelCost(shape, { kernel, part: part as string, isSliding, tokens, depth }),
+      cost: kernelCost(shape, { kernel, part, isSliding, ...pass }),
     };
     group.dispatches.push(dispatch);
     byName.set(name, group);

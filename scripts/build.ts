@@ -1,7 +1,7 @@
 // npm run build: the published packages (packages/*/dist) and the demo (demo/dist).
 import { execFileSync } from 'node:child_process';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { build, type InlineConfig } from 'vite';
+import { build, type InlineConfig, type Plugin } from 'vite';
 
 /** A published package: its folder, and its entries by their file names in dist. */
 interface Library {
@@ -17,6 +17,17 @@ const LIBRARIES: readonly Library[] = [
     entries: { index: 'src/index.ts', engine: 'src/engine/index.ts', node: 'src/node/index.ts' },
   },
 ];
+
+/** Inlines WGSL without its comments, except for imports. Lines keep their numbers, for compile errors. */
+const shaders: Plugin = {
+  name: 'shaders',
+  enforce: 'pre',
+  async load(id) {
+    if (!id.endsWith('.wgsl?raw')) return undefined;
+    const wgsl = await readFile(id.slice(0, -'?raw'.length), 'utf8');
+    return `export default ${JSON.stringify(wgsl.replace(/ *\/\/(?! import: ).*$/gm, ''))}`;
+  },
+};
 
 export async function main(): Promise<void> {
   await buildLibraries();
@@ -55,7 +66,12 @@ async function libraryConfig({ folder, entries }: Library): Promise<InlineConfig
     logLevel: 'warn',
     root: folder,
     publicDir: false,
-    worker: { format: 'es', rolldownOptions: { output: { minify: true } } },
+    plugins: [shaders],
+    worker: {
+      format: 'es',
+      plugins: () => [shaders],
+      rolldownOptions: { output: { minify: true } },
+    },
     build: {
       target: 'es2023',
       minify: false, // applications minify their imports, but not the text of the inlined worker

@@ -1,7 +1,8 @@
 // Attention of one query token: softmax(q k / 8, sink) v, causal, over the last WINDOW positions or over all.
 //
 // Grid: (KV_HEADS, SPLITS). A workgroup reads up to 128 keys of one head once, for all query heads that share it.
-// With one split it writes the output; with more, what attend_reduce.wgsl needs to join them. Needs lib/kv_*, lib/step.
+// With one split it writes the output; with more, what attend_reduce.wgsl needs to join them.
+// import: attention_splits, head, kv, step
 
 override HEADS: u32 = 64;
 override KV_HEADS: u32 = 8;
@@ -10,10 +11,7 @@ override WINDOW: u32 = 0;      // 0: no window
 override SPLITS: u32 = 64;
 override GROUP: u32 = HEADS / KV_HEADS; // query heads that share a key head
 
-const HEAD_QUADS = 16u;  // a head is 64 dimensions
-const SPLIT_KEYS = 128u; // as in attend_reduce.wgsl
-const STRIPS = 16u;      // invocations that share the softmax of one head
-const SCORE_SCALE = 0.125f; // 1 / sqrt(64)
+const STRIPS = 16u; // invocations that share the softmax of one head
 
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> projected: array<vec4f>;      // [HEADS + 2 * KV_HEADS, 16], q first

@@ -1,14 +1,13 @@
-// Joins the splits of attend.wgsl and lets the sink take its share of the softmax:
+// Joins the splits of attend.wgsl and gives the sink its share of the softmax:
 // out = sum_s e^(m_s - m) out_s / (sum_s e^(m_s - m) sum_s + e^(sink - m)), m the largest of all m_s and the sink.
 //
-// Grid: (ceil(HEADS / 4)). Needs lib/step.
+// Grid: (ceil(HEADS * HEAD_QUADS / WORKGROUP_SIZE)). An invocation makes four dimensions of one head.
+// import: attention_splits, head, step
 
 override HEADS: u32 = 64;
 override WINDOW: u32 = 0; // 0: no window
 override SPLITS: u32 = 64;
 
-const HEAD_QUADS = 16u;
-const SPLIT_KEYS = 128u; // as in attend.wgsl
 const WORKGROUP_SIZE = 64u;
 
 @group(0) @binding(0) var<uniform> step: Step;

@@ -1,8 +1,9 @@
 // Attention of many query tokens: softmax(q k / 8, sink) v, causal, over the last WINDOW positions or over all.
 // Online softmax (https://arxiv.org/abs/2205.14135): the running maximum starts at the sink, the running sum at 1.
 //
-// Grid: (KV_HEADS, ceil(tokens * GROUP / 64)). An invocation makes one query head of one token; the workgroup shares keys
-// and values, 16 at a time. Needs lib/kv_*, lib/step.
+// Grid: (KV_HEADS, ceil(tokens * GROUP / WORKGROUP_SIZE)). An invocation makes one query head of one token; the workgroup
+// shares keys and values, 16 at a time.
+// import: head, kv, step
 
 override HEADS: u32 = 64;
 override KV_HEADS: u32 = 8;
@@ -10,10 +11,8 @@ override CAPACITY: u32 = 8192; // positions that the cache holds
 override WINDOW: u32 = 0;      // 0: no window
 override GROUP: u32 = HEADS / KV_HEADS; // query heads that share a key head
 
-const HEAD_QUADS = 16u;  // a head is 64 dimensions
 const TILE_KEYS = 16u;
 const WORKGROUP_SIZE = 64u;
-const SCORE_SCALE = 0.125f; // 1 / sqrt(64)
 
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> projected: array<vec4f>;      // [tokens, HEADS + 2 * KV_HEADS, 16], q first
@@ -30,7 +29,7 @@ fn attend_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
   let kv_head = workgroup.x;
   let first_query = workgroup.y * WORKGROUP_SIZE;
   let query = first_query + local;
-  let token = min(query / GROUP, step.tokens - 1); // the spare invocations repeat the last token, and write nothing
+  let token = min(query / GROUP, step.tokens - 1); // spare invocations repeat the last token and write nothing
   let position = step.position + token;
   let head = kv_head * GROUP + query % GROUP;
 

@@ -1,7 +1,7 @@
 // x[t] = W[tokens[t]]: token ids -> the residual stream.
 //
 // Grid: (1, tokens). One part of the rows of W at a time; tokens of other parts are left alone.
-// Needs lib/tile, lib/dense_*.
+// import: dense, tile
 
 override COLUMNS: u32 = 2880;
 

@@ -2,10 +2,12 @@
 // expert_sum.wgsl adds them up.
 //
 // Grid: (tiles of an expert, MAX_TILES). One part of the experts at a time.
-// Needs lib/tile, lib/tile_product, lib/mxfp4, lib/slot_tile, lib/expert_tile.
+// import: mxfp4, slot_tile, tile, tile_product
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of one expert
+
+const TILE_TOKENS = TILE_SLOTS; // for lib/tile_product
 
 struct Params {
   first_expert: u32, // of the part
@@ -16,10 +18,10 @@ struct Params {
 @group(0) @binding(1) var<storage, read> tiles: array<SlotTile>;
 @group(0) @binding(2) var<storage, read> sorted_slots: array<u32>;
 @group(0) @binding(3) var<storage, read> expert_weights: array<f32>; // [tokens, TOP]
-@group(0) @binding(4) var<storage, read> blocks: array<vec4u>;
+@group(0) @binding(4) var<storage, read> weights: array<vec4u>;
 @group(0) @binding(5) var<storage, read> scales: array<u32>;
 @group(0) @binding(6) var<storage, read> bias: array<f32>;           // [all experts, ROWS]
-@group(0) @binding(7) var<storage, read> source: array<vec4f>;         // hidden: [tokens, TOP, COLUMNS]
+@group(0) @binding(7) var<storage, read> hidden: array<vec4f>;       // [tokens, TOP, COLUMNS]
 @group(0) @binding(8) var<storage, read_write> out: array<f32>;      // [tokens, TOP, ROWS]
 
 @compute @workgroup_size(PRODUCT_SIZE)
@@ -29,7 +31,7 @@ fn expert_out_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invo
     return; // for the whole workgroup
   }
   let tile = (slots.expert - params.first_expert) * (ROWS / TILE_ROWS) + workgroup.x;
-  expert_product(slots, tile, 1, local);
+  tile_product(tile, slots.first, slots.count, local);
 
   for (var i = 0u; i < 4; i++) {
     let at = product_token(local) + i * (TILE_TOKENS / 4);
@@ -41,4 +43,12 @@ fn expert_out_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invo
       }
     }
   }
+}
+
+fn input_row(i: u32) -> u32 {
+  return sorted_slots[i];
+}
+
+fn input_quad(i: u32) -> vec4f {
+  return hidden[i];
 }

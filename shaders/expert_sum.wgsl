@@ -1,6 +1,6 @@
 // x[t] += sum_k out[t, k]
 //
-// Grid: (ceil(COLUMNS / 4 / 64), tokens).
+// Grid: (ceil(COLUMNS / 4 / WORKGROUP_SIZE), tokens).
 
 override COLUMNS: u32 = 2880;
 override TOP: u32 = 4; // experts per token

@@ -1,13 +1,16 @@
-// hidden[t, k] = swiglu(W1 h[t] + b1) of the k-th chosen expert; for few tokens: every one reads its experts' weights.
+// hidden[t, k] = swiglu(W1 h[t] + b1) of the k-th chosen expert; for few tokens: each reads the weights of its experts.
 // Rows of W1 alternate: gate, up, gate, up...
 //
-// Grid: (tiles of an expert, tokens * TOP). One part of the experts at a time. Needs lib/tile, lib/mxfp4, lib/swiglu.
+// Grid: (tiles of an expert, tokens * TOP). One part of the experts at a time.
+// import: join_splits, mxfp4, row_product, swiglu, tile
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 5760; // of one expert
 override TOP: u32 = 4; // experts per token
 override LIMIT: f32 = 7;
 override SPLITS: u32 = 8; // invocations that share a row's columns
+
+const WORKGROUP_ROWS = TILE_ROWS; // for lib/join_splits
 
 struct Params {
   first_expert: u32, // of the part
@@ -16,15 +19,15 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> experts: array<u32>;      // [tokens, TOP]
-@group(0) @binding(2) var<storage, read> blocks: array<vec4u>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4u>;
 @group(0) @binding(3) var<storage, read> scales: array<u32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;         // [all experts, ROWS]
 @group(0) @binding(5) var<storage, read> h: array<vec4f>;          // [tokens, COLUMNS]
 @group(0) @binding(6) var<storage, read_write> hidden: array<f32>; // [tokens, TOP, ROWS / 2]
 
-var<workgroup> partials: array<f32, TILE_ROWS * SPLITS>;
+var<workgroup> rows: array<f32, WORKGROUP_ROWS>;
 
-@compute @workgroup_size(TILE_ROWS * SPLITS)
+@compute @workgroup_size(WORKGROUP_ROWS * SPLITS)
 fn expert_swiglu(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let slot = workgroup.y;
   let expert = experts[slot];
@@ -32,33 +35,20 @@ fn expert_swiglu(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     return; // for the whole workgroup
   }
   let tile = (expert - params.first_expert) * (ROWS / TILE_ROWS) + workgroup.x;
-  let row = local % TILE_ROWS;
-  let split = local / TILE_ROWS;
-  let block_count = COLUMNS / 32;
-  let h_row = slot / TOP * (COLUMNS / 4);
-
-  var sum = 0f;
-  for (var b = split; b < block_count; b += SPLITS) {
-    let values = block_values(blocks[(tile * block_count + b) * TILE_ROWS + row]);
-    var product = 0f;
-    for (var i = 0u; i < BLOCK_QUADS; i++) {
-      product += dot(values[i], h[h_row + b * BLOCK_QUADS + i]);
-    }
-    sum += product * half_scale(scales[(tile * ((block_count + 3) / 4) + b / 4) * TILE_ROWS + row], b);
-  }
-  partials[local] = sum;
-  workgroupBarrier();
-
-  if (local < TILE_ROWS) {
-    for (var s = 1u; s < SPLITS; s++) {
-      sum += partials[s * TILE_ROWS + row];
-    }
-    partials[local] = sum + bias[expert * ROWS + workgroup.x * TILE_ROWS + row];
+  let row = workgroup_row(local);
+  let split = column_split(local);
+  let sum = join_splits(row_product(tile, row, split, slot / TOP * (COLUMNS / 4)), local);
+  if (split == 0) {
+    rows[row] = sum + bias[expert * ROWS + workgroup.x * TILE_ROWS + row];
   }
   workgroupBarrier();
 
   if (local < TILE_ROWS / 2) {
     hidden[slot * (ROWS / 2) + workgroup.x * (TILE_ROWS / 2) + local] =
-      swiglu(partials[2 * local], partials[2 * local + 1], LIMIT);
+      swiglu(rows[2 * local], rows[2 * local + 1], LIMIT);
   }
+}
+
+fn input_quad(i: u32) -> vec4f {
+  return h[i];
 }

@@ -2,12 +2,14 @@
 // Rows of W1 alternate: gate, up, gate, up...
 //
 // Grid: (tiles of an expert, MAX_TILES). One part of the experts at a time.
-// Needs lib/tile, lib/tile_product, lib/mxfp4, lib/swiglu, lib/slot_tile, lib/expert_tile.
+// import: mxfp4, slot_tile, swiglu, tile, tile_product
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 5760; // of one expert
 override TOP: u32 = 4; // experts per token
 override LIMIT: f32 = 7;
+
+const TILE_TOKENS = TILE_SLOTS; // for lib/tile_product
 
 struct Params {
   first_expert: u32, // of the part
@@ -17,10 +19,10 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> tiles: array<SlotTile>;
 @group(0) @binding(2) var<storage, read> sorted_slots: array<u32>;
-@group(0) @binding(3) var<storage, read> blocks: array<vec4u>;
+@group(0) @binding(3) var<storage, read> weights: array<vec4u>;
 @group(0) @binding(4) var<storage, read> scales: array<u32>;
 @group(0) @binding(5) var<storage, read> bias: array<f32>;         // [all experts, ROWS]
-@group(0) @binding(6) var<storage, read> source: array<vec4f>;       // h: [tokens, COLUMNS]
+@group(0) @binding(6) var<storage, read> h: array<vec4f>;          // [tokens, COLUMNS]
 @group(0) @binding(7) var<storage, read_write> hidden: array<f32>; // [tokens, TOP, ROWS / 2]
 
 @compute @workgroup_size(PRODUCT_SIZE)
@@ -30,7 +32,7 @@ fn expert_swiglu_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_i
     return; // for the whole workgroup
   }
   let tile = (slots.expert - params.first_expert) * (ROWS / TILE_ROWS) + workgroup.x;
-  expert_product(slots, tile, TOP, local);
+  tile_product(tile, slots.first, slots.count, local);
 
   for (var i = 0u; i < 4; i++) {
     let at = product_token(local) + i * (TILE_TOKENS / 4);
@@ -44,4 +46,12 @@ fn expert_swiglu_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_i
       }
     }
   }
+}
+
+fn input_row(i: u32) -> u32 {
+  return sorted_slots[i] / TOP;
+}
+
+fn input_quad(i: u32) -> vec4f {
+  return h[i];
 }

@@ -1,6 +1,7 @@
 // Sorts the chosen (token, k) slots of many tokens by expert, and cuts each expert's slots into tiles of 32.
 //
-// Grid: one workgroup. Needs lib/step, lib/slot_tile.
+// Grid: one workgroup.
+// import: slot_tile, step
 
 override EXPERTS: u32 = 32;
 override TOP: u32 = 4; // experts per token
@@ -52,7 +53,7 @@ fn group_by_expert(@builtin(local_invocation_index) local: u32) {
   }
   workgroupBarrier();
 
-  // The order of slots within an expert is left to chance; no result depends on it.
+  // The order of slots within an expert is arbitrary; no result depends on it.
   for (var expert = local; expert < EXPERTS; expert += WORKGROUP_SIZE) {
     atomicStore(&counts[expert], 0u);
   }

@@ -1,13 +1,15 @@
 // y[t] = W x[t] + b, or y[t] += W x[t] + b; for few tokens: every token reads the weights.
 //
 // Grid: (tiles of the part, tokens). A workgroup makes the 32 rows of a tile; SPLITS invocations share a row's columns.
-// Needs lib/tile, lib/dense_*.
+// import: dense, join_splits, row_product, tile
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of all parts
 override HAS_BIAS: bool = true;
 override ADD: bool = false;
 override SPLITS: u32 = 8; // invocations that share a row's columns
+
+const WORKGROUP_ROWS = TILE_ROWS; // for lib/join_splits
 
 struct Params {
   first_row: u32, // of the part, a multiple of TILE_ROWS
@@ -20,34 +22,16 @@ struct Params {
 @group(0) @binding(4) var<storage, read> x: array<vec4f>;     // [tokens, COLUMNS]
 @group(0) @binding(5) var<storage, read_write> y: array<f32>; // [tokens, ROWS]
 
-var<workgroup> partials: array<f32, TILE_ROWS * SPLITS>;
-
-@compute @workgroup_size(TILE_ROWS * SPLITS)
+@compute @workgroup_size(WORKGROUP_ROWS * SPLITS)
 fn linear(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let tile = workgroup.x;
   let token = workgroup.y;
-  let row = local % TILE_ROWS;
-  let split = local / TILE_ROWS;
-  let vectors = COLUMNS / (4 * VECTOR_QUADS);
-
-  var sum = 0f;
-  for (var v = split; v < vectors; v += SPLITS) {
-    let values = vector_values(weights[(tile * vectors + v) * TILE_ROWS + row]);
-    let x_quad = token * (COLUMNS / 4) + v * VECTOR_QUADS;
-    var product = 0f;
-    for (var i = 0u; i < VECTOR_QUADS; i++) {
-      product += dot(values[i], x[x_quad + i]);
-    }
-    sum += product * vector_scale(tile, v, row);
-  }
-  partials[local] = sum;
-  workgroupBarrier();
+  let row = workgroup_row(local);
+  let split = column_split(local);
+  var sum = join_splits(row_product(tile, row, split, token * (COLUMNS / 4)), local);
 
   let y_row = params.first_row + tile * TILE_ROWS + row;
   if (split == 0 && y_row < ROWS) {
-    for (var s = 1u; s < SPLITS; s++) {
-      sum += partials[s * TILE_ROWS + row];
-    }
     if (HAS_BIAS) {
       sum += bias[y_row];
     }
@@ -57,4 +41,8 @@ fn linear(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_ind
     }
     y[at] = sum;
   }
+}
+
+fn input_quad(i: u32) -> vec4f {
+  return x[i];
 }

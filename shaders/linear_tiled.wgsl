@@ -1,7 +1,7 @@
 // y[t] = W x[t] + b, or y[t] += W x[t] + b; for many tokens: a workgroup reads 32 rows of W once for 64 tokens.
 //
-// Grid: (tiles of the part, ceil(tokens / 64)). As many tokens as the bound part of y has room for.
-// Needs lib/tile, lib/tile_product, lib/dense_*.
+// Grid: (tiles of the part, ceil(tokens / TILE_TOKENS)). The size of the binding y says how many tokens there are.
+// import: dense, tile, tile_product
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of all parts
@@ -9,7 +9,6 @@ override HAS_BIAS: bool = true;
 override ADD: bool = false;
 
 const TILE_TOKENS = 64u;
-const PRODUCT_SIZE = TILE_TOKENS * 2;
 
 struct Params {
   first_row: u32, // of the part, a multiple of TILE_ROWS
@@ -27,31 +26,7 @@ fn linear_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
   let tile = workgroup.x;
   let first_token = workgroup.y * TILE_TOKENS;
   let tokens = arrayLength(&y) / ROWS;
-  let vectors = COLUMNS / (4 * VECTOR_QUADS);
-  let step_vectors = STEP_QUADS / VECTOR_QUADS;
-
-  for (var block = 0u; block < COLUMNS / (4 * STEP_QUADS); block++) {
-    for (var i = local; i < STEP_QUADS * TILE_TOKENS; i += PRODUCT_SIZE) {
-      let token = first_token + i / STEP_QUADS;
-      var quad = vec4f();
-      if (token < tokens) {
-        quad = x[token * (COLUMNS / 4) + block * STEP_QUADS + i % STEP_QUADS];
-      }
-      token_tile[i % STEP_QUADS * TILE_TOKENS + i / STEP_QUADS] = quad;
-    }
-    for (var i = local; i < step_vectors * TILE_ROWS; i += PRODUCT_SIZE) {
-      let row = i % TILE_ROWS;
-      let v = block * step_vectors + i / TILE_ROWS;
-      let values = vector_values(weights[(tile * vectors + v) * TILE_ROWS + row]);
-      let scale = vector_scale(tile, v, row);
-      for (var q = 0u; q < VECTOR_QUADS; q++) {
-        row_tile[(i / TILE_ROWS * VECTOR_QUADS + q) * TILE_ROWS + row] = values[q] * scale;
-      }
-    }
-    workgroupBarrier();
-    accumulate_product(local);
-    workgroupBarrier();
-  }
+  tile_product(tile, first_token, tokens - first_token, local);
 
   for (var i = 0u; i < 4; i++) {
     let token = first_token + product_token(local) + i * (TILE_TOKENS / 4);
@@ -70,4 +45,12 @@ fn linear_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
       }
     }
   }
+}
+
+fn input_row(i: u32) -> u32 {
+  return i;
+}
+
+fn input_quad(i: u32) -> vec4f {
+  return x[i];
 }

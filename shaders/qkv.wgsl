@@ -1,7 +1,8 @@
 // Queries, keys and values of few tokens: W x + b, rotated by position; keys and values go to the cache.
 //
 // Grid: (heads of the part, tokens), query heads first, then key heads, then value heads.
-// A workgroup makes the 64 rows of one head. Needs lib/tile, lib/dense_*, lib/kv_*, lib/append, lib/rope, lib/step.
+// A workgroup makes the 64 rows of one head.
+// import: append, dense, head, join_splits, kv, rope, row_product, step, tile
 
 override COLUMNS: u32 = 2880;
 override HEADS: u32 = 64;
@@ -9,7 +10,7 @@ override KV_HEADS: u32 = 8;
 override CAPACITY: u32 = 8192; // positions that the cache holds
 override SPLITS: u32 = 4; // invocations that share a row's columns
 
-const HEAD_ROWS = 64u;
+const WORKGROUP_ROWS = HEAD_SIZE; // for lib/join_splits
 
 struct Params {
   first_head: u32, // of the part
@@ -26,35 +27,18 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> keys: array<KvQuad>;     // [KV_HEADS, CAPACITY, 16]
 @group(0) @binding(9) var<storage, read_write> values: array<KvQuad>;   // [KV_HEADS, CAPACITY, 16]
 
-var<workgroup> partials: array<f32, HEAD_ROWS * SPLITS>;
+var<workgroup> rows: array<f32, WORKGROUP_ROWS>;
 
-@compute @workgroup_size(HEAD_ROWS * SPLITS)
+@compute @workgroup_size(WORKGROUP_ROWS * SPLITS)
 fn qkv(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let head = params.first_head + workgroup.x;
   let token = workgroup.y;
-  let row = local % TILE_ROWS;
-  let tile = workgroup.x * (HEAD_ROWS / TILE_ROWS) + local % HEAD_ROWS / TILE_ROWS;
-  let split = local / HEAD_ROWS;
-  let vectors = COLUMNS / (4 * VECTOR_QUADS);
-
-  var sum = 0f;
-  for (var v = split; v < vectors; v += SPLITS) {
-    let w = vector_values(weights[(tile * vectors + v) * TILE_ROWS + row]);
-    let x_quad = token * (COLUMNS / 4) + v * VECTOR_QUADS;
-    var product = 0f;
-    for (var i = 0u; i < VECTOR_QUADS; i++) {
-      product += dot(w[i], x[x_quad + i]);
-    }
-    sum += product * vector_scale(tile, v, row);
-  }
-  partials[local] = sum;
-  workgroupBarrier();
-
-  if (local < HEAD_ROWS) {
-    for (var s = 1u; s < SPLITS; s++) {
-      sum += partials[s * HEAD_ROWS + local];
-    }
-    partials[local] = sum + bias[head * HEAD_ROWS + local];
+  let row = workgroup_row(local);
+  let split = column_split(local);
+  let tile = workgroup.x * (HEAD_SIZE / TILE_ROWS) + row / TILE_ROWS;
+  let sum = join_splits(row_product(tile, row % TILE_ROWS, split, token * (COLUMNS / 4)), local);
+  if (split == 0) {
+    rows[row] = sum + bias[head * HEAD_SIZE + row];
   }
   workgroupBarrier();
 
@@ -77,5 +61,9 @@ fn qkv(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index)
 
 fn head_quad(quad: u32) -> vec4f {
   let at = 4 * quad;
-  return vec4f(partials[at], partials[at + 1], partials[at + 2], partials[at + 3]);
+  return vec4f(rows[at], rows[at + 1], rows[at + 2], rows[at + 3]);
+}
+
+fn input_quad(i: u32) -> vec4f {
+  return x[i];
 }

@@ -1,34 +1,35 @@
 // Published rows or columns of numbers -> tiles of lib/mxfp4. In each block of 32 columns the scale is the power of two
-// 2^(floor(log2(max |x|)) - 2), or twice that where the squared error is less; values are rounded to the nearest e2m1, ties
-// to the even code, and what is beyond 6 scales becomes 6. What is MXFP4 already stays exactly the same number.
+// 2^(floor(log2(max |x|)) - 2), or twice that if the squared error is less; values round to the nearest e2m1, ties to the
+// even code, and values beyond 6 scales become 6. Numbers that are MXFP4 already stay exactly the same.
 //
-// Grid: one invocation per block, flattened. Needs lib/tile, lib/repack, and one of lib/rows_*.
+// Grid: one invocation per block, flattened.
+// import: repack, rows, tile
 
 override COLUMNS: u32 = 2880;
-override ROWS: u32 = 5760;           // of one expert; only counts where IS_TRANSPOSED
+override ROWS: u32 = 5760;           // of one expert; matters only if IS_TRANSPOSED
 override IS_TRANSPOSED: bool = true; // `rows` holds [experts, COLUMNS, ROWS], and params count its rows: whole blocks
 
 @group(0) @binding(0) var<uniform> params: RepackParams;
 @group(0) @binding(1) var<storage, read> rows: array<u32>;           // as published
 @group(0) @binding(2) var<storage, read_write> blocks: array<vec4u>;
-@group(0) @binding(3) var<storage, read_write> scales: array<atomic<u32>>; // bytes, of which each is still 0
+@group(0) @binding(3) var<storage, read_write> scales: array<atomic<u32>>; // all bytes 0 before
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn quantize_mxfp4(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let block_count = COLUMNS / 32;
+  let block_count = COLUMNS / BLOCK_COLUMNS;
   let i = repack_index(workgroup, local);
   var row: u32;
   var block: u32;
   var first: u32; // element of the staged rows
   var stride: u32;
   if (IS_TRANSPOSED) {
-    if (i >= params.rows / 32 * ROWS) {
+    if (i >= params.rows / BLOCK_COLUMNS * ROWS) {
       return;
     }
-    let flat_block = params.to_row / 32 + i / ROWS;
+    let flat_block = params.to_row / BLOCK_COLUMNS + i / ROWS;
     row = flat_block / block_count * ROWS + i % ROWS;
     block = flat_block % block_count;
-    first = (params.from_row + i / ROWS * 32) * ROWS + i % ROWS;
+    first = (params.from_row + i / ROWS * BLOCK_COLUMNS) * ROWS + i % ROWS;
     stride = ROWS;
   } else {
     if (i >= params.rows * block_count) {
@@ -36,28 +37,28 @@ fn quantize_mxfp4(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
     }
     row = params.to_row + i / block_count * params.row_step;
     block = i % block_count;
-    first = (params.from_row * block_count + i) * 32;
+    first = (params.from_row * block_count + i) * BLOCK_COLUMNS;
     stride = 1;
   }
 
-  var x: array<f32, 32>;
+  var x: array<f32, BLOCK_COLUMNS>;
   var largest = 0f;
-  for (var j = 0u; j < 32; j++) {
+  for (var j = 0u; j < BLOCK_COLUMNS; j++) {
     let element = first + j * stride;
     x[j] = bitcast<f32>(row_quad(element / 4)[element % 4]);
     largest = max(largest, abs(x[j]));
   }
-  // The biased exponent of f32 less 2. Blocks below 2^-123 are zero: bytes 0 and 1 read as zero anyway.
+  // The biased exponent of f32 less 2. Blocks below 2^-123 become zero: bytes 0 and 1 read as zero anyway.
   let exponent = (bitcast<u32>(largest) >> 23) & 0xff;
   var scale = 0u;
   var packed = vec4u();
   if (exponent > 3) {
     scale = exponent - 2;
-    // Errors are in units of the scale.
+    // Squared errors are in units of the squared scale.
     if (4 * squared_error(&x, scale + 1) < squared_error(&x, scale)) {
       scale++;
     }
-    for (var j = 0u; j < 32; j++) {
+    for (var j = 0u; j < BLOCK_COLUMNS; j++) {
       packed[j / 8] |= e2m1_code(x[j] * inverse_scale(scale)) << (8 * (j % 4) + 4 * (j / 4 % 2));
     }
   }
@@ -71,12 +72,12 @@ fn inverse_scale(byte: u32) -> f32 {
   return bitcast<f32>((254 - byte) << 23);
 }
 
-fn squared_error(x: ptr<function, array<f32, 32>>, byte: u32) -> f32 {
+fn squared_error(x: ptr<function, array<f32, BLOCK_COLUMNS>>, byte: u32) -> f32 {
   var sum = 0f;
-  for (var j = 0u; j < 32; j++) {
+  for (var j = 0u; j < BLOCK_COLUMNS; j++) {
     let value = abs((*x)[j]) * inverse_scale(byte);
     let code = e2m1_code(value);
-    // Of codes below 2 the value is half the code; of the others, 2^(code / 2 - 1), and half as much again for odd ones.
+    // A code below 2 is worth half of itself; the others 2^(code / 2 - 1), and half as much again if odd.
     let magnitude = select(f32((2 + (code & 1)) << (code / 2)) / 4, f32(code) / 2, code < 2);
     let difference = value - magnitude;
     sum += difference * difference;

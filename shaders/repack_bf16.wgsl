@@ -1,6 +1,7 @@
-// Published rows -> tiles of lib/dense_bf16. Bfloat16 stays as it is; the rest is rounded to the nearest, ties to even.
+// Published rows -> tiles of lib/dense_bf16. Bfloat16 stays as it is; other formats round to nearest, ties to even.
 //
-// Grid: one invocation per 8 columns, flattened. Needs lib/tile, lib/repack, and one of lib/rows_*.
+// Grid: one invocation per 8 columns, flattened.
+// import: repack, rows, tile
 
 override COLUMNS: u32 = 2880;
 

@@ -1,9 +1,9 @@
-// Published rows in ggml's MXFP4 -> tiles of lib/mxfp4. A block is 17 bytes: the scale byte, then 16 bytes of which byte j
-// holds column j in the low nibble and column j + 16 in the high one.
+// Published rows in ggml's MXFP4 -> tiles of lib/mxfp4. A block is 17 bytes: the scale byte, then 16 bytes; byte j holds
+// column j in the low nibble and column j + 16 in the high one.
 // https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h (block_mxfp4)
 //
 // Grid: one invocation per row and 4 blocks, flattened.
-// Needs lib/tile, lib/repack, lib/bytes, lib/mxfp4_codes, lib/mxfp4_scales.
+// import: bytes, mxfp4_codes, mxfp4_scales, repack, tile
 
 override COLUMNS: u32 = 2880;
 
@@ -16,7 +16,7 @@ const BLOCK_BYTES = 17u;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn repack_ggml_mxfp4(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let block_count = COLUMNS / 32;
+  let block_count = COLUMNS / BLOCK_COLUMNS;
   let quads = (block_count + 3) / 4;
   let i = repack_index(workgroup, local);
   if (i >= params.rows * quads) {

@@ -1,7 +1,7 @@
 // Published rows -> tiles of lib/dense_int8.
 //
 // Grid: one invocation per row and pair of groups, flattened.
-// Needs lib/tile, lib/repack, and lib/int8_q8_0 or else lib/int8_quantized with one of lib/rows_*.
+// import: int8, repack, tile
 
 override COLUMNS: u32 = 2880;
 
@@ -12,7 +12,7 @@ override COLUMNS: u32 = 2880;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn repack_int8(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let groups = COLUMNS / 32;
+  let groups = COLUMNS / BLOCK_COLUMNS;
   let pairs = (groups + 1) / 2;
   let i = repack_index(workgroup, local);
   if (i >= params.rows * pairs) {

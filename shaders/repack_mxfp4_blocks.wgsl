@@ -1,6 +1,7 @@
 // Published MXFP4 blocks (byte j: column 2j in the low nibble, column 2j + 1 in the high) -> tiles of lib/mxfp4.
 //
-// Grid: one invocation per block, flattened. Needs lib/tile, lib/repack, lib/mxfp4_codes.
+// Grid: one invocation per block, flattened.
+// import: mxfp4_codes, repack, tile
 
 override COLUMNS: u32 = 2880;
 
@@ -10,7 +11,7 @@ override COLUMNS: u32 = 2880;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn repack_mxfp4_blocks(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let block_count = COLUMNS / 32;
+  let block_count = COLUMNS / BLOCK_COLUMNS;
   let i = repack_index(workgroup, local);
   if (i >= params.rows * block_count) {
     return;

@@ -1,6 +1,7 @@
 // Published MXFP4 scale bytes, row by row -> tiles of lib/mxfp4, 4 blocks of a row to a u32.
 //
-// Grid: one invocation per row and 4 blocks, flattened. Needs lib/tile, lib/repack, lib/bytes, lib/mxfp4_scales.
+// Grid: one invocation per row and 4 blocks, flattened.
+// import: mxfp4_scales, repack, tile
 
 override COLUMNS: u32 = 2880;
 
@@ -10,7 +11,7 @@ override COLUMNS: u32 = 2880;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn repack_mxfp4_scales(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let block_count = COLUMNS / 32;
+  let block_count = COLUMNS / BLOCK_COLUMNS;
   let quads = (block_count + 3) / 4;
   let i = repack_index(workgroup, local);
   if (i >= params.rows * quads) {

@@ -1,6 +1,7 @@
 // y[t] = x[t] / sqrt(mean(x[t]^2) + epsilon) * scale
 //
-// Grid: (1, tokens). One workgroup per token. Needs lib/reduce, lib/step.
+// Grid: (1, tokens). One workgroup per token.
+// import: reduce, step
 
 override COLUMNS: u32 = 2880;
 override EPSILON: f32 = 1e-5;

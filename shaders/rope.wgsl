@@ -1,6 +1,7 @@
-// Rotates queries in place and appends rotated keys, and values, to the cache; for many tokens, after linear_tiled.
+// Rotates queries in place, and appends rotated keys and plain values to the cache; for many tokens, after linear_tiled.
 //
-// Grid: (ceil((HEADS + 2 * KV_HEADS) * 8 / WORKGROUP_SIZE), tokens). Needs lib/kv_*, lib/append, lib/rope, lib/step.
+// Grid: (ceil((HEADS + 2 * KV_HEADS) * HALF_QUADS / WORKGROUP_SIZE), tokens). An invocation turns two quads of one head.
+// import: append, head, kv, rope, step
 
 override HEADS: u32 = 64;
 override KV_HEADS: u32 = 8;

@@ -1,14 +1,17 @@
 // h[t] = rms_norm(x[t]); router logits = W h[t] + b; the TOP largest of them, lowest index first among equals, and the
 // softmax over those alone.
 //
-// Grid: (1, tokens). One workgroup per token. Needs lib/reduce, lib/tile, lib/dense_bf16.
+// Grid: (1, tokens). One workgroup per token.
+// import: dense_bf16, join_splits, reduce, row_product, tile
 
 override COLUMNS: u32 = 2880;
 override EXPERTS: u32 = 32;
 override TOP: u32 = 4; // experts per token
 override EPSILON: f32 = 1e-5;
 override WORKGROUP_SIZE: u32 = 256; // a multiple of TILE_ROWS
-override SPLITS: u32 = WORKGROUP_SIZE / TILE_ROWS;
+override SPLITS: u32 = WORKGROUP_SIZE / TILE_ROWS; // invocations that share a row's columns
+
+const WORKGROUP_ROWS = TILE_ROWS; // for lib/join_splits
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;                    // [tokens, COLUMNS]
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>;                // [COLUMNS]
@@ -19,7 +22,6 @@ override SPLITS: u32 = WORKGROUP_SIZE / TILE_ROWS;
 @group(0) @binding(6) var<storage, read_write> experts: array<u32>;          // [tokens, TOP], best first
 @group(0) @binding(7) var<storage, read_write> expert_weights: array<f32>;   // [tokens, TOP]
 
-var<workgroup> partials: array<f32, WORKGROUP_SIZE>;
 var<workgroup> logits: array<f32, EXPERTS>;
 var<workgroup> top_logits: array<f32, TOP>;
 
@@ -39,24 +41,12 @@ fn route(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
   }
   storageBarrier();
 
-  let row = local % TILE_ROWS;
-  let split = local / TILE_ROWS;
-  let vectors = quads / VECTOR_QUADS;
+  let row = workgroup_row(local);
+  let split = column_split(local);
   for (var tile = 0u; tile * TILE_ROWS < EXPERTS; tile++) {
-    var sum = 0f;
-    for (var v = split; v < vectors; v += SPLITS) {
-      let values = vector_values(weights[(tile * vectors + v) * TILE_ROWS + row]);
-      for (var i = 0u; i < VECTOR_QUADS; i++) {
-        sum += dot(values[i], h[x_row + v * VECTOR_QUADS + i]);
-      }
-    }
-    partials[local] = sum;
-    workgroupBarrier();
+    let sum = join_splits(row_product(tile, row, split, x_row), local);
     let expert = tile * TILE_ROWS + row;
     if (split == 0 && expert < EXPERTS) {
-      for (var s = 1u; s < SPLITS; s++) {
-        sum += partials[s * TILE_ROWS + row];
-      }
       logits[expert] = sum + bias[expert];
       router_logits[token * EXPERTS + expert] = logits[expert];
     }
@@ -84,4 +74,8 @@ fn route(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
     }
     expert_weights[token * TOP + local] = exp(top_logits[local] - top_logits[0]) / sum;
   }
+}
+
+fn input_quad(i: u32) -> vec4f {
+  return h[i];
 }

@@ -5,13 +5,14 @@
 // to those with at least min_p of the largest probability. The choice is the token with the largest logit / temperature -
 // ln(exponential variate), which samples from p without adding it up (Gumbel-max). It depends on seed and position alone.
 //
-// Grid: one workgroup. Needs lib/sampling, lib/step, lib/reduce, lib/keep_best, lib/random.
+// Grid: one workgroup.
+// import: keep_best, random, reduce, sampling, step
 
 override VOCABULARY: u32 = 201088;
 
 const WORKGROUP_SIZE = 256u;
 const BINS = 256u;
-const MASS_ONE = 1073741824f; // 2^30: probabilities are added up as integers, in any order to the same sum
+const MASS_ONE = 1073741824f; // 2^30: probabilities are summed as integers, so that the order does not matter
 
 @group(0) @binding(0) var<uniform> sampling: Sampling;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;           // [VOCABULARY]
@@ -59,7 +60,7 @@ fn sample(@builtin(local_invocation_index) local: u32) {
   }
 
   if (local == 0) {
-    // Logits that are not numbers leave no best token: VOCABULARY is none's id.
+    // If no logit is a number, there is no best token: VOCABULARY, which is no token's id, says so.
     let next = select(VOCABULARY, best_tokens[0], is_number);
     tokens[0] = next;
     if (next < VOCABULARY) {

@@ -1,6 +1,7 @@
-// First pass of sampling: applies the repetition penalty to the logits, and finds the largest of each strip of them.
+// First pass of sampling: applies the repetition penalty to the logits, and finds the largest of each strip.
 //
-// Grid: (strips). Needs lib/sampling, lib/keep_best.
+// Grid: (strips).
+// import: keep_best, sampling
 
 override VOCABULARY: u32 = 201088;
 

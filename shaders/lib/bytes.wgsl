@@ -1,6 +1,6 @@
-// Staged rows of bytes whose blocks begin anywhere. Needs the binding `rows: array<u32>`.
+// Staged rows of bytes whose blocks begin at any byte. Expects the binding `rows: array<u32>`.
 
-// The 4 bytes from byte `at` on. Reads beyond the staged rows give whatever bytes.
+// The 4 bytes from byte `at` on; arbitrary ones beyond the staged rows.
 fn row_word(at: u32) -> u32 {
   let shift = 8 * (at & 3);
   let low = rows[at / 4];

@@ -1,4 +1,4 @@
-// Dense weights as published. A 16-byte vector holds 8 columns of one row in bfloat16.
+// Dense weights as published: a 16-byte vector holds 8 columns of one row in bfloat16.
 
 const VECTOR_QUADS = 2u; // vec4f of columns in a vector
 

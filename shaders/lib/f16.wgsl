@@ -1,4 +1,4 @@
-// f16 to f32 by integers: unpack2x16float may take subnormals for zero.
+// f16 to f32 by integers: unpack2x16float may flush subnormals to zero.
 
 // The f32 bits of one f16, given as its bits in the low half of a u32; exact, infinities and NaN included.
 fn f32_bits(half: u32) -> u32 {

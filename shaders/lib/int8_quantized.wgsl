@@ -1,10 +1,11 @@
 // Published rows of numbers -> groups of lib/dense_int8. In each group of 32 columns: scale = f16(max |x| / 127),
 // int8 = round(127 x / max |x|), halves away from zero. The same numbers as ggml's Q8_0.
-// Needs lib/tile, one of lib/rows_*, the binding `weights` and the override COLUMNS.
+// Expects the binding `weights` and the override COLUMNS.
+// import: rows, tile
 
 // Writes 32 columns; returns the group's scale, as f16 bits.
 fn repack_group(from_row: u32, row: u32, group: u32) -> u32 {
-  let quad = (from_row * (COLUMNS / 32) + group) * 8;
+  let quad = (from_row * (COLUMNS / BLOCK_COLUMNS) + group) * 8;
   var m = vec4f();
   for (var i = 0u; i < 8; i++) {
     m = max(m, abs(bitcast<vec4f>(row_quad(quad + i))));
@@ -26,14 +27,14 @@ fn quantize_quad(bits: vec4u, largest: f32) -> u32 {
     return 0;
   }
   let x = bitcast<vec4f>(bits);
-  // 127 |x| / largest of two bfloat16 or f16 lies on a half, or at least 1/520000 of itself from one. The 1/1000000 brings
-  // halves up in spite of an inexact division, and nothing else across. Of f32, it also brings up what is that near.
+  // For bfloat16 and f16, 127 |x| / largest is a half, or at least 1/520000 of itself away from one. The 1/1000000 makes
+  // halves round up despite an inexact division, and moves nothing else across. An f32 that close to a half rounds up too.
   let magnitude = floor(127 * abs(x) / largest * 1.000001 + 0.5);
   let q = vec4u(vec4i(sign(x) * magnitude)) & vec4u(0xff);
   return q.x | (q.y << 8) | (q.z << 16) | (q.w << 24);
 }
 
-// f32 -> f16 bits, to the nearest, ties to even, subnormals kept: pack2x16float leaves rounding to the GPU.
+// f32 -> f16 bits, to nearest, ties to even, subnormals kept: pack2x16float leaves the rounding to the GPU.
 fn f16_bits(value: f32) -> u32 {
   let bits = bitcast<u32>(value);
   let exponent = i32(bits >> 23) - 127;

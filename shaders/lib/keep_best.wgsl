@@ -1,4 +1,4 @@
-// The likeliest of all invocations' candidates. WORKGROUP_SIZE is a power of two.
+// The likeliest of all invocations' candidates. Expects WORKGROUP_SIZE, a power of two.
 
 var<workgroup> best_scores: array<f32, WORKGROUP_SIZE>;
 var<workgroup> best_tokens: array<u32, WORKGROUP_SIZE>;

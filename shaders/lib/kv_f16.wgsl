@@ -1,4 +1,4 @@
-// Keys and values are held as f16, four to an element. Arithmetic stays f32.
+// Keys and values are stored as f16, four to an element. Arithmetic stays f32.
 
 alias KvQuad = vec2u;
 

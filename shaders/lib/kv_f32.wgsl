@@ -1,4 +1,4 @@
-// Keys and values are held as f32, four to an element.
+// Keys and values are stored as f32, four to an element.
 
 alias KvQuad = vec4f;
 

@@ -1,6 +1,7 @@
-// MXFP4 scales at load. Needs lib/bytes.
+// MXFP4 scales as published -> as lib/mxfp4 reads them.
+// import: bytes
 
-// The first bytes of up to 4 staged blocks, as lib/mxfp4 has scales: one u32.
+// The first bytes of up to 4 staged blocks, in one u32.
 fn packed_scales(first_block: u32, count: u32, block_bytes: u32) -> u32 {
   var packed = 0u;
   for (var j = 0u; j < count; j++) {

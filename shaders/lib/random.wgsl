@@ -1,10 +1,11 @@
-// Random numbers of a seed, a position and a token. Needs the binding `sampling`.
+// Random numbers from a seed, a position and a token. Expects the binding `sampling`.
+// import: sampling
 
 // A standard exponential variate, fine-grained near 0, where the likely winners are.
 fn exponential(position: u32, token: u32) -> f32 {
-  // Below 1 by one step of f32, to which the largest hashes would round.
+  // The largest f32 below 1: the largest hashes would round up to 1.
   let v = min((f32(hash(position, token)) + 0.5) / 4294967296.0, 0.99999994);
-  // -ln(1 - v); by its series where 1 - v would lose v's digits.
+  // -ln(1 - v); by its series for small v, whose digits 1 - v would lose.
   return select(-log(1 - v), v + v * v * (0.5 + v * (1.0 / 3.0)), v < 0.01);
 }
 

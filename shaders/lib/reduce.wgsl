@@ -1,4 +1,4 @@
-// Workgroup-wide sum. Every invocation must call it, in uniform control flow. WORKGROUP_SIZE is a power of two.
+// Workgroup-wide sum. Every invocation must call it, in uniform control flow. Expects WORKGROUP_SIZE, a power of two.
 
 var<workgroup> reduce_partials: array<f32, WORKGROUP_SIZE>;
 

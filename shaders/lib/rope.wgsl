@@ -1,8 +1,8 @@
 // Rotary position embedding, half-split: dimensions i and i + 32 turn by one angle.
-// The table holds, for each position, 8 quads of cosines and then 8 of sines, the YaRN attention factor included.
+// For each position, the binding `rope_table` holds 8 quads of cosines and then 8 of sines, YaRN's attention factor included.
+// import: head
 
-const HEAD_QUADS = 16u; // a head is 64 dimensions
-const HALF_QUADS = 8u;
+const HALF_QUADS = HEAD_QUADS / 2;
 
 struct Halves {
   low: vec4f,

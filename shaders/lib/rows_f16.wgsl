@@ -1,4 +1,5 @@
-// Published f16 rows. Needs the binding `rows: array<u32>`, and lib/f16.
+// Published f16 rows. Expects the binding `rows: array<u32>`.
+// import: f16
 
 // f32 bits of the staged elements 4 quad .. 4 quad + 3.
 fn row_quad(quad: u32) -> vec4u {

@@ -1,4 +1,4 @@
-// Published f32 rows. Needs the binding `rows: array<u32>`.
+// Published f32 rows. Expects the binding `rows: array<u32>`.
 
 // f32 bits of the staged elements 4 quad .. 4 quad + 3.
 fn row_quad(quad: u32) -> vec4u {

@@ -1,6 +1,6 @@
 // What the sampling kernels share.
 
-const STRIP = 4096u; // logits that a workgroup of sample_strips.wgsl goes through
+const STRIP = 4096u; // logits per workgroup of sample_strips.wgsl
 
 struct Sampling {
   temperature: f32, // 0: the likeliest token

@@ -1,4 +1,4 @@
-// Up to 32 (token, k) slots that chose the same expert. Slot s is the (s % TOP)-th choice of token s / TOP.
+// Up to TILE_SLOTS (token, k) slots that chose the same expert. Slot s is the (s % TOP)-th choice of token s / TOP.
 
 const TILE_SLOTS = 32u;
 

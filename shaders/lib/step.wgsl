@@ -3,5 +3,5 @@
 struct Step {
   position: u32,   // of the first token of this pass
   tokens: u32,     // of this pass
-  output_row: u32, // the first token of this pass whose logits are wanted
+  output_row: u32, // the first token of this pass whose logits are needed
 }

@@ -1,12 +1,10 @@
 /** What tests of attention bind and read: RoPE tables, and keys and values in the cache's layout. */
 
+import { HEAD_SIZE } from '../src/kernels/shape.ts';
 import { PRESETS } from './config.ts';
 import type { TestGpu } from './gpu.ts';
 import { fromF16, toF16 } from './number-formats.ts';
 import { type RopeFrequencies, ropeAngles, yarnFrequencies } from './oracles.ts';
-
-/** Dimensions of a head. */
-export const HEAD_SIZE = 64;
 
 const { ropeTheta, yarn } = PRESETS['20b'];
 

@@ -161,7 +161,7 @@ export async function loadRuntime(
   const activations = createActivations(buffers, shape);
   const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
   const { weights } = placed;
-  const model = gptOss({ kernels, weights, activations, ropeTable: table });
+  const model = gptOss(kernels, weights, activations, table);
   return { gpu, config, shape, step, kernels, model, weights, activations };
 }
 

@@ -62,7 +62,7 @@ interface GpuTest {
   ): (name: string, body: (item: Case, gpu: TestGpu) => Promise<void>, timeout?: number) => void;
 }
 
-/** A test on a device of its own, that fails where a validation error is left over. */
+/** A test on a device of its own. Fails if it leaves a validation error. */
 export const gpuTest: GpuTest = Object.assign(
   (name: string, body: (gpu: TestGpu) => Promise<void>, timeout?: number): void => {
     test(name, () => withGpu(body), timeout);

@@ -38,12 +38,12 @@ export function outputBuffer(gpu: TestGpu, length: number, values?: ArrayLike<nu
   return gpu.upload(words);
 }
 
-/** Reads an {@link outputBuffer} as float32, and fails where its guard was written. */
+/** Reads an {@link outputBuffer} as float32, and fails if its guard was written. */
 export async function outputFloats(gpu: TestGpu, buffer: GPUBuffer): Promise<Float32Array> {
   return new Float32Array((await outputWords(gpu, buffer)).slice().buffer);
 }
 
-/** Reads an {@link outputBuffer} as u32, and fails where its guard was written. */
+/** Reads an {@link outputBuffer} as u32, and fails if its guard was written. */
 export async function outputWords(gpu: TestGpu, buffer: GPUBuffer): Promise<Uint32Array> {
   const words = await gpu.words(buffer);
   const length = words.length - GUARD;
@@ -107,14 +107,14 @@ export async function uploadDense(
   numbers: ArrayLike<number>,
   { maxBindingBytes = 2 ** 27, rowsPerUnit, rowsPerChunk = rows }: MatrixOptions = {},
 ): Promise<HeldMatrix> {
-  const matrix = allocateDense(
-    gpu.buffers,
-    'matrix',
+  const matrix = allocateDense(gpu.buffers, {
+    label: 'matrix',
     format,
-    [rows, columns],
+    rows,
+    columns,
     maxBindingBytes,
-    rowsPerUnit,
-  );
+    ...(rowsPerUnit !== undefined && { rowsPerUnit }),
+  });
   const repacking = await new RepackKernels(gpu.gpu, gpu.buffers).dense('BF16', matrix);
   const dispatches: Dispatch[] = [];
   const published = Uint16Array.from(numbers, toBf16);
@@ -163,13 +163,14 @@ export async function uploadExperts(
   bias: Float64Array,
   { maxBindingBytes = 2 ** 27, rowsPerChunk = experts * rows }: MatrixOptions = {},
 ): Promise<HeldExperts> {
-  const matrix = allocateExperts(
-    gpu.buffers,
-    'experts',
-    [experts, rows, columns],
-    uploadFloats(gpu, bias),
+  const matrix = allocateExperts(gpu.buffers, {
+    label: 'experts',
+    experts,
+    rows,
+    columns,
+    bias: uploadFloats(gpu, bias),
     maxBindingBytes,
-  );
+  });
   const repack = new RepackKernels(gpu.gpu, gpu.buffers);
   const [toBlocks, toScales] = [await repack.blocks(matrix), await repack.scales(matrix)];
   const dispatches: Dispatch[] = [];

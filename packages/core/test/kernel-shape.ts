@@ -6,5 +6,5 @@ import { huggingFaceConfig, PRESETS } from './config.ts';
 /** gpt-oss-20b as it is loaded unless told otherwise. */
 export const SHAPE_20B: KernelShape = kernelShape(
   parseConfig(JSON.parse(huggingFaceConfig(PRESETS['20b']))),
-  { contextLength: 8192, maxTokens: 512, dense: 'int8', kvCache: 'f16' },
+  { contextLength: 8192, chunkLength: 512, dense: 'int8', kvCache: 'f16' },
 );

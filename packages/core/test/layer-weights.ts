@@ -1,8 +1,7 @@
 /** The weights of one layer and of the ends of a model, for tests of operations. */
 
 import { expect } from 'vitest';
-import type { KernelShape } from '../src/kernels/shape.ts';
-import { HEAD_SIZE } from './attention-inputs.ts';
+import { HEAD_SIZE, type KernelShape, TILE_ROWS } from '../src/kernels/shape.ts';
 import type { TestGpu } from './gpu.ts';
 import {
   type HeldExperts,
@@ -52,7 +51,7 @@ export async function uploadLayerWeights(gpu: TestGpu, shape: KernelShape): Prom
     columns: number,
     seed: number,
     rowsPerPart: number,
-    rowsPerUnit = 32,
+    rowsPerUnit = TILE_ROWS,
     format = dense,
   ): Promise<HeldMatrix> =>
     uploadDense(
@@ -80,7 +79,7 @@ export async function uploadLayerWeights(gpu: TestGpu, shape: KernelShape): Prom
     out: await matrix(hiddenSize, heads * HEAD_SIZE, 5, 64),
     outBias: randomValues(hiddenSize, 6),
     sinks: Float64Array.from({ length: heads }, (_, head) => [-50, 1, 3, 0][head % 4]!),
-    gate: await matrix(experts, hiddenSize, 7, 4096, 32, 'bf16'),
+    gate: await matrix(experts, hiddenSize, 7, 4096, TILE_ROWS, 'bf16'),
     gateBias: randomValues(experts, 8),
     mlp1: await expertMatrix(2 * intermediateSize, hiddenSize, 10),
     mlp2: await expertMatrix(hiddenSize, intermediateSize, 11),

@@ -112,7 +112,7 @@ export class Context {
   }
 
   /**
-   * Evaluates the tokens that are not yet, in passes of at most `maxTokens`.
+   * Evaluates the tokens that are not yet, in passes of at most `chunkLength`.
    *
    * @param afterPass - What to submit after the last pass, when the step's output row is the last token.
    * @param onPass - Called after each pass with the number of tokens evaluated, once the GPU has done the pass before.
@@ -205,7 +205,7 @@ export class Context {
   #submitPass(): number {
     const { gpu, shape, model, activations } = this.#runtime;
     const position = this.#evaluated;
-    const pass = this.tokens.slice(position, position + shape.maxTokens);
+    const pass = this.tokens.slice(position, position + shape.chunkLength);
     gpu.check();
     gpu.device.queue.writeBuffer(activations.tokens, 0, Uint32Array.from(pass));
     writeStep(this.#runtime, position, pass.length, pass.length - 1);

@@ -3,8 +3,7 @@ import type { Dispatch } from '../gpu/kernel.ts';
 import { submit } from '../gpu/recorder.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { KernelShape } from '../kernels/shape.ts';
-import type { ForwardPass } from '../model/gpt-oss.ts';
-import type { Activations } from '../model/state.ts';
+import type { Activations, ForwardPass } from '../model/state.ts';
 import type { ModelConfig } from '../types/config.ts';
 
 /** Dispatches per submit during a prefill: few enough that a slow GPU finishes before its driver's watchdog resets it. */

@@ -13,13 +13,14 @@ import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../gpu/device.ts';
 import { encode } from '../gpu/recorder.ts';
 import { createKvCache } from '../model/state.ts';
+import type { Weights } from '../model/weights.ts';
 import { type Runtime, writeStep } from './runtime.ts';
 
 let device: GPUDevice;
 let gpu: Gpu;
 let buffers: Buffers;
 let tiny: TinyCheckpoint;
-let runtime: Runtime;
+let runtime: Runtime & { readonly weights: Weights };
 let prompts: TinyPrompts['prompts'];
 const errors: string[] = [];
 
@@ -40,45 +41,38 @@ afterAll(() => {
   expect(errors).toEqual([]);
 });
 
-/** What the dispatches of a label leave behind: the name in the golden trace, the buffer, and the width of its rows. */
-function capturesOf(label: string): readonly (readonly [string, GPUBuffer, number])[] {
-  const { activations: a, config } = runtime;
+/** The name in the golden trace, the buffer, and the width of its rows. */
+type Capture = readonly [name: string, buffer: GPUBuffer, width: number];
+
+/** What the dispatches leave behind that read certain weights, by the label of those. */
+function capturesByLabel(): ReadonlyMap<string, readonly Capture[]> {
+  const { activations: a, config, weights } = runtime;
   const { hiddenSize, intermediateSize, experts, expertsPerToken, heads, kvHeads } = config;
-  const [, layer, stage] = /^block\.(\d+)\.(.*)$/.exec(label) ?? [];
-  const name = (last: string) => `layer${layer}.${last}`;
-  const projected = [name('projected'), a.projected, (heads + 2 * kvHeads) * 64] as const;
-  const attended = [name('attn_out_pre'), a.attended, heads * 64] as const;
-  const residual = [name('resid_out'), a.x, hiddenSize] as const;
-  switch (stage ?? label) {
-    case 'embedding.weight':
-      return [['embedding', a.x, hiddenSize]];
-    case 'norm':
-      return [['final_norm', a.h, hiddenSize]];
-    case 'attn.norm':
-      return [[name('attn_norm'), a.h, hiddenSize]];
-    case 'attn.qkv.weight':
-    case 'attn.qkv.weight rope': // where there are many tokens, by a dispatch of its own
-      return [projected];
-    case 'attn':
-    case 'attn reduce':
-      return [attended];
-    case 'attn.out.weight':
-      return [[name('resid_mid'), a.x, hiddenSize]];
-    case 'mlp.gate.weight':
-      return [
-        [name('mlp_norm'), a.h, hiddenSize],
-        [name('router_logits'), a.choice.routerLogits, experts],
-        [name('expert_ids'), a.choice.experts, expertsPerToken],
-        [name('expert_weights'), a.choice.weights, expertsPerToken],
-      ];
-    case 'mlp.mlp1':
-      return [[name('mlp_act'), a.hidden, expertsPerToken * intermediateSize]];
-    case 'mlp.mlp2':
-    case 'mlp.mlp2 sum':
-      return [residual];
-    default:
-      return [];
-  }
+  const layers = weights.block.flatMap(({ attn, mlp }, layer): [string, Capture[]][] => {
+    const name = (last: string): string => `layer${layer}.${last}`;
+    return [
+      [attn.norm.label, [[name('attn_norm'), a.h, hiddenSize]]],
+      [attn.qkv.weight.label, [[name('projected'), a.projected, (heads + 2 * kvHeads) * 64]]],
+      [attn.sinks.label, [[name('attn_out_pre'), a.attended, heads * 64]]],
+      [attn.out.weight.label, [[name('resid_mid'), a.x, hiddenSize]]],
+      [
+        mlp.gate.weight.label,
+        [
+          [name('mlp_norm'), a.h, hiddenSize],
+          [name('router_logits'), a.choice.routerLogits, experts],
+          [name('expert_ids'), a.choice.experts, expertsPerToken],
+          [name('expert_weights'), a.choice.weights, expertsPerToken],
+        ],
+      ],
+      [mlp.mlp1.label, [[name('mlp_act'), a.hidden, expertsPerToken * intermediateSize]]],
+      [mlp.mlp2.label, [[name('resid_out'), a.x, hiddenSize]]],
+    ];
+  });
+  return new Map<string, readonly Capture[]>([
+    [weights.embedding.label, [['embedding', a.x, hiddenSize]]],
+    [weights.norm.label, [['final_norm', a.h, hiddenSize]]],
+    ...layers,
+  ]);
 }
 
 /** Runs a prompt in passes of the given lengths, and reads back what every dispatch leaves behind: [tokens, width] each. */
@@ -89,6 +83,7 @@ async function trace(
   const { model, activations, shape, config } = runtime;
   const owned = new Buffers(gpu, 'trace');
   const kv = createKvCache(owned, config, shape);
+  const captured = capturesByLabel();
   const captures = new Map<string, { buffer: GPUBuffer; width: number }>();
   let position = 0;
   for (const count of passes) {
@@ -99,7 +94,7 @@ async function trace(
     const dispatches = [...model.forward(kv, count), ...model.unembed(count)];
     for (const dispatch of dispatches) {
       encode(encoder, [dispatch]);
-      for (const [name, from, width] of capturesOf(dispatch.label)) {
+      for (const [name, from, width] of captured.get(dispatch.label) ?? []) {
         const capture = captures.get(name) ?? {
           buffer: owned.storage(name, 4 * tokens.length * width),
           width,

@@ -1,6 +1,6 @@
 import type { AdapterSummary } from '../types/load.ts';
 
-/** Tells people and programs which adapter this is, from a device or an adapter. */
+/** Describes the adapter of a device, or an adapter. */
 export function summarizeAdapter(from: GPUDevice | GPUAdapter): AdapterSummary {
   const info = 'adapterInfo' in from ? from.adapterInfo : from.info;
   return {

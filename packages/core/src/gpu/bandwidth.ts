@@ -1,19 +1,19 @@
 import { Buffers } from './buffers.ts';
 import type { Gpu } from './device.ts';
 
-/** Copies until they take this long, so that the time of a submission does not count. */
+/** Copies must take at least this long in all, so that the time of a submission does not matter. */
 const LEAST_MS = 20;
 
 const MOST_COPIES = 1024;
 
-/** What is copied at most: more than the caches of GPUs hold. */
+/** The most bytes to copy: more than the caches of GPUs hold. */
 const MOST_BYTES = 256 * 2 ** 20;
 
 /**
  * Measures how fast the GPU moves bytes within its memory, by copying.
  *
- * @param sizeBytes - What the work to come reads over and over: where a cache holds it, it holds the copies, too.
- * @returns Bytes read and written per second; somewhat below what the memory can do.
+ * @param sizeBytes - What later work reads over and over: if it fits in a cache, so do the copies.
+ * @returns Bytes read and written per second; somewhat less than the memory can do.
  * @throws {@link OssicleError} `out-of-memory`, `device-lost`.
  */
 export async function measureBandwidth(gpu: Gpu, sizeBytes: number): Promise<number> {
@@ -33,7 +33,7 @@ export async function measureBandwidth(gpu: Gpu, sizeBytes: number): Promise<num
       await gpu.settle(device.queue.onSubmittedWorkDone());
       return performance.now() - start;
     };
-    await time(1); // the first one also clears the buffers
+    await time(1); // the first copy also clears the buffers
     for (let copies = 1; ; copies *= 4) {
       const ms = await time(copies);
       if (ms < LEAST_MS && copies < MOST_COPIES) continue;

@@ -10,7 +10,7 @@ export class Buffers {
   readonly #params = new Map<string, GPUBuffer>();
   #sizeBytes = 0;
 
-  /** @param owner - Begins every buffer's label, as in `weights/block.0.attn.qkv`. */
+  /** @param owner - The first part of every buffer's label, as in `weights/block.0.attn.qkv`. */
   constructor(gpu: Gpu, owner: string) {
     this.#gpu = gpu;
     this.#owner = owner;
@@ -22,10 +22,10 @@ export class Buffers {
   }
 
   /**
-   * Creates a buffer. Whether the GPU had room for it is known when {@link Buffers.allocated} resolves.
+   * Creates a buffer. {@link Buffers.allocated} tells whether the GPU had room for it.
    *
    * @param sizeBytes - Rounded up to a multiple of 4; at least 4.
-   * @throws {@link OssicleError} `device-unsuitable` where the device allows no buffer that large.
+   * @throws {@link OssicleError} `device-unsuitable` if the device allows no buffer that large.
    */
   create(label: string, sizeBytes: number, usage: GPUBufferUsageFlags): GPUBuffer {
     const { device } = this.#gpu;
@@ -37,7 +37,7 @@ export class Buffers {
           `${mebibytes(device.limits.maxBufferSize)}. Use a shorter context or another GPU.`,
       );
     }
-    // The scope spans one synchronous call, so that concurrent work cannot get into it.
+    // The scope spans one synchronous call, so that no concurrent work falls into it.
     device.pushErrorScope('out-of-memory');
     const buffer = device.createBuffer({ label: `${this.#owner}/${label}`, size, usage });
     const scope = device.popErrorScope();
@@ -57,7 +57,7 @@ export class Buffers {
     return buffer;
   }
 
-  /** A storage buffer that can be copied from and to. */
+  /** A storage buffer, which copies can read and write. */
   storage(label: string, sizeBytes: number): GPUBuffer {
     return this.create(
       label,
@@ -91,7 +91,7 @@ export class Buffers {
     return buffer;
   }
 
-  /** Resolves when every buffer made so far has its memory. @throws {@link OssicleError} `out-of-memory`. */
+  /** Resolves when every buffer created so far has its memory. @throws {@link OssicleError} `out-of-memory`. */
   async allocated(): Promise<void> {
     await this.#gpu.settle(this.#allocation);
   }
@@ -112,7 +112,7 @@ export class Buffers {
   }
 }
 
-/** Reads a part of a buffer back, by default all of it. */
+/** Reads a buffer, or a part of it, back from the GPU. */
 export async function readBuffer(
   gpu: Gpu,
   source: GPUBuffer,
@@ -137,12 +137,12 @@ export async function readBuffer(
   }
 }
 
-/** The most that one storage binding can hold, in bytes. */
+/** The most bytes that one storage binding can hold. */
 export function maxBindingBytes(limits: GPUSupportedLimits): number {
   return Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
 }
 
-/** A size for people. */
+/** A size, for messages. */
 export function mebibytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(bytes < 2 ** 20 ? 3 : 0)} MiB`;
 }

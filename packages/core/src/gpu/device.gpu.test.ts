@@ -15,7 +15,17 @@ describe('requestDevice', () => {
     device.destroy();
   });
 
-  test('says what to do where an adapter gives no device', async () => {
+  test('gives a device with the features of its adapter that kernels and the profiler use', async () => {
+    const adapter = await requestAdapter();
+    const useful = ['timestamp-query', 'shader-f16', 'subgroups'];
+    const device = await requestDevice(adapter);
+    const had = useful.filter((feature) => adapter.features.has(feature));
+    expect(useful.filter((feature) => device.features.has(feature))).toEqual(had);
+    expect(had).not.toEqual([]);
+    device.destroy();
+  });
+
+  test('says what to do if an adapter gives no device', async () => {
     const adapter = {
       features: new Set(),
       limits: {},
@@ -49,7 +59,7 @@ describe('a lost device', () => {
     await expect(reading).rejects.toMatchObject({ code: 'device-lost' });
   });
 
-  test('is noticed where it was lost before', async () => {
+  test('is noticed if it was lost before', async () => {
     const device = await requestDevice();
     device.destroy();
     await device.lost;

@@ -1,9 +1,9 @@
 import { messageOf, OssicleError } from '../errors.ts';
 
-/** Requested where the adapter has it: the profiler times dispatches by it. Kernels need no feature. */
-const USEFUL_FEATURES: readonly GPUFeatureName[] = ['timestamp-query'];
+/** Requested if the adapter has them: for the profiler, and for variants of kernels. No kernel needs one. */
+const USEFUL_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups'];
 
-/** Limits beyond WebGPU's defaults that larger models need, or are faster with; asked for at the adapter's maximum. */
+/** Limits that larger models need raised above WebGPU's defaults, or are faster with; requested at the adapter's maximum. */
 const USEFUL_LIMITS = [
   'maxBufferSize',
   'maxStorageBufferBindingSize',
@@ -13,7 +13,7 @@ const USEFUL_LIMITS = [
 /**
  * Finds the fastest adapter of this machine.
  *
- * @throws {@link OssicleError} `webgpu-unavailable` where there is no WebGPU or no adapter.
+ * @throws {@link OssicleError} `webgpu-unavailable` if there is no WebGPU or no adapter.
  */
 export async function requestAdapter(): Promise<GPUAdapter> {
   const gpu = (globalThis.navigator as Navigator | undefined)?.gpu;
@@ -38,10 +38,10 @@ export async function requestAdapter(): Promise<GPUAdapter> {
 
 /**
  * Requests a device with the adapter's real limits on buffers, bindings and workgroup memory, which WebGPU does not give
- * unasked, and with timestamps where it has them.
+ * unasked, and with the features that the profiler and variants of kernels can use.
  *
  * @param adapter - Default: the fastest of this machine.
- * @throws {@link OssicleError} `webgpu-unavailable` where the adapter gives no device.
+ * @throws {@link OssicleError} `webgpu-unavailable` if the adapter gives no device.
  */
 export async function requestDevice(adapter?: GPUAdapter): Promise<GPUDevice> {
   const chosen = adapter ?? (await requestAdapter());
@@ -61,12 +61,12 @@ export async function requestDevice(adapter?: GPUAdapter): Promise<GPUDevice> {
   }
 }
 
-/** How long after an aborted map the loss of its device may be told, on a machine that is busy. */
+/** How long after an aborted map a busy machine may take to report that the device was lost. */
 const LOSS_PATIENCE_MS = 2000;
 
-/** A device together with its state of health: loss and uncaptured errors become the failure of whatever is running. */
+/** A device and its health: its loss, and errors that no scope catches, fail whatever is running. */
 export class Gpu {
-  /** The device. Only this layer and the weights' upload call its `create…` methods. */
+  /** The device. Only this layer and the upload of weights call its `create…` methods. */
   readonly device: GPUDevice;
   #failure: OssicleError | undefined;
   #isDisposed = false;
@@ -87,14 +87,14 @@ export class Gpu {
     });
   }
 
-  /** Throws the device's failure, if there was one. */
+  /** Throws the device's failure, if it has failed. */
   check(): void {
     if (this.#failure) throw this.#failure;
   }
 
-  /** Awaits GPU work; rejects with the device's failure as soon as there is one, so that no wait outlives the device. */
+  /** Awaits GPU work. Rejects as soon as the device fails, so that no wait outlives it. */
   async settle<T>(work: Promise<T>): Promise<T> {
-    work.catch(() => undefined); // of no interest where the device has failed before
+    work.catch(() => undefined); // its own failure no longer matters if the device has failed
     this.check();
     let listener: ((error: OssicleError) => void) | undefined;
     const failed = new Promise<never>((_, reject) => {

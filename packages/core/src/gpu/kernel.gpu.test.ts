@@ -54,6 +54,21 @@ describe('a kernel', () => {
     gpu.gpu.check(); // the device is none the worse for it
   });
 
+  gpuTest('has the directives of all its files, with errors still at their lines', async (gpu) => {
+    const directive = 'requires packed_4x8_integer_dot_product;';
+    const library = { ...PARAMS, wgsl: `// A shift.\n${directive}\n${PARAMS.wgsl}` };
+    const kernel = await Kernel.compile(gpu.gpu, { entryPoint: 'scale', files: [SCALE, library] });
+    expect(kernel.label).toBe('scale');
+    for (const [part, place] of [
+      [directive, 2],
+      ['return params.shift', 8],
+    ] as const) {
+      const files = [SCALE, { ...library, wgsl: library.wgsl.replace(part, 'requires teleport') }];
+      const compiling = Kernel.compile(gpu.gpu, { entryPoint: 'scale', files });
+      await expect(compiling).rejects.toThrow(`shaders/lib/params.wgsl:${place}: `);
+    }
+  });
+
   gpuTest('whose constants or entry point do not fit is named with them', async (gpu) => {
     const files = [SCALE, PARAMS];
     const unknown = Kernel.compile(gpu.gpu, {

@@ -13,24 +13,24 @@ export interface ShaderFile {
 export interface KernelSource {
   /** The entry point's name; it labels the pipeline, its bind groups and its profiler rows. */
   readonly entryPoint: string;
-  /** The files, in any order: module-scope declarations see each other wherever they stand. */
+  /** The files, in any order: WGSL's module-scope declarations do not depend on it. */
   readonly files: readonly ShaderFile[];
   /** Values for the shader's `override` declarations. */
   readonly constants?: Readonly<Record<string, number>>;
 }
 
-/** One dispatch, ready to be encoded as often as wanted. */
+/** One dispatch, ready to be encoded any number of times. */
 export interface Dispatch {
-  /** What it computes, for errors and the profiler. */
+  /** The weights that it reads, or what it computes; for errors and the profiler. */
   readonly label: string;
   readonly pipeline: GPUComputePipeline;
   readonly bindGroup: GPUBindGroup;
   readonly workgroups: readonly [x: number, y: number, z: number];
-  /** Where the grid's second dimension covers a sequence that grows: how many of its elements a workgroup takes. */
+  /** If the grid's second dimension covers a sequence that grows: the elements of it per workgroup. */
   readonly elementsPerWorkgroup?: number;
 }
 
-/** What a kernel's name is bound to: a buffer, or a part of one. `arrayLength` in the shader is the part's. */
+/** What a binding is bound to: a buffer, or a part of one. `arrayLength` in the shader is the part's. */
 export type Resource = GPUBuffer | GPUBufferBinding;
 
 interface Declaration {
@@ -39,7 +39,7 @@ interface Declaration {
   readonly type: GPUBufferBindingType;
 }
 
-/** A compiled compute pipeline with the names that its shader gives to its bindings. */
+/** A compiled compute pipeline, and the names of its bindings. */
 export class Kernel {
   /** The entry point's name. */
   readonly label: string;
@@ -72,18 +72,20 @@ export class Kernel {
     { entryPoint, files, constants = {} }: KernelSource,
   ): Promise<Kernel> {
     const { device } = gpu;
-    const code = files.map(({ wgsl }) => wgsl).join('\n');
+    const lines = joinLines(files);
+    const code = lines.map(({ text }) => text).join('\n');
     const declarations = parseDeclarations(code);
-    // A module that does not compile is a validation error, too, which would count as the device's. What went wrong is in
-    // the compilation info.
+    // A module that does not compile is also a validation error, which would count as the device's. The compilation info
+    // says more.
     device.pushErrorScope('validation');
     const module = device.createShaderModule({ label: entryPoint, code });
     void device.popErrorScope().catch(() => undefined);
     const { messages } = await gpu.settle(module.getCompilationInfo());
     const error = messages.find(({ type }) => type === 'error');
     if (error) {
-      const { path, line, text } = locate(files, error.lineNum);
-      throw new OssicleError('gpu-error', `shaders/${path}:${line}: ${error.message}\n${text}`);
+      const at = lines[error.lineNum - 1];
+      const place = at ? `shaders/${at.path}:${at.line}` : entryPoint;
+      throw new OssicleError('gpu-error', `${place}: ${error.message}\n${at?.text ?? ''}`);
     }
     const layout = device.createBindGroupLayout({
       label: entryPoint,
@@ -116,8 +118,8 @@ export class Kernel {
   /**
    * Binds resources by the names that the shader gives them.
    *
-   * @param label - What the dispatch computes, for example `block.3.attn.qkv`.
-   * @throws TypeError where the names differ from the shader's.
+   * @param label - See {@link Dispatch.label}; for example `block.3.attn.qkv.weight`.
+   * @throws TypeError if the names differ from the shader's.
    */
   dispatch(
     label: string,
@@ -165,16 +167,18 @@ function bindingType(space: string, access: string | undefined): GPUBufferBindin
   return access === 'read_write' ? 'storage' : 'read-only-storage';
 }
 
-/** The file and line of a line of the joined text. */
-function locate(
-  files: readonly ShaderFile[],
-  joinedLine: number,
-): { path: string; line: number; text: string } {
-  let line = joinedLine;
-  for (const { path, wgsl } of files) {
-    const lines = wgsl.split('\n');
-    if (line <= lines.length) return { path, line, text: lines[line - 1] ?? '' };
-    line -= lines.length;
-  }
-  return { path: files[0]?.path ?? '', line: joinedLine, text: '' };
+/** A line of the module, and where it comes from. */
+interface ShaderLine {
+  readonly path: string;
+  readonly line: number;
+  readonly text: string;
+}
+
+/** The lines of all files; directives first, as WGSL demands. */
+function joinLines(files: readonly ShaderFile[]): ShaderLine[] {
+  const lines = files.flatMap(({ path, wgsl }) =>
+    wgsl.split('\n').map((text, i) => ({ path, line: i + 1, text })),
+  );
+  const isDirective = ({ text }: ShaderLine): boolean => /^(enable|requires)\s/.test(text);
+  return [...lines.filter(isDirective), ...lines.filter((line) => !isDirective(line))];
 }

@@ -18,13 +18,13 @@ export const TIMELINE_TRACK = 'ossicle GPU';
 export interface PassTime {
   /** From the beginning of the first pass of the same call. */
   readonly startNanoseconds: number;
-  /** From the pass's beginning to its end; 0 where the GPU's clock was set back meanwhile. */
+  /** From the pass's beginning to its end; 0 if the GPU's clock was set back meanwhile. */
   readonly nanoseconds: number;
 }
 
 /** When a dispatch ran on the GPU. */
 export interface ProfileRow extends PassTime {
-  /** What the dispatch computes: {@link Dispatch.label}. */
+  /** {@link Dispatch.label}. */
   readonly label: string;
   /** The entry point's name. */
   readonly kernel: string;
@@ -32,7 +32,7 @@ export interface ProfileRow extends PassTime {
   readonly workgroups: readonly [x: number, y: number, z: number];
 }
 
-/** What all dispatches of one kernel come to. */
+/** The time of all dispatches of one kernel. */
 export interface KernelTotal {
   /** The entry point's name. */
   readonly kernel: string;
@@ -41,8 +41,8 @@ export interface KernelTotal {
 }
 
 /**
- * Runs dispatches, each in a pass of its own, and times them on the GPU. Alone a dispatch takes longer than among others:
- * a pass waits for the one before it. Browsers round timestamps unless developer features are on.
+ * Runs dispatches, each in a pass of its own, and times them on the GPU. Dispatches take longer than within one pass, since
+ * each pass waits for the one before it. Browsers round timestamps unless developer features are on.
  *
  * @param dispatches - Any number, in order.
  * @throws {@link OssicleError} `device-unsuitable` without the feature `timestamp-query`; `device-lost`, `gpu-error`.
@@ -72,7 +72,7 @@ export async function timePasses(
   if (!gpu.device.features.has('timestamp-query')) {
     throw new OssicleError(
       'device-unsuitable',
-      "This GPU device has no feature 'timestamp-query', so that kernels cannot be timed. Request the device with it, " +
+      "This GPU device has no feature 'timestamp-query', so kernels cannot be timed. Request the device with it, " +
         'or use an adapter that has it.',
     );
   }
@@ -91,7 +91,7 @@ export async function timePasses(
   });
 }
 
-/** Two timestamps for each pass, in nanoseconds: when it began, and when it ended. */
+/** Two timestamps per pass, in nanoseconds: its beginning and its end. */
 async function stampPasses(
   gpu: Gpu,
   passes: readonly (readonly Dispatch[])[],
@@ -123,7 +123,7 @@ async function stampPasses(
   }
 }
 
-/** Adds up rows by kernel, the one that takes longest first. */
+/** Adds up rows by kernel, the slowest first. */
 export function totalsByKernel(rows: readonly ProfileRow[]): KernelTotal[] {
   const totals = new Map<string, number>();
   for (const { kernel, nanoseconds } of rows) {
@@ -135,10 +135,10 @@ export function totalsByKernel(rows: readonly ProfileRow[]): KernelTotal[] {
 }
 
 /**
- * Adds rows to the performance timeline, where Chrome's Performance panel shows them in the track `ossicle GPU`.
- * The GPU's clock is not the page's: only distances between rows are true.
+ * Adds rows to the performance timeline; Chrome's Performance panel shows them in the track `ossicle GPU`.
+ * The GPU's clock is not the page's: only distances between rows are meaningful.
  *
- * @param startMs - Where on the page's timeline the first row shall begin, as of `performance.now()`.
+ * @param startMs - Where the first row begins on the page's timeline, on the clock of `performance.now()`.
  */
 export function addToTimeline(rows: readonly ProfileRow[], startMs: number): void {
   for (const { label, kernel, startNanoseconds, nanoseconds, workgroups } of rows) {

@@ -4,7 +4,7 @@ import type { Dispatch } from './kernel.ts';
 /**
  * Encodes dispatches, in order, into one compute pass.
  *
- * @param timestampWrites - Where the pass's beginning and end are noted, if anywhere.
+ * @param timestampWrites - Where to write the timestamps of the pass's beginning and end, if anywhere.
  */
 export function encode(
   encoder: GPUCommandEncoder,
@@ -31,9 +31,9 @@ export function submit(gpu: Gpu, dispatches: readonly Dispatch[]): void {
 }
 
 /**
- * Leaves out workgroups that would find nothing of a sequence that grows. Pipelines and bind groups stay the same.
+ * Leaves out the workgroups that lie beyond the end of a sequence that grows. Pipelines and bind groups stay the same.
  *
- * @param length - At least as many elements as the sequence has.
+ * @param length - At least the length of the sequence.
  */
 export function limitGrids(dispatches: readonly Dispatch[], length: number): Dispatch[] {
   return dispatches.map((dispatch) => {

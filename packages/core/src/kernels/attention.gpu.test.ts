@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { type CacheShape, HEAD_SIZE, uploadCache } from '../../test/attention-inputs.ts';
+import { type CacheShape, uploadCache } from '../../test/attention-inputs.ts';
 import { gpuTest, type TestGpu } from '../../test/gpu.ts';
 import {
   outputBuffer,
@@ -13,8 +13,7 @@ import { attention } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { kernelSource } from './shaders.ts';
-
-const SPLIT_KEYS = 128;
+import { HEAD_SIZE, SPLIT_KEYS, workgroupsOf } from './shape.ts';
 
 interface Shape extends CacheShape {
   readonly heads: number;
@@ -51,7 +50,7 @@ function randomInput(shape: Shape, keys: number, tokens: number, spread = 2): In
   };
 }
 
-/** The queries followed by NaN where keys and values of the same tokens lie. */
+/** The queries, with NaN in place of the keys and values of the same tokens. */
 function uploadProjected(gpu: TestGpu, q: Float64Array, { heads, kvHeads }: Shape): GPUBuffer {
   const [queries, width] = [heads * HEAD_SIZE, (heads + 2 * kvHeads) * HEAD_SIZE];
   const projected = new Float32Array((q.length / queries) * width).fill(Number.NaN);
@@ -74,16 +73,15 @@ async function compileAttend(gpu: TestGpu, shape: Shape): Promise<Attend> {
   const span = { HEADS: heads, WINDOW: window, SPLITS };
   const attend = await Kernel.compile(
     gpu.gpu,
-    kernelSource('attend', [`kv_${kvCache}`, 'step'], {
-      ...span,
-      KV_HEADS: kvHeads,
-      CAPACITY: capacity,
+    kernelSource('attend', {
+      libraries: { kv: kvCache },
+      constants: { ...span, KV_HEADS: kvHeads, CAPACITY: capacity },
     }),
   );
   const reduce =
     SPLITS === 1
       ? undefined
-      : await Kernel.compile(gpu.gpu, kernelSource('attend_reduce', ['step'], span));
+      : await Kernel.compile(gpu.gpu, kernelSource('attend_reduce', { constants: span }));
   return async ({ q, k, v, sinks }) => {
     const keys = k.length / (kvHeads * HEAD_SIZE);
     const step = stepBuffer(gpu, keys - 1, 1);
@@ -107,7 +105,7 @@ async function compileAttend(gpu: TestGpu, shape: Shape): Promise<Attend> {
       [kvHeads, SPLITS],
     );
     const join = reduce?.dispatch('reduce', { step, ...split, sinks: sinksBuffer, attended }, [
-      Math.ceil(heads / 4),
+      workgroupsOf('attend_reduce', (heads * HEAD_SIZE) / 4),
     ]);
     gpu.run(dispatch, ...(join ? [join] : []));
     return outputFloats(gpu, attended);
@@ -118,11 +116,9 @@ async function compileAttendTiled(gpu: TestGpu, shape: Shape): Promise<Attend> {
   const { heads, kvHeads, window, capacity, kvCache } = shape;
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource('attend_tiled', [`kv_${kvCache}`, 'step'], {
-      HEADS: heads,
-      KV_HEADS: kvHeads,
-      CAPACITY: capacity,
-      WINDOW: window,
+    kernelSource('attend_tiled', {
+      libraries: { kv: kvCache },
+      constants: { HEADS: heads, KV_HEADS: kvHeads, CAPACITY: capacity, WINDOW: window },
     }),
   );
   return async ({ q, k, v, sinks }) => {
@@ -140,7 +136,7 @@ async function compileAttendTiled(gpu: TestGpu, shape: Shape): Promise<Attend> {
           sinks: uploadFloats(gpu, sinks),
           attended,
         },
-        [kvHeads, Math.ceil((tokens * (heads / kvHeads)) / 64)],
+        [kvHeads, workgroupsOf('attend_tiled', tokens * (heads / kvHeads))],
       ),
     );
     return outputFloats(gpu, attended);
@@ -264,7 +260,7 @@ gpuTest.each(TILED)(
 );
 
 gpuTest(
-  'attention stays exact where scores are in the hundreds, and without a key worth its sink',
+  'attention stays exact with scores in the hundreds, and without a key worth its sink',
   async (gpu) => {
     const shape: Shape = { heads: 4, kvHeads: 2, window: 0, capacity: 256, kvCache: 'f32' };
     const one = await compileAttend(gpu, shape);

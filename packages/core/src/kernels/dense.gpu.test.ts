@@ -15,11 +15,10 @@ import { linear } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types/load.ts';
-import { allocateDense, TILE_ROWS } from './matrix.ts';
+import { allocateDense } from './matrix.ts';
 import { RepackKernels } from './repack.ts';
 import { kernelSource } from './shaders.ts';
-import { rowSplits } from './shape.ts';
-import { denseLibraries } from './variants.ts';
+import { rowSplits, TILE_ROWS, TILE_TOKENS } from './shape.ts';
 
 const FORMATS: readonly DenseFormat[] = ['bf16', 'int8'];
 
@@ -46,7 +45,7 @@ async function embed(
   const { columns, format } = matrix;
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource('embed', denseLibraries(format), { COLUMNS: columns }),
+    kernelSource('embed', { constants: { COLUMNS: columns }, libraries: { dense: format } }),
   );
   const tokens = gpu.upload(Uint32Array.from(ids));
   const x = outputBuffer(gpu, ids.length * columns);
@@ -108,7 +107,13 @@ gpuTest('every subnormal scale of int8 is read as what it is', async (gpu) => {
   const scaleBits = Uint16Array.from([...positive, ...positive.map((bits) => bits | 0x8000)]);
   const [rows, columns] = [scaleBits.length / 2, 64];
   const q = Int8Array.from({ length: rows * columns }, (_, i) => ((i * 7) % 255) - 127);
-  const matrix = allocateDense(gpu.buffers, 'matrix', 'int8', [rows, columns], 2 ** 27);
+  const matrix = allocateDense(gpu.buffers, {
+    label: 'matrix',
+    format: 'int8',
+    rows,
+    columns,
+    maxBindingBytes: 2 ** 27,
+  });
   const repacking = await new RepackKernels(gpu.gpu, gpu.buffers).dense('Q8_0', matrix);
   const bytes = new Uint8Array(Math.ceil((rows * repacking.rowBytes) / 4) * 4);
   bytes.set(toGgmlQ8(q, scaleBits));
@@ -140,23 +145,23 @@ interface LinearCase extends MatrixOptions {
 
 async function testLinear(
   gpu: TestGpu,
-  tiled: boolean,
+  file: string,
   { format, rows, columns, bias, add, tokens, ...options }: LinearCase,
 ): Promise<void> {
+  const tiled = file === 'linear_tiled';
   const held = await uploadDense(gpu, format, [rows, columns], random(rows * columns, 2), options);
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource(
-      tiled ? 'linear_tiled' : 'linear',
-      [...denseLibraries(format), ...(tiled ? (['tile_product'] as const) : [])],
-      {
+    kernelSource(file, {
+      libraries: { dense: format },
+      constants: {
         COLUMNS: columns,
         ROWS: rows,
         HAS_BIAS: Number(bias),
         ADD: Number(add),
         ...(!tiled && { SPLITS: rowSplits(columns, 8) }),
       },
-    ),
+    }),
   );
   const biasValues = randomValues(rows, 3, 5);
   const biasBuffer = uploadFloats(gpu, biasValues);
@@ -178,7 +183,7 @@ async function testLinear(
             x,
             y: { buffer: y, size: 4 * count * rows },
           },
-          [Math.ceil(part.rows / TILE_ROWS), tiled ? Math.ceil(count / 64) : count],
+          [Math.ceil(part.rows / TILE_ROWS), tiled ? Math.ceil(count / TILE_TOKENS) : count],
         ),
       ),
     );
@@ -212,7 +217,7 @@ const LINEARS: readonly LinearCase[] = [
 
 gpuTest.each(LINEARS)(
   'linear: $format, $rows x $columns, bias $bias, add $add',
-  (linearCase, gpu) => testLinear(gpu, false, linearCase),
+  (linearCase, gpu) => testLinear(gpu, 'linear', linearCase),
 );
 
 const TILED_LINEARS: readonly LinearCase[] = [
@@ -240,14 +245,14 @@ const TILED_LINEARS: readonly LinearCase[] = [
 
 gpuTest.each(TILED_LINEARS)(
   'linear_tiled: $format, $rows x $columns, bias $bias, add $add',
-  (linearCase, gpu) => testLinear(gpu, true, linearCase),
+  (linearCase, gpu) => testLinear(gpu, 'linear_tiled', linearCase),
 );
 
 gpuTest('linear gives the same for random shapes as the oracle', async (gpu) => {
   const next = createRandom(11);
   for (let round = 0; round < 6; round++) {
     const columns = 32 * (1 + next.integer(9));
-    await testLinear(gpu, false, {
+    await testLinear(gpu, 'linear', {
       format: FORMATS[round % 2]!,
       rows: 1 + next.integer(150),
       columns,

@@ -15,9 +15,8 @@ import {
 import { swiglu } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
-import { TILE_ROWS } from './matrix.ts';
 import { kernelSource } from './shaders.ts';
-import { rowSplits } from './shape.ts';
+import { rowSplits, TILE_ROWS, TILE_SLOTS, workgroupsOf } from './shape.ts';
 
 const LIMIT = 7;
 
@@ -42,7 +41,7 @@ function bindChoice(gpu: TestGpu, mode: Mode, { top, experts }: Choice) {
   for (let first = 0; first < slots; ) {
     const expert = experts[sorted[first]!]!;
     let count = 1;
-    while (count < 32 && experts[sorted[first + count]!] === expert) count++;
+    while (count < TILE_SLOTS && experts[sorted[first + count]!] === expert) count++;
     tiles.push(expert, first, count);
     first += count;
   }
@@ -56,28 +55,20 @@ function bindChoice(gpu: TestGpu, mode: Mode, { top, experts }: Choice) {
   };
 }
 
-function expertLibraries(mode: Mode) {
-  return mode === 'few'
-    ? (['tile', 'mxfp4'] as const)
-    : (['tile', 'mxfp4', 'tile_product', 'slot_tile', 'expert_tile'] as const);
-}
-
 /** hidden [tokens, top, rows / 2] of h [tokens, columns]. */
 async function compileSwiglu(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top: number) {
   const { rows, columns } = matrix;
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource(
-      mode === 'few' ? 'expert_swiglu' : 'expert_swiglu_tiled',
-      [...expertLibraries(mode), 'swiglu'],
-      {
+    kernelSource(mode === 'few' ? 'expert_swiglu' : 'expert_swiglu_tiled', {
+      constants: {
         COLUMNS: columns,
         ROWS: rows,
         TOP: top,
         LIMIT,
         ...(mode === 'few' && { SPLITS: rowSplits(columns, 8) }),
       },
-    ),
+    }),
   );
   return async (h: Float64Array, experts: readonly number[]): Promise<Float32Array> => {
     const { resources, tiles } = bindChoice(gpu, mode, { top, experts });
@@ -90,10 +81,10 @@ async function compileSwiglu(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, 
           {
             params: gpu.buffers.params(part.firstExpert, part.experts),
             ...resources,
-            blocks: part.blocks,
+            weights: part.blocks,
             scales: part.scales,
             bias: matrix.bias,
-            [mode === 'few' ? 'h' : 'source']: source,
+            h: source,
             hidden,
           },
           [rows / TILE_ROWS, mode === 'few' ? experts.length : tiles],
@@ -121,22 +112,23 @@ async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top
   const few = mode === 'few';
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource(
-      few ? 'expert_out' : 'expert_out_tiled',
-      expertLibraries(mode),
-      few ? { ...constants, TOP: top, SPLITS: rowSplits(columns, 8) } : constants,
-    ),
+    kernelSource(few ? 'expert_out' : 'expert_out_tiled', {
+      constants: few ? { ...constants, TOP: top, SPLITS: rowSplits(columns, 8) } : constants,
+    }),
   );
   const sum = few
     ? undefined
-    : await Kernel.compile(gpu.gpu, kernelSource('expert_sum', [], { COLUMNS: rows, TOP: top }));
+    : await Kernel.compile(
+        gpu.gpu,
+        kernelSource('expert_sum', { constants: { COLUMNS: rows, TOP: top } }),
+      );
   return async ({ hidden, weights, experts, x }: Weighted): Promise<Float32Array> => {
     const tokens = experts.length / top;
     const { resources, tiles } = bindChoice(gpu, mode, { top, experts });
     const hiddenBuffer = uploadFloats(gpu, hidden);
     const xBuffer = outputBuffer(gpu, x.length, x);
     const out = outputBuffer(gpu, experts.length * rows);
-    const target = few ? { hidden: hiddenBuffer, x: xBuffer } : { source: hiddenBuffer, out };
+    const target = few ? { hidden: hiddenBuffer, x: xBuffer } : { hidden: hiddenBuffer, out };
     const expertWeights = uploadFloats(gpu, weights);
     const products = matrix.parts.map((part) =>
       kernel.dispatch(
@@ -145,7 +137,7 @@ async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top
           params: gpu.buffers.params(part.firstExpert, part.experts),
           ...resources,
           expert_weights: expertWeights,
-          blocks: part.blocks,
+          weights: part.blocks,
           scales: part.scales,
           bias: matrix.bias,
           ...target,
@@ -153,7 +145,10 @@ async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top
         [rows / TILE_ROWS, few ? tokens : tiles],
       ),
     );
-    const added = sum?.dispatch('sum', { out, x: xBuffer }, [Math.ceil(rows / 4 / 64), tokens]);
+    const added = sum?.dispatch('sum', { out, x: xBuffer }, [
+      workgroupsOf('expert_sum', rows / 4),
+      tokens,
+    ]);
     gpu.run(...products, ...(added ? [added] : []));
     if (!few) await outputFloats(gpu, out);
     return outputFloats(gpu, xBuffer);

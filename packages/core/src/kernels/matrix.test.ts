@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest';
 import type { Buffers } from '../gpu/buffers.ts';
 import { allocateDense, allocateExperts, denseTileBytes, expertBytes } from './matrix.ts';
 
+const UNEMBEDDING = { label: 'w', rows: 201088, columns: 2880 };
+
 interface Allocation {
   readonly label: string;
   readonly size: number;
@@ -34,9 +36,13 @@ describe('the bytes of a tile of 32 rows', () => {
 });
 
 describe('the parts of a dense matrix', () => {
-  test('are one where the binding allows it', () => {
+  test('are one if the binding allows it', () => {
     const { buffers } = recordingBuffers();
-    const { parts } = allocateDense(buffers, 'w', 'int8', [201088, 2880], 2 ** 30);
+    const { parts } = allocateDense(buffers, {
+      ...UNEMBEDDING,
+      format: 'int8',
+      maxBindingBytes: 2 ** 30,
+    });
     expect(parts.map(({ firstRow, rows }) => [firstRow, rows])).toEqual([[0, 201088]]);
   });
 
@@ -44,7 +50,7 @@ describe('the parts of a dense matrix', () => {
     'cover the 20b unembedding in order, none above a binding of %d bytes',
     (maxBindingBytes) => {
       const { buffers, allocations } = recordingBuffers();
-      const { parts } = allocateDense(buffers, 'w', 'bf16', [201088, 2880], maxBindingBytes);
+      const { parts } = allocateDense(buffers, { ...UNEMBEDDING, format: 'bf16', maxBindingBytes });
       let next = 0;
       for (const { firstRow, rows } of parts) {
         expect(firstRow).toBe(next);
@@ -60,7 +66,14 @@ describe('the parts of a dense matrix', () => {
   test('keep the rows of a unit together, and round the last part up to whole tiles', () => {
     const { buffers, allocations } = recordingBuffers();
     const limit = 3 * 32 * 96 * 2; // three tiles: one head of 64 rows and a half
-    const { parts } = allocateDense(buffers, 'w', 'bf16', [3 * 64 + 10, 96], limit, 64);
+    const { parts } = allocateDense(buffers, {
+      label: 'w',
+      format: 'bf16',
+      rows: 3 * 64 + 10,
+      columns: 96,
+      maxBindingBytes: limit,
+      rowsPerUnit: 64,
+    });
     expect(parts.map(({ firstRow, rows }) => [firstRow, rows])).toEqual([
       [0, 64],
       [64, 64],
@@ -78,7 +91,14 @@ describe('the parts of an expert matrix', () => {
     const { buffers, allocations } = recordingBuffers();
     const bias = {} as GPUBuffer;
     const { blocks } = expertBytes(5760, 2880);
-    const matrix = allocateExperts(buffers, 'w', [32, 5760, 2880], bias, 2 ** 27);
+    const matrix = allocateExperts(buffers, {
+      label: 'w',
+      experts: 32,
+      rows: 5760,
+      columns: 2880,
+      bias,
+      maxBindingBytes: 2 ** 27,
+    });
     const perPart = Math.floor(2 ** 27 / blocks);
     expect(perPart).toBeGreaterThan(1);
     expect(matrix.parts.map(({ firstExpert, experts }) => [firstExpert, experts])).toEqual(
@@ -91,9 +111,16 @@ describe('the parts of an expert matrix', () => {
     expect(matrix.bias).toBe(bias);
   });
 
-  test('hold one expert each where a binding allows no more', () => {
+  test('hold one expert each if a binding allows no more', () => {
     const { buffers } = recordingBuffers();
-    const { parts } = allocateExperts(buffers, 'w', [3, 64, 32], {} as GPUBuffer, 64 * 16);
+    const { parts } = allocateExperts(buffers, {
+      label: 'w',
+      experts: 3,
+      rows: 64,
+      columns: 32,
+      bias: {} as GPUBuffer,
+      maxBindingBytes: 64 * 16,
+    });
     expect(parts.map(({ firstExpert, experts }) => [firstExpert, experts])).toEqual([
       [0, 1],
       [1, 1],

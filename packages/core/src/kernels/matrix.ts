@@ -1,18 +1,15 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { DenseFormat } from '../types/load.ts';
-import { BLOCK_COLUMNS } from './shape.ts';
+import { BLOCK_COLUMNS, TILE_ROWS } from './shape.ts';
 
-/** Rows of a tile: how many rows of a weight matrix lie side by side (`shaders/lib/tile.wgsl`). */
-export const TILE_ROWS = 32;
-
-/** Some rows of a dense matrix, in buffers that one binding can hold. */
+/** Some rows of a dense matrix, small enough for one binding. */
 export interface DensePart {
   /** A multiple of the rows of a tile; for `qkv`, of a head. */
   readonly firstRow: number;
   readonly rows: number;
   /** Tiles of 16-byte vectors. */
   readonly values: GPUBuffer;
-  /** f16 scales of groups of 32 columns; for `bf16`, a placeholder. */
+  /** f16 scales of groups of 32 columns; a placeholder if the format is `bf16`. */
   readonly scales: GPUBuffer;
 }
 
@@ -26,13 +23,13 @@ export interface DenseMatrix {
   readonly parts: readonly DensePart[];
 }
 
-/** Some experts of an expert matrix, in buffers that one binding can hold. */
+/** Some experts of an expert matrix, small enough for one binding. */
 export interface ExpertPart {
   readonly firstExpert: number;
   readonly experts: number;
   /** Tiles of MXFP4 blocks. */
   readonly blocks: GPUBuffer;
-  /** Bytes of 4 blocks to a u32. */
+  /** Scale bytes, those of 4 blocks in a u32. */
   readonly scales: GPUBuffer;
 }
 
@@ -49,7 +46,7 @@ export interface ExpertMatrix {
   readonly bias: GPUBuffer;
 }
 
-/** Bytes of one tile of a dense matrix: its values, and its scales. */
+/** Bytes of the values and of the scales of one tile of a dense matrix. */
 export function denseTileBytes(
   format: DenseFormat,
   columns: number,
@@ -59,13 +56,13 @@ export function denseTileBytes(
   return { values: TILE_ROWS * columns, scales };
 }
 
-/** Bytes of a dense matrix, the spare rows of its last tile included. */
+/** Bytes of a dense matrix, including the spare rows of its last tile. */
 export function denseBytes(format: DenseFormat, rows: number, columns: number): number {
   const { values, scales } = denseTileBytes(format, columns);
   return Math.ceil(rows / TILE_ROWS) * (values + scales);
 }
 
-/** Bytes of one expert of an expert matrix: its blocks, and its scales. */
+/** Bytes of the blocks and of the scales of one expert. */
 export function expertBytes(rows: number, columns: number): { blocks: number; scales: number } {
   return {
     blocks: (rows * columns) / 2,
@@ -73,18 +70,21 @@ export function expertBytes(rows: number, columns: number): { blocks: number; sc
   };
 }
 
-/**
- * Allocates a dense matrix, in as few parts as bindings of `maxBindingBytes` allow.
- *
- * @param rowsPerUnit - Rows that must stay together in a part; a multiple of 32.
- */
+/** Allocates a dense matrix, in as few parts as bindings allow. */
 export function allocateDense(
   buffers: Buffers,
-  label: string,
-  format: DenseFormat,
-  [rows, columns]: readonly [number, number],
-  maxBindingBytes: number,
-  rowsPerUnit: number = TILE_ROWS,
+  {
+    label,
+    format,
+    rows,
+    columns,
+    maxBindingBytes,
+    rowsPerUnit = TILE_ROWS,
+  }: Omit<DenseMatrix, 'parts'> & {
+    readonly maxBindingBytes: number;
+    /** Rows that must stay together in a part; a multiple of {@link TILE_ROWS}. */
+    readonly rowsPerUnit?: number;
+  },
 ): DenseMatrix {
   const tile = denseTileBytes(format, columns);
   const unitBytes = (tile.values * rowsPerUnit) / TILE_ROWS;
@@ -103,13 +103,17 @@ export function allocateDense(
   return { label, format, rows, columns, parts };
 }
 
-/** Allocates an expert matrix, in as few parts of whole experts as bindings of `maxBindingBytes` allow. */
+/** Allocates an expert matrix, in as few parts of whole experts as bindings allow. */
 export function allocateExperts(
   buffers: Buffers,
-  label: string,
-  [experts, rows, columns]: readonly [number, number, number],
-  bias: GPUBuffer,
-  maxBindingBytes: number,
+  {
+    label,
+    experts,
+    rows,
+    columns,
+    bias,
+    maxBindingBytes,
+  }: Omit<ExpertMatrix, 'parts'> & { readonly maxBindingBytes: number },
 ): ExpertMatrix {
   const bytes = expertBytes(rows, columns);
   const expertsPerPart = Math.max(1, Math.floor(maxBindingBytes / bytes.blocks));

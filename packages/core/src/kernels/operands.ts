@@ -1,3 +1,12 @@
+import type { DenseMatrix } from './matrix.ts';
+
+/** A matrix and its bias. */
+export interface Linear {
+  readonly weight: DenseMatrix;
+  /** f32 [rows]. */
+  readonly bias: GPUBuffer;
+}
+
 /** Keys and values of one layer. */
 export interface LayerCache {
   /** Whether the layer sees only its sliding window. */
@@ -8,7 +17,7 @@ export interface LayerCache {
   readonly values: GPUBuffer;
 }
 
-/** The chosen experts of each token, and what the grouped matmuls need to know of them. */
+/** The experts that each token chose, and how the tiled matmuls group them. */
 export interface ExpertChoice {
   /** f32 [tokens, experts]. */
   readonly routerLogits: GPUBuffer;
@@ -30,11 +39,11 @@ export interface AttentionSplits {
   readonly stats: GPUBuffer;
 }
 
-/** What sampling reads and writes. */
+/** The buffers of sampling. */
 export interface SamplingState {
   /** Uniform `Sampling` of `shaders/lib/sampling.wgsl`. */
   readonly options: GPUBuffer;
-  /** A bit for each token that has occurred. */
+  /** A bit per token of the vocabulary: whether it has occurred. */
   readonly seen: GPUBuffer;
   readonly stripLogits: GPUBuffer;
   readonly stripTokens: GPUBuffer;

@@ -5,7 +5,6 @@ import {
   cacheWords,
   columnsOf,
   FREQUENCIES,
-  HEAD_SIZE,
   uploadRopeTable,
 } from '../../test/attention-inputs.ts';
 import { gpuTest, type TestGpu } from '../../test/gpu.ts';
@@ -15,7 +14,7 @@ import { attention, linear, rmsNorm, rope, route, swiglu } from '../../test/orac
 import { createRandom } from '../../test/random.ts';
 import { Kernels } from './kernels.ts';
 import type { LayerCache } from './operands.ts';
-import { type KernelShape, scratchBytes } from './shape.ts';
+import { HEAD_SIZE, type KernelShape, scratchBytes } from './shape.ts';
 
 const CONTEXT = 260;
 
@@ -33,7 +32,7 @@ const SHAPES: readonly KernelShape[] = [
     slidingWindow: 16,
     ringCapacity: 16 + 70,
     contextLength: CONTEXT,
-    maxTokens: 70,
+    chunkLength: 70,
     dense: 'int8',
     kvCache: 'f16',
   },
@@ -50,7 +49,7 @@ const SHAPES: readonly KernelShape[] = [
     slidingWindow: 128,
     ringCapacity: 128 + 70,
     contextLength: 128,
-    maxTokens: 70,
+    chunkLength: 70,
     dense: 'bf16',
     kvCache: 'f32',
   },
@@ -92,7 +91,7 @@ class Operations {
       keys: gpu.empty(cacheWords(this.#cacheShape(isSliding))),
       values: gpu.empty(cacheWords(this.#cacheShape(isSliding))),
     }));
-    this.#tokens = gpu.empty(shape.maxTokens);
+    this.#tokens = gpu.empty(shape.chunkLength);
   }
 
   #cacheShape(isSliding: boolean): CacheShape {
@@ -106,14 +105,14 @@ class Operations {
 
   /** Expects every operation on `count` tokens to give what its oracle makes of the same inputs. */
   async expectPass(count: number): Promise<void> {
-    const { hiddenSize, maxTokens } = this.#shape;
+    const { hiddenSize, chunkLength } = this.#shape;
     this.#gpu.gpu.device.queue.writeBuffer(
       this.#step,
       0,
       Uint32Array.of(this.position, count, count - 1),
     );
-    const x = this.#gpu.empty(maxTokens * hiddenSize);
-    const h = this.#gpu.empty(maxTokens * hiddenSize);
+    const x = this.#gpu.empty(chunkLength * hiddenSize);
+    const h = this.#gpu.empty(chunkLength * hiddenSize);
     await this.#expectEmbedding(x, count);
     await this.#expectNorm(x, h, count);
     for (const cache of this.#caches) await this.#expectAttention(x, h, cache, count);
@@ -130,7 +129,7 @@ class Operations {
     const next = createRandom(this.position);
     const ids = Array.from({ length: count }, () => next.integer(vocabularySize));
     this.#gpu.gpu.device.queue.writeBuffer(this.#tokens, 0, Uint32Array.from(ids));
-    this.#gpu.run(...this.#k.embed(this.#tokens, this.#w.embedding.matrix, x, count));
+    this.#gpu.run(...this.#k.forTokens(count).embed(this.#tokens, this.#w.embedding.matrix, x));
     const rows = ids.flatMap((id) => [
       ...this.#w.embedding.values.subarray(id * hiddenSize, (id + 1) * hiddenSize),
     ]);
@@ -139,7 +138,7 @@ class Operations {
 
   async #expectNorm(x: GPUBuffer, h: GPUBuffer, count: number): Promise<void> {
     const { hiddenSize, normEpsilon } = this.#shape;
-    this.#gpu.run(...this.#k.norm('norm', x, this.#w.scaleBuffer, h, count));
+    this.#gpu.run(...this.#k.forTokens(count).norm(x, this.#w.scaleBuffer, h));
     const before = await this.#read(x, count * hiddenSize);
     expect(await this.#read(h, before.length), 'norm').toBeCloseToArray(
       rmsNorm(before, this.#w.scale, normEpsilon),
@@ -153,37 +152,28 @@ class Operations {
     cache: LayerCache,
     count: number,
   ): Promise<void> {
-    const { hiddenSize, heads, kvHeads, slidingWindow, kvCache, maxTokens } = this.#shape;
+    const { hiddenSize, heads, kvHeads, slidingWindow, kvCache, chunkLength } = this.#shape;
     const { qkv, qkvBias, out, outBias, sinks } = this.#w;
     const [queries, keysWidth] = [heads * HEAD_SIZE, kvHeads * HEAD_SIZE];
     const width = queries + 2 * keysWidth;
     const span = cache.isSliding ? 'sliding' : 'full';
-    const projected = this.#gpu.empty(maxTokens * width);
-    const attended = this.#gpu.empty(maxTokens * queries);
+    const projected = this.#gpu.empty(chunkLength * width);
+    const attended = this.#gpu.empty(chunkLength * queries);
     const scratch = scratchBytes(this.#shape);
     const splits = {
       out: this.#gpu.empty(scratch.splitOut / 4),
       stats: this.#gpu.empty(scratch.splitStats / 4),
     };
+    const k = this.#k.forTokens(count);
     this.#gpu.run(
-      ...this.#k.attention.qkv(
+      ...k.qkv(
         h,
-        qkv.matrix,
-        uploadFloats(this.#gpu, qkvBias),
+        { weight: qkv.matrix, bias: uploadFloats(this.#gpu, qkvBias) },
         this.#ropeTable,
         cache,
         projected,
-        count,
       ),
-      ...this.#k.attention.attend(
-        'attend',
-        projected,
-        cache,
-        uploadFloats(this.#gpu, sinks),
-        splits,
-        attended,
-        count,
-      ),
+      ...k.attend(projected, cache, uploadFloats(this.#gpu, sinks), splits, attended),
     );
 
     const hRows = await this.#read(h, count * hiddenSize);
@@ -224,7 +214,7 @@ class Operations {
 
     const before = await this.#read(x, count * hiddenSize);
     this.#gpu.run(
-      ...this.#k.attention.addOut(attended, out.matrix, uploadFloats(this.#gpu, outBias), x, count),
+      ...k.addOut(attended, { weight: out.matrix, bias: uploadFloats(this.#gpu, outBias) }, x),
     );
     const added = linear(gotMixed, out.values, outBias, queries);
     expect(await this.#read(x, before.length), 'out').toBeCloseToArray(
@@ -241,32 +231,31 @@ class Operations {
       expertsPerToken,
       normEpsilon,
       swigluLimit,
-      maxTokens,
+      chunkLength,
     } = this.#shape;
     const { scale, scaleBuffer, gate, gateBias, mlp1, mlp2 } = this.#w;
     const slots = count * expertsPerToken;
     const choice = {
-      routerLogits: this.#gpu.empty(maxTokens * experts),
-      experts: this.#gpu.empty(maxTokens * expertsPerToken),
-      weights: this.#gpu.empty(maxTokens * expertsPerToken),
-      sortedSlots: this.#gpu.empty(maxTokens * expertsPerToken),
+      routerLogits: this.#gpu.empty(chunkLength * experts),
+      experts: this.#gpu.empty(chunkLength * expertsPerToken),
+      weights: this.#gpu.empty(chunkLength * expertsPerToken),
+      sortedSlots: this.#gpu.empty(chunkLength * expertsPerToken),
       tiles: this.#gpu.empty(scratchBytes(this.#shape).tiles / 4),
     };
-    const hidden = this.#gpu.empty(maxTokens * expertsPerToken * intermediateSize);
-    const expertOut = this.#gpu.empty(maxTokens * expertsPerToken * hiddenSize);
+    const hidden = this.#gpu.empty(chunkLength * expertsPerToken * intermediateSize);
+    const expertOut = this.#gpu.empty(chunkLength * expertsPerToken * hiddenSize);
     const before = await this.#read(x, count * hiddenSize);
+    const k = this.#k.forTokens(count);
     this.#gpu.run(
-      ...this.#k.experts.route(
+      ...k.route(
         x,
         scaleBuffer,
-        gate.matrix,
-        uploadFloats(this.#gpu, gateBias),
+        { weight: gate.matrix, bias: uploadFloats(this.#gpu, gateBias) },
         h,
         choice,
-        count,
       ),
-      ...this.#k.experts.swiglu(h, choice, mlp1.matrix, hidden, count),
-      ...this.#k.experts.add(hidden, choice, mlp2.matrix, expertOut, x, count),
+      ...k.swiglu(h, choice, mlp1.matrix, hidden),
+      ...k.addExperts(hidden, choice, mlp2.matrix, expertOut, x),
     );
     const gotH = await this.#read(h, before.length);
     expect(gotH, 'mlp norm').toBeCloseToArray(rmsNorm(before, scale, normEpsilon), 1e-5);
@@ -307,7 +296,7 @@ class Operations {
     const { hiddenSize, vocabularySize, normEpsilon } = this.#shape;
     const { scale, scaleBuffer, unembedding } = this.#w;
     const logits = this.#gpu.empty(count * vocabularySize);
-    this.#gpu.run(...this.#k.unembed(h, unembedding.matrix, logits, count));
+    this.#gpu.run(...this.#k.forTokens(count).unembed(h, unembedding.matrix, logits));
     expect(await this.#read(logits), 'logits').toBeCloseToArray(
       linear(await this.#read(h, count * hiddenSize), unembedding.values, undefined, hiddenSize),
       1e-5,
@@ -318,9 +307,10 @@ class Operations {
     const options = new Uint32Array(8);
     new Float32Array(options.buffer).set([0, 1, 0, 1]);
     const last = this.#gpu.empty(vocabularySize);
+    const k = this.#k.forTokens(1);
     this.#gpu.run(
-      ...this.#k.outputNorm('norm', x, scaleBuffer, h, 1),
-      ...this.#k.unembed(h, unembedding.matrix, last, 1),
+      ...k.outputNorm(x, scaleBuffer, h),
+      ...k.unembed(h, unembedding.matrix, last),
       ...this.#k.sample(
         last,
         {

@@ -9,7 +9,7 @@ import type { DenseFormat } from '../types/load.ts';
 import { allocateDense, allocateExperts, type DenseMatrix, type ExpertMatrix } from './matrix.ts';
 import { type Repacking, RepackKernels } from './repack.ts';
 
-/** Stages a tensor some rows at a time, and runs what becomes of each chunk. */
+/** Stages a tensor some rows at a time, and re-lays each chunk. */
 function stage(
   gpu: TestGpu,
   { rowBytes, dispatches }: Repacking,
@@ -73,8 +73,13 @@ async function repackDense(
   { rows, columns, maxBindingBytes, rowsPerChunk }: (typeof SHAPES)[number],
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<DenseMatrix> {
-  const shape = [rows, columns] as const;
-  const matrix = allocateDense(gpu.buffers, 'matrix', format, shape, maxBindingBytes);
+  const matrix = allocateDense(gpu.buffers, {
+    label: 'matrix',
+    format,
+    rows,
+    columns,
+    maxBindingBytes,
+  });
   const repack = new RepackKernels(gpu.gpu, gpu.buffers);
   const first = await repack.dense(encoding, matrix);
   const second = await repack.dense(encoding, matrix, { first: 5, step: 1 });
@@ -102,8 +107,8 @@ gpuTest('float32 and float16 become bfloat16 at the edges of their ranges, too',
     ['F16', f16],
   ] as const) {
     const numbers = [...edges, ...random(64 - edges.length)];
-    const shape = { rows: 2, columns: 32, maxBindingBytes: 2 ** 27, rowsPerChunk: 2 };
-    const matrix = allocateDense(gpu.buffers, 'm', 'bf16', [2, 32], shape.maxBindingBytes);
+    const shape = { rows: 2, columns: 32, maxBindingBytes: 2 ** 27 };
+    const matrix = allocateDense(gpu.buffers, { ...shape, label: 'matrix', format: 'bf16' });
     const { bytes, values } = writeNumbers(encoding, numbers);
     const repacking = await new RepackKernels(gpu.gpu, gpu.buffers).dense(encoding, matrix);
     stage(gpu, repacking, bytes, 2);
@@ -163,10 +168,7 @@ const EXPERTS = [
 ];
 
 function allocate(gpu: TestGpu, shape: (typeof EXPERTS)[number]): ExpertMatrix {
-  const { experts, rows, columns, maxBindingBytes } = shape;
-  const bias = gpu.empty(1);
-  const extents = [experts, rows, columns] as const;
-  return allocateExperts(gpu.buffers, 'experts', extents, bias, maxBindingBytes);
+  return allocateExperts(gpu.buffers, { ...shape, label: 'experts', bias: gpu.empty(1) });
 }
 
 /** The even rows or the odd ones. */

@@ -1,31 +1,26 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { type Dispatch, Kernel } from '../gpu/kernel.ts';
-import { type DenseMatrix, type ExpertMatrix, TILE_ROWS } from './matrix.ts';
-import { type KernelName, kernelSource, type LibraryName } from './shaders.ts';
-import { BLOCK_COLUMNS } from './shape.ts';
+import type { DenseMatrix, ExpertMatrix } from './matrix.ts';
+import { type KernelOptions, kernelSource, shaderConstant } from './shaders.ts';
+import { BLOCK_COLUMNS, TILE_ROWS, workgroupsOf } from './shape.ts';
 
-/** Workgroups of the flattened grid's first dimension, and invocations of a workgroup (`shaders/lib/repack.wgsl`). */
-const GRID_WIDTH = 32768;
-const WORKGROUP_SIZE = 64;
+/** Workgroups in the first dimension of the flattened grid. */
+const GRID_WIDTH = shaderConstant('lib/repack', 'GRID_WIDTH');
 
-/** How published numbers are stored; `Q8_0` is ggml's: blocks of 32 in 34 bytes. */
+/** How published numbers are stored; `Q8_0` is ggml's: an f16 scale and 32 int8. */
 export type NumberEncoding = 'BF16' | 'F16' | 'F32' | 'Q8_0';
 
-/** Bytes of 32 columns of each, and the libraries by which kernels read them. */
-const ENCODINGS: Readonly<
-  Record<NumberEncoding, { readonly bytes: number; readonly libraries: readonly LibraryName[] }>
-> = {
-  BF16: { bytes: 64, libraries: ['rows_bf16'] },
-  F16: { bytes: 64, libraries: ['rows_f16', 'f16'] },
-  F32: { bytes: 128, libraries: ['rows_f32'] },
-  Q8_0: { bytes: 34, libraries: ['rows_q8_0', 'bytes', 'f16'] },
+/** Bytes of 32 columns. */
+const BLOCK_BYTES: Readonly<Record<NumberEncoding | 'MXFP4', number>> = {
+  BF16: 2 * BLOCK_COLUMNS,
+  F16: 2 * BLOCK_COLUMNS,
+  F32: 4 * BLOCK_COLUMNS,
+  Q8_0: shaderConstant('lib/q8_0', 'Q8_0_BYTES'),
+  MXFP4: shaderConstant('repack_ggml_mxfp4', 'BLOCK_BYTES'), // ggml's
 };
 
-/** Bytes of ggml's MXFP4 block of 32 columns. */
-const GGML_MXFP4_BYTES = 17;
-
-/** Which published rows a chunk holds: `[firstRow, firstRow + rows)` of the tensor; of all experts' rows in a row. */
+/** Published rows in a staging buffer: `[firstRow, firstRow + rows)` of the tensor, experts' rows counted through. */
 export interface StagedRows {
   /** The rows as published, from byte 0 on. */
   readonly staged: GPUBuffer;
@@ -33,23 +28,23 @@ export interface StagedRows {
   readonly rows: number;
 }
 
-/** Where a tensor's rows go: row r becomes row `first + step * r` of the matrix, of all experts' rows in a row. */
+/** Row r of a tensor becomes row `first + step * r` of the matrix, experts' rows counted through. */
 export interface RowPlacement {
   readonly first: number;
   readonly step: number;
 }
 
-/** One published tensor on its way into the layout of the matmuls. */
+/** Brings one published tensor into the layout of the matmuls. */
 export interface Repacking {
-  /** The size of a published row. */
+  /** Bytes of a published row. */
   readonly rowBytes: number;
-  /** Chunks begin at multiples of this many published rows. */
+  /** Chunks must begin at multiples of this many published rows. */
   readonly rowsPerTile: number;
-  /** What brings a chunk of published rows to its place. */
+  /** Re-lays a chunk of published rows. */
   dispatches(from: StagedRows): Dispatch[];
 }
 
-/** A part of a matrix: its rows, and what a kernel writes of it. */
+/** A part of a matrix: its rows, and the buffers that a kernel writes. */
 interface Target {
   readonly firstRow: number;
   readonly rows: number;
@@ -58,191 +53,185 @@ interface Target {
 
 const IN_ORDER: RowPlacement = { first: 0, step: 1 };
 
-/** The kernels that bring published tensors into the layout of the matmuls. Each is compiled when it is first asked for. */
+/** One kernel at work on one tensor. */
+interface RowKernel {
+  readonly kernel: string;
+  readonly options?: KernelOptions;
+  readonly rowBytes: number;
+  readonly invocationsPerRow: number;
+  readonly targets: readonly Target[];
+  readonly placement: RowPlacement;
+}
+
+/** The kernels that bring published tensors into the layout of the matmuls, each compiled at its first use. */
 export class RepackKernels {
   readonly #gpu: Gpu;
   readonly #buffers: Buffers;
   readonly #kernels = new Map<string, Promise<Kernel>>();
 
-  /** @param buffers - Owns the kernels' parameters; they are of no use after the load. */
+  /** @param buffers - Owns the kernels' parameters; can be disposed of after the load. */
   constructor(gpu: Gpu, buffers: Buffers) {
     this.#gpu = gpu;
     this.#buffers = buffers;
   }
 
-  /** Rows of a dense matrix: rounded to bfloat16 or quantised to 8 bits, but where they are that already. */
+  /** Rows of a dense matrix: rounded to bfloat16 or quantised to 8 bits, unless they are that already. */
   dense(
     encoding: NumberEncoding,
     matrix: DenseMatrix,
     placement: RowPlacement = IN_ORDER,
   ): Promise<Repacking> {
     const { columns, format, parts } = matrix;
-    const rowBytes = (columns / BLOCK_COLUMNS) * ENCODINGS[encoding].bytes;
+    const rows = encoding.toLowerCase();
+    const common = { placement, rowBytes: bytesOfRow(encoding, columns) };
     if (format === 'bf16') {
-      const targets = parts.map((part) => ({ ...part, buffers: { weights: part.values } }));
-      const libraries = ENCODINGS[encoding].libraries;
-      const perRow = columns / 8;
-      return this.#repacking(
-        'repack_bf16',
-        libraries,
-        matrix,
-        rowBytes,
-        perRow,
-        targets,
-        placement,
-      );
+      return this.#repackRows(matrix, {
+        ...common,
+        kernel: 'repack_bf16',
+        options: { libraries: { rows } },
+        invocationsPerRow: columns / 8,
+        targets: parts.map((part) => ({ ...part, buffers: { weights: part.values } })),
+      });
     }
-    const targets = parts.map((part) => ({
-      ...part,
-      buffers: { weights: part.values, scales: part.scales },
-    }));
-    // What is 8 bits in groups of 32 already stays as it is.
-    const libraries: readonly LibraryName[] =
-      encoding === 'Q8_0'
-        ? ['int8_q8_0', 'bytes']
-        : ['int8_quantized', ...ENCODINGS[encoding].libraries];
-    const perRow = Math.ceil(columns / (2 * BLOCK_COLUMNS));
-    return this.#repacking('repack_int8', libraries, matrix, rowBytes, perRow, targets, placement);
+    return this.#repackRows(matrix, {
+      ...common,
+      kernel: 'repack_int8',
+      // Q8_0 has 8 bits in groups of 32 already: it stays as it is.
+      options: { libraries: { rows, int8: encoding === 'Q8_0' ? 'q8_0' : 'quantized' } },
+      invocationsPerRow: Math.ceil(columns / (2 * BLOCK_COLUMNS)),
+      targets: parts.map((part) => ({
+        ...part,
+        buffers: { weights: part.values, scales: part.scales },
+      })),
+    });
   }
 
   /** Blocks of an expert matrix, as in the safetensors layouts. */
   blocks(matrix: ExpertMatrix): Promise<Repacking> {
-    const { columns } = matrix;
-    const targets = expertTargets(matrix, ({ blocks }) => ({ blocks }));
-    const perRow = columns / BLOCK_COLUMNS;
-    const name = 'repack_mxfp4_blocks';
-    return this.#repacking(name, ['mxfp4_codes'], matrix, columns / 2, perRow, targets);
+    return this.#repackRows(matrix, {
+      kernel: 'repack_mxfp4_blocks',
+      placement: IN_ORDER,
+      rowBytes: matrix.columns / 2,
+      invocationsPerRow: matrix.columns / BLOCK_COLUMNS,
+      targets: expertTargets(matrix, ({ blocks }) => ({ blocks })),
+    });
   }
 
   /** Scales of an expert matrix, as in the safetensors layouts. */
   scales(matrix: ExpertMatrix): Promise<Repacking> {
-    const { columns } = matrix;
-    const targets = expertTargets(matrix, ({ scales }) => ({ scales }));
-    const perRow = Math.ceil(columns / (4 * BLOCK_COLUMNS));
-    const rowBytes = columns / BLOCK_COLUMNS;
-    const libraries: readonly LibraryName[] = ['bytes', 'mxfp4_scales'];
-    const name = 'repack_mxfp4_scales';
-    return this.#repacking(name, libraries, matrix, rowBytes, perRow, targets);
+    return this.#repackRows(matrix, {
+      kernel: 'repack_mxfp4_scales',
+      placement: IN_ORDER,
+      rowBytes: matrix.columns / BLOCK_COLUMNS,
+      invocationsPerRow: Math.ceil(matrix.columns / (4 * BLOCK_COLUMNS)),
+      targets: expertTargets(matrix, ({ scales }) => ({ scales })),
+    });
   }
 
   /** Blocks of an expert matrix with their scales, as in GGUF files. */
   ggmlBlocks(matrix: ExpertMatrix, placement: RowPlacement = IN_ORDER): Promise<Repacking> {
-    const { columns } = matrix;
-    const targets = expertTargets(matrix, ({ blocks, scales }) => ({ blocks, scales }));
-    const perRow = Math.ceil(columns / (4 * BLOCK_COLUMNS));
-    const rowBytes = (columns / BLOCK_COLUMNS) * GGML_MXFP4_BYTES;
-    const libraries: readonly LibraryName[] = ['bytes', 'mxfp4_codes', 'mxfp4_scales'];
-    const name = 'repack_ggml_mxfp4';
-    return this.#repacking(name, libraries, matrix, rowBytes, perRow, targets, placement);
+    return this.#repackRows(matrix, {
+      kernel: 'repack_ggml_mxfp4',
+      placement,
+      rowBytes: bytesOfRow('MXFP4', matrix.columns),
+      invocationsPerRow: Math.ceil(matrix.columns / (4 * BLOCK_COLUMNS)),
+      targets: expertTargets(matrix, ({ blocks, scales }) => ({ blocks, scales })),
+    });
   }
 
-  /** Rows of an expert matrix, [experts, rows, columns], to be quantised to MXFP4. The matrix must be all zeros before. */
+  /** Rows of an expert matrix, [experts, rows, columns], quantised to MXFP4. The matrix must be all zeros before. */
   quantizedRows(
     encoding: NumberEncoding,
     matrix: ExpertMatrix,
     placement: RowPlacement = IN_ORDER,
   ): Promise<Repacking> {
-    const perRow = matrix.columns / BLOCK_COLUMNS;
-    const { bytes, libraries } = ENCODINGS[encoding];
-    return this.#repacking(
-      'quantize_mxfp4',
-      libraries,
-      matrix,
-      perRow * bytes,
-      perRow,
-      expertTargets(matrix, ({ blocks, scales }) => ({ blocks, scales })),
+    return this.#repackRows(matrix, {
+      kernel: 'quantize_mxfp4',
       placement,
-      { IS_TRANSPOSED: 0 },
-    );
+      options: {
+        libraries: { rows: encoding.toLowerCase() },
+        constants: { IS_TRANSPOSED: 0 },
+      },
+      rowBytes: bytesOfRow(encoding, matrix.columns),
+      invocationsPerRow: matrix.columns / BLOCK_COLUMNS,
+      targets: expertTargets(matrix, ({ blocks, scales }) => ({ blocks, scales })),
+    });
   }
 
   /**
-   * Columns of an expert matrix, [experts, columns, rows], to be quantised to MXFP4. The matrix must be all zeros before.
-   * A published row is a column here.
+   * Columns of an expert matrix, [experts, columns, rows], quantised to MXFP4. The matrix must be all zeros before.
+   * A published row is a column of the matrix.
    */
   async quantizedColumns(encoding: NumberEncoding, matrix: ExpertMatrix): Promise<Repacking> {
-    const { label, rows, columns, parts } = matrix;
-    const { bytes, libraries } = ENCODINGS[encoding];
-    const constants = { COLUMNS: columns, ROWS: rows, IS_TRANSPOSED: 1 };
-    const kernel = await this.#kernel('quantize_mxfp4', libraries, constants);
+    const { rows, columns, parts } = matrix;
+    const kernel = await this.#kernel('quantize_mxfp4', {
+      libraries: { rows: encoding.toLowerCase() },
+      constants: { COLUMNS: columns, ROWS: rows, IS_TRANSPOSED: 1 },
+    });
     return {
-      rowBytes: (rows / BLOCK_COLUMNS) * bytes,
+      rowBytes: bytesOfRow(encoding, rows),
       rowsPerTile: BLOCK_COLUMNS,
-      dispatches: (from) =>
+      dispatches: ({ staged, firstRow, rows: count }) =>
         parts.flatMap(({ firstExpert, experts, blocks, scales }) => {
           const partStart = firstExpert * columns;
-          const first = Math.max(from.firstRow, partStart);
-          const end = Math.min(from.firstRow + from.rows, partStart + experts * columns);
+          const first = Math.max(firstRow, partStart);
+          const end = Math.min(firstRow + count, partStart + experts * columns);
           if (first >= end) return [];
-          const params = [first - from.firstRow, first - partStart, end - first, 1];
+          const params = this.#buffers.params(first - firstRow, first - partStart, end - first, 1);
+          const resources = { params, rows: staged, blocks, scales };
           const invocations = ((end - first) / BLOCK_COLUMNS) * rows;
-          return [this.#dispatch(kernel, label, from, params, { blocks, scales }, invocations)];
+          return [kernel.dispatch(matrix.label, resources, flatGrid(invocations))];
         }),
     };
   }
 
-  async #repacking(
-    name: KernelName,
-    libraries: readonly LibraryName[],
+  async #repackRows(
     { label, columns }: DenseMatrix | ExpertMatrix,
-    rowBytes: number,
-    invocationsPerRow: number,
-    targets: readonly Target[],
-    { first, step }: RowPlacement = IN_ORDER,
-    constants: Readonly<Record<string, number>> = {},
+    {
+      kernel: name,
+      options = {},
+      rowBytes,
+      invocationsPerRow,
+      targets,
+      placement: { first, step },
+    }: RowKernel,
   ): Promise<Repacking> {
-    const kernel = await this.#kernel(name, libraries, { COLUMNS: columns, ...constants });
+    const constants = { COLUMNS: columns, ...options.constants };
+    const kernel = await this.#kernel(name, { ...options, constants });
     return {
       rowBytes,
       rowsPerTile: TILE_ROWS,
-      dispatches: (from) =>
+      dispatches: ({ staged, firstRow, rows }) =>
         targets.flatMap((target) => {
           // The published rows that the chunk and the part share.
           const toPublished = (row: number): number => Math.ceil((row - first) / step);
-          const start = Math.max(from.firstRow, toPublished(target.firstRow));
-          const end = Math.min(
-            from.firstRow + from.rows,
-            toPublished(target.firstRow + target.rows),
-          );
+          const start = Math.max(firstRow, toPublished(target.firstRow));
+          const end = Math.min(firstRow + rows, toPublished(target.firstRow + target.rows));
           if (start >= end) return [];
           const toRow = first + step * start - target.firstRow;
-          const params = [start - from.firstRow, toRow, end - start, step];
-          const invocations = (end - start) * invocationsPerRow;
-          return [this.#dispatch(kernel, label, from, params, target.buffers, invocations)];
+          const params = this.#buffers.params(start - firstRow, toRow, end - start, step);
+          const resources = { params, rows: staged, ...target.buffers };
+          return [kernel.dispatch(label, resources, flatGrid((end - start) * invocationsPerRow))];
         }),
     };
   }
 
-  #dispatch(
-    kernel: Kernel,
-    label: string,
-    { staged }: StagedRows,
-    params: readonly number[],
-    to: Readonly<Record<string, GPUBuffer>>,
-    invocations: number,
-  ): Dispatch {
-    const workgroups = Math.ceil(invocations / WORKGROUP_SIZE);
-    const resources = { params: this.#buffers.params(...params), rows: staged, ...to };
-    return kernel.dispatch(label, resources, [
-      Math.min(workgroups, GRID_WIDTH),
-      Math.ceil(workgroups / GRID_WIDTH),
-    ]);
-  }
-
-  #kernel(
-    name: KernelName,
-    libraries: readonly LibraryName[],
-    constants: Readonly<Record<string, number>>,
-  ): Promise<Kernel> {
-    const key = [name, ...libraries, ...Object.values(constants)].join('/');
-    let kernel = this.#kernels.get(key);
-    if (!kernel) {
-      const source = kernelSource(name, ['tile', 'repack', ...libraries], constants);
-      kernel = Kernel.compile(this.#gpu, source);
-      this.#kernels.set(key, kernel);
-    }
+  #kernel(name: string, options: KernelOptions): Promise<Kernel> {
+    const key = JSON.stringify([name, options]);
+    const kernel = this.#kernels.get(key) ?? Kernel.compile(this.#gpu, kernelSource(name, options));
+    this.#kernels.set(key, kernel);
     return kernel;
   }
+}
+
+function bytesOfRow(encoding: keyof typeof BLOCK_BYTES, columns: number): number {
+  return (columns / BLOCK_COLUMNS) * BLOCK_BYTES[encoding];
+}
+
+/** Workgroups for so many invocations, in two dimensions, as one allows at most 65535. */
+function flatGrid(invocations: number): [x: number, y: number] {
+  const workgroups = workgroupsOf('lib/repack', invocations);
+  return [Math.min(workgroups, GRID_WIDTH), Math.ceil(workgroups / GRID_WIDTH)];
 }
 
 function expertTargets(

@@ -29,11 +29,13 @@ async function norm(
 ): Promise<Float32Array> {
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource('rms_norm', ['reduce', 'step'], {
-      COLUMNS: columns,
-      EPSILON: epsilon,
-      WORKGROUP_SIZE: rowInvocations(columns),
-      FROM_OUTPUT_ROW: Number(outputRow !== undefined),
+    kernelSource('rms_norm', {
+      constants: {
+        COLUMNS: columns,
+        EPSILON: epsilon,
+        WORKGROUP_SIZE: rowInvocations(columns),
+        FROM_OUTPUT_ROW: Number(outputRow !== undefined),
+      },
     }),
   );
   const y = outputBuffer(gpu, count * columns);

@@ -4,7 +4,6 @@ import {
   cacheWords,
   columnsOf,
   FREQUENCIES,
-  HEAD_SIZE,
   uploadRopeTable,
 } from '../../test/attention-inputs.ts';
 import { gpuTest, type TestGpu } from '../../test/gpu.ts';
@@ -23,8 +22,7 @@ import { linear, rope } from '../../test/oracles.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types/load.ts';
 import { kernelSource } from './shaders.ts';
-import { rowSplits } from './shape.ts';
-import { denseLibraries } from './variants.ts';
+import { HEAD_SIZE, rowSplits, workgroupsOf } from './shape.ts';
 
 interface Shape extends CacheShape {
   readonly heads: number;
@@ -121,10 +119,9 @@ gpuTest.each(ROPES)(
     const { heads, kvHeads, capacity, kvCache, tokens } = shape;
     const kernel = await Kernel.compile(
       gpu.gpu,
-      kernelSource('rope', [`kv_${kvCache}`, 'append', 'rope', 'step'], {
-        HEADS: heads,
-        KV_HEADS: kvHeads,
-        CAPACITY: capacity,
+      kernelSource('rope', {
+        libraries: { kv: kvCache },
+        constants: { HEADS: heads, KV_HEADS: kvHeads, CAPACITY: capacity },
       }),
     );
     const width = (heads + 2 * kvHeads) * HEAD_SIZE;
@@ -141,7 +138,7 @@ gpuTest.each(ROPES)(
             projected,
             ...cache,
           },
-          [Math.ceil(width / 8 / 64), tokens],
+          [workgroupsOf('rope', width / 8), tokens],
         ),
       );
       const { q, k, v } = splitAndRotate(input, shape, start);
@@ -207,12 +204,15 @@ gpuTest.each(QKVS)(
     });
     const kernel = await Kernel.compile(
       gpu.gpu,
-      kernelSource('qkv', [...denseLibraries(dense), `kv_${kvCache}`, 'append', 'rope', 'step'], {
-        COLUMNS: columns,
-        HEADS: heads,
-        KV_HEADS: kvHeads,
-        CAPACITY: capacity,
-        SPLITS: rowSplits(columns, 4),
+      kernelSource('qkv', {
+        libraries: { dense, kv: kvCache },
+        constants: {
+          COLUMNS: columns,
+          HEADS: heads,
+          KV_HEADS: kvHeads,
+          CAPACITY: capacity,
+          SPLITS: rowSplits(columns, 4),
+        },
       }),
     );
     const bias = randomValues(rows, 3, 4);

@@ -13,9 +13,7 @@ import { linear, rmsNorm, route } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { kernelSource } from './shaders.ts';
-import { rowInvocations } from './shape.ts';
-
-const TILE_SLOTS = 32;
+import { rowInvocations, TILE_SLOTS } from './shape.ts';
 
 interface Router {
   readonly experts: number;
@@ -51,12 +49,14 @@ async function runRoute(
 ) {
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource('route', ['reduce', 'tile', 'dense_bf16'], {
-      COLUMNS: columns,
-      EXPERTS: experts,
-      TOP: top,
-      EPSILON: epsilon,
-      WORKGROUP_SIZE: rowInvocations(columns),
+    kernelSource('route', {
+      constants: {
+        COLUMNS: columns,
+        EXPERTS: experts,
+        TOP: top,
+        EPSILON: epsilon,
+        WORKGROUP_SIZE: rowInvocations(columns),
+      },
     }),
   );
   const tokens = x.length / columns;
@@ -114,7 +114,7 @@ gpuTest.each([
 );
 
 gpuTest(
-  'route takes the lower expert first among equals, also where they straddle the cut',
+  'route takes the lower expert first among equals, even if they straddle the cut',
   async (gpu) => {
     const router: Router = { experts: 40, columns: 64, top: 4 };
     const input = randomRouterInput(router, 6);
@@ -164,10 +164,8 @@ interface Grouping {
 async function compileGroup(gpu: TestGpu, { experts, top, maxTiles }: Grouping) {
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource('group_by_expert', ['step', 'slot_tile'], {
-      EXPERTS: experts,
-      TOP: top,
-      MAX_TILES: maxTiles,
+    kernelSource('group_by_expert', {
+      constants: { EXPERTS: experts, TOP: top, MAX_TILES: maxTiles },
     }),
   );
   return async (chosen: readonly number[]) => {

@@ -10,8 +10,7 @@ import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { encode } from '../gpu/recorder.ts';
 import { kernelSource } from './shaders.ts';
-
-const STRIP = 4096;
+import { STRIP } from './shape.ts';
 
 interface Draw extends SamplingOptions {
   readonly logits: Float64Array;
@@ -38,11 +37,8 @@ type Sampler = (draw: Draw) => Promise<Drawn>;
 async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler> {
   const constants = { VOCABULARY: vocabulary };
   const [first, second] = await Promise.all([
-    Kernel.compile(gpu.gpu, kernelSource('sample_strips', ['sampling', 'keep_best'], constants)),
-    Kernel.compile(
-      gpu.gpu,
-      kernelSource('sample', ['sampling', 'step', 'reduce', 'keep_best', 'random'], constants),
-    ),
+    Kernel.compile(gpu.gpu, kernelSource('sample_strips', { constants })),
+    Kernel.compile(gpu.gpu, kernelSource('sample', { constants })),
   ]);
   const strips = Math.ceil(vocabulary / STRIP);
   return async (draw) => {

@@ -1,36 +1,31 @@
 import type { DenseFormat, KvCacheFormat } from '../types/load.ts';
+import { shaderConstant } from './shaders.ts';
 
 /** Dimensions of a head. The model family has no other. */
-export const HEAD_SIZE = 64;
+export const HEAD_SIZE: number = shaderConstant('lib/head', 'HEAD_SIZE');
+
+/** Rows of a tile of a weight matrix, stored side by side. */
+export const TILE_ROWS: number = shaderConstant('lib/tile', 'TILE_ROWS');
 
 /** Columns of an MXFP4 block, of a Q8_0 block, and of a group of 8-bit weights. */
-export const BLOCK_COLUMNS = 32;
+export const BLOCK_COLUMNS: number = shaderConstant('lib/tile', 'BLOCK_COLUMNS');
 
-/** Keys that one split of decode attention covers (`shaders/attend.wgsl`). */
-export const SPLIT_KEYS = 128;
+/** Keys of one split of decode attention. */
+export const SPLIT_KEYS: number = shaderConstant('lib/attention_splits', 'SPLIT_KEYS');
 
-/** Logits that one workgroup of sampling goes through (`shaders/lib/sampling.wgsl`). */
-export const STRIP = 4096;
+/** Logits per workgroup of the first pass of sampling. */
+export const STRIP: number = shaderConstant('lib/sampling', 'STRIP');
 
-/** Invocations of a workgroup of `rope`, `attend_tiled`, `attend_reduce` and `expert_sum`. */
-export const WORKGROUP_SIZE = 64;
+/** Tokens of a tile of the dense tiled matmul. */
+export const TILE_TOKENS: number = shaderConstant('linear_tiled', 'TILE_TOKENS');
 
-/** Invocations that rotate one head (`shaders/rope.wgsl`). */
-export const ROPE_INVOCATIONS = 8;
-
-/** Invocations that join the splits of one head (`shaders/attend_reduce.wgsl`). */
-export const REDUCE_INVOCATIONS = 16;
-
-/** Tokens of a tile of the dense tiled matmul (`shaders/linear_tiled.wgsl`). */
-export const TILE_TOKENS = 64;
-
-/** Slots of a tile of the grouped expert matmuls (`shaders/lib/slot_tile.wgsl`). */
-const TILE_SLOTS = 32;
+/** Slots of a tile of the grouped expert matmuls. */
+export const TILE_SLOTS: number = shaderConstant('lib/slot_tile', 'TILE_SLOTS');
 
 /** Bytes of a `SlotTile`. */
 const SLOT_TILE_BYTES = 12;
 
-/** Columns of a matrix for which another invocation pays. */
+/** Columns of a row that keep one invocation busy. */
 const SPLIT_COLUMNS = 128;
 
 /** Invocations that share a row of a matrix, a power of two: as many as its columns keep busy, at most `most`. */
@@ -38,7 +33,12 @@ export function rowSplits(columns: number, most: number): number {
   return Math.min(most, powerOfTwo(columns / SPLIT_COLUMNS));
 }
 
-/** Invocations of a workgroup that goes over one row, four columns at a time. */
+/** Workgroups of a kernel with one WORKGROUP_SIZE that make so many invocations. */
+export function workgroupsOf(kernel: string, invocations: number): number {
+  return Math.ceil(invocations / shaderConstant(kernel, 'WORKGROUP_SIZE'));
+}
+
+/** Workgroup size of a kernel that goes over one row, four columns per invocation. */
 export function rowInvocations(columns: number): number {
   return Math.min(256, Math.max(32, powerOfTwo(columns / 4)));
 }
@@ -48,7 +48,7 @@ function powerOfTwo(value: number): number {
   return 2 ** Math.floor(Math.log2(Math.max(1, value)));
 }
 
-/** The numbers that kernels are compiled for. */
+/** The numbers that a model's kernels are compiled for. */
 export interface KernelShape {
   readonly hiddenSize: number;
   readonly intermediateSize: number;
@@ -59,19 +59,19 @@ export interface KernelShape {
   readonly vocabularySize: number;
   readonly normEpsilon: number;
   readonly swigluLimit: number;
-  /** Positions that sliding layers see, the current one included. */
+  /** Positions that a token sees in a sliding layer, its own included. */
   readonly slidingWindow: number;
-  /** Positions that the cache of a sliding layer holds. */
+  /** Positions in the cache of a sliding layer. */
   readonly ringCapacity: number;
-  /** Positions that the cache of a full layer holds. */
+  /** Positions in the cache of a full layer. */
   readonly contextLength: number;
-  /** The most tokens of one forward pass. */
-  readonly maxTokens: number;
+  /** The most tokens of one forward pass: a prefill's chunk. */
+  readonly chunkLength: number;
   readonly dense: DenseFormat;
   readonly kvCache: KvCacheFormat;
 }
 
-/** Sizes of scratch buffers, in bytes, that follow from how kernels divide their work. */
+/** Bytes of the scratch buffers whose size depends on how kernels divide their work. */
 export function scratchBytes(shape: KernelShape): {
   splitOut: number;
   splitStats: number;
@@ -82,26 +82,26 @@ export function scratchBytes(shape: KernelShape): {
   return {
     splitOut: shape.heads * splits * HEAD_SIZE * 4,
     splitStats: shape.heads * splits * 8,
-    tiles: slotTileCount(shape, shape.maxTokens) * SLOT_TILE_BYTES,
+    tiles: slotTileCount(shape, shape.chunkLength) * SLOT_TILE_BYTES,
     strips: Math.ceil(shape.vocabularySize / STRIP) * 4,
   };
 }
 
-/** How many splits decode attention has, of a sliding or a full layer. */
+/** Splits of decode attention in a sliding or a full layer. */
 export function splitCount(shape: KernelShape, isSliding: boolean): number {
   return Math.ceil((isSliding ? shape.slidingWindow : shape.contextLength) / SPLIT_KEYS);
 }
 
-/** The most tiles of slots that `tokens` can need: full ones, and a ragged one for each expert in use. */
+/** The most tiles of slots that `tokens` can need: the full ones, and a ragged one for each expert in use. */
 export function slotTileCount({ experts, expertsPerToken }: KernelShape, tokens: number): number {
   const slots = tokens * expertsPerToken;
   return Math.floor(slots / TILE_SLOTS) + Math.min(experts, slots);
 }
 
-/** Workgroup memory of decode attention, which grows with the query heads to a key head (`shaders/attend.wgsl`). */
+/** Bytes of workgroup memory of decode attention: they grow with the query heads that share a key head. */
 export function attendWorkgroupBytes({ heads, kvHeads }: KernelShape): number {
   const queries = HEAD_SIZE * 4;
   const scores = SPLIT_KEYS * 4;
-  const strips = 16 * 4;
+  const strips = shaderConstant('attend', 'STRIPS') * 4;
   return (heads / kvHeads) * (queries + scores + strips);
 }

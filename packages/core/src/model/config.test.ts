@@ -47,7 +47,7 @@ describe('parseConfig', () => {
     },
   );
 
-  test('reads rope settings where newer files have them', () => {
+  test('reads rope settings from where newer files have them', () => {
     const { rope_scaling, rope_theta, ...json } = huggingFace();
     const rope_parameters = { ...(rope_scaling as Json), rope_theta };
     expect(parseConfig({ ...json, rope_parameters })).toEqual(parseConfig(huggingFace()));

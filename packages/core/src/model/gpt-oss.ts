@@ -1,89 +1,79 @@
 import type { Dispatch } from '../gpu/kernel.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { LayerCache } from '../kernels/operands.ts';
-import type { Activations, KvCache } from './state.ts';
+import type { Operations } from '../kernels/operations.ts';
+import type { Activations, ForwardPass, KvCache } from './state.ts';
 import type { AttentionWeights, MlpWeights, Weights } from './weights.ts';
-
-/** The passes of a loaded model. */
-export interface ForwardPass {
-  /** Evaluates the next `count` tokens up to the residual stream; appends their keys and values to the cache. */
-  forward(kv: KvCache, count: number): Dispatch[];
-  /** Logits of `rows` tokens of the last pass, from the step's output row on. */
-  unembed(rows: number): Dispatch[];
-}
-
-/** What the passes of gpt-oss work on. */
-export interface GptOssParts {
-  readonly kernels: Kernels;
-  readonly weights: Weights;
-  readonly activations: Activations;
-  /** f32 [contextLength, 64], see {@link ropeTable}. */
-  readonly ropeTable: GPUBuffer;
-}
-
-/** Makes the passes of a gpt-oss model. */
-export function gptOss({ kernels, weights, activations, ropeTable }: GptOssParts): ForwardPass {
-  return {
-    forward: (kv, count) => forward(kernels, weights, activations, kv, ropeTable, count),
-    unembed: (rows) => unembed(kernels, weights, activations, rows),
-  };
-}
 
 /**
  * The forward pass of gpt-oss, up to the residual stream: tokens in, keys and values to the cache.
- * Reads as openai/gpt-oss `gpt_oss/torch/model.py`, and keeps its names.
+ * Reads like openai/gpt-oss `gpt_oss/torch/model.py`, and keeps its names.
  *
+ * @param k - The operations of a pass over this many tokens.
  * @param ropeTable - f32 [contextLength, 64], see {@link ropeTable}.
- * @param count - Tokens of this pass.
  */
 function forward(
-  k: Kernels,
+  k: Operations,
   w: Weights,
   a: Activations,
   kv: KvCache,
   ropeTable: GPUBuffer,
-  count: number,
 ): Dispatch[] {
   return [
-    ...k.embed(a.tokens, w.embedding, a.x, count), // x: [count, hiddenSize], the residual stream
+    ...k.embed(a.tokens, w.embedding, a.x), // x: [tokens, hiddenSize], the residual stream
     ...w.block.flatMap(({ attn, mlp }, layer) => [
-      ...attention(k, attn, a, kv.layers[layer] as LayerCache, ropeTable, count),
-      ...experts(k, mlp, a, count),
+      ...attention(k, attn, a, kv.layers[layer] as LayerCache, ropeTable),
+      ...experts(k, mlp, a),
     ]),
   ];
 }
 
-/** Logits of `count` rows of the residual stream, from the step's output row on. */
-function unembed(k: Kernels, w: Weights, a: Activations, count: number): Dispatch[] {
+/** Logits of rows of the residual stream, as many as `k` has tokens, from the step's output row on. */
+function unembed(k: Operations, w: Weights, a: Activations): Dispatch[] {
   return [
-    ...k.outputNorm('norm', a.x, w.norm, a.h, count),
-    ...k.unembed(a.h, w.unembedding, a.logits, count), // [count, vocabularySize]
+    ...k.outputNorm(a.x, w.norm, a.h),
+    ...k.unembed(a.h, w.unembedding, a.logits), // [tokens, vocabularySize]
   ];
 }
 
 /** x += out(attend(rope(qkv(norm(x))))), over the layer's window, or over all tokens so far. */
 function attention(
-  k: Kernels,
+  k: Operations,
   w: AttentionWeights,
   a: Activations,
   cache: LayerCache,
   ropeTable: GPUBuffer,
-  count: number,
 ): Dispatch[] {
-  const label = w.qkv.weight.label.replace(/\.qkv\.weight$/, '');
   return [
-    ...k.norm(`${label}.norm`, a.x, w.norm, a.h, count),
-    ...k.attention.qkv(a.h, w.qkv.weight, w.qkv.bias, ropeTable, cache, a.projected, count),
-    ...k.attention.attend(label, a.projected, cache, w.sinks, a.splits, a.attended, count),
-    ...k.attention.addOut(a.attended, w.out.weight, w.out.bias, a.x, count),
+    ...k.norm(a.x, w.norm, a.h),
+    ...k.qkv(a.h, w.qkv, ropeTable, cache, a.projected),
+    ...k.attend(a.projected, cache, w.sinks, a.splits, a.attended),
+    ...k.addOut(a.attended, w.out, a.x),
   ];
 }
 
 /** x += sum over the chosen experts of p * mlp2(swiglu(mlp1(norm(x)))). */
-function experts(k: Kernels, w: MlpWeights, a: Activations, count: number): Dispatch[] {
+function experts(k: Operations, w: MlpWeights, a: Activations): Dispatch[] {
   return [
-    ...k.experts.route(a.x, w.norm, w.gate.weight, w.gate.bias, a.h, a.choice, count),
-    ...k.experts.swiglu(a.h, a.choice, w.mlp1, a.hidden, count),
-    ...k.experts.add(a.hidden, a.choice, w.mlp2, a.expertOut, a.x, count),
+    ...k.route(a.x, w.norm, w.gate, a.h, a.choice), // h: the norm of x
+    ...k.swiglu(a.h, a.choice, w.mlp1, a.hidden),
+    ...k.addExperts(a.hidden, a.choice, w.mlp2, a.expertOut, a.x),
   ];
+}
+
+/**
+ * Makes the passes of a loaded gpt-oss model.
+ *
+ * @param ropeTable - f32 [contextLength, 64], see {@link ropeTable}.
+ */
+export function gptOss(
+  kernels: Kernels,
+  weights: Weights,
+  activations: Activations,
+  ropeTable: GPUBuffer,
+): ForwardPass {
+  return {
+    forward: (kv, count) => forward(kernels.forTokens(count), weights, activations, kv, ropeTable),
+    unembed: (rows) => unembed(kernels.forTokens(rows), weights, activations),
+  };
 }

@@ -26,13 +26,13 @@ export type MlpParameters<Vector, Dense, Experts> = {
   readonly norm: Vector;
   /** The router: [experts, hiddenSize]. */
   readonly gate: Linear<Vector, Dense>;
-  /** Gate and up rows in turn: [experts, 2 intermediateSize, hiddenSize], with a bias. */
+  /** Rows alternate between gate and up: [experts, 2 intermediateSize, hiddenSize], with a bias. */
   readonly mlp1: Experts;
   /** [experts, hiddenSize, intermediateSize], with a bias. */
   readonly mlp2: Experts;
 };
 
-/** Something of each parameter of a model: its buffers, its bytes, … Names are those of openai/gpt-oss. */
+/** One thing for each parameter of a model: its buffers, its bytes, … Names are those of openai/gpt-oss. */
 export type ModelParameters<Vector, Dense, Experts> = {
   readonly embedding: Dense;
   readonly block: readonly {
@@ -43,15 +43,15 @@ export type ModelParameters<Vector, Dense, Experts> = {
   readonly unembedding: Dense;
 };
 
-/** How a dense matrix differs from others. */
+/** How a dense matrix differs from the others. */
 export interface DenseOptions {
-  /** Its format, whatever that of the others. */
+  /** A format of its own. */
   readonly format?: DenseFormat;
-  /** Rows that must stay together where a matrix is split. */
+  /** Rows that must stay together if the matrix is split. */
   readonly rowsPerUnit?: number;
 }
 
-/** What becomes of parameters. Names are those of OpenAI's original layout. */
+/** What to make of each parameter. Names are those of OpenAI's original layout. */
 export interface ParameterVisitor<Vector, Dense, Experts> {
   /** Numbers that stay f32. */
   vector(name: string, shape: readonly number[]): Vector;
@@ -61,7 +61,7 @@ export interface ParameterVisitor<Vector, Dense, Experts> {
   experts(name: string, shape: readonly [number, number, number]): Experts;
 }
 
-/** The table of a model's parameters: visits each of them, in the order of the forward pass. */
+/** The table of a model's parameters: visits each, in the order of the forward pass. */
 export function mapParameters<Vector, Dense, Experts>(
   config: ModelConfig,
   { vector, dense, experts }: ParameterVisitor<Vector, Dense, Experts>,
@@ -84,14 +84,14 @@ export function mapParameters<Vector, Dense, Experts>(
       return {
         attn: {
           norm: vector(`${attn}.norm.scale`, [hiddenSize]),
-          // A head's rows stay together, as `qkv` rotates them together.
+          // A head's rows stay together, because `qkv` rotates them together.
           qkv: linear(`${attn}.qkv`, [qkvRows, hiddenSize], { rowsPerUnit: HEAD_SIZE }),
           sinks: vector(`${attn}.sinks`, [heads]),
           out: linear(`${attn}.out`, [hiddenSize, heads * HEAD_SIZE]),
         },
         mlp: {
           norm: vector(`${mlp}.norm.scale`, [hiddenSize]),
-          // As published: the choice of experts should not hang on rounding.
+          // As published: the choice of experts should not depend on rounding.
           gate: linear(`${mlp}.gate`, [config.experts, hiddenSize], { format: 'bf16' }),
           mlp1: experts(`${mlp}.mlp1`, [config.experts, 2 * intermediateSize, hiddenSize]),
           mlp2: experts(`${mlp}.mlp2`, [config.experts, hiddenSize, intermediateSize]),

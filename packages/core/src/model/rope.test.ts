@@ -28,7 +28,7 @@ describe('the frequencies', () => {
     });
   });
 
-  test('are others where the range is rounded outwards', () => {
+  test('change if the range is rounded outwards', () => {
     const frequencies = inverseFrequencies({ ...config.rope, truncate: true });
     yarn.rounded_range_variant.inv_freq_f64.forEach((expected, i) => {
       expect(frequencies[i]! / expected).toBeCloseTo(1, 13);
@@ -36,7 +36,7 @@ describe('the frequencies', () => {
     expect(frequencies[12]).not.toBe(inverseFrequencies(config.rope)[12]);
   });
 
-  test('keep the quickest dimension, and no more, where the context was short', () => {
+  test('keep the fastest dimension, and no more, if the context was short', () => {
     const short = { ...config.rope, theta: 10000, originalContextLength: 16 };
     const frequencies = inverseFrequencies(short);
     const high = (32 * Math.log(16 / (2 * Math.PI))) / Math.log(10000);
@@ -46,7 +46,7 @@ describe('the frequencies', () => {
     expect(frequencies[4]).toBeCloseTo(10000 ** (-4 / 32) / 32, 14);
   });
 
-  test('are plain ones, and rotations keep lengths, where the context was not extended', () => {
+  test('are plain ones, and rotations keep lengths, if the context was not extended', () => {
     const plain = { ...config.rope, factor: 1 };
     inverseFrequencies(plain).forEach((frequency, i) => {
       expect(frequency).toBeCloseTo(plain.theta ** (-i / 32), 15);

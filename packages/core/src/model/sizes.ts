@@ -1,10 +1,10 @@
-/** Numbers in place of the buffers of a structure, such as their bytes. */
+/** The same structure with a number for each buffer, such as its bytes. */
 export type Sizes<T> = T extends GPUBuffer ? number : { readonly [K in keyof T]: Sizes<T[K]> };
 
 /** Numbers in any structure. */
 export type NumberTree = number | { readonly [name: string]: NumberTree } | readonly NumberTree[];
 
-/** Makes a buffer of each size, labelled by its path, as in `splits.out`. */
+/** Creates a buffer of each size, labelled by its path: `splits.out`. */
 export function mapSizes<T>(
   sizes: Sizes<T>,
   create: (label: string, size: number) => GPUBuffer,

@@ -1,4 +1,5 @@
 import type { Buffers } from '../gpu/buffers.ts';
+import type { Dispatch } from '../gpu/kernel.ts';
 import type {
   AttentionSplits,
   ExpertChoice,
@@ -9,38 +10,38 @@ import { HEAD_SIZE, type KernelShape, scratchBytes } from '../kernels/shape.ts';
 import type { ModelConfig } from '../types/config.ts';
 import { mapSizes, product, type Sizes, sum } from './sizes.ts';
 
-/** Logits of one pass take at most about this much; passes for more rows are cut. */
+/** About the most that the logits of one pass may take; more rows take more passes. */
 const MAX_LOGITS_BYTES = 16 * 2 ** 20;
 
-/** Of the uniform `Sampling`, rounded up to 16. */
+/** Bytes of the uniform `Sampling`, rounded up to a multiple of 16. */
 const SAMPLING_OPTIONS_BYTES = 32;
 
 /** The buffers of {@link Activations}. All f32 unless said. */
 export interface ActivationBuffers {
-  /** u32 [maxTokens]: the input of a pass; sampling writes the next one. */
+  /** u32 [chunkLength]: the input of a pass; sampling writes the next one. */
   readonly tokens: GPUBuffer;
-  /** The residual stream, [maxTokens, hiddenSize]. */
+  /** The residual stream, [chunkLength, hiddenSize]. */
   readonly x: GPUBuffer;
-  /** What a norm leaves, [maxTokens, hiddenSize]. */
+  /** The output of a norm, [chunkLength, hiddenSize]. */
   readonly h: GPUBuffer;
-  /** Queries, keys and values, [maxTokens, heads + 2 kvHeads, 64]. */
+  /** Queries, keys and values, [chunkLength, heads + 2 kvHeads, 64]. */
   readonly projected: GPUBuffer;
-  /** [maxTokens, heads, 64]. */
+  /** [chunkLength, heads, 64]. */
   readonly attended: GPUBuffer;
   readonly splits: AttentionSplits;
   readonly choice: ExpertChoice;
-  /** After SwiGLU, [maxTokens, expertsPerToken, intermediateSize]. */
+  /** After SwiGLU, [chunkLength, expertsPerToken, intermediateSize]. */
   readonly hidden: GPUBuffer;
-  /** [maxTokens, expertsPerToken, hiddenSize]. */
+  /** [chunkLength, expertsPerToken, hiddenSize]. */
   readonly expertOut: GPUBuffer;
   /** [logitRows, vocabularySize]. */
   readonly logits: GPUBuffer;
   readonly sampling: SamplingState;
 }
 
-/** Everything that a forward pass writes except the cache: made once, used by every session in turn. */
+/** Everything that a forward pass writes except the cache: allocated once, shared by all sessions. */
 export interface Activations extends ActivationBuffers {
-  /** How many rows of logits one pass can make. */
+  /** The most rows of logits that one pass can make. */
   readonly logitRows: number;
 }
 
@@ -49,10 +50,18 @@ export interface KvCache {
   readonly layers: readonly LayerCache[];
 }
 
+/** The passes of a loaded model. */
+export interface ForwardPass {
+  /** Evaluates the next `count` tokens up to the residual stream, and appends their keys and values to the cache. */
+  forward(kv: KvCache, count: number): Dispatch[];
+  /** Logits of `rows` tokens of the last pass, from the step's output row on. */
+  unembed(rows: number): Dispatch[];
+}
+
 /** The numbers that a model's kernels are compiled for. */
 export function kernelShape(
   config: ModelConfig,
-  options: Pick<KernelShape, 'contextLength' | 'maxTokens' | 'dense' | 'kvCache'>,
+  options: Pick<KernelShape, 'contextLength' | 'chunkLength' | 'dense' | 'kvCache'>,
 ): KernelShape {
   return {
     ...options,
@@ -66,32 +75,33 @@ export function kernelShape(
     normEpsilon: config.normEpsilon,
     swigluLimit: config.swigluLimit,
     slidingWindow: config.slidingWindow,
-    // A pass appends its tokens before they attend, so that the first of them still needs its window in front of them.
-    ringCapacity: config.slidingWindow + options.maxTokens,
+    // A pass appends its tokens before they attend: the first of them still needs its window in front of it.
+    ringCapacity: config.slidingWindow + options.chunkLength,
   };
 }
 
 /** Bytes of each buffer of {@link Activations}. */
 export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
-  const { maxTokens, hiddenSize, heads, kvHeads, experts, expertsPerToken, vocabularySize } = shape;
+  const { chunkLength, hiddenSize, heads, kvHeads, experts, expertsPerToken, vocabularySize } =
+    shape;
   const words = (...extents: number[]): number => 4 * product(extents);
   const { splitOut, splitStats, tiles, strips } = scratchBytes(shape);
   return {
-    tokens: words(maxTokens),
-    x: words(maxTokens, hiddenSize),
-    h: words(maxTokens, hiddenSize),
-    projected: words(maxTokens, heads + 2 * kvHeads, HEAD_SIZE),
-    attended: words(maxTokens, heads, HEAD_SIZE),
+    tokens: words(chunkLength),
+    x: words(chunkLength, hiddenSize),
+    h: words(chunkLength, hiddenSize),
+    projected: words(chunkLength, heads + 2 * kvHeads, HEAD_SIZE),
+    attended: words(chunkLength, heads, HEAD_SIZE),
     splits: { out: splitOut, stats: splitStats },
     choice: {
-      routerLogits: words(maxTokens, experts),
-      experts: words(maxTokens, expertsPerToken),
-      weights: words(maxTokens, expertsPerToken),
-      sortedSlots: words(maxTokens, expertsPerToken),
+      routerLogits: words(chunkLength, experts),
+      experts: words(chunkLength, expertsPerToken),
+      weights: words(chunkLength, expertsPerToken),
+      sortedSlots: words(chunkLength, expertsPerToken),
       tiles,
     },
-    hidden: words(maxTokens, expertsPerToken, shape.intermediateSize),
-    expertOut: words(maxTokens, expertsPerToken, hiddenSize),
+    hidden: words(chunkLength, expertsPerToken, shape.intermediateSize),
+    expertOut: words(chunkLength, expertsPerToken, hiddenSize),
     logits: words(logitRowCount(shape), vocabularySize),
     sampling: {
       options: SAMPLING_OPTIONS_BYTES,
@@ -102,7 +112,7 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
   };
 }
 
-/** Makes the buffers of a forward pass. */
+/** Allocates the buffers of a forward pass. */
 export function createActivations(buffers: Buffers, shape: KernelShape): Activations {
   const made = mapSizes<ActivationBuffers>(activationSizes(shape), (label, sizeBytes) =>
     label === 'sampling.options'
@@ -112,11 +122,11 @@ export function createActivations(buffers: Buffers, shape: KernelShape): Activat
   return { ...made, logitRows: logitRowCount(shape) };
 }
 
-function logitRowCount({ maxTokens, vocabularySize }: KernelShape): number {
-  return Math.max(1, Math.min(maxTokens, Math.floor(MAX_LOGITS_BYTES / (4 * vocabularySize))));
+function logitRowCount({ chunkLength, vocabularySize }: KernelShape): number {
+  return Math.max(1, Math.min(chunkLength, Math.floor(MAX_LOGITS_BYTES / (4 * vocabularySize))));
 }
 
-/** Makes the keys and values of one conversation: the whole context of full layers, a ring of sliding ones. */
+/** Allocates the keys and values of one conversation: the whole context of full layers, a ring of sliding ones. */
 export function createKvCache(buffers: Buffers, config: ModelConfig, shape: KernelShape): KvCache {
   return {
     layers: config.slidingLayers.map((isSliding, layer) => ({
@@ -127,18 +137,18 @@ export function createKvCache(buffers: Buffers, config: ModelConfig, shape: Kern
   };
 }
 
-/** Bytes that {@link Activations} take. */
+/** Bytes of {@link Activations}. */
 export function activationBytes(shape: KernelShape): number {
   return sum(activationSizes(shape));
 }
 
-/** Bytes that the keys, or the values, of one layer take. */
+/** Bytes of the keys, or of the values, of one layer. */
 export function cacheBytes(shape: KernelShape, isSliding: boolean): number {
   const capacity = isSliding ? shape.ringCapacity : shape.contextLength;
   return shape.kvHeads * capacity * headBytes(shape);
 }
 
-/** Bytes of the keys, or the values, of one position of one head. */
+/** Bytes of the keys, or of the values, of one position in one head. */
 export function headBytes({ kvCache }: KernelShape): number {
   return HEAD_SIZE * (kvCache === 'f16' ? 2 : 4);
 }

@@ -45,14 +45,17 @@ describe('the weights', () => {
     ['20b', 'bf16', 2 ** 27],
     ['120b', 'int8', 2 ** 27],
     ['tiny', 'bf16', 2 ** 27],
-  ] as const)('of %s with %s matrices take the bytes foretold', (preset, format, bindingBytes) => {
-    const { config, sizes } = allocate(preset, format, bindingBytes);
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(weightBytes(config, format));
-    expect(Math.max(...sizes)).toBeLessThanOrEqual(bindingBytes);
-  });
+  ] as const)(
+    'of %s with %s matrices take the bytes that weightBytes() says',
+    (preset, format, bindingBytes) => {
+      const { config, sizes } = allocate(preset, format, bindingBytes);
+      expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(weightBytes(config, format));
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(bindingBytes);
+    },
+  );
 
   test.each(['20b', '120b'] as const)(
-    'of %s are whole matrices where bindings of 1 GiB are allowed, so that none takes two dispatches',
+    'of %s are whole matrices if bindings of 1 GiB are allowed, so that none takes two dispatches',
     (preset) => {
       const { weights } = allocate(preset, 'int8', 2 ** 30);
       const matrices = [

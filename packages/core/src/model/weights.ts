@@ -26,11 +26,11 @@ export type MlpWeights = MlpParameters<GPUBuffer, DenseMatrix, ExpertMatrix>;
 /** Weights of the whole model, on the GPU. */
 export type Weights = ModelParameters<GPUBuffer, DenseMatrix, ExpertMatrix>;
 
-/** A parameter of the checkpoint, and where it goes. */
+/** A parameter of the checkpoint, and the buffer or matrix that it fills. */
 export type Parameter = {
   /** Its name in OpenAI's original layout; for experts, without `.blocks` or `.scales`. */
   readonly name: string;
-  /** Of its numbers, outermost first. */
+  /** Extents, outermost first. */
   readonly shape: readonly number[];
 } & (
   | { readonly kind: 'vector'; readonly to: GPUBuffer }
@@ -41,7 +41,7 @@ export type Parameter = {
 /**
  * Allocates the weights, and lists the tensors that fill them, in the order of the forward pass.
  *
- * @param maxBindingBytes - What one binding can hold; larger matrices are split.
+ * @param maxBindingBytes - The size of a binding; larger matrices are split.
  */
 export function allocateWeights(
   config: ModelConfig,
@@ -58,16 +58,29 @@ export function allocateWeights(
   const weights = mapParameters(config, {
     vector,
     dense: (name, shape, options) => {
-      const ownFormat = options.format ?? format;
-      const { rowsPerUnit } = options;
-      const to = allocateDense(buffers, name, ownFormat, shape, maxBindingBytes, rowsPerUnit);
+      const [rows, columns] = shape;
+      const to = allocateDense(buffers, {
+        label: name,
+        format,
+        rows,
+        columns,
+        maxBindingBytes,
+        ...options,
+      });
       parameters.push({ name, shape, kind: 'dense', to });
       return to;
     },
     experts: (name, shape) => {
-      const [experts, rows] = shape;
+      const [experts, rows, columns] = shape;
       const bias = vector(`${name}_bias`, [experts, rows]);
-      const to = allocateExperts(buffers, name, shape, bias, maxBindingBytes);
+      const to = allocateExperts(buffers, {
+        label: name,
+        experts,
+        rows,
+        columns,
+        bias,
+        maxBindingBytes,
+      });
       parameters.push({ name: `${name}_weight`, shape, kind: 'experts', to });
       return to;
     },
@@ -80,13 +93,13 @@ export function weightBytes(config: ModelConfig, format: DenseFormat): number {
   return sum(parameterBytes(config, format, config.experts));
 }
 
-/** Bytes of weights that one token reads in a decode: all but the experts that it does not choose, and the embedding. */
+/** Bytes of weights that decoding one token reads: all except the embedding and the experts that it does not choose. */
 export function tokenBytes(config: ModelConfig, format: DenseFormat): number {
   const bytes = parameterBytes(config, format, config.expertsPerToken);
   return sum(bytes) - bytes.embedding;
 }
 
-/** Bytes of each parameter; of some experts only. */
+/** Bytes of each parameter, with that many experts. */
 function parameterBytes(
   config: ModelConfig,
   format: DenseFormat,

@@ -190,7 +190,7 @@ async function prepareRuntime(
   const activations = createActivations(buffers, shape);
   const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
   const kernels = await Kernels.compile(gpu, shape, step, buffers);
-  const model = gptOss({ kernels, weights, activations, ropeTable: table });
+  const model = gptOss(kernels, weights, activations, table);
   return { gpu, config, shape, kernels, model, activations, step };
 }
 

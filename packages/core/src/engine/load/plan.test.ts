@@ -24,7 +24,7 @@ describe('the plan of a load', () => {
       dense: 'int8',
       kvCache: 'f16',
       contextLength: 8192,
-      maxTokens: 512,
+      chunkLength: 512,
       ringCapacity: 128 + 512,
     });
     // 10.6 GB of experts, 1.2 GB of embeddings, 0.7 GB of attention; caches and activations of some hundred MB.
@@ -55,7 +55,7 @@ describe('the plan of a load', () => {
 
   test('takes no longer passes than the context is', () => {
     const { shape } = planLoad(config('20b'), { contextLength: 100 });
-    expect(shape).toMatchObject({ maxTokens: 100, ringCapacity: 228, contextLength: 100 });
+    expect(shape).toMatchObject({ chunkLength: 100, ringCapacity: 228, contextLength: 100 });
   });
 
   test('gives a short model its own context length', () => {

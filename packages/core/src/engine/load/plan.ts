@@ -59,7 +59,7 @@ export function planLoad(json: Readonly<Record<string, unknown>>, options: PlanO
     contextLength,
     dense,
     kvCache,
-    maxTokens: Math.min(prefillChunkLength, contextLength),
+    chunkLength: Math.min(prefillChunkLength, contextLength),
   });
   const cache = config.slidingLayers.reduce(
     (sum, isSliding) => sum + 2 * cacheBytes(shape, isSliding),
@@ -145,9 +145,9 @@ export function findObstacles(plan: LoadPlan | undefined, limits: GPUSupportedLi
     );
   }
   if (activations > binding) {
-    const fits = Math.floor((shape.maxTokens * binding) / activations);
+    const fits = Math.floor((shape.chunkLength * binding) / activations);
     obstacles.push(
-      `A prefill chunk of ${shape.maxTokens} tokens needs buffers of ${mebibytes(activations)}; this GPU binds at most ` +
+      `A prefill chunk of ${shape.chunkLength} tokens needs buffers of ${mebibytes(activations)}; this GPU binds at most ` +
         `${mebibytes(binding)}. Use a prefillChunkLength of at most ${fits}.`,
     );
   }
