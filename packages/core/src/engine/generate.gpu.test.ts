@@ -280,9 +280,9 @@ describe('wrong arguments', () => {
     [{ maxTokens: 0 }, /maxTokens must be a whole number above 0, not 0/],
     [{ maxTokens: 1.5 }, /maxTokens .* 1\.5/],
     [{ logprobs: 21 }, /logprobs must be a whole number from 0 to 20, not 21/],
-    [{ stop: [''] }, /stop must be strings that are not empty/],
-    [{ stop: [1] }, /stop must be strings/],
-    [{ stop: 'end' }, /stop must be strings/],
+    [{ stop: [''] }, /stop must be an array of non-empty strings/],
+    [{ stop: [1] }, /stop must be an array of non-empty strings/],
+    [{ stop: 'end' }, /stop must be an array of non-empty strings/],
   ];
 
   test.each(WRONG)('%j is refused', async (options, message) => {

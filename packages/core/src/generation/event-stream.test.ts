@@ -45,6 +45,17 @@ describe('an event stream', () => {
     expect(await stream.result).toBe(RESULT);
   });
 
+  test('ends with a finish event made from the result', async () => {
+    const { stream, push, end } = createStream();
+    const usage = { promptTokens: 3, reusedTokens: 1, completionTokens: 2 };
+    const timings = { decodeMs: 7 } as GenerateResult['timings'];
+    push(text('a'));
+    end({ ...RESULT, usage, timings });
+    const events: GenerateEvent[] = [];
+    for await (const event of stream) events.push(event);
+    expect(events).toEqual([text('a'), { type: 'finish', reason: 'stop', usage, timings }]);
+  });
+
   test('gives the events before a failure, then the failure, to each reader', async () => {
     const { stream, push, fail } = createStream();
     const failure = new Error('lost');

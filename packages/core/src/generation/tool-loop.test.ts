@@ -51,8 +51,6 @@ function createModel(...rounds: Round[]) {
           decodeTokensPerSecond: 180,
         },
       };
-      const { reason, usage, timings } = result;
-      push({ type: 'finish', reason, usage, timings });
       return result;
     });
   };
@@ -186,7 +184,7 @@ describe('a generation with tools', () => {
     const remove = vi.fn();
     await run(model, { tools: [tool('remove', remove)] });
     expect(remove).not.toHaveBeenCalled();
-    expect(model.prompts[1]!.at(-1)!.content).toMatch(/not whole JSON.*\{\\"path\\": /);
+    expect(model.prompts[1]!.at(-1)!.content).toMatch(/not valid JSON.*\{\\"path\\": /);
   });
 
   test('ends with the calls where the application runs one of them itself', async () => {

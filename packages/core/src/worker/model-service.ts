@@ -67,7 +67,9 @@ export class ModelService {
   ): Promise<GenerateResult> {
     return this.#run(id, report, async (push, signal) => {
       const generation = this.#ready().session.generate(input, { ...options, signal });
-      for await (const event of generation) push(event);
+      for await (const event of generation) {
+        if (event.type !== 'finish') push(event); // the page makes this one from the result
+      }
       return generation.result;
     });
   }
