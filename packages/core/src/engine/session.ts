@@ -110,7 +110,7 @@ export class EngineSession implements Session {
         return await this.#run(task, signal);
       } catch (error) {
         if (!isAbort(error, signal)) throw error;
-        return record.finish('aborted'); // while it waited for its turn
+        return record.finish('aborted'); // before its turn came
       }
     }, options.signal);
   }

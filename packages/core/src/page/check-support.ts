@@ -5,13 +5,13 @@ import type { SupportOptions, SupportReport } from '../types/support.ts';
 import { runInWorker } from './worker-client.ts';
 
 /**
- * Finds out beforehand whether a model would run here. Reads the headers of its files only, from the store where it has
- * all of them. Takes the memory that the model needs from the GPU, and gives it back; copies within it for some
- * hundredths of a second.
+ * Checks whether a model would run here, before it is downloaded. Reads only the headers of its files, from the store if
+ * they are all there. Allocates the GPU memory that the model needs, copies within it for a few hundredths of a second to
+ * measure its speed, and frees it.
  *
- * @param source - As of {@link load}. Without one, only the machine is looked at: no request is made.
- * @throws {@link OssicleError} where the source cannot be read, or is not a gpt-oss checkpoint. TypeError and RangeError on wrong
- * arguments. `signal.reason`.
+ * @param source - Like the source of {@link load}. If omitted, only the machine is checked, without any request.
+ * @throws {@link OssicleError} if the source cannot be read, or is not a gpt-oss checkpoint. TypeError or RangeError if an
+ * argument is wrong. `signal.reason` if aborted.
  */
 export async function checkSupport(
   source?: ModelSource,

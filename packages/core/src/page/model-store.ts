@@ -18,63 +18,64 @@ export type { DamagedChunk, StoredModel, StoreUsage, TaskOptions, VerifyResult }
 /** Options of {@link ModelStore.import}. */
 export interface ImportOptions extends TaskOptions {
   /**
-   * The source that will load the model from now on, for example `openai/gpt-oss-20b`. Default: what
+   * The source that the stored model stands for, for example `openai/gpt-oss-20b`. Default: the one that
    * {@link ModelStore.export} wrote into the folder.
    */
   readonly id?: string;
 }
 
 /**
- * The models in the browser's private file system, for the page to show, to check and to remove. Where the browser gives
- * none, or fails, all of it rejects with an {@link OssicleError} `storage-unavailable`; `storage-full` where there is no
- * room to write to.
+ * Lists, checks, moves and removes the models in the browser's private file system. Every method rejects with an
+ * {@link OssicleError} `storage-unavailable` if the browser denies access to storage or fails, and with `storage-full` if
+ * there is no space to write to.
  */
 export interface ModelStore {
-  /** Lists the stored models, whole and partial, last used first. */
+  /** Lists the stored models, complete and partial, most recently used first. */
   list(): Promise<StoredModel[]>;
-  /** Tells how much is stored. */
+  /** Measures how much is stored. */
   usage(): Promise<StoreUsage>;
-  /** Asks the browser not to evict the models when it runs short of space. Only a page may ask: false in workers. */
+  /** Asks the browser not to evict the models when space runs short. Only pages can ask; resolves to false in workers. */
   persist(): Promise<boolean>;
   /**
-   * Removes a model; does nothing where it is not stored.
+   * Removes a model; does nothing if it is not stored.
    *
-   * @param id - As {@link ModelStore.list} tells it.
-   * @throws {@link OssicleError} `model-in-use` where it is being downloaded or loaded, here or in another tab.
+   * @param id - As in {@link ModelStore.list}.
+   * @throws {@link OssicleError} `model-in-use` if it is being downloaded or loaded, here or in another tab.
    */
   remove(id: string): Promise<void>;
   /**
-   * Reads all that is stored of a model, and compares it with the SHA-256 of its chunks. What is damaged counts as missing
-   * from then on: the next load fetches those chunks again, and nothing else.
+   * Checks all stored chunks of a model against their SHA-256. Damaged chunks count as missing afterwards: the next load
+   * downloads them again, and nothing else.
    *
-   * @param id - As {@link ModelStore.list} tells it.
-   * @throws RangeError where it is not stored. `signal.reason`.
+   * @param id - As in {@link ModelStore.list}.
+   * @throws RangeError if the model is not stored. `signal.reason` if aborted.
    */
   verify(id: string, options?: TaskOptions): Promise<VerifyResult>;
   /**
-   * Writes a model's files, as they were published, into a folder, and `ossicle.json`, which says what they are. Each chunk is
-   * checked on its way.
+   * Writes a model's files into a folder as they were published, with an `ossicle.json` that says what they are. Checks
+   * each chunk on the way.
    *
-   * @param id - As {@link ModelStore.list} tells it.
-   * @param directory - A folder to write to, for example of `showDirectoryPicker({ mode: 'readwrite' })`.
-   * @throws RangeError where the model is not stored whole. {@link OssicleError} `integrity` where it is damaged. `signal.reason`.
+   * @param id - As in {@link ModelStore.list}.
+   * @param directory - A writable folder, for example from `showDirectoryPicker({ mode: 'readwrite' })`.
+   * @throws RangeError if the model is not stored completely. {@link OssicleError} `integrity` if it is damaged.
+   * `signal.reason` if aborted.
    */
   export(id: string, directory: FileSystemDirectoryHandle, options?: TaskOptions): Promise<void>;
   /**
-   * Stores a model from files that a person picked, as a download would have: from then on its source loads it from there.
+   * Stores a model from picked files, as a download would: loads of its source then read it from the store.
    *
-   * @returns The model's id, as {@link ModelStore.list} tells it.
-   * @throws TypeError where neither `id` nor the folder tells what the files are. {@link OssicleError} `format-invalid` where
-   * they are no checkpoint, `integrity` where they are not the published ones, `storage-full`. `signal.reason`.
+   * @returns The model's id, as in {@link ModelStore.list}.
+   * @throws TypeError if neither `id` nor the folder says what the files are. {@link OssicleError} `format-invalid` if they
+   * are not a checkpoint, `integrity` if they differ from the published files, `storage-full`. `signal.reason` if aborted.
    */
   import(
     files: Iterable<File> | FileSystemDirectoryHandle,
     options?: ImportOptions,
   ): Promise<string>;
   /**
-   * Removes what belongs to no model, such as what a crash has left; downloads do so by themselves when they begin.
+   * Removes files that belong to no model, such as those left by a crash. Downloads do so, too, when they start.
    *
-   * @returns The bytes that it freed.
+   * @returns The number of bytes freed.
    */
   reclaim(): Promise<number>;
 }
@@ -97,7 +98,7 @@ export const store: ModelStore = {
   reclaim: () => stored(reclaimOrphans),
 };
 
-/** Uses the storage; what the browser fails with becomes an {@link OssicleError}. */
+/** Uses the storage, and turns failures of the browser into {@link OssicleError}. */
 async function stored<T>(use: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   checkStorage();
   try {
@@ -107,7 +108,7 @@ async function stored<T>(use: () => Promise<T>, signal?: AbortSignal): Promise<T
   }
 }
 
-/** The same in a worker: only workers read and write stored files piece by piece. */
+/** Uses the storage in a worker: only workers can read and write parts of stored files. */
 function storedInWorker<T>(
   use: (service: RemoteService, task: TaskArguments<BytesDone>) => Promise<T>,
   { signal, onProgress }: TaskOptions = {},
