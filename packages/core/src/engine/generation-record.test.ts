@@ -10,7 +10,7 @@ beforeEach(() => {
 
 afterEach(() => vi.restoreAllMocks());
 
-test('times run from the call to the first token, and from there to the last', () => {
+test('a record measures the times from the call to the first token, and from there to the last', () => {
   const record = new GenerationRecord();
   now = 1100; // waits for its turn
   record.startPrefill(50, 10);
@@ -20,7 +20,7 @@ test('times run from the call to the first token, and from there to the last', (
     now += 25;
     record.addToken(token);
   }
-  now = 5000; // whoever reads the events takes their time
+  now = 5000; // reading the events takes a while
   const result = record.finish('stop');
   const usage = { promptTokens: 50, reusedTokens: 10, completionTokens: 5 };
   const timings = {
@@ -34,7 +34,7 @@ test('times run from the call to the first token, and from there to the last', (
   expect(record.tokens).toEqual([7, 8, 9, 10, 11]);
 });
 
-test('one token takes no decoding', () => {
+test('a record of one token has no decode time', () => {
   const record = new GenerationRecord();
   record.startPrefill(4, 0);
   now = 1010;
@@ -46,7 +46,7 @@ test('one token takes no decoding', () => {
   });
 });
 
-test('what ends before its first token was all prefill, and what never began has no numbers', () => {
+test('a record without tokens is all prefill, or empty if the prefill never began', () => {
   const aborted = new GenerationRecord();
   aborted.startPrefill(4, 0);
   now = 1060;

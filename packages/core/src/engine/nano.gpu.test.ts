@@ -27,7 +27,7 @@ beforeAll(async () => {
 
 afterAll(() => gpu.close());
 
-/** What the completion says in a channel, its messages one after another. */
+/** The text of a completion's messages in a channel, joined. */
 function channelText(completion: string, channel: string): string {
   const header = `<\\|channel\\|>${channel}<\\|message\\|>`;
   const messages = completion.matchAll(new RegExp(`${header}(.*?)<\\|(?:end|return)\\|>`, 'gs'));
@@ -36,7 +36,7 @@ function channelText(completion: string, channel: string): string {
 
 type Conversation = Nano['conversations'][number];
 
-/** The conversations whose recorded answers are not the likeliest token after token, all in one pass each. */
+/** The conversations whose recorded answers are not the likeliest tokens. Each takes one pass. */
 async function findUnlikely(engine: Engine): Promise<Conversation[]> {
   const unlikely: Conversation[] = [];
   for (const conversation of conversations) {
@@ -55,7 +55,7 @@ async function findUnlikely(engine: Engine): Promise<Conversation[]> {
   return unlikely;
 }
 
-/** The conversation with the shortest answer of each of some skills. */
+/** The conversation with the shortest answer for each skill. */
 function shortest(...skills: readonly string[]): Conversation[] {
   return skills.map((skill) => {
     const [first] = conversations
@@ -65,7 +65,7 @@ function shortest(...skills: readonly string[]): Conversation[] {
   });
 }
 
-/** Answers a prompt greedily, and fails where the answer or what is made of it is not as recorded. */
+/** Answers a prompt greedily, and expects the recorded answer and the result that follows from it. */
 async function expectAnswer(session: Session, conversation: Conversation): Promise<void> {
   const { prompt_ids: prompt, completion_ids: expected, completion, skill } = conversation;
   const options = { temperature: 0, maxTokens: expected.length + 8 };
@@ -84,7 +84,7 @@ async function expectAnswer(session: Session, conversation: Conversation): Promi
 }
 
 describe('gpt-oss-nano', () => {
-  test('finds every recorded answer likeliest, and gives it, as published', async () => {
+  test('with its published weights, predicts every recorded answer and generates it', async () => {
     const engine = await gpu.engine(testFileUrl('demo/public/models/gpt-oss-nano'), {
       contextLength: 1024,
     });
@@ -108,7 +108,7 @@ describe('gpt-oss-nano', () => {
     session.dispose();
   });
 
-  test('does so with 8-bit weights, the default, but where two tokens are all but equal', async () => {
+  test('with 8-bit weights, the default, does so unless two tokens are nearly equally likely', async () => {
     const engine = await gpu.engine(testFileUrl('demo/public/models/gpt-oss-nano'), {
       contextLength: 1024,
       dense: 'int8',
