@@ -7,8 +7,8 @@ import { type Runtime, submitInParts, writeStep } from './runtime.ts';
 import { Snapshots } from './snapshots.ts';
 
 /**
- * The tokens of one conversation, with their keys and values. The last tokens may not have been evaluated: the token that
- * ends a generation never is.
+ * The tokens of one conversation, with their keys and values. The last tokens may not have been evaluated: the token
+ * that ends a generation never is.
  */
 export class Context {
   /** All tokens. */
@@ -120,7 +120,7 @@ export class Context {
    * Evaluates the remaining tokens, in passes of at most `maxTokens`.
    *
    * @param afterPass - Returns what to submit after the last pass, when the step's output row is the last token.
-   * @param onPass - Called with the number of evaluated tokens after each pass is submitted and the one before it is done.
+   * @param onPass - Called after each pass, once the GPU has done the previous one, with the number of evaluated tokens.
    * @param signal - Stops between passes; its reason is thrown.
    */
   async prefill(
@@ -193,7 +193,7 @@ export class Context {
    * Records the outcome of decoding.
    *
    * @param accepted - Generated tokens that belong to the conversation.
-   * @param steps - Decode steps submitted, each of which evaluated one generated token; there may be more than `accepted`.
+   * @param steps - Decode steps submitted. Each evaluated one generated token, maybe one that was not accepted.
    */
   recordDecode(accepted: readonly number[], steps: number): void {
     const before = this.#evaluated;

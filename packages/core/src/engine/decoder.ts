@@ -55,9 +55,9 @@ export class Decoder {
   }
 
   /**
-   * Yields up to `maxTokens` tokens. Submits later steps before earlier tokens have arrived, so that the GPU never waits
-   * for the CPU. When iteration ends early, first waits for the steps in flight: they write to buffers that the next
-   * call uses.
+   * Yields up to `maxTokens` tokens. Submits later steps before earlier tokens have arrived, so that the GPU never
+   * waits for the CPU. When iteration ends early, first waits for the steps in flight: they write to buffers that the
+   * next call uses.
    *
    * @throws {@link OssicleError} `gpu-error` if the logits are not numbers.
    */

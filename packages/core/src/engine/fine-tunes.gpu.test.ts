@@ -53,9 +53,9 @@ function safetensors(of: ReadonlyMap<string, Tensor>): File[] {
 const CONVERSATIONS = 4;
 
 /**
- * Counts the conversations that a model answers with every golden token, of the {@link CONVERSATIONS} shortest ones without a
- * close call. Each token is predicted from the golden tokens before it: the first one that differs is where a greedy answer
- * would differ, too.
+ * Counts the conversations that a model answers with every golden token, of the {@link CONVERSATIONS} shortest ones
+ * without a close call. Each token is predicted from the golden tokens before it: the first one that differs is where a
+ * greedy answer would differ, too.
  */
 async function answered(engine: Engine): Promise<number> {
   let right = 0;

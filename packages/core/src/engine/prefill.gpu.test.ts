@@ -137,7 +137,7 @@ describe('a prompt', () => {
   });
 });
 
-/** Small enough for the reference to evaluate thousands of tokens; the window and the frequencies are the published ones. */
+/** Small enough for the reference to evaluate thousands of tokens, with the published window and frequencies. */
 const LONG: Config = {
   ...PRESETS.tiny,
   layers: 2,

@@ -26,7 +26,7 @@ export interface Session {
    * Appends tokens and evaluates them.
    *
    * @returns The logits after the last token, [vocabulary], or after each token, [tokens, vocabulary].
-   * @throws {@link OssicleError} `context-overflow`, `device-lost`, `disposed`, … RangeError if there are no tokens, or
+   * @throws {@link OssicleError} `context-overflow`, `device-lost`, `disposed`, … RangeError if there are no tokens, or if
    * one is not in the vocabulary.
    */
   evaluate(
@@ -34,8 +34,8 @@ export interface Session {
     options?: { readonly logits?: 'last' | 'all' },
   ): Promise<Float32Array>;
   /**
-   * Generates an answer. The prompt replaces the session's tokens; the keys and values of the prefix that they share are
-   * reused. For messages, tools that have an `execute` are run, and the model goes on with their results.
+   * Generates an answer. The prompt replaces the session's tokens; the keys and values of the prefix that they share
+   * are reused. For messages, tools that have an `execute` are run, and the model goes on with their results.
    *
    * @param input - A user's message, a conversation, or the token ids of a prompt. The answer to token ids is read as
    * Harmony if the checkpoint has a Harmony tokenizer; otherwise, tokens are generated up to `maxTokens`.

@@ -16,8 +16,8 @@ interface Snapshot {
 }
 
 /**
- * Copies of the sliding layers' windows at the ends of prompts. A ring overwrites positions older than its capacity; with
- * a snapshot, a conversation can be cut back and continued without being evaluated again. Full layers keep everything.
+ * Copies of the sliding layers' windows at the ends of prompts. A ring overwrites old positions; with a snapshot, a
+ * conversation can be cut back there and continued without being evaluated again. Full layers keep everything.
  */
 export class Snapshots {
   readonly #runtime: Runtime;
@@ -29,7 +29,7 @@ export class Snapshots {
     this.#kv = kv;
   }
 
-  /** Copies the windows as they are after `length` tokens, or does nothing if the GPU has no room: snapshots only save time. */
+  /** Copies the windows after `length` tokens if the GPU has room for them: a snapshot only saves time. */
   async take(length: number): Promise<void> {
     const caches = this.#slidingCaches();
     if (caches.length === 0) return;
@@ -50,7 +50,7 @@ export class Snapshots {
     }
   }
 
-  /** Restores the windows of the longest kept prefix of at most `length` tokens, and returns its length; 0 if there is none. */
+  /** Restores the longest kept prefix of at most `length` tokens, and returns its length; 0 if there is none. */
   restore(length: number): number {
     // A window holds one position more than the next token attends to, so its last token can be evaluated again.
     const snapshot = this.#snapshots.findLast((kept) => kept.length <= length + 1);

@@ -21,8 +21,8 @@ type Tools = ReadonlyMap<string, ToolDefinition>;
 
 /**
  * Generates an answer in rounds: runs the tools that the model calls, and lets it go on with their results until it
- * calls none. A call of a tool without an `execute` ends the generation with the reason `tool-calls`; if no tool has one,
- * so does every call.
+ * calls none. A call of a tool without an `execute` ends the generation with the reason `tool-calls`; if no tool has
+ * one, so does every call.
  */
 export function generateWithTools(
   generateOnce: GenerateOnce,

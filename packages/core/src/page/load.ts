@@ -15,10 +15,10 @@ const ABORT_PATIENCE_MS = 1000;
  * later loads read them from there, without any request.
  *
  * @param source - A Hugging Face repo (`owner/name`, `owner/name@revision`) or a GGUF file in one
- * (`owner/name/file.gguf`), the URL of a folder or of a GGUF file (`https://…`, `./…`), picked files, or a directory.
+ * (`owner/name/file.gguf`), the URL of a folder or a GGUF file (`https://…`, `./…`), picked files, or a directory.
  * Default: `openai/gpt-oss-20b`.
- * @throws {@link OssicleError} if the model cannot be loaded; its `code` says why. TypeError or RangeError if an argument
- * is wrong. `signal.reason` if aborted.
+ * @throws {@link OssicleError} if the model cannot be loaded; its `code` says why. TypeError or RangeError if an
+ * argument is wrong. `signal.reason` if aborted.
  */
 export async function load(
   source: ModelSource = DEFAULT_SOURCE,

@@ -26,7 +26,7 @@ export interface ImportOptions extends TaskOptions {
 
 /**
  * Lists, checks, moves and removes the models in the browser's private file system. Every method rejects with an
- * {@link OssicleError} `storage-unavailable` if the browser denies access to storage or fails, and with `storage-full` if
+ * {@link OssicleError}: `storage-unavailable` if the browser denies access to its storage or fails, `storage-full` if
  * there is no space to write to.
  */
 export interface ModelStore {
@@ -34,7 +34,7 @@ export interface ModelStore {
   list(): Promise<StoredModel[]>;
   /** Measures how much is stored. */
   usage(): Promise<StoreUsage>;
-  /** Asks the browser not to evict the models when space runs short. Only pages can ask; resolves to false in workers. */
+  /** Asks the browser not to evict the models if space runs short. Only pages can ask: resolves to false in workers. */
   persist(): Promise<boolean>;
   /**
    * Removes a model; does nothing if it is not stored.
@@ -44,8 +44,8 @@ export interface ModelStore {
    */
   remove(id: string): Promise<void>;
   /**
-   * Checks all stored chunks of a model against their SHA-256. Damaged chunks count as missing afterwards: the next load
-   * downloads them again, and nothing else.
+   * Checks all stored chunks of a model against their SHA-256. Damaged chunks count as missing afterwards: the next
+   * load downloads them again, and nothing else.
    *
    * @param id - As in {@link ModelStore.list}.
    * @throws RangeError if the model is not stored. `signal.reason` if aborted.
@@ -65,8 +65,8 @@ export interface ModelStore {
    * Stores a model from picked files, as a download would: loads of its source then read it from the store.
    *
    * @returns The model's id, as in {@link ModelStore.list}.
-   * @throws TypeError if neither `id` nor the folder says what the files are. {@link OssicleError} `format-invalid` if they
-   * are not a checkpoint, `integrity` if they differ from the published files, `storage-full`. `signal.reason` if aborted.
+   * @throws TypeError if neither `id` nor the folder says which model it is. {@link OssicleError} `format-invalid` if the
+   * files are no checkpoint, `integrity` if they differ from the published ones. `signal.reason` if aborted.
    */
   import(
     files: Iterable<File> | FileSystemDirectoryHandle,

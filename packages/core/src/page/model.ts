@@ -16,13 +16,13 @@ export interface Model {
   /** The model that was loaded. */
   readonly info: ModelInfo;
   /**
-   * Generates an answer. Tools that have an `execute` are run on the page, and the model goes on with their results; calls
-   * of other tools end the generation with the reason `tool-calls`.
+   * Generates an answer. Tools that have an `execute` are run on the page, and the model goes on with their results;
+   * calls of other tools end the generation with the reason `tool-calls`.
    *
    * @param input - A user's message, or a conversation. Append the messages of each result to the conversation, so that
    * their keys and values are reused.
-   * @returns Iterate it for its events, or await its `result`. Both reject with {@link OssicleError}, or with TypeError or
-   * RangeError if an option is wrong. An aborted generation does not reject: it ends with the reason `aborted`.
+   * @returns Iterate it for its events, or await its `result`. Both reject with {@link OssicleError}, or with TypeError
+   * or RangeError if an option is wrong. An aborted generation does not reject: it ends with the reason `aborted`.
    */
   generate(input: string | readonly Message[], options?: GenerateOptions): Generation;
   /** Counts the tokens in the prompt that {@link Model.generate} would evaluate. */

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { isOssicleError, OssicleError } from '../errors.ts';
 import { installErrorTransfer, restoreError } from './error-transfer.ts';
 
-/** Sends a thrown value to the page as Comlink does: the worker's handler writes it, and the page's own handler reads it. */
+/** Sends a thrown value to the page as Comlink does: written by the worker's handler, read by the page's own one. */
 let send: (value: unknown) => unknown;
 
 beforeAll(() => {

@@ -58,7 +58,7 @@ export class ModelService {
     });
   }
 
-  /** Generates an answer. Its events are the reports, except `finish`; an aborted one ends with the reason `aborted`. */
+  /** Generates an answer, and reports its events except `finish`. Ends with the reason `aborted` if it is aborted. */
   generate(
     id: number,
     report: Report<GenerateEvent>,
