@@ -108,7 +108,7 @@ interface ToolResult {
   readonly content: string;
 }
 
-/** Runs a tool. The model is told of failures, a result that JSON cannot hold among them: it may try something else. */
+/** Runs a tool. Failures, such as a result that JSON cannot hold, go to the model, which may try something else. */
 async function runTool(
   tool: ToolDefinition | undefined,
   { input, inputText }: ToolCall,
