@@ -1,5 +1,5 @@
 /**
- * Runs OpenAI's gpt-oss models in the browser, on WebGPU.
+ * Runs OpenAI's gpt-oss models in the browser on WebGPU.
  *
  * @packageDocumentation
  */

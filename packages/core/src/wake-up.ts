@@ -1,4 +1,4 @@
-/** Lets code wait until other code has news for it. */
+/** A signal that code can wait for, any number of times. */
 export class WakeUp {
   #wake: () => void = () => undefined;
   #next: Promise<void> = this.#create();
@@ -8,7 +8,7 @@ export class WakeUp {
     return this.#next;
   }
 
-  /** Wakes all that wait. */
+  /** Resolves all pending {@link WakeUp.wait} calls. */
   wake(): void {
     const wake = this.#wake;
     this.#next = this.#create();

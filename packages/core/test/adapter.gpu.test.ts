@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-test('this machine gives an adapter and a device', async () => {
+test('this machine has an adapter and a device', async () => {
   const adapter = await navigator.gpu.requestAdapter();
   expect(adapter).not.toBeNull();
   const device = await adapter!.requestDevice();

@@ -1,4 +1,4 @@
-/** What tests of attention bind and read: RoPE tables, and keys and values in the cache's layout. */
+/** Inputs of attention tests: RoPE tables, and keys and values in the cache's layout. */
 
 import { HEAD_SIZE } from '../src/kernels/shape.ts';
 import { PRESETS } from './config.ts';
@@ -11,15 +11,17 @@ const { ropeTheta, yarn } = PRESETS['20b'];
 /** The rotary frequencies of the published models. */
 export const FREQUENCIES: RopeFrequencies = yarnFrequencies(HEAD_SIZE, ropeTheta, yarn);
 
-/** How keys and values are held. */
+/** How keys and values are stored. */
 export interface CacheShape {
   readonly kvHeads: number;
-  /** Positions; position p is at p % capacity. */
+  /** How many positions fit; position p is at p % capacity. */
   readonly capacity: number;
   readonly kvCache: 'f16' | 'f32';
 }
 
-/** A table of cosines and sines, written only for `tokens` positions from `start` on; others rotate to zeros. */
+/**
+ * Uploads a table of cosines and sines with `tokens` positions from `start` on; all other positions rotate to zeros.
+ */
 export function uploadRopeTable(gpu: TestGpu, start: number, tokens: number): GPUBuffer {
   const buffer = gpu.buffers.storage('rope table', (start + tokens) * HEAD_SIZE * 4);
   const rows = Array.from({ length: tokens }, (_, token) => {
@@ -30,12 +32,12 @@ export function uploadRopeTable(gpu: TestGpu, start: number, tokens: number): GP
   return buffer;
 }
 
-/** The 4-byte elements of a cache of keys, or of values. */
+/** How many 4-byte elements a cache of keys, or of values, has. */
 export function cacheWords({ kvHeads, capacity, kvCache }: CacheShape): number {
   return (kvHeads * capacity * HEAD_SIZE) / (kvCache === 'f16' ? 2 : 1);
 }
 
-/** Uploads [keys, kvHeads * 64] in the cache's layout; places that no position has come to are NaN. */
+/** Uploads [keys, kvHeads * 64] in the cache's layout; places without a position are NaN. */
 export function uploadCache(gpu: TestGpu, rows: Float64Array, shape: CacheShape): GPUBuffer {
   const { kvHeads, capacity, kvCache } = shape;
   const width = kvHeads * HEAD_SIZE;
@@ -51,7 +53,7 @@ export function uploadCache(gpu: TestGpu, rows: Float64Array, shape: CacheShape)
   return gpu.upload(new Uint32Array(Uint16Array.from(cache, toF16).buffer));
 }
 
-/** The rows of positions [from, to) of a cache that was read back, [to - from, kvHeads * 64]. */
+/** The rows for positions [from, to) in a cache that was read back: [to - from, kvHeads * 64]. */
 export function cachedRows(
   words: Uint32Array,
   shape: CacheShape,
@@ -78,7 +80,7 @@ function placeOf(key: number, head: number, { capacity }: CacheShape): number {
   return (head * capacity + (key % capacity)) * HEAD_SIZE;
 }
 
-/** The columns [from, to) of rows of `width`. */
+/** The columns [from, to) of rows with `width` columns. */
 export function columnsOf(
   rows: Float64Array,
   width: number,

@@ -15,7 +15,7 @@ const OPTIONS: StageOptions = {
   store: false,
 };
 
-test('the bench measures a small checkpoint from load to decode', async () => {
+test('the benchmark measures a small checkpoint from load to decode', async () => {
   const host = await StageHost.start();
   const { files } = createCheckpoint(PRESETS.nano);
   const { facts, measurements } = await host.open('end-to-end', files, OPTIONS);
@@ -35,7 +35,7 @@ test('the bench measures a small checkpoint from load to decode', async () => {
   await expect(host.measure('decode @3')).rejects.toThrow('No stage is open');
 });
 
-test('the bench times every kernel of a decode step and of a chunk', async () => {
+test('the benchmark times every kernel of a decode step and of a prefill chunk', async () => {
   const host = await StageHost.start();
   const { measurements } = await host.open('kernels', undefined, OPTIONS);
   expect(measurements).toEqual(['memory', '1 token', '16 tokens', 'step']);

@@ -3,9 +3,9 @@ import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
 /**
- * Opens the files of a folder on disk, in Node, without reading them: for an engine to load, or for `fileReader`.
+ * Opens the files of a folder on disk, in Node, without reading them, for an engine or `fileReader` to load.
  *
- * @param folder - Its subfolders are left out.
+ * @param folder - Its subfolders are ignored.
  */
 export async function openCheckpointFolder(folder: string): Promise<File[]> {
   const entries = await readdir(folder, { withFileTypes: true });

@@ -28,7 +28,7 @@ describe('the published gpt-oss-20b', () => {
   const table = tensorTable(PRESETS['20b'], 'hf');
   const shards = shardTensors(table, 'hf');
 
-  test('has shards of the published names, tensor counts, header lengths and sizes', () => {
+  test('has shards with the published names, tensor counts, header lengths and sizes', () => {
     const described = shards.map(({ name, tensors }) => {
       const header = safetensorsHeader(tensors).length;
       const size = tensors.reduce((sum, spec) => sum + tensorBytes(spec), header);
@@ -53,7 +53,7 @@ describe('the published gpt-oss-20b', () => {
     );
   });
 
-  test('has one original file of the published size and header length', () => {
+  test('has one original file with the published size and header length', () => {
     const [file, ...others] = shardTensors(tensorTable(PRESETS['20b'], 'original'), 'original');
     expect(others).toEqual([]);
     const header = safetensorsHeader(file!.tensors).length;
@@ -63,7 +63,7 @@ describe('the published gpt-oss-20b', () => {
   });
 });
 
-test('gpt-oss-120b has fifteen shards and the published number of bytes', () => {
+test('the published gpt-oss-120b has fifteen shards and the published number of bytes', () => {
   const table = tensorTable(PRESETS['120b'], 'hf');
   expect(table.length).toBe(687);
   expect(table.reduce((sum, spec) => sum + tensorBytes(spec), 0)).toBe(65_248_815_744);
@@ -76,7 +76,7 @@ test('gpt-oss-120b has fifteen shards and the published number of bytes', () => 
 });
 
 test.each(['hf', 'original'] as const)(
-  'the tensor table of the %s layout is that of the tiny checkpoint',
+  'the tensor table of the %s layout matches the tiny checkpoint',
   async (layout) => {
     const { tensors } = await readTiny(layout);
     const table = tensorTable(PRESETS.tiny, layout);
@@ -86,7 +86,7 @@ test.each(['hf', 'original'] as const)(
   },
 );
 
-test('writing the tensors of the original file gives that file', async () => {
+test('writing the tensors of the original file reproduces that file', async () => {
   const { tensors, files } = await readTiny('original');
   const published = files.find(({ name }) => name === 'model.safetensors')!;
   expect(await sha256(writeSafetensors(tensors))).toBe(
@@ -105,14 +105,14 @@ async function header(checkpoint: Checkpoint, name: string): Promise<Map<string,
 describe('a synthetic checkpoint', () => {
   const config = { ...PRESETS.tiny, layers: 2, vocabulary: 300 };
 
-  test('depends on its seed alone', async () => {
+  test('depends only on its seed', async () => {
     const digest = (seed: number) =>
       sha256(writeSafetensors(createCheckpoint(config, { seed }).tensors));
     expect(await digest(5)).toBe(await digest(5));
     expect(await digest(5)).not.toBe(await digest(6));
   });
 
-  test('has a configuration that reads back, in both layouts', async () => {
+  test('has a configuration that can be read back, in both layouts', async () => {
     for (const layout of ['hf', 'original'] as const) {
       const checkpoint = createCheckpoint(config, { layout });
       const read = parseConfig(JSON.parse(await file(checkpoint, 'config.json').text()));
@@ -121,7 +121,7 @@ describe('a synthetic checkpoint', () => {
     }
   });
 
-  test('gives the same logits from files of either layout and from memory', async () => {
+  test('has the same logits from the files of either layout and from memory', async () => {
     const tokens = [1, 250, 7, 7, 299, 0];
     const hf = createCheckpoint(config, { seed: 3 });
     const original = createCheckpoint(config, { seed: 3, layout: 'original' });
@@ -138,7 +138,7 @@ describe('a synthetic checkpoint', () => {
     expect(logits[2]).toEqual(logits[0]);
   });
 
-  test('has logits, routes, sinks and clamps that are not degenerate', async () => {
+  test('has non-degenerate logits, routes, sinks and clamps', async () => {
     const { tensors } = createCheckpoint(PRESETS.tiny);
     const tokens = Array.from({ length: 40 }, (_, i) => (i * 229) % 640);
     const { logits, trace } = await createReference(tensors, PRESETS.tiny).forward(tokens, {
@@ -187,12 +187,12 @@ describe('a damaged checkpoint', () => {
     expect((await header(shape, shard)).get(tensor)).toMatchObject({ dtype: 'BF16', shape: [15] });
   });
 
-  test('cannot be damaged where it has no such file or tensor', () => {
+  test('cannot be damaged in a file or tensor that it does not have', () => {
     expect(() => damaged({ damage: { kind: 'missing-file', file: 'none' } })).toThrow('none');
     expect(() => damaged({ damage: { kind: 'missing-tensor', tensor: 'none' } })).toThrow('none');
   });
 
-  test('has offsets, a header length or content that lie', async () => {
+  test('has false offsets, header lengths or content', async () => {
     const tensor = 'model.norm.weight';
     const offsets = damaged({ damage: { kind: 'offsets', tensor, offsets: [0, 10 ** 12] } });
     await expect(header(offsets, shard)).rejects.toThrow(tensor);
@@ -219,7 +219,7 @@ describe('the model of gpt-oss-vectors.json', async () => {
   const { tiny_model: model } = await readGoldenJson<Vectors>('gpt-oss-vectors.json');
   const { config, tensors } = createVectorCheckpoint(model, PRESETS.tiny);
 
-  test('has the stated first values', () => {
+  test('has the recorded first values', () => {
     for (const [name, values] of Object.entries(model.first_values)) {
       expect([...tensorValues(tensors.get(name)!).slice(0, values.length)], name).toEqual(values);
     }
@@ -244,7 +244,7 @@ describe('the model of gpt-oss-vectors.json', async () => {
     },
   );
 
-  test('gives the stated intermediate results', async () => {
+  test('computes the recorded intermediate results', async () => {
     const { trace } = await createReference(tensors, config).forward(model.token_ids, {
       trace: true,
     });

@@ -1,4 +1,4 @@
-/** Checkpoints in memory, for engines and the reference to load: synthetic ones of any configuration, whole or damaged. */
+/** Checkpoints in memory for engines and the reference to load: synthetic, of any configuration, intact or damaged. */
 
 import { type Config, generationConfig, huggingFaceConfig, originalConfig } from './config.ts';
 import { bf16Tensor } from './number-formats.ts';
@@ -22,15 +22,15 @@ import {
   tensorTable,
 } from './tensor-table.ts';
 
-/** One thing that is wrong with a checkpoint. Files are given by name, tensors by their name in the layout. */
+/** One fault of a checkpoint. Files are given by name, tensors by their name in the layout. */
 export type Damage =
-  /** The file is not there. */
+  /** The file is missing. */
   | { readonly kind: 'missing-file'; readonly file: string }
   /** The tensor is in no file; an index still lists it. */
   | { readonly kind: 'missing-tensor'; readonly tensor: string }
-  /** The tensor is of another dtype, in a file that is well formed. */
+  /** The tensor has another dtype, in a well-formed file. */
   | { readonly kind: 'dtype'; readonly tensor: string; readonly dtype: Dtype }
-  /** The tensor is of another shape, in a file that is well formed. */
+  /** The tensor has another shape, in a well-formed file. */
   | { readonly kind: 'shape'; readonly tensor: string; readonly shape: readonly number[] }
   /** The file lacks its last bytes. */
   | { readonly kind: 'truncated'; readonly file: string; readonly missingBytes: number }
@@ -40,22 +40,22 @@ export type Damage =
       readonly file: string;
       readonly content: string | Uint8Array<ArrayBuffer>;
     }
-  /** The tensor's header entry gives these offsets. */
+  /** The tensor's header entry has these offsets. */
   | {
       readonly kind: 'offsets';
       readonly tensor: string;
       readonly offsets: readonly [number, number];
     }
-  /** The first 8 bytes of the file give this header length. */
+  /** The first 8 bytes of the file claim this header length. */
   | { readonly kind: 'header-length'; readonly file: string; readonly length: bigint };
 
 /** How a checkpoint is written. */
 export interface CheckpointOptions {
   /** Default: `hf`. */
   readonly layout?: Layout;
-  /** Bytes of tensors per file at most. Default: two fifths of all in the `hf` layout, which makes about three shards; one file in `original`. */
+  /** The most tensor bytes per file. Default: 40 % of them for `hf` (about three shards), all for `original`. */
   readonly maxShardBytes?: number;
-  /** What is wrong with it. Default: nothing. */
+  /** Its fault. Default: none. */
   readonly damage?: Damage;
 }
 
@@ -65,11 +65,11 @@ export interface Checkpoint {
   readonly config: Config;
   /** Its tensors by the layout's names, undamaged. */
   readonly tensors: ReadonlyMap<string, Tensor>;
-  /** Its files; there is no tokenizer. */
+  /** Its files, without a tokenizer. */
   readonly files: readonly File[];
 }
 
-/** Makes a checkpoint of seeded values; the same seed gives the same numbers in both layouts and on disk. */
+/** Makes a checkpoint of seeded values; the same seed gives the same numbers in both layouts. */
 export function createCheckpoint(
   config: Config,
   options: CheckpointOptions & { readonly seed?: number } = {},
@@ -85,7 +85,7 @@ export function createCheckpoint(
   return { config, tensors, files: checkpointFiles(config, tensors, options) };
 }
 
-/** How the tensors of a test vector's model are made. */
+/** How to make the tensors of the model in gpt-oss-vectors.json. */
 export interface VectorModel {
   /** Sizes, under the vectors' own names. */
   readonly config: { readonly [name: string]: number };
@@ -152,7 +152,7 @@ export function createVectorCheckpoint(
   return { config, tensors, files: checkpointFiles(config, tensors, options) };
 }
 
-/** Renames and joins Hugging Face tensors to those of the original layout. */
+/** Renames and joins Hugging Face tensors into those of the original layout. */
 function toOriginal(tensors: ReadonlyMap<string, Tensor>, config: Config): Map<string, Tensor> {
   const original = new Map<string, Tensor>();
   for (const { name, dtype, shape } of tensorTable(config, 'original')) {

@@ -1,4 +1,4 @@
-/** The architecture's numbers, as the tests' oracle and checkpoint writers use them. Shares nothing with `src`. */
+/** The numbers of an architecture, for the oracles and checkpoint writers of the tests. Shares nothing with `src`. */
 export interface Config {
   /** Number of transformer layers; even layers attend to a window, odd ones to everything. */
   readonly layers: number;
@@ -26,15 +26,15 @@ export interface Config {
   readonly yarn: YarnConfig;
   /** Added to the mean square in RMSNorm. */
   readonly epsilon: number;
-  /** Where the gate and up values of an expert are clamped. */
+  /** The limit to which the gate and up values of an expert are clamped. */
   readonly swigluLimit: number;
-  /** The most positions that the model is made for. */
+  /** The most positions that the model supports. */
   readonly maxPositions: number;
-  /** Ids with a meaning, written into the JSON files. Default: the last three of the vocabulary. */
+  /** Token ids for the JSON files. Default: the last three ids of the vocabulary. */
   readonly specialIds?: SpecialIds;
 }
 
-/** Token ids with a meaning. */
+/** The token ids that configuration files name. */
 export interface SpecialIds {
   /** `<|startoftext|>` */
   readonly bos: number;
@@ -42,17 +42,17 @@ export interface SpecialIds {
   readonly pad: number;
   /** `<|return|>` */
   readonly eos: number;
-  /** `<|call|>`, where generation ends on it too. */
+  /** `<|call|>`, if generation ends with it, too. */
   readonly call?: number;
 }
 
 /** YaRN's settings. */
 export interface YarnConfig {
-  /** How many times longer the context became. */
+  /** How many times longer the extended context is. */
   readonly factor: number;
-  /** The context before, in tokens. */
+  /** The context length before the extension, in tokens. */
   readonly originalContext: number;
-  /** Rotations over the original context above which a frequency stays. */
+  /** Rotations over the original context above which a frequency is unchanged. */
   readonly betaFast: number;
   /** Rotations over the original context below which a frequency is divided by the factor. */
   readonly betaSlow: number;
@@ -120,7 +120,7 @@ export type PresetName = keyof typeof PRESETS;
 
 type Json = { readonly [key: string]: unknown };
 
-/** Reads a parsed config.json of the Hugging Face or of OpenAI's original layout. Throws where a number is missing. */
+/** Reads a parsed config.json of the Hugging Face layout or OpenAI's original layout. Throws if a number is missing. */
 export function parseConfig(json: Json): Config {
   const number = (from: Json, key: string): number => {
     const value = from[key];
@@ -159,7 +159,9 @@ function specialIdsOf({ specialIds, vocabulary }: Config): SpecialIds {
   return specialIds ?? { bos: vocabulary - 3, pad: vocabulary - 2, eos: vocabulary - 1 };
 }
 
-/** The text of config.json in the Hugging Face layout, byte for byte as published where the configuration is. */
+/**
+ * The text of config.json in the Hugging Face layout; byte for byte the published one for a published configuration.
+ */
 export function huggingFaceConfig(config: Config): string {
   const { yarn } = config;
   const { eos, pad } = specialIdsOf(config);
@@ -219,7 +221,7 @@ export function huggingFaceConfig(config: Config): string {
   ).concat('\n');
 }
 
-/** The text of generation_config.json, byte for byte as published where the configuration is. */
+/** The text of generation_config.json; byte for byte the published one for a published configuration. */
 export function generationConfig(config: Config): string {
   const { bos, pad, eos, call } = specialIdsOf(config);
   return pythonJson(
@@ -273,9 +275,9 @@ class Float {
 }
 
 /**
- * Writes JSON as Python's `json.dumps` does, in which the published files are written.
+ * Writes JSON like Python's `json.dumps`, which wrote the published files.
  *
- * @param indent - Spaces per level; without it everything is on one line with a space after `,` and `:`.
+ * @param indent - Spaces per level; if omitted, everything is on one line, with a space after `,` and `:`.
  */
 export function pythonJson(value: unknown, indent?: number, depth = 0): string {
   if (value instanceof Float) return value.toString();

@@ -1,4 +1,4 @@
-// Setup of the `dawn` project: WebGPU in Node, on whatever Vulkan (or Metal, or D3D) adapter is there.
+// Setup of the `dawn` project: WebGPU in Node, on any Vulkan, Metal or D3D adapter.
 
 import { create, globals } from 'webgpu';
 
@@ -8,7 +8,7 @@ if (!('gpu' in host)) {
   const gpu = create(['enable-dawn-features=allow_unsafe_apis']);
   if (!(await gpu.requestAdapter()))
     throw new Error(
-      'Dawn found no adapter in Node. Install a Vulkan driver, or name one with OSSICLE_VK_ICD=/path/to/icd.json; `npm run test:lavapipe` brings its own.',
+      'Dawn found no adapter in Node. Install a Vulkan driver, or set OSSICLE_VK_ICD=/path/to/icd.json; `npm run test:lavapipe` brings its own.',
     );
   Object.defineProperty(host, 'gpu', { value: gpu, configurable: true });
   Object.defineProperty(globalThis, 'navigator', { value: host, configurable: true });

@@ -1,4 +1,4 @@
-// A browser that stores a model, is killed while it does, and is started again.
+// A browser that can be killed while it stores a model, and started again.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,15 +16,15 @@ import type { StoreWorker } from './store-client.ts';
 
 const PAGE = 'download-page.html';
 
-/** What to download. */
+/** A folder to download. */
 export interface DownloadTask {
-  /** The folder's address. */
+  /** The folder's URL. */
   readonly url: string;
   /** Its files. */
   readonly files: readonly SourceFile[];
-  /** The SHA-256 of its files, by their paths. */
+  /** The SHA-256 of its files by path. */
   readonly integrity: Readonly<Record<string, string>>;
-  /** The size of chunks. Default: the library's. */
+  /** The chunk size. Default: the library's. */
   readonly chunkBytes?: number;
   /** See `DownloadFaults`. */
   readonly isLoad?: boolean;
@@ -34,22 +34,22 @@ export interface DownloadTask {
 export interface Stretch {
   /** As in `LoadProgress`. */
   readonly phase: LoadProgress['phase'];
-  /** Bytes of the phase that were done when it began. */
+  /** Bytes of the phase that were done at its start. */
   readonly startBytes: number;
-  /** Bytes of the phase that were done when it ended. */
+  /** Bytes of the phase that were done at its end. */
   readonly endBytes: number;
-  /** How long it took. */
+  /** Its duration. */
   readonly seconds: number;
 }
 
-/** What the page offers. */
+/** The globals of the page. */
 interface PageGlobals {
   readonly worker: StoreWorker;
   readonly store: typeof import('../src/page/model-store.ts').store;
   readonly load: typeof import('../src/page/load.ts').load;
 }
 
-/** Starts browsers one after another that share a profile, and so what they have stored. */
+/** Starts browsers, one after another, that share a profile and thus their storage. */
 export class DownloadBrowser {
   readonly #folder: string;
   readonly #server: FolderServer;
@@ -61,7 +61,7 @@ export class DownloadBrowser {
     this.#server = server;
   }
 
-  /** @param folder - Where all that is stored lies. Default: the system's temporary folder. */
+  /** @param folder - Where to put the profile. Default: the system's temporary folder. */
   static async create(folder: string = tmpdir()): Promise<DownloadBrowser> {
     const own = await mkdtemp(join(folder, 'ossicle-download-'));
     await build({
@@ -82,7 +82,7 @@ export class DownloadBrowser {
 
   /** Starts a browser and opens a page in it. */
   async start(): Promise<Browser> {
-    const options = { ...(await chromeOptions()), protocolTimeout: 0 }; // large models take their time
+    const options = { ...(await chromeOptions()), protocolTimeout: 0 }; // large models take long
     this.#browser = await puppeteer.launch({
       ...options,
       userDataDir: join(this.#folder, 'profile'),
@@ -92,12 +92,12 @@ export class DownloadBrowser {
     await this.#page.waitForFunction('globalThis.worker !== undefined');
     await this.#page.evaluate(() => {
       const { worker } = globalThis as unknown as PageGlobals;
-      return worker.call('release'); // answers once the worker has loaded
+      return worker.call('release'); // resolves once the worker has started
     });
     return this.#browser;
   }
 
-  /** Kills the browser with all of its processes, as a crash would. */
+  /** Kills the browser and all of its processes, like a crash. */
   async kill(): Promise<void> {
     const child = this.#browser?.process();
     const gone = new Promise((done) => child?.once('exit', done));
@@ -105,19 +105,19 @@ export class DownloadBrowser {
     await gone;
   }
 
-  /** Ends the browser as a person would. */
+  /** Closes the browser as a user would. */
   async stop(): Promise<void> {
     await this.#browser?.close();
   }
 
-  /** Ends all, and removes what was stored. */
+  /** Closes the browser and its server, and deletes the profile. */
   async close(): Promise<void> {
     await this.stop();
     await this.#server.close();
     await rm(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 });
   }
 
-  /** Downloads; with a limit, only until so much of all has come. */
+  /** Downloads until everything, or at least `untilBytes`, is stored. */
   async download(task: DownloadTask, untilBytes = 1e15): Promise<Stretch> {
     const { url, ...options } = task;
     return this.#opened.evaluate(
@@ -144,7 +144,7 @@ export class DownloadBrowser {
     );
   }
 
-  /** Loads a model by the public interface, and lets it go. @returns The phases of the load in order, and where it ran. */
+  /** Loads a model through the public API and disposes of it. Returns the phases of the load and the adapter. */
   async load(
     url: string,
     options: Omit<LoadOptions, 'onProgress' | 'signal'>,
@@ -178,7 +178,7 @@ export class DownloadBrowser {
     );
   }
 
-  /** As `store.verify`. */
+  /** Calls `store.verify`. */
   async verify(id: string): Promise<VerifyResult> {
     return this.#opened.evaluate((model) => {
       const { store } = globalThis as unknown as PageGlobals;
@@ -186,7 +186,7 @@ export class DownloadBrowser {
     }, id);
   }
 
-  /** As `store.list`. */
+  /** Calls `store.list`. */
   async list(): Promise<StoredModel[]> {
     return this.#opened.evaluate(() => (globalThis as unknown as PageGlobals).store.list());
   }

@@ -1,4 +1,4 @@
-// The browser's process is killed while it downloads; the next one goes on where it was.
+// The browser process is killed during a download; the next one continues it.
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LANES } from '../src/store/opfs-store.ts';
@@ -23,7 +23,7 @@ afterAll(async () => {
   await Promise.all([browser.close(), faults.close()]);
 });
 
-test('a browser that is killed at any point fetches at most the chunks in flight again', async () => {
+test('after its browser is killed at any point, a download fetches at most the chunks in flight again', async () => {
   const sizes = Object.fromEntries(FILES.map(({ path, sizeBytes }) => [path, sizeBytes]));
   const session = await FaultSession.start(faults.url, { sizes });
   const integrity: Record<string, string> = {};
@@ -47,7 +47,7 @@ test('a browser that is killed at any point fetches at most the chunks in flight
   await browser.start();
   await browser.download(task);
   sentBytes += await session.sentBytes();
-  // What the server counts may still have been on its way to the browser that was killed.
+  // Bytes that the server counts may not have reached the browser before it was killed.
   const inFlight = LANES * CHUNK_BYTES;
   expect(sentBytes).toBeGreaterThanOrEqual(TOTAL_BYTES);
   expect(sentBytes).toBeLessThanOrEqual(TOTAL_BYTES + kills * (inFlight + FILES.length));

@@ -1,4 +1,4 @@
-/** Engines for tests: on devices that are watched for errors, and on devices that are counted or feign other limits. */
+/** Engines for tests: on devices whose errors fail the test, and on devices that count calls or claim other limits. */
 
 import { expect } from 'vitest';
 import type { Engine } from '../src/engine/engine.ts';
@@ -20,8 +20,8 @@ import { type Config, PRESETS } from './config.ts';
 import { createRandom } from './random.ts';
 
 /**
- * The least that has every part of the model: a sliding layer and a full one. Passes of it have few dispatches, of which
- * each takes milliseconds on a software adapter.
+ * The smallest model with every part: a sliding layer and a full one. Its passes have few dispatches, which matters as
+ * each dispatch takes milliseconds on a software adapter.
  */
 export const SMALL: Config = {
   ...PRESETS.tiny,
@@ -34,7 +34,7 @@ export const SMALL: Config = {
   specialIds: { bos: 157, pad: 158, eos: 159 },
 };
 
-/** Seeded ids of {@link SMALL}. */
+/** Seeded token ids of {@link SMALL}. */
 export function smallIds(count: number, seed: number): number[] {
   const random = createRandom(seed);
   return Array.from({ length: count }, () => random.integer(SMALL.vocabulary));
@@ -43,7 +43,7 @@ export function smallIds(count: number, seed: number): number[] {
 /** Options of {@link TestDevice.engine}. */
 export type TestEngineOptions = Partial<Omit<EngineOptions, 'device' | 'source'>>;
 
-/** A device of a test file, with the engines that the file loads on it. */
+/** The device of a test file, with the engines that the file loads on it. */
 export class TestDevice {
   readonly device: GPUDevice;
   readonly #errors: string[] = [];
@@ -57,7 +57,7 @@ export class TestDevice {
     });
   }
 
-  /** Loads an engine, with weights and cache as published unless the options say otherwise. */
+  /** Loads an engine. Default: the weights as published, 512 tokens of context. */
   async engine(source: EngineOptions['source'], options: TestEngineOptions = {}): Promise<Engine> {
     const defaults = { dense: 'bf16', contextLength: 512 } as const;
     const engine = await createEngine({ device: this.device, source, ...defaults, ...options });
@@ -65,7 +65,7 @@ export class TestDevice {
     return engine;
   }
 
-  /** Disposes of the engines, destroys the device, and fails where the device reported an error that nobody caught. */
+  /** Disposes of the engines, destroys the device, and fails if the device reported an uncaptured error. */
   async close(): Promise<void> {
     for (const engine of this.#engines) engine.dispose();
     await this.device.queue.onSubmittedWorkDone();
@@ -74,30 +74,30 @@ export class TestDevice {
   }
 }
 
-/** Opens a device for a test file: in `beforeAll`, to be closed in `afterAll`. */
+/** Opens a device for a test file. Call it in `beforeAll`, and close the device in `afterAll`. */
 export async function openTestDevice(): Promise<TestDevice> {
   return new TestDevice(await requestDevice());
 }
 
-/** What happened on a {@link countedDevice}. */
+/** The calls and the buffers of a {@link countedDevice}. */
 export interface DeviceCounts {
-  /** Calls by method, those of the device, its queue, its encoders and their passes in one. */
+  /** Calls by method, of the device, its queue, its encoders and their passes together. */
   readonly calls: ReadonlyMap<string, number>;
-  /** The buffers that are not destroyed, with their labels. */
+  /** The buffers that have not been destroyed, with their labels. */
   readonly liveBuffers: ReadonlyMap<GPUBuffer, string>;
 }
 
-/** How a {@link countedDevice} differs from the one behind it. */
+/** How a {@link countedDevice} differs from the real one. */
 export interface CountedDeviceOptions {
-  /** Limits that the device claims to have. */
+  /** Limits that the device claims. */
   readonly limits?: Readonly<Record<string, number>>;
-  /** Methods that do something else. */
+  /** Methods to replace. */
   readonly methods?: Readonly<Record<string, (...args: never[]) => unknown>>;
   /** Called before each call of a method. */
   readonly onCall?: (method: string, args: readonly unknown[]) => void;
 }
 
-/** Wraps a device so that calls and buffers are counted. */
+/** Wraps a device to count its calls and its buffers. */
 export function countedDevice(
   device: GPUDevice,
   { limits = {}, methods = {}, onCall }: CountedDeviceOptions = {},
@@ -141,7 +141,7 @@ export function countedDevice(
   };
 }
 
-/** A loaded model without an engine around it, for tests that drive the forward pass themselves. */
+/** Loads a model without an engine, for tests that run the forward pass themselves. */
 export async function loadRuntime(
   gpu: Gpu,
   buffers: Buffers,
@@ -165,7 +165,7 @@ export async function loadRuntime(
   return { gpu, config, shape, step, kernels, model, weights, activations };
 }
 
-/** The id of the largest number, the lowest id among equals. */
+/** The id of the largest logit; the lowest id among equals. */
 export function likeliest(logits: ArrayLike<number>): number {
   let best = 0;
   for (let id = 1; id < logits.length; id++) {
@@ -174,11 +174,11 @@ export function likeliest(logits: ArrayLike<number>): number {
   return best;
 }
 
-/** How far two arrays are apart. */
+/** The distance between two arrays. */
 export interface Difference {
-  /** The largest absolute difference; NaN where any number is. */
+  /** The largest absolute difference; NaN if any number is NaN. */
   readonly max: number;
-  /** The root of the mean square. */
+  /** The root of the mean squared difference. */
   readonly rms: number;
 }
 
@@ -195,7 +195,7 @@ export function difference(actual: ArrayLike<number>, expected: ArrayLike<number
   return { max, rms: Math.sqrt(sum / expected.length) };
 }
 
-/** Kullback-Leibler divergence in nats of the distribution of logits `actual` from that of `expected`. */
+/** The Kullback-Leibler divergence, in nats, of the distribution of the logits `actual` from that of `expected`. */
 export function divergence(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
   const p = logSoftmax(expected);
   const q = logSoftmax(actual);

@@ -1,4 +1,4 @@
-// A web server for tests of downloads: it fails as it is told to, and counts what it sends.
+// A web server for tests of downloads that fails on demand and counts the bytes that it sends.
 import { randomUUID } from 'node:crypto';
 import { open, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -7,15 +7,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Fault, FaultRule, RequestRecord, SessionSetup } from './fault-session.ts';
 
-/** Bytes that are sent in one piece. */
+/** Bytes to send in one piece. */
 const PIECE_BYTES = 64 * 1024;
 
-/** The same of files that are made as they are read, for which small pieces are dear. */
+/** The same for files that are generated as they are read, for which small pieces are expensive. */
 const MADE_PIECE_BYTES = 1024 * 1024;
 
 /** A running server. */
 export interface FaultServer {
-  /** Its address, without a final slash. */
+  /** Its URL, without a final slash. */
   readonly url: string;
   /** Stops it and drops its connections. */
   close(): Promise<void>;
@@ -29,21 +29,20 @@ interface Session {
   log: RequestRecord[];
 }
 
-/** What a file consists of. */
+/** The contents of a file. */
 interface Content {
   readonly sizeBytes: number;
-  /** Bytes that are sent in one piece. */
+  /** Bytes to send in one piece. */
   readonly pieceBytes: number;
   read(offsetBytes: number, sizeBytes: number): Promise<Buffer>;
   close(): Promise<void>;
 }
 
 /**
- * Starts a server whose sessions are made, scripted and read over HTTP, from Node and from pages alike: see
- * `FaultSession`.
+ * Starts a server whose sessions are created and controlled over HTTP, from Node and from pages: see `FaultSession`.
  *
- * @param root - The folder that sessions name their folders in.
- * @param made - Files that all sessions have.
+ * @param root - The folder to which the folders of sessions are relative.
+ * @param made - Files that all sessions serve.
  */
 export async function startFaultServer(
   root: string,
@@ -65,7 +64,7 @@ export async function startFaultServer(
   };
 }
 
-/** What sessions can serve. */
+/** The files that sessions can serve. */
 interface Served {
   readonly root: string;
   readonly made: readonly File[];
@@ -95,10 +94,11 @@ async function handle(
   }
   if (kind !== 'files' || !session) return void response.writeHead(404).end();
   const made = [...served.made, ...session.uploads];
-  await answer(session, { ...served, made }, rest.join('/'), url, request, response);
+  const file = { path: rest.join('/'), query: url.search };
+  await answer(session, { ...served, made }, file, request, response);
 }
 
-/** `POST` makes a session, `PUT` replaces its rules and empties its log, `GET` gives its log. */
+/** `POST` creates a session, `PUT` replaces its rules and clears its log, `GET` returns its log. */
 async function control(
   sessions: Map<string, Session>,
   id: string,
@@ -130,8 +130,7 @@ async function receive(request: IncomingMessage): Promise<Buffer<ArrayBuffer>> {
 async function answer(
   session: Session,
   served: Served,
-  path: string,
-  url: URL,
+  { path, query }: { readonly path: string; readonly query: string },
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -140,7 +139,7 @@ async function answer(
     path,
     method: request.method ?? '',
     host: request.headers.host ?? '',
-    query: url.search,
+    query,
     range: from === undefined ? undefined : [Number(from), Number(to) + 1],
     authorization: request.headers.authorization,
     ifRange: request.headers['if-range'] as string | undefined,
@@ -189,7 +188,7 @@ async function answer(
   }
 }
 
-/** The faults of this request; each rule that is met has one time less. */
+/** Returns the faults that apply to a request, and counts it against their rules. */
 function takeFaults(session: Session, { path, range, query }: RequestRecord): Fault[] {
   const met = session.rules.filter(
     ({ rule, left }) =>
@@ -239,7 +238,7 @@ async function sendBody(
       }
     }
     if (ending === 'cut') {
-      await sleep(5); // what was written leaves first
+      await sleep(5); // lets written bytes leave first
       return void response.destroy();
     }
     if (ending === 'stall') return; // the connection stays open
@@ -284,7 +283,7 @@ function madeContent(file: File): Content {
   };
 }
 
-/** Bytes that depend on their offset, so that none can stand in another's place. */
+/** Bytes that depend on their offset, so that a misplaced piece shows. */
 function syntheticContent(sizeBytes: number): Content {
   return {
     sizeBytes,

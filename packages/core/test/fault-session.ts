@@ -1,81 +1,81 @@
-// A test's end of the fault server, in Node and in pages.
+// A test's client of the fault server, in Node and in pages.
 
-/** What goes wrong with an answer. */
+/** A fault in a response. */
 export type Fault =
-  /** Nothing but this status. */
+  /** This status, and no file. */
   | { readonly kind: 'status'; readonly status: number; readonly headers?: Record<string, string> }
-  /** The connection breaks after so many bytes of the body. */
+  /** The connection breaks after this many bytes of the body. */
   | { readonly kind: 'cut'; readonly afterBytes: number }
-  /** No further byte comes after so many. */
+  /** Nothing is sent after this many bytes of the body. */
   | { readonly kind: 'stall'; readonly afterBytes: number }
-  /** The file's byte at this offset is another one. */
+  /** The byte of the file at this offset is wrong. */
   | { readonly kind: 'wrong'; readonly at: number }
-  /** The file seems to end here. */
+  /** The file has this size. */
   | { readonly kind: 'truncate'; readonly sizeBytes: number }
   /** Ranges are ignored. */
   | { readonly kind: 'no-range' }
-  /** The file is another one: each byte is combined with `flip`. */
+  /** The file is another version: each byte is XORed with `flip`. */
   | { readonly kind: 'version'; readonly etag: string; readonly flip: number }
-  /** The answer is elsewhere. */
+  /** A redirect. */
   | { readonly kind: 'redirect'; readonly to: string }
-  /** So many bytes come in a second. */
+  /** The body is sent at this speed. */
   | { readonly kind: 'slow'; readonly bytesPerSecond: number };
 
-/** Which requests a fault befalls; the conditions that are given all have to hold. */
+/** Which requests a fault applies to: those that meet all of the conditions. */
 export interface FaultRule {
-  /** What goes wrong. */
+  /** The fault. */
   readonly fault: Fault;
-  /** How the path ends. */
+  /** The end of the path. */
   readonly path?: string;
   /** A part of the query. */
   readonly query?: string;
-  /** Ranges that begin here or later. */
+  /** Only ranges that begin here or later. */
   readonly fromBytes?: number;
-  /** Ranges that hold this byte. */
+  /** Only ranges that contain this byte. */
   readonly covers?: number;
-  /** How many requests. Default: all. */
+  /** The number of requests. Default: all. */
   readonly times?: number;
 }
 
-/** What a session serves. */
+/** The files that a session serves. */
 export interface SessionSetup {
-  /** Files of this folder of the repository. */
+  /** The files in this folder of the repository. */
   readonly folder?: string;
-  /** Files of synthetic bytes: their sizes by their paths. */
+  /** Files of synthetic bytes: sizes by path. */
   readonly sizes?: Readonly<Record<string, number>>;
-  /** Answers that are JSON, by their paths. */
+  /** JSON responses by path. */
   readonly json?: Readonly<Record<string, unknown>>;
-  /** Sent with every file. */
+  /** Headers to send with every file. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Whether files come without an ETag. */
+  /** Whether to send files without an ETag. */
   readonly isWithoutEtag?: boolean;
 }
 
-/** A request for a file, and what was sent. */
+/** A request for a file, with its response. */
 export interface RequestRecord {
   /** The file's path. */
   readonly path: string;
   /** The HTTP method. */
   readonly method: string;
-  /** The host that was addressed. */
+  /** The requested host. */
   readonly host: string;
   /** The query with its question mark. */
   readonly query: string;
-  /** The bytes that were asked for, half-open. */
+  /** The requested bytes, half-open. */
   readonly range?: readonly [number, number] | undefined;
   /** The Authorization header. */
   readonly authorization?: string | undefined;
   /** The If-Range header. */
   readonly ifRange?: string | undefined;
-  /** The status of the answer; 0 where there was none yet. */
+  /** The status of the response; 0 before it. */
   status: number;
-  /** Bytes of the body that were sent. */
+  /** Bytes of the body sent so far. */
   sentBytes: number;
 }
 
 /** One test's files on the fault server. */
 export class FaultSession {
-  /** The address of its folder, with a final slash. */
+  /** The URL of its folder, with a final slash. */
   readonly url: string;
   readonly #control: string;
   readonly #upload: string;
@@ -86,7 +86,7 @@ export class FaultSession {
     this.#upload = `${server}/upload/${id}/`;
   }
 
-  /** Makes a session. */
+  /** Creates a session. */
   static async start(server: string, setup: SessionSetup): Promise<FaultSession> {
     const response = await fetch(`${server}/session/`, {
       method: 'POST',
@@ -100,7 +100,7 @@ export class FaultSession {
     await fetch(this.#upload + path, { method: 'PUT', body: bytes });
   }
 
-  /** Replaces what goes wrong, and empties the log. */
+  /** Replaces the rules and clears the log. */
   async script(...rules: FaultRule[]): Promise<void> {
     await fetch(this.#control, { method: 'PUT', body: JSON.stringify(rules) });
   }
@@ -110,7 +110,7 @@ export class FaultSession {
     return (await fetch(this.#control)).json();
   }
 
-  /** Bytes sent since then, of files whose paths end so. */
+  /** Bytes sent since then, of files whose paths end in `pathEnd`. */
   async sentBytes(pathEnd = ''): Promise<number> {
     const log = await this.log();
     return log

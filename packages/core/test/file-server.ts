@@ -1,4 +1,4 @@
-// Global setup of the tests in Node and in Chrome: serves the repository's files over HTTP, and a server that fails.
+// Global setup of the tests in Node and in Chrome: starts a server of the repository's files and a fault server.
 import { fileURLToPath } from 'node:url';
 import type { TestProject } from 'vitest/node';
 import { serveFolder } from '../../../scripts/static-server.ts';
@@ -6,9 +6,9 @@ import { startFaultServer } from './fault-server.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Address of a server of the repository's files, without a final slash. */
+    /** The URL of the server of the repository's files, without a final slash. */
     fileServer: string;
-    /** Address of a server for `FaultSession`, without a final slash. */
+    /** The URL of the server for `FaultSession`, without a final slash. */
     faultServer: string;
   }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { readTestFile, testFileUrl } from './files.ts';
 
-test('test files are served whole, in ranges, and with 404 where there is none', async () => {
+test('test files are served whole and in ranges, and missing ones with 404', async () => {
   const path = 'packages/core/test/golden/tiny/hf/model-00000-of-00002.safetensors';
   const whole = await readTestFile(path);
   expect(whole.length).toBe(771360);

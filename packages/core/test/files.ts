@@ -1,10 +1,10 @@
 import { inject } from 'vitest';
 
 /**
- * The HTTP address of a file of the repository, in Node and in Chrome. The server answers ranges with 206
- * and missing files with 404, and allows every origin.
+ * Returns the URL of a file of the repository, in Node and in Chrome. The server answers ranges with 206 and missing
+ * files with 404, and allows every origin.
  *
- * @param path - From the repository's root, such as `packages/core/test/golden/mxfp4.json`.
+ * @param path - Relative to the root of the repository, such as `packages/core/test/golden/mxfp4.json`.
  */
 export function testFileUrl(path: string): string {
   return `${inject('fileServer')}/${path}`;
@@ -13,8 +13,8 @@ export function testFileUrl(path: string): string {
 /**
  * Reads a file of the repository.
  *
- * @param path - From the repository's root.
- * @throws Error where there is no such file.
+ * @param path - Relative to the root of the repository.
+ * @throws Error if there is no such file.
  */
 export async function readTestFile(path: string): Promise<Uint8Array<ArrayBuffer>> {
   const response = await fetch(testFileUrl(path));
@@ -25,8 +25,8 @@ export async function readTestFile(path: string): Promise<Uint8Array<ArrayBuffer
 /**
  * Reads and parses a JSON file of the repository.
  *
- * @param path - From the repository's root.
- * @throws Error where there is no such file.
+ * @param path - Relative to the root of the repository.
+ * @throws Error if there is no such file.
  */
 export async function readTestJson<T>(path: string): Promise<T> {
   return JSON.parse(new TextDecoder().decode(await readTestFile(path)));

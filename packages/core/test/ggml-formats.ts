@@ -1,11 +1,14 @@
-/** ggml's block formats, written by their definitions, for test files and kernels. */
+/** Writes ggml's block formats from their definitions, for test files and kernels. */
 
 import { fromBf16, fromF16, toBf16, toF16 } from './number-formats.ts';
 
-/** How numbers are written. */
+/** The formats of numbers in GGUF files. */
 export type NumberFormat = 'BF16' | 'F16' | 'F32' | 'Q8_0';
 
-/** MXFP4 of the safetensors layouts as ggml's 17-byte blocks: the scale, then byte j with elements j (low) and j + 16 (high). */
+/**
+ * Converts MXFP4 from safetensors to ggml's 17-byte blocks: the scale, then byte j with elements j (low) and j + 16
+ * (high).
+ */
 export function toGgmlMxfp4(blocks: Uint8Array, scales: Uint8Array): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(17 * scales.length);
   for (let block = 0; block < scales.length; block++) {
@@ -19,7 +22,7 @@ export function toGgmlMxfp4(blocks: Uint8Array, scales: Uint8Array): Uint8Array<
   return bytes;
 }
 
-/** ggml's 34-byte blocks: an f16 scale, then 32 int8. */
+/** Writes ggml's 34-byte Q8_0 blocks: an f16 scale, then 32 int8. */
 export function toGgmlQ8(q: Int8Array, scaleBits: ArrayLike<number>): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(34 * (q.length / 32));
   const view = new DataView(bytes.buffer);
@@ -30,13 +33,13 @@ export function toGgmlQ8(q: Int8Array, scaleBits: ArrayLike<number>): Uint8Array
   return bytes;
 }
 
-/** Numbers as a file holds them, and what they have become by that. */
+/** Numbers as written to a file, and the values that they were rounded to. */
 export interface WrittenNumbers {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly values: Float64Array;
 }
 
-/** Writes numbers; Q8_0 with the scale max |x| / 127 and plain rounding. */
+/** Writes numbers in a format; Q8_0 with the scale max |x| / 127 and plain rounding. */
 export function writeNumbers(format: NumberFormat, numbers: ArrayLike<number>): WrittenNumbers {
   const { length } = numbers;
   if (format === 'Q8_0') {

@@ -1,4 +1,4 @@
-/** Rewrites checkpoints of Hugging Face's layout as GGUF files, and as what fine-tunes of transformers leave. */
+/** Rewrites checkpoints in the Hugging Face layout as GGUF files, and as fine-tunes saved by transformers. */
 
 import type { Config } from './config.ts';
 import { type NumberFormat, toGgmlMxfp4, writeNumbers } from './ggml-formats.ts';
@@ -9,19 +9,19 @@ import type { Tensor } from './safetensors-file.ts';
 
 /** How a GGUF checkpoint is written. */
 export interface GgufOptions {
-  /** How matrices other than experts and the router are stored. Default: BF16. */
+  /** The format of matrices other than experts and the router. Default: BF16. */
   readonly dense?: NumberFormat;
-  /** How experts are stored. Default: MXFP4. */
+  /** The format of experts. Default: MXFP4. */
   readonly experts?: 'MXFP4' | NumberFormat;
   /** A parsed tokenizer.json to put into the metadata. Default: none. */
   readonly tokenizer?: TokenizerJson;
-  /** In how many files. Default: 1. */
+  /** The number of files. Default: 1. */
   readonly parts?: number;
-  /** Metadata that is added or replaced; taken out where it is undefined. */
+  /** Metadata to add or replace; `undefined` removes it. */
   readonly metadata?: Readonly<Record<string, MetadataValue | undefined>>;
 }
 
-/** What of a tokenizer.json goes into a GGUF file. */
+/** The parts of a tokenizer.json that a GGUF file holds. */
 export interface TokenizerJson {
   readonly added_tokens: readonly { readonly id: number; readonly content: string }[];
   readonly model: {
@@ -118,7 +118,7 @@ function ggufTensors(
   return [{ name: published, type: GGML_TYPE[format], shape: tensor.shape, bytes }];
 }
 
-/** Parts gate and up rows, which alternate; down stays whole. */
+/** Separates the alternating rows of gate and up; down stays whole. */
 function split(
   matrix: string | undefined,
   [experts, rows]: readonly [number, number],
@@ -186,10 +186,11 @@ function tokenizerMetadata(
 }
 
 /**
- * Unpacks the experts as transformers does to train them: bfloat16 `gate_up_proj` [experts, hidden, 2 intermediate] and
+ * Unpacks the experts as transformers does for training: bfloat16 `gate_up_proj` [experts, hidden, 2 intermediate] and
  * `down_proj` [experts, intermediate, hidden], columns first.
  *
- * @param noise - The standard deviation of what is added to the weights, in root mean squares of their tensor. Default: 0.
+ * @param noise - The standard deviation of noise to add to the weights, relative to the root mean square of their
+ * tensor. Default: 0.
  */
 export function unpackExperts(
   tensors: ReadonlyMap<string, Tensor>,

@@ -1,4 +1,4 @@
-/** Writes GGUF v3 files for tests, by the format's description. Shares nothing with `src`. */
+/** Writes GGUF v3 files for tests, from the format's specification. Shares nothing with `src`. */
 
 /** A metadata value with its type. */
 export type MetadataValue =
@@ -7,7 +7,7 @@ export type MetadataValue =
   | readonly [type: 'texts', value: readonly string[]]
   | readonly [type: 'i32s', value: readonly number[]];
 
-/** The numbers by which files name ggml's types. */
+/** The numbers that stand for ggml's types in files. */
 export const GGML_TYPE = { F32: 0, F16: 1, Q8_0: 8, Q4_K: 12, BF16: 30, MXFP4: 39 } as const;
 
 /** A tensor to write. */
@@ -15,16 +15,16 @@ export interface GgufTensorFile {
   readonly name: string;
   /** One of {@link GGML_TYPE}, or any other number. */
   readonly type: number;
-  /** Outermost first; written in reverse, as the format wants it. */
+  /** Outermost first; written in reverse, as the format requires. */
   readonly shape: readonly number[];
   readonly bytes: Uint8Array;
 }
 
-/** What a file holds. */
+/** The contents of a file. */
 export interface GgufContents {
   readonly metadata: Readonly<Record<string, MetadataValue>>;
   readonly tensors: readonly GgufTensorFile[];
-  /** Default: 32. Another one is not put into the metadata by itself. */
+  /** Default: 32. Put another alignment into `metadata` as well. */
   readonly alignment?: number;
   /** Default: 3. */
   readonly version?: number;
@@ -42,7 +42,7 @@ const VALUE_TYPE = {
   u64: 10,
 } as const;
 
-/** Bytes that grow. */
+/** A growing list of bytes. */
 class ByteList {
   #bytes = new Uint8Array(2 ** 16);
   #view = new DataView(this.#bytes.buffer);

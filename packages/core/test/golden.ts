@@ -6,12 +6,12 @@ import { readSafetensors, type Tensor } from './safetensors-file.ts';
 
 const FOLDER = 'packages/core/test/golden';
 
-/** Reads a golden JSON file, by its path under `golden/`. */
+/** Reads a golden JSON file, given its path in `golden/`. */
 export function readGoldenJson<T>(path: string): Promise<T> {
   return readTestJson<T>(`${FOLDER}/${path}`);
 }
 
-/** Reads the tensors of a golden safetensors file, by its path under `golden/`. */
+/** Reads the tensors of a golden safetensors file, given its path in `golden/`. */
 export async function readGoldenTensors(path: string): Promise<Map<string, Tensor>> {
   return readSafetensors(await readTestFile(`${FOLDER}/${path}`));
 }
@@ -28,18 +28,18 @@ const TINY_FILES = {
   original: ['config.json', 'dtypes.json', 'model.safetensors'],
 } as const;
 
-/** The tiny checkpoint as a GGUF file. */
+/** Reads the tiny checkpoint as a GGUF file. */
 export async function readTinyGguf(): Promise<File> {
   return new File([await readTestFile(`${FOLDER}/tiny/gguf/model.gguf`)], 'model.gguf');
 }
 
 /** The tiny checkpoint. */
 export interface TinyCheckpoint {
-  /** Read from its config.json. */
+  /** Its configuration, from config.json. */
   readonly config: Config;
-  /** By the names of its layout. */
+  /** Its tensors, by their names in the layout. */
   readonly tensors: ReadonlyMap<string, Tensor>;
-  /** What an engine loads. */
+  /** The files for an engine to load. */
   readonly files: readonly File[];
 }
 
@@ -59,13 +59,13 @@ export async function readTiny(layout: keyof typeof TINY_FILES): Promise<TinyChe
   };
 }
 
-/** Prompts of the tiny checkpoint. */
+/** Prompts for the tiny checkpoint. */
 export interface TinyPrompts {
-  /** Token ids by name of the prompt. */
+  /** Token ids by the name of the prompt. */
   readonly prompts: { readonly [name: string]: { readonly tokens: readonly number[] } };
 }
 
-/** Greedy continuations by the tiny checkpoint. */
+/** The greedy continuations of the tiny checkpoint. */
 export interface TinyGreedy {
   /** 64 tokens after each prompt; `margin` is the top-1 minus the top-2 logit. */
   readonly continuations: {
@@ -77,9 +77,9 @@ export interface TinyGreedy {
   };
 }
 
-/** The first position of each prompt whose logits are golden, and how many rows follow. */
+/** The first position with golden logits in each prompt, and the number of rows. */
 export interface TinyLogitRows {
-  /** By name of the prompt. */
+  /** By the name of the prompt. */
   readonly prompts: {
     readonly [name: string]: { readonly first_position: number; readonly rows: number };
   };

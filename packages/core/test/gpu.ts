@@ -4,7 +4,7 @@ import { Gpu, requestDevice } from '../src/gpu/device.ts';
 import type { Dispatch } from '../src/gpu/kernel.ts';
 import { submit } from '../src/gpu/recorder.ts';
 
-/** A device of its own for one test, with everything that the test allocates. */
+/** The device of one test, with everything that the test allocates on it. */
 export class TestGpu {
   readonly gpu: Gpu;
   readonly buffers: Buffers;
@@ -18,7 +18,7 @@ export class TestGpu {
     return this.buffers.storageOf('input', data);
   }
 
-  /** A storage buffer of `length` 4-byte elements, filled with NaN bits, so that what a kernel leaves unwritten shows. */
+  /** A storage buffer of `length` 4-byte elements, filled with NaN bits so that unwritten elements show. */
   empty(length: number): GPUBuffer {
     return this.buffers.storageOf('output', new Uint32Array(length).fill(0x7fc00000));
   }
@@ -44,7 +44,7 @@ async function withGpu(body: (gpu: TestGpu) => Promise<void>): Promise<void> {
   try {
     await body(gpu);
   } catch (error) {
-    failure = { error }; // what the body says is worth more than what the scope says
+    failure = { error }; // says more than the error scope
   }
   const scope = await device.popErrorScope();
   gpu.buffers.dispose();
@@ -56,13 +56,13 @@ async function withGpu(body: (gpu: TestGpu) => Promise<void>): Promise<void> {
 
 interface GpuTest {
   (name: string, body: (gpu: TestGpu) => Promise<void>, timeout?: number): void;
-  /** The same for each of several cases, as Vitest's `test.each`. */
+  /** Like Vitest's `test.each`. */
   each<Case>(
     cases: readonly Case[],
   ): (name: string, body: (item: Case, gpu: TestGpu) => Promise<void>, timeout?: number) => void;
 }
 
-/** A test on a device of its own. Fails if it leaves a validation error. */
+/** A test with its own device, which also fails on a validation error. */
 export const gpuTest: GpuTest = Object.assign(
   (name: string, body: (gpu: TestGpu) => Promise<void>, timeout?: number): void => {
     test(name, () => withGpu(body), timeout);
@@ -76,7 +76,7 @@ export const gpuTest: GpuTest = Object.assign(
   },
 );
 
-/** Numbers in about [-1, 1] with a few outliers of 20 times that, the same on every run. */
+/** Seeded numbers in [-1, 1), with a few outliers up to 20 times as large. */
 export function random(length: number, seed = 1): Float32Array<ArrayBuffer> {
   const next = randomGenerator(seed);
   const values = Float32Array.from(
@@ -100,7 +100,7 @@ export function randomGenerator(seed: number): () => number {
 
 declare module 'vitest' {
   interface Assertion<T> {
-    /** Every element within `tolerance` times max(1, largest expected magnitude). */
+    /** Expects every element to be within `tolerance` times max(1, largest expected magnitude). */
     toBeCloseToArray(expected: ArrayLike<number>, tolerance: number): T;
   }
 }
@@ -116,7 +116,7 @@ expect.extend({
     for (let i = 0; i < expected.length; i++) {
       const error = Math.abs((actual[i] as number) - (expected[i] as number));
       if (!(error <= worst)) {
-        worst = error; // NaN gets in, and stays
+        worst = error; // NaN, too, which then stays
         at = i;
         if (Number.isNaN(error)) break;
       }

@@ -1,4 +1,4 @@
-/** What tests of kernels bind: weights brought into their layout by the product's own re-layout, and small buffers. */
+/** Inputs of kernel tests: weights, which the library's own kernels re-lay, and small buffers. */
 
 import { expect } from 'vitest';
 import type { Dispatch } from '../src/gpu/kernel.ts';
@@ -18,10 +18,10 @@ import { createRandom } from './random.ts';
 /** The bits that {@link TestGpu.empty} fills buffers with. */
 const UNWRITTEN = 0x7fc00000;
 
-/** Elements that output buffers are longer than their output, to see what is written beyond it. */
+/** Elements after the end of an output buffer that show writes beyond it. */
 const GUARD = 64;
 
-/** {@link random} numbers, as float64 for oracles and float32 for buffers: the same numbers. */
+/** {@link random} numbers as float64 for oracles, which float32 buffers hold exactly. */
 export function randomValues(length: number, seed: number, scale = 1): Float64Array {
   return Float64Array.from(random(length, seed), (value) => Math.fround(value * scale));
 }
@@ -31,7 +31,7 @@ export function uploadFloats(gpu: TestGpu, values: ArrayLike<number>): GPUBuffer
   return gpu.upload(Float32Array.from(values));
 }
 
-/** An output buffer of `length` elements and a guard, of the given numbers or else of NaN. */
+/** An output buffer of `length` elements and a guard, filled with the given numbers or else NaN. */
 export function outputBuffer(gpu: TestGpu, length: number, values?: ArrayLike<number>): GPUBuffer {
   const words = new Uint32Array(length + GUARD).fill(UNWRITTEN);
   if (values) new Float32Array(words.buffer).set(Float32Array.from(values));
@@ -53,12 +53,12 @@ export async function outputWords(gpu: TestGpu, buffer: GPUBuffer): Promise<Uint
   return words.subarray(0, length);
 }
 
-/** Whether an element of a buffer from {@link TestGpu.empty} is as it was. */
+/** Whether an element of a buffer from {@link TestGpu.empty} has not been written. */
 export function isUnwritten(word: number): boolean {
   return word === UNWRITTEN;
 }
 
-/** A buffer that can be bound as a uniform too. */
+/** A buffer that can also be bound as a uniform. */
 export function uniformBuffer(gpu: TestGpu, words: Uint32Array<ArrayBuffer>): GPUBuffer {
   const buffer = gpu.buffers.create(
     'uniform',
@@ -82,7 +82,7 @@ export function stepBuffer(
   return uniformBuffer(gpu, Uint32Array.of(position, tokens, outputRow, 0));
 }
 
-/** How a matrix of a test is held. */
+/** How to upload a matrix. */
 export interface MatrixOptions {
   /** Default: no limit, one part. */
   readonly maxBindingBytes?: number;
@@ -92,14 +92,14 @@ export interface MatrixOptions {
   readonly rowsPerChunk?: number;
 }
 
-/** A dense matrix on the GPU, and the numbers that it holds. */
+/** A dense matrix on the GPU, and its values. */
 export interface HeldMatrix {
   readonly matrix: DenseMatrix;
   /** [rows, columns], as rounded by its format. */
   readonly values: Float64Array;
 }
 
-/** Uploads bfloat16 rows as published and re-lays them into a dense matrix. */
+/** Uploads bfloat16 rows as published, and re-lays them as a dense matrix. */
 export async function uploadDense(
   gpu: TestGpu,
   format: DenseFormat,
@@ -136,7 +136,7 @@ export interface Mxfp4Bytes {
   readonly scales: Uint8Array<ArrayBuffer>;
 }
 
-/** MXFP4 of every code, with scales from 2^-8 to 2^-3 and one now and then far from them. */
+/** Random MXFP4 of every code, with scales from 2^-8 to 2^-3 and a few far smaller ones. */
 export function randomMxfp4(elements: number, seed: number): Mxfp4Bytes {
   const next = createRandom(seed);
   const blocks = Uint8Array.from({ length: elements / 2 }, () => next.integer(256));
@@ -146,7 +146,7 @@ export function randomMxfp4(elements: number, seed: number): Mxfp4Bytes {
   return { blocks, scales };
 }
 
-/** An expert matrix on the GPU, and the numbers that it holds. */
+/** An expert matrix on the GPU, and its values. */
 export interface HeldExperts {
   readonly matrix: ExpertMatrix;
   /** [experts, rows, columns]. */
@@ -155,7 +155,7 @@ export interface HeldExperts {
   readonly bias: Float64Array;
 }
 
-/** Uploads MXFP4 as published and re-lays it into an expert matrix. */
+/** Uploads MXFP4 as published, and re-lays it as an expert matrix. */
 export async function uploadExperts(
   gpu: TestGpu,
   [experts, rows, columns]: readonly [number, number, number],
@@ -195,7 +195,7 @@ export async function uploadExperts(
   return { matrix, values: decodeMxfp4(blocks, scales), bias };
 }
 
-/** One expert's product with a slot, bias included: [rows]. */
+/** One expert's product with x, bias included: [rows]. */
 export function expertLinear(
   { matrix, values, bias }: HeldExperts,
   expert: number,

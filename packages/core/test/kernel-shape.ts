@@ -3,7 +3,7 @@ import { parseConfig } from '../src/model/config.ts';
 import { kernelShape } from '../src/model/state.ts';
 import { huggingFaceConfig, PRESETS } from './config.ts';
 
-/** gpt-oss-20b as it is loaded unless told otherwise. */
+/** The shape of gpt-oss-20b with the default options. */
 export const SHAPE_20B: KernelShape = kernelShape(
   parseConfig(JSON.parse(huggingFaceConfig(PRESETS['20b']))),
   { contextLength: 8192, chunkLength: 512, dense: 'int8', kvCache: 'f16' },

@@ -1,5 +1,5 @@
-// Global setup of the tests of true size: what the reference says of them, kept in the user's cache folder, since it
-// takes half a minute to work out.
+// Global setup of the full-size tests: the reference's logits, kept in the user's cache folder because they take half a
+// minute to compute.
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -10,16 +10,16 @@ import { PRESETS } from './config.ts';
 import { createReference } from './reference.ts';
 import { createSyntheticValues } from './synthetic-values.ts';
 
-/** Every so many logits one is kept. */
+/** One of this many logits is kept. */
 const STRIDE = 61;
 
-/** Logits of the synthetic checkpoint of two layers of 20b, 8-bit dense weights and a float16 cache. */
+/** Logits of a synthetic checkpoint with two layers of 20b, 8-bit dense weights and a float16 cache. */
 export interface LargeReference {
   /** The prompt. */
   readonly tokens: readonly number[];
   /** The distance between the ids of {@link LargeReference.rows}. */
   readonly stride: number;
-  /** For each token, the logits after it of the ids 0, stride, 2 stride... */
+  /** For each token, the logits after it for the ids 0, stride, 2 stride... */
   readonly rows: readonly (readonly number[])[];
   /** For each token, the likeliest id after it. */
   readonly likeliest: readonly number[];
@@ -65,7 +65,7 @@ async function evaluate(): Promise<LargeReference> {
   };
 }
 
-/** Everything that the reference is made of: a change of any of it makes what is kept worthless. */
+/** The sources that the reference depends on: a change to any of them invalidates the cached one. */
 const SOURCES = [
   'config',
   'large-reference',

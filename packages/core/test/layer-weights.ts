@@ -1,4 +1,4 @@
-/** The weights of one layer and of the ends of a model, for tests of operations. */
+/** The weights of one layer, the embedding and the unembedding, for tests of operations. */
 
 import { expect } from 'vitest';
 import { HEAD_SIZE, type KernelShape, TILE_ROWS } from '../src/kernels/shape.ts';
@@ -13,7 +13,7 @@ import {
   uploadFloats,
 } from './kernel-inputs.ts';
 
-/** Matrices on the GPU with the numbers that they hold; vectors as numbers. */
+/** Matrices on the GPU with their values; vectors as values. */
 export interface LayerWeights {
   /** [vocabularySize, hiddenSize]. */
   readonly embedding: HeldMatrix;
@@ -37,22 +37,28 @@ export interface LayerWeights {
   readonly mlp1: HeldExperts;
   /** [experts, hiddenSize, intermediateSize]. */
   readonly mlp2: HeldExperts;
-  /** The scale of every norm, [hiddenSize]. */
+  /** The scale of all norms, [hiddenSize]. */
   readonly scale: Float64Array;
   /** The same on the GPU. */
   readonly scaleBuffer: GPUBuffer;
 }
 
-/** Uploads random weights whose products stay about 1, most of them in several parts. */
+/** How a random matrix is divided into parts. */
+interface PartedMatrix {
+  readonly seed: number;
+  readonly rowsPerPart: number;
+  /** Rows that stay in one part. Default: 32. */
+  readonly rowsPerUnit?: number;
+  readonly format?: KernelShape['dense'];
+}
+
+/** Uploads random weights whose products stay around 1, most of them split into several parts. */
 export async function uploadLayerWeights(gpu: TestGpu, shape: KernelShape): Promise<LayerWeights> {
   const { hiddenSize, intermediateSize, heads, kvHeads, experts, vocabularySize, dense } = shape;
   const matrix = (
     rows: number,
     columns: number,
-    seed: number,
-    rowsPerPart: number,
-    rowsPerUnit = TILE_ROWS,
-    format = dense,
+    { seed, rowsPerPart, rowsPerUnit = TILE_ROWS, format = dense }: PartedMatrix,
   ): Promise<HeldMatrix> =>
     uploadDense(
       gpu,
@@ -72,14 +78,18 @@ export async function uploadLayerWeights(gpu: TestGpu, shape: KernelShape): Prom
   const qkvRows = (heads + 2 * kvHeads) * HEAD_SIZE;
   const scale = randomValues(hiddenSize, 9);
   const weights: LayerWeights = {
-    embedding: await matrix(vocabularySize, hiddenSize, 1, 320),
-    unembedding: await matrix(vocabularySize, hiddenSize, 2, 512),
-    qkv: await matrix(qkvRows, hiddenSize, 3, 3 * HEAD_SIZE, HEAD_SIZE),
+    embedding: await matrix(vocabularySize, hiddenSize, { seed: 1, rowsPerPart: 320 }),
+    unembedding: await matrix(vocabularySize, hiddenSize, { seed: 2, rowsPerPart: 512 }),
+    qkv: await matrix(qkvRows, hiddenSize, {
+      seed: 3,
+      rowsPerPart: 3 * HEAD_SIZE,
+      rowsPerUnit: HEAD_SIZE,
+    }),
     qkvBias: randomValues(qkvRows, 4),
-    out: await matrix(hiddenSize, heads * HEAD_SIZE, 5, 64),
+    out: await matrix(hiddenSize, heads * HEAD_SIZE, { seed: 5, rowsPerPart: 64 }),
     outBias: randomValues(hiddenSize, 6),
     sinks: Float64Array.from({ length: heads }, (_, head) => [-50, 1, 3, 0][head % 4]!),
-    gate: await matrix(experts, hiddenSize, 7, 4096, TILE_ROWS, 'bf16'),
+    gate: await matrix(experts, hiddenSize, { seed: 7, rowsPerPart: 4096, format: 'bf16' }),
     gateBias: randomValues(experts, 8),
     mlp1: await expertMatrix(2 * intermediateSize, hiddenSize, 10),
     mlp2: await expertMatrix(hiddenSize, intermediateSize, 11),

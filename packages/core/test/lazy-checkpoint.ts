@@ -1,22 +1,22 @@
-/** Checkpoints of any size that exist nowhere: their bytes are made when they are read. */
+/** Checkpoints of any size whose bytes are generated as they are read. */
 
 import { type Config, huggingFaceConfig } from './config.ts';
 import { safetensorsHeader, tensorBytes } from './safetensors-file.ts';
 import { createSyntheticValues, type SyntheticValues } from './synthetic-values.ts';
 import { type Shard, shardIndex, shardTensors } from './tensor-table.ts';
 
-/** What the library uses of a picked file. */
+/** The parts of a picked file that the library uses. */
 type FileLike = Pick<File, 'name' | 'size' | 'lastModified' | 'webkitRelativePath' | 'slice'>;
 
-/** A checkpoint that is made while it is read. */
+/** A checkpoint that is generated as it is read. */
 export interface LazyCheckpoint {
-  /** What an engine loads, in the Hugging Face layout. */
+  /** The files for an engine to load, in the Hugging Face layout. */
   readonly files: readonly File[];
-  /** What the reference reads: the same numbers. */
+  /** The same values for the reference to read. */
   readonly values: SyntheticValues;
 }
 
-/** Makes a synthetic checkpoint of seeded values, without making its values. */
+/** Makes a synthetic checkpoint of seeded values, without generating them. */
 export function createLazyCheckpoint(config: Config, seed = 1): LazyCheckpoint {
   const values = createSyntheticValues(config, 'hf', seed);
   const shards = shardTensors(values.table, 'hf');

@@ -1,4 +1,4 @@
-// What load() makes of tabs that want the same model, and of stored bytes that have changed. Requests are counted.
+// load() in tabs that want the same model, and with stored bytes that have changed. Requests are counted.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,11 +14,11 @@ import { type FaultServer, startFaultServer } from './fault-server.ts';
 import { FaultSession } from './fault-session.ts';
 
 const PAGE = 'load-page.html';
-/** What the model thinks first of "What is 17 + 25?". */
+/** The beginning of the model's reasoning about "What is 17 + 25?". */
 const ANSWER = '17+25';
 const LAST_SHARD = 'model-00002-of-00002.safetensors';
 
-/** A byte of it that only its download asks for. */
+/** A byte of it that only its download requests. */
 const INNER_BYTE = 1_000_000;
 
 let faults: FaultServer;
@@ -53,7 +53,7 @@ beforeEach(async () => {
   };
 });
 
-/** What the page offers, and what is kept there of a load. */
+/** The globals of the page, with the last progress of a load. */
 interface PageGlobals {
   readonly load: typeof import('../src/index.ts').load;
   readonly store: typeof import('../src/index.ts').store;
@@ -67,7 +67,7 @@ async function openPage(): Promise<Page> {
   return page;
 }
 
-/** Removes what earlier tests have stored. */
+/** Removes models stored by earlier tests. */
 function clear(page: Page): Promise<void> {
   return page.evaluate(async () => {
     const { store } = globalThis as unknown as PageGlobals;
@@ -75,7 +75,7 @@ function clear(page: Page): Promise<void> {
   });
 }
 
-/** Loads the model, and lets it answer. */
+/** Loads the model and asks it a question. */
 function ask(page: Page): Promise<string> {
   return page.evaluate(async (url) => {
     const globals = globalThis as unknown as PageGlobals;
@@ -90,7 +90,7 @@ function ask(page: Page): Promise<string> {
   }, session.url);
 }
 
-/** How often each file was asked for as a whole, which is how downloads ask for files of one chunk. */
+/** How often each file was requested as a whole, as downloads request files of one chunk. */
 async function downloads(page: Page): Promise<Record<string, number>> {
   const log = await session.log();
   const files = await page.evaluate(async (id) => {
@@ -118,7 +118,7 @@ async function downloads(page: Page): Promise<Record<string, number>> {
 const each = (counts: Record<string, number>, count: number): Record<string, number> =>
   Object.fromEntries(Object.keys(counts).map((path) => [path, count]));
 
-test('two tabs that load the same model at once download it once, and both answer', async () => {
+test('two tabs that load the same model at once download it once and both answer', async () => {
   const [first, second] = [await openPage(), await openPage()];
   const fault = { kind: 'slow', bytesPerSecond: 1_000_000 } as const;
   await session.script({ path: LAST_SHARD, covers: INNER_BYTE, fault });
@@ -128,14 +128,14 @@ test('two tabs that load the same model at once download it once, and both answe
   expect(counts).toEqual(each(counts, 1));
 });
 
-test('a tab that is killed leaves its download to the one that waits, which fetches what was in flight', async () => {
+test('a tab that waits takes over the download of a killed tab, and fetches again what was in flight', async () => {
   const [killed, waiting] = [await openPage(), await openPage()];
   const fault = { kind: 'stall', afterBytes: 500_000 } as const;
   await session.script({ path: LAST_SHARD, covers: INNER_BYTE, times: 1, fault });
   const lost = ask(killed).catch(() => 'lost');
   while ((await session.sentBytes(LAST_SHARD)) < fault.afterBytes) await sleep(50);
   const answer = ask(waiting);
-  // It shows what the other one has stored: all but that file.
+  // It reports what the other tab has stored: everything but that file.
   const isWaiting = 'globalThis.progress?.phase === "download" && progress.loadedBytes > 1.6e6';
   await waiting.waitForFunction(isWaiting, { polling: 50 });
   const crash = (await killed.createCDPSession()).send('Page.crash').catch(() => undefined);
@@ -147,7 +147,7 @@ test('a tab that is killed leaves its download to the one that waits, which fetc
   expect(await lost).toBe('lost');
 });
 
-test('a byte that has changed in a stored file is named, and healed by fetching its chunk alone', async () => {
+test('a changed byte in a stored file is found by verify(), and repaired by fetching only its chunk', async () => {
   const page = await openPage();
   await clear(page);
   expect(await ask(page)).toBe(ANSWER);

@@ -1,4 +1,4 @@
-/** Reads matrices back from the GPU, by the layout that shaders/README.md gives; written from it, not from `src`. */
+/** Reads matrices back from the GPU; written from the layout in shaders/README.md, not from `src`. */
 
 import type { DenseMatrix, ExpertMatrix } from '../src/kernels/matrix.ts';
 import type { TestGpu } from './gpu.ts';
@@ -6,9 +6,9 @@ import { E2M1 } from './number-formats.ts';
 
 const TILE = 32;
 
-/** A dense matrix as it lies on the GPU, row by row. */
+/** The contents of a dense matrix on the GPU, row by row. */
 export interface DenseBits {
-  /** bf16: the bits, [rows, columns]. int8: the numbers. */
+  /** bf16: the bits; int8: the numbers; [rows, columns]. */
   readonly elements: Int32Array;
   /** int8: the f16 bits of the scales, [rows, columns / 32]. */
   readonly scales: Int32Array;
@@ -43,13 +43,13 @@ export async function readDenseMatrix(gpu: TestGpu, matrix: DenseMatrix): Promis
   return { elements, scales };
 }
 
-/** An expert matrix as it lies on the GPU, row by row. */
+/** The contents of an expert matrix on the GPU, row by row. */
 export interface ExpertCodes {
   /** e2m1 codes, [experts * rows, columns]. */
   readonly codes: Uint8Array;
   /** [experts * rows, columns / 32]. */
   readonly scales: Uint8Array;
-  /** The numbers that they are, [experts * rows, columns]. */
+  /** The decoded values, [experts * rows, columns]. */
   readonly values: Float64Array;
 }
 

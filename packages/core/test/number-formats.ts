@@ -26,11 +26,11 @@ export function fromF16(bits: number): number {
   return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
-/** Rounds a number to the nearest float16, ties to even; beyond 65519 to infinity. */
+/** Rounds a number to the nearest float16, ties to even; from 65520 on to infinity. */
 export function roundToF16(value: number): number {
   const magnitude = Math.abs(value);
   if (!(magnitude < 65520)) return magnitude >= 65520 ? value * Number.POSITIVE_INFINITY : value;
-  // The step between neighbours: 2^-24 below 2^-14, else 2^(exponent - 10).
+  // The step between neighbors: 2^-24 below 2^-14, else 2^(exponent - 10).
   const exponent = Math.max(-14, Math.floor(Math.log2(magnitude)));
   const step = 2 ** (exponent - 10);
   const rounded = roundHalfToEven(magnitude / step) * step;
@@ -82,19 +82,20 @@ export function decodeMxfp4(blocks: Uint8Array, scales: Uint8Array): Float64Arra
   return values;
 }
 
-/** Numbers held in 8 bits each, in groups of 32 with one float16 scale. */
+/** 8-bit numbers in groups of 32 with one float16 scale each. */
 export interface Int8Groups {
   /** One whole number in [-127, 127] per element. */
   readonly q: Int8Array;
   /** The value of the float16 scale of each group. */
   readonly scales: Float64Array;
-  /** `q * scale`, what the numbers have become. */
+  /** `q * scale`: the values that the numbers were rounded to. */
   readonly values: Float64Array;
 }
 
 /**
- * Quantises numbers in groups of 32 neighbours: scale = f16(max|x| / 127), q = x * 127 / max|x| rounded half away from zero.
- * These are ggml's Q8_0 numbers. The quotient in float64 rounds like the exact one for inputs of up to 24 significant bits.
+ * Quantizes numbers in groups of 32 neighbors: scale = f16(max|x| / 127), q = x * 127 / max|x| rounded half away from
+ * zero. These are ggml's Q8_0 numbers. The float64 quotient rounds like the exact one for inputs of up to 24
+ * significant bits.
  *
  * @param x - A multiple of 32 numbers; groups must not straddle rows.
  */
@@ -156,7 +157,7 @@ export function tensorValues({ dtype, bytes }: Tensor): Float64Array {
   return decodeElements(dtype, bytes);
 }
 
-/** Makes a BF16 tensor of numbers, rounding them. */
+/** Makes a BF16 tensor from numbers, which it rounds. */
 export function bf16Tensor(shape: readonly number[], values: ArrayLike<number>): Tensor {
   const bytes = new Uint8Array(values.length * 2);
   const view = new DataView(bytes.buffer);

@@ -80,7 +80,7 @@ function expectClose(actual: ArrayLike<number>, expected: ArrayLike<number>, tol
 describe('MXFP4', async () => {
   const golden = await readGoldenJson<Mxfp4Vectors>('mxfp4.json');
 
-  test('every code at every golden scale byte has its exact value', () => {
+  test('decodes every code at every golden scale byte exactly', () => {
     const blocks = Uint8Array.from(
       { length: 16 },
       (_, j) => (j % 8) * 2 + (((j % 8) * 2 + 1) << 4),
@@ -96,7 +96,7 @@ describe('MXFP4', async () => {
     }
   });
 
-  test('the golden matrix decodes exactly', () => {
+  test('decodes the golden matrix exactly', () => {
     const { hf_blocks, hf_scales, expected } = golden.matrix_4x64;
     const values = decodeMxfp4(
       Uint8Array.from(hf_blocks.flat(2)),
@@ -105,7 +105,7 @@ describe('MXFP4', async () => {
     expectClose(values, expected.flat(), 0);
   });
 
-  test('the block of the specification decodes to its elements', () => {
+  test('decodes the block of the specification to its elements', () => {
     const { hf_block_hex, scale_byte, elements } = vectors.mxfp4;
     const bytes = Uint8Array.from(hf_block_hex.match(/../g)!, (hex) => Number.parseInt(hex, 16));
     expectClose(decodeMxfp4(bytes, Uint8Array.of(scale_byte)), elements, 0);
@@ -116,20 +116,20 @@ describe('YaRN', async () => {
   const golden = await readGoldenJson<YarnVectors>('yarn.json');
   const frequencies = yarnFrequencies(headDim, ropeTheta, yarn);
 
-  test('frequencies, range and attention factor are those of the published configuration', () => {
+  test('has the frequencies, range and attention factor of the published configuration', () => {
     expectClose(frequencies.inverse, golden.inv_freq_f64, 1e-15);
     expect(frequencies.attentionFactor).toBeCloseTo(golden.attention_factor, 14);
     expect(frequencies.range[0]).toBeCloseTo(golden.correction_range.low, 12);
     expect(frequencies.range[1]).toBeCloseTo(golden.correction_range.high, 12);
   });
 
-  test('a truncated range gives the known wrong table', () => {
+  test('has the known wrong table with a truncated range', () => {
     const rounded = yarnFrequencies(headDim, ropeTheta, { ...yarn, truncate: true });
     expectClose(rounded.inverse, golden.rounded_range_variant.inv_freq_f64, 1e-15);
     expect(rounded.inverse[17]! / frequencies.inverse[17]!).toBeGreaterThan(1.5);
   });
 
-  test('cosines and sines agree at every golden position', () => {
+  test('has the golden cosines and sines at every golden position', () => {
     expect(golden.positions.map(({ position }) => position)).toContain(131071);
     for (const { position, cos_f64, sin_f64 } of golden.positions) {
       const { cos, sin } = ropeAngles(position, frequencies);
@@ -138,7 +138,7 @@ describe('YaRN', async () => {
     }
   });
 
-  test('rotating keeps the dot product of two positions at a distance', () => {
+  test('keeps the dot product of two positions at a fixed distance', () => {
     const random = createRandom(3);
     const q = Float64Array.from({ length: 64 }, random.normal);
     const k = Float64Array.from({ length: 64 }, random.normal);
@@ -152,23 +152,23 @@ describe('YaRN', async () => {
   });
 });
 
-describe('single operations', () => {
-  test('SwiGLU gives the stated values, clamped gates and ups among them', () => {
+describe('of the operations,', () => {
+  test('SwiGLU computes the recorded values, clamped gates and ups included', () => {
     for (const [gate, up, expected] of vectors.swiglu_gate_up_expected) {
       expect(swiglu(Float64Array.of(gate, up), 7)[0]).toBeCloseTo(expected, 13);
     }
   });
 
-  test('the router gives the lower id first among equals', () => {
+  test('the router chooses the lower id first among equals', () => {
     const { logits, top4, weights } = vectors.router;
     const routed = route(Float64Array.from(logits), 4);
     expect(routed.ids).toEqual(top4);
     expectClose(routed.weights, weights, 1e-15);
   });
 
-  test('attention weighs by a softmax with the sink in its denominator', () => {
+  test('attention weights values by a softmax with the sink in its denominator', () => {
     const { scores, sink, weights } = vectors.sink_softmax;
-    // One dimension: a query of 1 makes the keys the scores; values pick out one weight each.
+    // In one dimension, a query of 1 makes the keys the scores; each value picks out one weight.
     for (const [picked, weight] of weights.entries()) {
       const { out, sinkMass } = attention({
         q: Float64Array.of(1),
@@ -184,7 +184,7 @@ describe('single operations', () => {
     }
   });
 
-  test('attention is causal and its window holds the query itself', () => {
+  test('attention is causal, and its window includes the query itself', () => {
     const seen = (window: number) => {
       const { out } = attention({
         q: new Float64Array(5),
@@ -201,7 +201,7 @@ describe('single operations', () => {
     expectClose(seen(0), [1, 5.5, 37, 1111 / 4, 11_111 / 5], 1e-11);
   });
 
-  test('RMSNorm and the matrix product do what they say', () => {
+  test('RMSNorm and the matrix product compute their formulas', () => {
     const y = rmsNorm(Float64Array.of(3, 4, 0, 0), Float64Array.of(1, 2), 0.5);
     expectClose(y, [3 / Math.sqrt(13), 8 / Math.sqrt(13), 0, 0], 1e-15);
     const product = linear(
@@ -215,14 +215,14 @@ describe('single operations', () => {
 });
 
 describe('number formats', () => {
-  test('every float16 and bfloat16 keeps its bits', () => {
+  test('keep the bits of every float16 and bfloat16', () => {
     for (let bits = 0; bits < 65536; bits++) {
       if (!Number.isNaN(fromF16(bits))) expect(toF16(fromF16(bits))).toBe(bits);
       if (!Number.isNaN(fromBf16(bits))) expect(toBf16(fromBf16(bits))).toBe(bits);
     }
   });
 
-  test('rounding goes to the nearest, halves to even, and overflows to infinity', () => {
+  test('round to the nearest number, ties to even, and overflow to infinity', () => {
     expect(roundToF16(1 + 2 ** -11)).toBe(1);
     expect(roundToF16(1 + 3 * 2 ** -11)).toBe(1 + 2 ** -9);
     expect(roundToF16(1 + 2 ** -11 + 2 ** -40)).toBe(1 + 2 ** -10);
@@ -234,7 +234,7 @@ describe('number formats', () => {
     expect(fromBf16(toBf16(1 + 3 * 2 ** -8))).toBe(1 + 2 ** -6);
   });
 
-  test('8-bit groups have a float16 scale, round halves away from zero and stay within half a step', () => {
+  test('include 8-bit groups with a float16 scale, which round ties away from zero and err by half a step at most', () => {
     const x = new Float64Array(96);
     x.set([127, 0.5, -0.5, 63.5, -63.5, 0.499, 126.49]);
     const random = createRandom(9);
@@ -257,7 +257,7 @@ describe('the sampling distribution', () => {
   const draw = (options: Partial<Parameters<typeof samplingDistribution>[1]>) =>
     samplingDistribution(logits, { temperature: 1, ...options });
 
-  test('divides logits by the temperature, and takes the first of the likeliest at 0', () => {
+  test('divides logits by the temperature, and is all on the first of the likeliest tokens at 0', () => {
     expectClose(draw({}), [0.4, 0.3, 0.15, 0.15], 1e-15);
     const squares = [0.16, 0.09, 0.0225, 0.0225].map((p) => p / 0.295);
     expectClose(draw({ temperature: 0.5 }), squares, 1e-15);
@@ -270,19 +270,19 @@ describe('the sampling distribution', () => {
     expectClose(draw({ topK: 3 }), [0.4, 0.3, 0.15, 0.15], 1e-15);
   });
 
-  test('keeps tokens up to the one that crosses top-p, of what top-k has left', () => {
+  test('keeps tokens up to the one that crosses top-p, among those that top-k keeps', () => {
     expectClose(draw({ topP: 0.39 }), [1, 0, 0, 0], 1e-15);
     expectClose(draw({ topP: 0.41 }), [4 / 7, 3 / 7, 0, 0], 1e-15);
     expectClose(draw({ topP: 0.56, topK: 2 }), [1, 0, 0, 0], 1e-15);
     expectClose(draw({ topP: 0.71 }), [0.4, 0.3, 0.15, 0.15], 1e-15);
   });
 
-  test('drops what is less probable than min-p times the likeliest', () => {
+  test('drops tokens less probable than min-p times the likeliest one', () => {
     expectClose(draw({ minP: 0.5 }), [4 / 7, 3 / 7, 0, 0], 1e-15);
     expectClose(draw({ minP: 0.3 }), [0.4, 0.3, 0.15, 0.15], 1e-15);
   });
 
-  test('a repetition penalty counts each token once', () => {
+  test('counts each token once for the repetition penalty', () => {
     const y = repetitionPenalty(Float64Array.of(2, -2, 2), [0, 1, 0], 2);
     expect([...y]).toEqual([1, -4, 2]);
   });

@@ -1,9 +1,9 @@
-/** Each operation of the model by itself, in float64 and plain loops: what the kernels are held against. */
+/** Each operation of the model in float64 and plain loops: the oracles of the kernels. */
 
 import type { YarnConfig } from './config.ts';
 
 /**
- * Normalises rows by their root mean square: y = x / sqrt(mean(x^2) + epsilon) * scale.
+ * Normalizes rows by their root mean square: y = x / sqrt(mean(x^2) + epsilon) * scale.
  *
  * @param x - [tokens, width]
  * @param scale - [width]
@@ -25,7 +25,7 @@ export function rmsNorm(x: Float64Array, scale: Float64Array, epsilon: number): 
  *
  * @param x - [tokens, columns]
  * @param weight - [rows, columns]
- * @param bias - [rows]; without it, `rows` comes from the weight's size.
+ * @param bias - [rows].
  * @param columns - Width of x.
  * @returns [tokens, rows]
  */
@@ -50,7 +50,7 @@ export function linear(
 /** The sum of w[i] * x[offset + i] over all of w. */
 function dot(w: Float64Array, x: Float64Array, offset = 0): number {
   const length = w.length;
-  // Four sums keep the additions independent of each other, which halves the time.
+  // Four independent sums halve the time.
   let [a, b, c, d] = [0, 0, 0, 0];
   let i = 0;
   for (; i + 3 < length; i += 4) {
@@ -67,17 +67,17 @@ function dot(w: Float64Array, x: Float64Array, offset = 0): number {
 export interface RopeFrequencies {
   /** Radians per position of each pair of dimensions: [headDim / 2]. */
   readonly inverse: Float64Array;
-  /** What cosines and sines are multiplied by. */
+  /** The factor of all cosines and sines. */
   readonly attentionFactor: number;
   /** The range of dimensions over which the frequencies go from unchanged to divided. */
   readonly range: readonly [low: number, high: number];
 }
 
-/** Computes YaRN's "by parts" frequencies (Peng et al. 2023, §3.2): fast ones stay, slow ones are divided by the factor. */
+/** YaRN's "by parts" frequencies (Peng et al. 2023, §3.2): fast ones stay, slow ones are divided by the factor. */
 export function yarnFrequencies(headDim: number, theta: number, yarn: YarnConfig): RopeFrequencies {
   const { factor, originalContext, betaFast, betaSlow, truncate } = yarn;
   const half = headDim / 2;
-  // The dimension whose frequency turns this often within the original context.
+  // The dimension whose frequency makes this many rotations within the original context.
   const dimension = (rotations: number) =>
     (half * Math.log(originalContext / (rotations * 2 * Math.PI))) / Math.log(theta);
   const low = truncate ? Math.floor(dimension(betaFast)) : dimension(betaFast);
@@ -130,7 +130,7 @@ export function rope(
   return y;
 }
 
-/** What attention takes. */
+/** The input of attention. */
 export interface AttentionInput {
   /** [queries, heads * headDim]; the queries are those of the last positions. */
   readonly q: Float64Array;
@@ -144,11 +144,11 @@ export interface AttentionInput {
   readonly kvHeads: number;
   /** Width of a head. */
   readonly headDim: number;
-  /** Keys that a query sees, itself included; 0 for all. */
+  /** Keys that a query attends to, its own included; 0 for all. */
   readonly window: number;
 }
 
-/** What attention gives. */
+/** The output of attention. */
 export interface AttentionOutput {
   /** [queries, heads * headDim] */
   readonly out: Float64Array;
@@ -156,7 +156,7 @@ export interface AttentionOutput {
   readonly sinkMass: Float64Array;
 }
 
-/** Causal softmax attention whose denominator holds one more term per head, the sink (Xiao et al. 2023, as learned logits). */
+/** Causal softmax attention with a learned sink per head in the denominator (after Xiao et al. 2023). */
 export function attention(input: AttentionInput): AttentionOutput {
   const { q, k, v, sinks, kvHeads, headDim, window } = input;
   const heads = sinks.length;
@@ -194,7 +194,8 @@ export function attention(input: AttentionInput): AttentionOutput {
 }
 
 /**
- * The clamped SwiGLU of gpt-oss: gate * sigmoid(1.702 * gate) * (up + 1), the gate clamped from above only, up on both sides.
+ * The clamped SwiGLU of gpt-oss: gate * sigmoid(1.702 * gate) * (up + 1), with the gate clamped from above only and up on
+ * both sides.
  *
  * @param x - [2 * width] for one token: gate i at 2i, up i at 2i + 1.
  * @returns [width]
@@ -215,7 +216,7 @@ export interface Route {
   readonly weights: readonly number[];
 }
 
-/** Picks the experts with the largest logits, the lower id first among equals, and weighs them by softmax. */
+/** Chooses the experts with the largest logits, the lower id first among equals, and weights them by softmax. */
 export function route(logits: Float64Array, count: number): Route {
   const ids = Array.from(logits.keys())
     .sort((a, b) => logits[b]! - logits[a]! || a - b)
@@ -231,21 +232,21 @@ function softmax(logits: Float64Array): Float64Array {
   return terms.map((term) => term / sum);
 }
 
-/** How a token is drawn; the meaning of 0 and 1 is that of the public options. */
+/** How to draw a token; 0 and 1 mean the same as in the public options. */
 export interface SamplingOptions {
-  /** Divides the logits; 0 puts everything on the likeliest token, the lowest id among equals. */
+  /** Divides the logits; 0 always draws the likeliest token, the lowest id among equals. */
   readonly temperature: number;
-  /** How many of the likeliest tokens stay; 0 for all. */
+  /** How many of the likeliest tokens to keep; 0 for all. */
   readonly topK?: number;
-  /** Probability that the tokens that stay must reach. */
+  /** Probability that the kept tokens must reach together. */
   readonly topP?: number;
-  /** Tokens less probable than this times the likeliest one go. */
+  /** Drops tokens less probable than this times the likeliest one. */
   readonly minP?: number;
 }
 
 /**
- * The probability with which each token is drawn: temperature, then top-k, then top-p over what is left (renormalised), then min-p.
- * A cut never parts equals: tokens as likely as the last one that stays, stay. The token that crosses `topP` stays.
+ * The probability of drawing each token: temperature, then top-k, then top-p over the rest (renormalized), then min-p.
+ * A cut never separates equals: tokens as likely as the last one kept are kept. The token that crosses `topP` is kept.
  */
 export function samplingDistribution(logits: Float64Array, options: SamplingOptions): Float64Array {
   const { temperature, topK = 0, topP = 1, minP = 0 } = options;
@@ -276,7 +277,7 @@ export function samplingDistribution(logits: Float64Array, options: SamplingOpti
   return softmax(scaled);
 }
 
-/** Makes tokens that have occurred less likely: divides their logit where it is positive, multiplies it where it is negative. */
+/** Makes tokens that have occurred less likely: divides their logits if positive, multiplies them if negative. */
 export function repetitionPenalty(
   logits: Float64Array,
   ids: Iterable<number>,

@@ -1,4 +1,4 @@
-// What is published: both packages, packed, in a plain Vite project outside of this repository.
+// Both packages as published: packed, and used in a plain Vite project outside this repository.
 import { execFile } from 'node:child_process';
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Runs a program and gives what it printed; its output is the message where it fails. */
+/** Runs a program and returns its output; if it fails, throws an error with the output as its message. */
 async function run(program: string, args: readonly string[], cwd: string): Promise<string> {
   const options = { cwd, shell: process.platform === 'win32', maxBuffer: 2 ** 24 };
   const { stdout } = await promisify(execFile)(program, [...args], options).catch((error) => {
@@ -31,13 +31,13 @@ async function run(program: string, args: readonly string[], cwd: string): Promi
   return stdout;
 }
 
-test.each(PACKAGES)('publint finds nothing wrong with %s', async (pkgDir) => {
+test.each(PACKAGES)('publint finds no fault with %s', async (pkgDir) => {
   const { messages } = await publint({ pkgDir, strict: true, pack: 'npm' });
   const manifest = JSON.parse(await readFile(join(pkgDir, 'package.json'), 'utf8'));
   expect(messages.map((message) => formatMessage(message, manifest, { color: false }))).toEqual([]);
 });
 
-test('ten lines in a plain Vite project, with the packed packages, answer a question', async () => {
+test('ten lines in a plain Vite project answer a question with the packed packages', async () => {
   const tarballs: Record<string, string> = {};
   for (const packageFolder of PACKAGES) {
     const [packed] = JSON.parse(

@@ -2,14 +2,14 @@ import { defineBrowserProvider } from '@vitest/browser';
 import puppeteer, { type Browser, type LaunchOptions, type Page } from 'puppeteer-core';
 import type { BrowserProvider, BrowserProviderOption } from 'vitest/node';
 
-/** A page that has not answered for this long is taken to hang; slow GPU work does not block it. */
+/** A page that has not answered for this long is considered to hang; slow GPU work does not block it. */
 const PAGE_SILENCE_MS = 180_000;
 const PAGE_CHECK_MS = 15_000;
 
 /**
  * Runs Vitest's browser mode in a Chrome that Puppeteer launches.
  *
- * @param launchOptions - Asked for once, when the first page opens.
+ * @param launchOptions - Called once, when the first page opens.
  */
 export function puppeteerProvider(
   launchOptions: () => Promise<LaunchOptions>,
@@ -48,7 +48,7 @@ class PuppeteerProvider implements BrowserProvider {
   }
 }
 
-/** Closes a page whose main thread has stopped answering: Vitest then fails instead of waiting for ever. */
+/** Closes a page whose main thread has stopped answering, so that Vitest fails instead of waiting forever. */
 async function closeWhenSilent(page: Page): Promise<void> {
   while (!page.isClosed()) {
     await new Promise((resolve) => setTimeout(resolve, PAGE_CHECK_MS).unref());

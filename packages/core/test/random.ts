@@ -1,4 +1,4 @@
-/** A seeded source of numbers for tests: the same seed gives the same numbers everywhere. */
+/** A seeded random number generator for tests: the same seed gives the same numbers everywhere. */
 export interface Random {
   /** A number in [0, 1). */
   uniform(): number;
@@ -8,7 +8,7 @@ export interface Random {
   integer(count: number): number;
 }
 
-/** Mulberry32: a 32-bit generator, the one with which the vectors' weights are made. Returns numbers in [0, 1). */
+/** Mulberry32, a 32-bit generator, which also made the weights of the test vectors. Returns numbers in [0, 1). */
 export function mulberry32(seed: number): () => number {
   let state = seed | 0;
   return () => {
@@ -19,7 +19,7 @@ export function mulberry32(seed: number): () => number {
   };
 }
 
-/** Makes a seeded source of numbers. */
+/** Makes a seeded random number generator. */
 export function createRandom(seed: number): Random {
   const uniform = mulberry32(seed);
   return {
@@ -30,7 +30,7 @@ export function createRandom(seed: number): Random {
   };
 }
 
-/** Mixes a text and a number into a 32-bit seed (FNV-1a, then a finaliser). */
+/** Mixes a text and a number into a 32-bit seed (FNV-1a, then a finalizer). */
 export function seedFrom(text: string, seed: number): number {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193);

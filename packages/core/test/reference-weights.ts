@@ -4,18 +4,21 @@ import { linear } from './oracles.ts';
 import type { TensorReader } from './tensor-reader.ts';
 import { originalPlace } from './tensor-table.ts';
 
-/** Decoded elements that are kept, at most: 128 MiB of float64. */
+/** The most decoded elements to keep: 128 MiB of float64. */
 const CACHED_ELEMENTS = 2 ** 24;
-/** Elements that are decoded at a time, at most. */
+/** The most elements to decode at a time. */
 const CHUNK_ELEMENTS = 2 ** 20;
 
-/** The weights held in 8 bits where dense weights are: not the router, norms, biases and sinks. */
+/** The dense weights, which can be held in 8 bits: not the router, norms, biases and sinks. */
 const DENSE = /(self_attn\.[qkvo]_proj|embed_tokens|lm_head)\.weight$/;
 
-/** Decodes MXFP4 blocks; {@link decodeMxfp4} but for tests that break it on purpose. */
+/** The shape of a matrix. */
+export type MatrixShape = readonly [rows: number, columns: number];
+
+/** Decodes MXFP4 blocks: {@link decodeMxfp4}, except in tests that break it on purpose. */
 export type DecodeBlocks = (blocks: Uint8Array, scales: Uint8Array) => Float64Array;
 
-/** Multiplies by the weights of a checkpoint of either layout, by their Hugging Face names, decoding a few rows at a time. */
+/** The weights of a checkpoint in either layout, by their Hugging Face names; decodes a few rows at a time. */
 export class ReferenceWeights {
   readonly #reader: TensorReader;
   readonly #config: Config;
@@ -26,7 +29,7 @@ export class ReferenceWeights {
   #cachedElements = 0;
 
   /**
-   * @param isInt8 - Whether dense weights are quantised to 8 bits before use.
+   * @param isInt8 - Whether dense weights are quantized to 8 bits before use.
    */
   constructor(reader: TensorReader, config: Config, isInt8: boolean, decodeBlocks: DecodeBlocks) {
     this.#reader = reader;
@@ -52,28 +55,30 @@ export class ReferenceWeights {
   async linear(
     x: Float64Array,
     name: string,
-    rows: number,
-    columns: number,
+    shape: MatrixShape,
     bias?: Float64Array,
   ): Promise<Float64Array> {
-    return multiply(x, rows, columns, bias, (start, end) => this.values(name, start, end));
+    return multiply(x, shape, bias, (start, end) => this.values(name, start, end));
   }
 
-  /** W x + b of one expert. `name` ends in `gate_up_proj` or `down_proj`. `x`: [tokens, columns]; result: [tokens, rows]. */
+  /**
+   * W x + b of one expert. `name` ends in `gate_up_proj` or `down_proj`. `x`: [tokens, columns]; result: [tokens,
+   * rows].
+   */
   async expertLinear(
     x: Float64Array,
     name: string,
     expert: number,
-    rows: number,
-    columns: number,
+    shape: MatrixShape,
   ): Promise<Float64Array> {
+    const [, columns] = shape;
     const bias = await this.values(`${name}_bias`, expert, expert + 1);
     const read = (suffix: string) => {
       const place = this.#place(`${name}_${suffix}`);
       return this.#reader.read(place.name, expert, expert + 1);
     };
     let bytes: readonly [blocks: Uint8Array, scales: Uint8Array] | undefined;
-    return multiply(x, rows, columns, bias, (start, end) =>
+    return multiply(x, shape, bias, (start, end) =>
       this.#cached(`${name}[${expert}][${start}:${end}]`, async () => {
         bytes ??= [await read('blocks'), await read('scales')];
         const [blocks, scales] = bytes;
@@ -104,8 +109,7 @@ export class ReferenceWeights {
 /** W x + b, with W fetched in chunks of rows. */
 async function multiply(
   x: Float64Array,
-  rows: number,
-  columns: number,
+  [rows, columns]: MatrixShape,
   bias: Float64Array | undefined,
   weight: (start: number, end: number) => Promise<Float64Array>,
 ): Promise<Float64Array> {

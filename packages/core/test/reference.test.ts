@@ -28,7 +28,7 @@ beforeAll(async () => {
   reference = createReference(tiny.tensors, tiny.config);
 });
 
-/** Every golden row of a prompt, from the golden file and from a model. */
+/** The difference between a model's logits and the golden ones, over every golden row of a prompt. */
 async function compare(model: Reference, name: string): Promise<{ max: number; rms: number }> {
   const { first_position, rows: count } = rows[name]!;
   const wanted = Array.from({ length: count }, (_, i) => first_position + i);
@@ -48,13 +48,13 @@ function difference(a: Float64Array, b: Float64Array): { max: number; rms: numbe
 const PROMPTS = ['p001', 'p005', 'p017', 'p040', 'p130', 'p300', 'edge', 'same'];
 
 describe('the float64 reference on the tiny checkpoint', () => {
-  test('covers every prompt of the goldens', () => {
+  test('is compared on every golden prompt', () => {
     expect(Object.keys(rows).sort()).toEqual([...PROMPTS].sort());
   });
 
-  test.each(PROMPTS)('gives the logits of OpenAI’s float32 reference for %s', async (name) => {
+  test.each(PROMPTS)('computes the logits of OpenAI’s float32 reference for %s', async (name) => {
     const { max, rms } = await compare(reference, name);
-    // float32 angles put p300 farthest from float64: 1.8e-5 rms
+    // Because of float32 angles, p300 is the farthest from float64: 1.8e-5 rms.
     expect(max).toBeLessThan(2e-4);
     expect(rms).toBeLessThan(3e-5);
   });
@@ -62,7 +62,7 @@ describe('the float64 reference on the tiny checkpoint', () => {
   test.each([
     ['p040', 'torch_f32_trace'],
     ['p005', 'torch_f32_trace_p005'],
-  ])('gives every intermediate result of %s', async (name, file) => {
+  ])('computes every intermediate result of %s', async (name, file) => {
     const golden = await readGoldenTensors(`tiny/golden/${file}.safetensors`);
     const { trace } = await reference.forward(prompts[name]!.tokens, { trace: true });
     expect(golden.size).toBeGreaterThan(4 * 14);
@@ -87,7 +87,7 @@ describe('the float64 reference on the tiny checkpoint', () => {
     }
   });
 
-  test('gives the same logits from the original layout', async () => {
+  test('computes the same logits from the original layout', async () => {
     const original = await readTiny('original');
     expect(original.config).toEqual(tiny.config);
     const other = createReference(original.tensors, original.config);
@@ -95,7 +95,7 @@ describe('the float64 reference on the tiny checkpoint', () => {
     expect((await other.forward(tokens)).logits).toEqual((await reference.forward(tokens)).logits);
   });
 
-  test('gives the same logits in pieces as at once', async () => {
+  test('computes the same logits in pieces as at once', async () => {
     const tokens = prompts.p040!.tokens;
     const sequence = reference.createSequence();
     for (const [start, end] of [
@@ -111,7 +111,7 @@ describe('the float64 reference on the tiny checkpoint', () => {
   });
 });
 
-describe('the quantised variants of the reference', () => {
+describe('in the quantized variants of the reference,', () => {
   test('8-bit dense weights move the logits as measured with OpenAI’s code', async () => {
     const int8 = createReference(tiny.tensors, tiny.config, { dense: 'int8' });
     const { rms } = await compare(int8, 'p040');
@@ -119,7 +119,7 @@ describe('the quantised variants of the reference', () => {
     expect(rms).toBeLessThan(0.5);
   });
 
-  test('a float16 cache moves the logits within the float16 tier, and by more than the float32 one', async () => {
+  test('a float16 cache moves the logits by less than the float16 tolerance and more than the float32 one', async () => {
     const f16 = createReference(tiny.tensors, tiny.config, { kvCache: 'f16' });
     const { rms, max } = await compare(f16, 'p300');
     expect(rms).toBeGreaterThan(1e-4);
@@ -132,9 +132,9 @@ interface Mistake {
   readonly name: string;
   readonly config?: (config: Config) => Config;
   readonly operations?: Partial<Operations>;
-  /** The prompt that shows it. */
+  /** A prompt that shows it. */
   readonly prompt?: string;
-  /** How far it moves that prompt's logits at least. */
+  /** The least distance by which it moves the logits of that prompt. */
   readonly rms?: number;
 }
 
@@ -241,7 +241,7 @@ const MISTAKES: readonly Mistake[] = [
     },
   },
   {
-    name: 'expert weights by a softmax over all experts',
+    name: 'expert weights from a softmax over all experts',
     operations: {
       route: (logits, count) => {
         const all = route(logits, logits.length);
@@ -262,7 +262,7 @@ const MISTAKES: readonly Mistake[] = [
   },
 ];
 
-describe('the tolerances see', () => {
+describe('the tolerances detect', () => {
   test.each(MISTAKES)('$name', async ({ config, operations, prompt = 'p040', rms = 0.1 }) => {
     const model = createReference(tiny.tensors, config?.(tiny.config) ?? tiny.config, {
       ...(operations && { operations }),
@@ -271,7 +271,7 @@ describe('the tolerances see', () => {
   });
 });
 
-test('a gate clamped on both sides hides from the logits, so that only a test of the operation sees it', async () => {
+test('a gate clamped on both sides does not show in the logits, but in a test of the operation', async () => {
   const twoSided: Operations['swiglu'] = (x, limit) =>
     swiglu(
       x.map((value, i) => (i % 2 === 0 ? Math.max(value, -limit) : value)),

@@ -14,11 +14,11 @@ import {
   swiglu,
   yarnFrequencies,
 } from './oracles.ts';
-import { type DecodeBlocks, ReferenceWeights } from './reference-weights.ts';
+import { type DecodeBlocks, type MatrixShape, ReferenceWeights } from './reference-weights.ts';
 import type { Tensor } from './safetensors-file.ts';
 import { memoryReader, type TensorReader } from './tensor-reader.ts';
 
-/** The operations of the forward pass that a test may replace, to see that it would notice. */
+/** The operations of the forward pass that a test can replace, to show that a mistake would be noticed. */
 export interface Operations {
   /** See {@link decodeMxfp4}. */
   readonly decodeMxfp4: DecodeBlocks;
@@ -36,39 +36,40 @@ export interface Operations {
 
 /** How the reference computes. */
 export interface ReferenceOptions {
-  /** `int8`: attention, embedding and unembedding weights are first quantised in groups of 32. Default: `bf16`, as published. */
+  /** `int8` quantizes attention, embedding and unembedding weights in groups of 32. Default: `bf16`, as published. */
   readonly dense?: 'bf16' | 'int8';
-  /** `f16`: keys (after rope) and values are rounded to float16 before use. Default: `f32`, which rounds nothing. */
+  /** `f16` rounds keys (after rope) and values to float16. Default: `f32`, which rounds nothing. */
   readonly kvCache?: 'f32' | 'f16';
   /** Replacements for single operations. */
   readonly operations?: Partial<Operations>;
 }
 
-/** What a forward pass returns. */
+/** What a forward pass should return. */
 export interface ForwardOptions {
-  /** Positions whose logits are wanted, among those of this call counted from 0. Default: all. */
+  /** Positions whose logits are wanted, counted from the first token of this call. Default: all. */
   readonly logits?: 'all' | 'last' | readonly number[];
   /** Whether to keep every intermediate result. */
   readonly trace?: boolean;
 }
 
-/** What a forward pass gives. */
+/** The result of a forward pass. */
 export interface ForwardResult {
   /** [wanted positions, vocabulary] */
   readonly logits: Float64Array;
   /**
-   * Intermediate results, row = position of this call: `embedding`, `final_norm` (of the wanted positions), and per layer
-   * `layerN.` with `attn_norm`, `q_rope`, `k_rope`, `v`, `sink_mass`, `attn_out_pre`, `attn_out_post`, `resid_mid`, `mlp_norm`,
-   * `router_logits`, `expert_ids`, `expert_weights`, `mlp1_out`, `mlp_act`, `mlp_out`, `resid_out`. Empty unless asked for.
+   * Intermediate results, row = position of this call: `embedding`, `final_norm` (of the wanted positions), and per
+   * layer `layerN.` with `attn_norm`, `q_rope`, `k_rope`, `v`, `sink_mass`, `attn_out_pre`, `attn_out_post`,
+   * `resid_mid`, `mlp_norm`, `router_logits`, `expert_ids`, `expert_weights`, `mlp1_out`, `mlp_act`, `mlp_out`,
+   * `resid_out`. Empty unless asked for.
    */
   readonly trace: ReadonlyMap<string, Float64Array>;
 }
 
-/** A sequence of tokens whose keys and values are kept. */
+/** A sequence of tokens with their keys and values. */
 export interface ReferenceSequence {
-  /** How many tokens it holds. */
+  /** The number of tokens. */
   readonly length: number;
-  /** Evaluates tokens behind those it holds. */
+  /** Evaluates tokens after those of the sequence. */
   append(tokens: ArrayLike<number>, options?: ForwardOptions): Promise<ForwardResult>;
 }
 
@@ -78,13 +79,13 @@ export interface Reference {
   readonly config: Config;
   /** Evaluates a prompt from position 0 on. */
   forward(tokens: ArrayLike<number>, options?: ForwardOptions): Promise<ForwardResult>;
-  /** Begins a sequence that can be appended to. */
+  /** Starts an empty sequence. */
   createSequence(): ReferenceSequence;
-  /** Continues a prompt with the likeliest token, the lowest id among equals, `count` times. */
+  /** Continues a prompt with `count` tokens, each the likeliest one, or the one with the lowest id among equals. */
   greedy(prompt: ArrayLike<number>, count: number): Promise<number[]>;
 }
 
-/** Makes the reference of a checkpoint in memory or behind a reader, in the Hugging Face or the original layout. */
+/** Makes the reference for a checkpoint in memory or behind a reader, in the Hugging Face or the original layout. */
 export function createReference(
   tensors: ReadonlyMap<string, Tensor> | TensorReader,
   config: Config,
@@ -181,7 +182,7 @@ class Sequence implements ReferenceSequence {
     const norm = await this.#weights.values('model.norm.weight', 0, hidden);
     const h = this.#operations.rmsNorm(rows, norm, epsilon);
     record('final_norm', h);
-    return { logits: await this.#weights.linear(h, 'lm_head.weight', vocabulary, hidden), trace };
+    return { logits: await this.#weights.linear(h, 'lm_head.weight', [vocabulary, hidden]), trace };
   }
 
   /** x += Wo attend(rope(Wqkv norm(x))) */
@@ -191,15 +192,15 @@ class Sequence implements ReferenceSequence {
     const name = `model.layers.${layer}.self_attn`;
     const h = await this.#norm(x, `model.layers.${layer}.input_layernorm.weight`);
     record('attn_norm', h);
-    const project = async (part: string, input: Float64Array, rows: number, columns: number) => {
-      const bias = await this.#weights.values(`${name}.${part}_proj.bias`, 0, rows);
-      return this.#weights.linear(input, `${name}.${part}_proj.weight`, rows, columns, bias);
+    const project = async (part: string, input: Float64Array, shape: MatrixShape) => {
+      const bias = await this.#weights.values(`${name}.${part}_proj.bias`, 0, shape[0]);
+      return this.#weights.linear(input, `${name}.${part}_proj.weight`, shape, bias);
     };
     const rotate = (values: Float64Array, width: number) =>
       rope(values, width, this.length, this.#frequencies);
-    const q = rotate(await project('q', h, heads * headDim, hidden), heads * headDim);
-    const k = rotate(await project('k', h, kvWidth, hidden), kvWidth);
-    const v = await project('v', h, kvWidth, hidden);
+    const q = rotate(await project('q', h, [heads * headDim, hidden]), heads * headDim);
+    const k = rotate(await project('k', h, [kvWidth, hidden]), kvWidth);
+    const v = await project('v', h, [kvWidth, hidden]);
     record('q_rope', q);
     record('k_rope', k);
     record('v', v);
@@ -216,7 +217,7 @@ class Sequence implements ReferenceSequence {
     });
     record('sink_mass', sinkMass);
     record('attn_out_pre', out);
-    const y = await project('o', out, hidden, heads * headDim);
+    const y = await project('o', out, [hidden, heads * headDim]);
     record('attn_out_post', y);
     addTo(x, y);
     record('resid_mid', x);
@@ -233,8 +234,7 @@ class Sequence implements ReferenceSequence {
     const logits = await this.#weights.linear(
       h,
       `${name}.router.weight`,
-      experts,
-      hidden,
+      [experts, hidden],
       routerBias,
     );
     record('router_logits', logits);
@@ -265,8 +265,7 @@ class Sequence implements ReferenceSequence {
         inputs,
         `${name}.experts.gate_up_proj`,
         expert,
-        2 * intermediate,
-        hidden,
+        [2 * intermediate, hidden],
       );
       const a = new Float64Array(uses.length * intermediate);
       uses.forEach(({ slot }, i) => {
@@ -276,13 +275,10 @@ class Sequence implements ReferenceSequence {
         mlp1.set(row, slot * 2 * intermediate);
         activated.set(activation, slot * intermediate);
       });
-      const down = await this.#weights.expertLinear(
-        a,
-        `${name}.experts.down_proj`,
-        expert,
+      const down = await this.#weights.expertLinear(a, `${name}.experts.down_proj`, expert, [
         hidden,
         intermediate,
-      );
+      ]);
       uses.forEach(({ token, weight }, i) => {
         for (let j = 0; j < hidden; j++) y[token * hidden + j]! += weight * down[i * hidden + j]!;
       });

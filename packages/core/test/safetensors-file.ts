@@ -14,7 +14,7 @@ export const DTYPE_BYTES = {
 /** A safetensors dtype. */
 export type Dtype = keyof typeof DTYPE_BYTES;
 
-/** A tensor's place in a file: everything but its bytes. */
+/** A tensor without its bytes. */
 export interface TensorSpec {
   /** Its name in the file. */
   readonly name: string;
@@ -39,7 +39,7 @@ export function tensorBytes({ dtype, shape }: Pick<TensorSpec, 'dtype' | 'shape'
   return shape.reduce((product, size) => product * size, DTYPE_BYTES[dtype]);
 }
 
-/** Puts tensors in the order of the published files: wider dtypes first, names in code-unit order within each width. */
+/** Sorts tensors as in the published files: wider dtypes first, then by name in code-unit order. */
 export function inFileOrder<T extends TensorSpec>(specs: readonly T[]): T[] {
   return [...specs].sort(
     (a, b) => DTYPE_BYTES[b.dtype] - DTYPE_BYTES[a.dtype] || (a.name < b.name ? -1 : 1),
@@ -50,7 +50,7 @@ export function inFileOrder<T extends TensorSpec>(specs: readonly T[]): T[] {
  * Makes the start of a safetensors file: the length and the JSON header, space-padded to a multiple of 8.
  *
  * @param specs - The tensors in the order of their bytes.
- * @returns `8 + N` bytes; tensor data follows right behind.
+ * @returns `8 + N` bytes; the tensor data follows directly.
  */
 export function safetensorsHeader(specs: readonly TensorSpec[]): Uint8Array<ArrayBuffer> {
   let offset = 0;
@@ -94,7 +94,7 @@ export function writeSafetensors(tensors: ReadonlyMap<string, Tensor>): Uint8Arr
   return file;
 }
 
-/** Where each tensor of a file lies, from its header's JSON. */
+/** Reads the offsets of each tensor in a file from the JSON of its header. */
 export function parseHeader(
   json: string,
 ): Map<string, TensorSpec & { begin: number; end: number }> {

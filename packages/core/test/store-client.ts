@@ -1,6 +1,6 @@
 import type { StoreOperations } from './store-worker.ts';
 
-/** A worker to use the store in: what another tab would be. Only in browsers. */
+/** A worker that uses the store, like another tab. Only in browsers. */
 export class StoreWorker {
   readonly #worker = new Worker(new URL('./store-worker.ts', import.meta.url), {
     type: 'module',
@@ -8,7 +8,7 @@ export class StoreWorker {
   /** Called when more bytes are stored. */
   onProgress: (loadedBytes: number) => void = () => undefined;
 
-  /** Lets the worker do something; one thing at a time. */
+  /** Runs an operation in the worker, one at a time. */
   call<Name extends keyof StoreOperations>(
     name: Name,
     ...args: Parameters<StoreOperations[Name]>
@@ -24,7 +24,7 @@ export class StoreWorker {
     });
   }
 
-  /** Kills the worker, as the end of its tab would. */
+  /** Kills the worker, as closing its tab would. */
   end(): void {
     this.#worker.terminate();
   }

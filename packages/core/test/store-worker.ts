@@ -1,4 +1,4 @@
-// A worker that uses the store as the engine does, on command, and tells what it requested.
+// A worker that uses the store like the engine, on command, and reports its requests.
 
 import { openCheckpoint } from '../src/formats/open-checkpoint.ts';
 import { toHex } from '../src/sha256.ts';
@@ -10,31 +10,31 @@ import { importModel } from '../src/store/import-model.ts';
 import { openStore } from '../src/store/opfs-store.ts';
 import type { HuggingFaceOptions } from '../src/types/load.ts';
 
-/** What a test chooses about a download, and how it goes wrong. */
+/** Options of a download, and its faults. */
 export interface DownloadFaults {
   /** As in `LoadOptions`. */
   readonly integrity?: Readonly<Record<string, string>>;
   /** As in `LoadOptions`. */
   readonly huggingFace?: HuggingFaceOptions;
-  /** The size of chunks. Default: 16 MiB. */
+  /** The chunk size. Default: 16 MiB. */
   readonly chunkBytes?: number;
-  /** Files to download; without them, those of a checkpoint. */
+  /** Files to download. Default: those of the checkpoint. */
   readonly files?: readonly SourceFile[];
   /** Aborts when this many bytes are stored. */
   readonly abortAtBytes?: number;
-  /** Lets the browser refuse writes after this many bytes. */
+  /** Makes the browser refuse writes after this many bytes. */
   readonly quotaBytes?: number;
-  /** Lets the source lose its last byte of this file. */
+  /** Makes the source omit the last byte of each range of this file. */
   readonly cut?: string;
-  /** Never gives a byte of this file. */
+  /** Makes the source hang on this file. */
   readonly stall?: string;
   /** Waits this long before each piece of a file. */
   readonly slowMs?: number;
-  /** As patient as a load is, and telling of progress as seldom; keeps none of it. */
+  /** Retries and reports progress as a load does; the result has no progress. */
   readonly isLoad?: boolean;
 }
 
-/** As patient as the faults of tests need, and as fast as can be. */
+/** Just patient enough for the faults of the tests. */
 const retry: RetryPolicy = {
   attempts: 5,
   firstAttempts: 3,
@@ -66,11 +66,11 @@ interface StoredTensor {
 }
 
 const operations = {
-  /** Downloads a folder as a load does; returns the files requested, and each step of the progress. */
+  /** Downloads a folder as a load does; returns the files requested and each progress report. */
   async download(address: string, faults: DownloadFaults = {}): Promise<Download> {
     const { chunkBytes, huggingFace, integrity, isLoad = false } = faults;
     const store = await openStore(chunkBytes === undefined ? {} : { chunkBytes });
-    if (!store) throw new Error('no store in a worker');
+    if (!store) throw new Error('This worker has no store');
     const options = { huggingFace, ...(!isLoad && { retry }) };
     const source = (await openSource(address, options)) as PublishedSource;
     const files = faults.files ?? (await openCheckpoint(source)).files;
@@ -98,7 +98,7 @@ const operations = {
     return { requests: [...requests], progress, totalBytes };
   },
 
-  /** Opens a stored model, and reads all of one tensor. */
+  /** Opens a stored model and reads one tensor. */
   async load(id: string, tensor: string, keepOpen = false): Promise<StoredTensor | undefined> {
     requests.length = 0;
     const source = await (await openStore())?.openModel(id);
@@ -115,7 +115,7 @@ const operations = {
     return { requests: [...requests], parts, config: checkpoint.config };
   },
 
-  /** Opens a stored model, and gives the SHA-256 of all of one file. */
+  /** Opens a stored model and returns the SHA-256 of one file. */
   async hash(id: string, path: string): Promise<string | undefined> {
     const source = await (await openStore())?.openModel(id);
     const bytes = source && (await readAll(source, path, { maxBytes: 2 ** 31 }));
@@ -132,7 +132,7 @@ const operations = {
     held?.dispose?.();
   },
 
-  /** Reads beyond what is stored, and after the end. */
+  /** Reads beyond the end of a file, a missing file, and after disposal; returns the error codes. */
   async misread(id: string): Promise<unknown[]> {
     const source = (await (await openStore())?.openModel(id)) as ByteSource;
     const codes: unknown[] = [];
@@ -145,7 +145,7 @@ const operations = {
   },
 };
 
-/** What the worker can be asked to do. */
+/** The operations of the worker. */
 export type StoreOperations = typeof operations;
 
 function withFaults(

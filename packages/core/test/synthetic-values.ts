@@ -1,4 +1,4 @@
-/** Seeded values for checkpoints of any size: any slice of any tensor can be made by itself. */
+/** Seeded values for checkpoints of any size: any slice of any tensor can be generated on its own. */
 
 import type { Config } from './config.ts';
 import { E2M1, toBf16 } from './number-formats.ts';
@@ -7,22 +7,22 @@ import { type TensorSpec, tensorBytes } from './safetensors-file.ts';
 import type { TensorReader } from './tensor-reader.ts';
 import { type Layout, originalPlace, tensorTable } from './tensor-table.ts';
 
-/** Bytes that follow from one seed; a slice is made from the chunks that it touches. */
+/** Bytes generated from one seed; a slice is generated from the chunks that it overlaps. */
 const CHUNK_BYTES = 65536;
-/** Entries of a table of values, from which uniform random bits pick. */
+/** Entries in a table of values, from which uniform random bits choose. */
 const TABLE_SIZE = 4096;
 
-/** Makes the tensors of a synthetic checkpoint. Both layouts hold the same numbers. */
+/** The tensors of a synthetic checkpoint. Both layouts hold the same numbers. */
 export interface SyntheticValues extends TensorReader {
   /** Every tensor, in the order in which shards are filled. */
   readonly table: readonly TensorSpec[];
-  /** Writes the bytes of a tensor from `begin` on over `target`. */
+  /** Fills `target` with the bytes of a tensor from `begin` on. */
   fill(name: string, begin: number, target: Uint8Array): void;
 }
 
 /**
- * Makes values of realistic scales: normal weights of deviation about 1/sqrt(inputs), random MXFP4 codes of that scale, norms
- * around 1, and sinks and biases that matter, so that logits are finite and spread over a few units.
+ * Makes values of realistic scales: normal weights with a deviation of about 1/sqrt(inputs), random MXFP4 codes at that
+ * scale, norms around 1, and sinks and biases that matter. The logits are finite and spread over a few units.
  */
 export function createSyntheticValues(
   config: Config,
@@ -96,7 +96,7 @@ function fillPart(
 /** Writes the first `count` words of a chunk. */
 type Writer = (words: Uint32Array, state: number, count: number) => void;
 
-/** The next state of xorshift32, whose bits are the random numbers here: nothing cheaper is random enough. */
+/** The next state of xorshift32, whose bits are the random numbers: the cheapest generator that is random enough. */
 function xorshift(state: number): number {
   const a = state ^ (state << 13);
   const b = a ^ (a >>> 17);
@@ -137,10 +137,10 @@ function writerOf(spec: TensorSpec, config: Config): Writer {
   };
 }
 
-/** Scale bytes that give weights a deviation of about gain / sqrt(inputs), each within a factor of two of it. */
+/** Scale bytes for weights with a deviation of about gain / sqrt(inputs), each within a factor of two. */
 function scaleBytes(spec: TensorSpec, config: Config): Uint8Array {
   const isGateUp = spec.name.includes('gate_up');
-  // A gain of 2 takes some gate and up values beyond the clamp at 7.
+  // With a gain of 2, some gate and up values exceed the clamp at 7.
   const gain = isGateUp ? 2 : 0.7;
   const inputs = isGateUp ? config.hidden : config.intermediate;
   const codeDeviation = Math.sqrt(E2M1.reduce((sum, value) => sum + value * value, 0) / 16);

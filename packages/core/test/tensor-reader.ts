@@ -1,10 +1,10 @@
-/** Ways to reach the tensors of a checkpoint without holding all of it in memory. */
+/** Reads the tensors of a checkpoint without holding all of it in memory. */
 
 import { parseHeader, type Tensor, type TensorSpec, tensorBytes } from './safetensors-file.ts';
 
 /** Reads tensors in slices along their first dimension. */
 export interface TensorReader {
-  /** A tensor's dtype and shape; `undefined` where there is none of that name. */
+  /** A tensor's dtype and shape; `undefined` if no tensor has that name. */
   find(name: string): Pick<TensorSpec, 'dtype' | 'shape'> | undefined;
   /** The bytes of the entries [start, end) of a tensor's first dimension. */
   read(name: string, start: number, end: number): Uint8Array | Promise<Uint8Array>;
@@ -22,7 +22,7 @@ export function memoryReader(tensors: ReadonlyMap<string, Tensor>): TensorReader
   };
 }
 
-/** Reads the tensors of safetensors files, of which only the headers are kept in memory. */
+/** Reads tensors from safetensors files, of which only the headers are kept in memory. */
 export async function fileReader(files: Iterable<Blob & { name: string }>): Promise<TensorReader> {
   const places = new Map<string, TensorSpec & { blob: Blob; begin: number }>();
   for (const file of files) {

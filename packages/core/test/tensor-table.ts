@@ -1,4 +1,4 @@
-/** The tensors of a checkpoint, by layout: names, shapes, dtypes, and how the published files divide them. */
+/** The tensors of a checkpoint by layout: names, shapes, dtypes, and their division among the published files. */
 
 import type { Config } from './config.ts';
 import { pythonJson } from './config.ts';
@@ -15,12 +15,12 @@ export interface Shard {
   readonly tensors: readonly TensorSpec[];
 }
 
-/** Bytes of tensors after which the published Hugging Face files begin a new shard. */
+/** The most tensor bytes in a shard of the published Hugging Face files. */
 const PUBLISHED_SHARD_BYTES = 4.8e9;
 
 /**
- * Lists every tensor of a checkpoint in the order in which shards are filled: layers in string order (0, 1, 10, 11, ...),
- * then the embedding, the last norm, and the unembedding.
+ * Lists every tensor of a checkpoint in the order in which shards are filled: layers in string order (0, 1, 10, 11,
+ * ...), then the embedding, the last norm, and the unembedding.
  */
 export function tensorTable(config: Config, layout: Layout): TensorSpec[] {
   const layers = Array.from({ length: config.layers }, (_, layer) => String(layer)).sort();
@@ -123,9 +123,10 @@ const ORIGINAL_NAMES: readonly (readonly [huggingFace: string, original: string]
 ];
 
 /**
- * Says where a Hugging Face tensor lies in the original layout.
+ * Finds a Hugging Face tensor in the original layout.
  *
- * @returns The original name, and the row of that tensor at which this one begins: not 0 for k and v, which follow q in `qkv`.
+ * @returns The original name, and the row at which the tensor begins in it: 0 except for k and v, which follow q in
+ * `qkv`.
  */
 export function originalPlace(name: string, config: Config): { name: string; row: number } {
   const inLayer = name.replace(/^model\.layers\.(\d+)\./, 'block.$1.');
@@ -144,7 +145,7 @@ export function originalPlace(name: string, config: Config): { name: string; row
 }
 
 /**
- * Divides tensors among files as published: a new file begins where the next tensor would exceed the limit.
+ * Divides tensors among files as published: a new file begins if the next tensor would exceed the limit.
  * Hugging Face shards are numbered from 0, and the number after "of" is the highest index; a single file is
  * `model.safetensors` in both layouts.
  */
@@ -174,7 +175,7 @@ export function shardTensors(
   return groups.map((tensors, index) => ({ name: name(index), tensors: inFileOrder(tensors) }));
 }
 
-/** The text of model.safetensors.index.json, byte for byte as published where the configuration is. */
+/** The text of model.safetensors.index.json; byte for byte the published one for a published configuration. */
 export function shardIndex(table: readonly TensorSpec[], shards: readonly Shard[]): string {
   const fileOf = new Map(
     shards.flatMap(({ name, tensors }) => tensors.map((spec) => [spec.name, name] as const)),
@@ -185,7 +186,7 @@ export function shardIndex(table: readonly TensorSpec[], shards: readonly Shard[
   });
 }
 
-/** The text of dtypes.json, which goes with the original layout. */
+/** The text of dtypes.json, a file of the original layout. */
 export function dtypesJson(table: readonly TensorSpec[]): string {
   const label = ({ name }: TensorSpec) => {
     if (name.endsWith('.blocks')) return 'FP4';

@@ -26,7 +26,7 @@ beforeAll(async () => {
 
 afterAll(() => gpu.close());
 
-/** Loads on a counted device; whatever comes of it, a load that fails must leave no buffer behind. */
+/** Loads on a device that counts buffers, and checks that a failed load leaves none behind. */
 async function load(
   files: readonly File[],
   options: Partial<EngineOptions> = {},
@@ -102,7 +102,7 @@ const DAMAGES: readonly {
     says: [/block\.1\.mlp\.mlp1_weight\.blocks/, /U8 \[6, 64, 2, 8\]/, /U8 \[6, 64, 2, 16\]/],
   },
   {
-    what: 'with a part of a matrix that does not go with the others',
+    what: 'with a part of a matrix that does not fit the others',
     damage: {
       kind: 'shape',
       tensor: 'model.layers.0.self_attn.k_proj.weight',
@@ -130,7 +130,7 @@ const DAMAGES: readonly {
     says: [/model\.norm\.weight/, /1000000000000/],
   },
   {
-    what: 'with a header longer than any',
+    what: 'with a header of impossible length',
     damage: { kind: 'header-length', file: SHARD, length: 2n ** 60n },
     code: 'format-invalid',
     says: [/model-00001-of-00002/],
@@ -142,13 +142,13 @@ const DAMAGES: readonly {
     says: [/config\.json/, /JSON/],
   },
   {
-    what: 'with a page where a shard should be',
+    what: 'with an HTML page in place of a shard',
     damage: { kind: 'content', file: SHARD, content: '<!doctype html><title>404</title>' },
     code: 'format-invalid',
     says: [/model-00001-of-00002/],
   },
   {
-    what: 'with an index that is none',
+    what: 'with an index that is not an index',
     damage: { kind: 'content', file: INDEX, content: '{"weight_map": 1}' },
     code: 'format-invalid',
     says: [/model\.safetensors\.index\.json/],
@@ -160,7 +160,7 @@ const DAMAGES: readonly {
     says: [/"qwen3"/, /gpt_oss/],
   },
   {
-    what: 'whose tensors are not what its config says',
+    what: 'whose tensors do not match its config',
     damage: {
       kind: 'content',
       file: 'config.json',
@@ -173,21 +173,21 @@ const DAMAGES: readonly {
 
 describe('a damaged checkpoint', () => {
   test.each(DAMAGES)(
-    '$what is refused with its name and numbers',
+    '$what is rejected with an error that names the culprit',
     async ({ damage, code, says }) => {
       const { files } = createCheckpoint(SMALL, { damage });
       await expectFailure(load(files), code, ...says);
     },
   );
 
-  test('that lost its index loads all the same: its files say what it was', async () => {
+  test('without its index still loads, as the shards describe themselves', async () => {
     const damage = { kind: 'missing-file', file: INDEX } as const;
     const engine = await load(createCheckpoint(SMALL, { damage }).files);
     expect(await engine.createSession().evaluate([1, 2, 3])).toHaveLength(160);
     engine.dispose();
   });
 
-  test('leaves nothing that keeps a whole one from loading', async () => {
+  test('does not prevent an intact one from loading afterwards', async () => {
     const damage = { kind: 'truncated', file: SHARD, missingBytes: 1 } as const;
     await expectFailure(load(createCheckpoint(SMALL, { damage }).files), 'integrity');
     const engine = await load(createCheckpoint(SMALL).files);
@@ -196,7 +196,7 @@ describe('a damaged checkpoint', () => {
   });
 });
 
-test('weights that give no numbers end a generation, and the session goes on', async () => {
+test('a generation rejects if the weights produce NaN, and the session stays usable', async () => {
   const { tensors } = createCheckpoint(SMALL);
   tensors.get('model.norm.weight')!.bytes.fill(0xff); // NaN
   const engine = await load(createGguf(SMALL, tensors));
@@ -219,13 +219,13 @@ describe('wrong options', () => {
     [{ prefillChunkLength: 5000 }, /prefillChunkLength .* 4096, not 5000/],
     [{ dense: 'int4' }, /dense must be int8 or bf16, not "int4"/],
     [{ kvCache: 'f8' }, /kvCache must be f16 or f32, not "f8"/],
-  ])('%j are refused', async (options, message) => {
+  ])('are rejected: %j', async (options, message) => {
     const loading = load(createCheckpoint(SMALL).files, options as Partial<EngineOptions>);
     await expect(loading).rejects.toThrow(message);
     await expect(loading).rejects.toBeInstanceOf(RangeError);
   });
 
-  test('a source that is none is refused', async () => {
+  test('are rejected: a source that is neither a repo, a URL nor files', async () => {
     const loading = createEngine({ device: gpu.device, source: 'nothing' });
     await expect(loading).rejects.toThrow(TypeError);
     await expect(loading).rejects.toThrow(/"nothing"/);
@@ -239,12 +239,12 @@ describe('a device that is too small', () => {
     ['maxComputeInvocationsPerWorkgroup', 128],
     ['maxComputeWorkgroupStorageSize', 8192],
     ['maxStorageBuffersPerShaderStage', 4],
-  ])('is refused for its %s of %i', async (limit, value) => {
+  ])('is rejected for its %s of %i', async (limit, value) => {
     const loading = load(files, {}, { limits: { [limit]: value } });
     await expectFailure(loading, 'device-unsuitable', new RegExp(`${limit} ${value}`));
   });
 
-  test('is refused for a context that it cannot bind, with one that it can', async () => {
+  test('is rejected for a context that it cannot bind, and the error names one that it can', async () => {
     const limits = { maxStorageBufferBindingSize: 2 ** 20 };
     const loading = load(files, { contextLength: 4096, kvCache: 'f32' }, { limits });
     await expectFailure(loading, 'device-unsuitable', /4096 tokens.*2 MiB.*1 MiB.*2048/);
@@ -253,16 +253,16 @@ describe('a device that is too small', () => {
     engine.dispose();
   });
 
-  test('is refused for activations that it cannot bind', async () => {
+  test('is rejected for activations that it cannot bind', async () => {
     const loading = load(files, { prefillChunkLength: 64 }, { limits: { maxBufferSize: 32768 } });
     await expectFailure(loading, 'device-unsuitable', /at most/);
   });
 });
 
-describe('a GPU without memory', () => {
+describe('a GPU out of memory', () => {
   const { files } = createCheckpoint(SMALL);
 
-  /** A device that says of allocations that they failed, where it is asked to. */
+  /** A device that reports an allocation as failed if `isFailing` returns true. */
   function failingDevice(isFailing: () => boolean): CountedDeviceOptions {
     const scopes: GPUErrorFilter[] = [];
     const pushErrorScope = (filter: GPUErrorFilter): void => {
@@ -277,7 +277,7 @@ describe('a GPU without memory', () => {
     return { methods: { pushErrorScope, popErrorScope } };
   }
 
-  test.each([1, 12, 40])('is told of at allocation %i of a load', async (count) => {
+  test.each([1, 12, 40])('fails a load at allocation %i', async (count) => {
     let left = count;
     const loading = load(
       files,
@@ -287,7 +287,7 @@ describe('a GPU without memory', () => {
     await expectFailure(loading, 'out-of-memory', /The GPU has no room for \w+\/\S+ \(.* MiB/);
   });
 
-  test('ends the calls of the session that it had no room for, and no other', async () => {
+  test('fails the calls of the session that did not fit, and no others', async () => {
     let isFull = false;
     const engine = await load(
       files,
@@ -310,13 +310,13 @@ describe('a GPU without memory', () => {
 describe('an aborted load', () => {
   const { files } = createCheckpoint(SMALL);
 
-  test('that has not begun makes nothing', async () => {
+  test('allocates nothing if it was aborted before it began', async () => {
     const reason = new Error('changed my mind');
     const loading = load(files, { signal: AbortSignal.abort(reason) });
     await expect(loading).rejects.toBe(reason);
   });
 
-  test('ends at whatever moment it is, with the signal’s reason, and another one succeeds', async () => {
+  test('rejects with the signal’s reason at any moment, and the next load succeeds', async () => {
     let calls = 0;
     const count = { onCall: () => calls++ };
     const whole = await load(files, {}, count);
@@ -340,7 +340,7 @@ describe('an aborted load', () => {
   });
 });
 
-test('a load tells how far it is: the compilation, bytes of the upload, the rest of the compilation, and that it is ready', async () => {
+test('a load reports the start of compilation, the bytes uploaded, the rest of compilation, and when it is ready', async () => {
   const { files } = createCheckpoint(SMALL);
   const progress: LoadProgress[] = [];
   const engine = await load(files, { onProgress: (update) => progress.push(update) });
@@ -357,7 +357,7 @@ test('a load tells how far it is: the compilation, bytes of the upload, the rest
   engine.dispose();
 });
 
-test('an engine says what it is', async () => {
+test('an engine describes its model, its adapter and its memory', async () => {
   const { device, counts } = countedDevice(gpu.device);
   const { files } = createCheckpoint(SMALL);
   const engine = await createEngine({ device, source: files, contextLength: 64 });

@@ -1,7 +1,7 @@
 import type { Message } from '@ossicle/harmony';
 import type { GenerateEvent, GenerateOptions, ToolCall } from '../types/generate.ts';
 
-/** How conversations become prompts, and generated tokens become messages. gpt-oss speaks Harmony. */
+/** Turns conversations into prompts, and generated tokens into messages. The format of gpt-oss is Harmony. */
 export interface ChatFormat {
   /**
    * Renders a conversation as a prompt that ends where the model's answer begins.
@@ -9,19 +9,19 @@ export interface ChatFormat {
    * @throws TypeError or RangeError if a message or an option is wrong.
    */
   encode(messages: readonly Message[], options: GenerateOptions): number[];
-  /** Starts to read an answer. */
+  /** Starts reading an answer. */
   read(options: GenerateOptions): ChatOutput;
 }
 
-/** An answer being read, token by token. */
+/** Reads one answer, token by token. */
 export interface ChatOutput {
   /** Whether the answer has ended, by a stop token or a stop string. */
   readonly isStopped: boolean;
-  /** Takes the next token. */
+  /** Takes the next token and returns its events. */
   push(id: number): GenerateEvent[];
-  /** Ends the answer, and with it a message that is still open. */
+  /** Ends the answer and closes the message that is still open, if any. */
   finish(): GenerateEvent[];
-  /** What has been read so far. */
+  /** Everything read so far. */
   summary(): OutputSummary;
 }
 

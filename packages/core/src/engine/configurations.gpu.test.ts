@@ -15,10 +15,10 @@ afterAll(() => gpu.close());
 
 const ids = { bos: 30, pad: 31, eos: 32 };
 
-/** Legal, and like no model that was published. */
+/** Valid configurations that no published model has. */
 const CONFIGURATIONS: readonly (readonly [name: string, layout: 'hf' | 'original', Config])[] = [
   [
-    'one layer, a window of one, one expert of one, one key head of three, 33 tokens',
+    'one layer, a window of one, a single expert, three query heads on one key head, 33 tokens',
     'original',
     {
       ...SMALL,
@@ -33,7 +33,7 @@ const CONFIGURATIONS: readonly (readonly [name: string, layout: 'hf' | 'original
     },
   ],
   [
-    'all of 5 experts for each token, as many key heads as heads, narrow experts, no stretched context',
+    'all 5 experts per token, as many key heads as query heads, narrow experts, no YaRN scaling',
     'hf',
     {
       ...SMALL,
@@ -54,7 +54,7 @@ const CONFIGURATIONS: readonly (readonly [name: string, layout: 'hf' | 'original
 ];
 
 test.each(CONFIGURATIONS)(
-  '%s: agrees with the reference however the tokens come',
+  'a model with %s agrees with the reference, however its tokens are split into calls',
   async (...of) => {
     const [, layout, config] = of;
     const { files, tensors } = createCheckpoint(config, { layout });

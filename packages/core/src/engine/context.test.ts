@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Context } from './context.ts';
 import type { Runtime } from './runtime.ts';
 
-test('a context takes on an answer of any length', () => {
+test('a context records an answer of any length', () => {
   const config = { slidingLayers: [] };
   const context = new Context({ config, shape: {}, gpu: {} } as unknown as Runtime);
   const answer = Array.from({ length: 2 ** 20 }, (_, i) => i % 7);

@@ -7,8 +7,8 @@ import { type Runtime, submitInParts, writeStep } from './runtime.ts';
 import { Snapshots } from './snapshots.ts';
 
 /**
- * The tokens of one conversation and their keys and values. The last tokens may not be evaluated yet, as the token that
- * ends a generation is not.
+ * The tokens of one conversation, with their keys and values. The last tokens may not have been evaluated: the token
+ * that ends a generation never is.
  */
 export class Context {
   /** All tokens. */
@@ -19,11 +19,11 @@ export class Context {
   readonly #snapshots: Snapshots;
   /** How many tokens have keys and values. */
   #evaluated = 0;
-  /** Positions below this are not in the rings, however short the conversation is. */
+  /** Positions below this are not in the rings, even in a short conversation. */
   #ringStart = 0;
-  /** One past the highest position that was ever written to the rings since they were filled from their start. */
+  /** One past the highest position written to the rings since a snapshot was last restored. */
   #ringEnd = 0;
-  /** Decode dispatches for any number of keys, and for up to `reach` of them. */
+  /** The decode dispatches, for any number of keys and for at most `reach` of them. */
   #decode:
     | {
         readonly reach: number;
@@ -32,7 +32,7 @@ export class Context {
       }
     | undefined;
 
-  /** Call {@link Context.allocated} before use. */
+  /** Await {@link Context.allocated} before use. */
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
     this.#buffers = new Buffers(runtime.gpu, 'session');
@@ -40,7 +40,11 @@ export class Context {
     this.#snapshots = new Snapshots(runtime, this.#kv);
   }
 
-  /** Resolves when the GPU has given the cache its memory. @throws {@link OssicleError} `out-of-memory`. */
+  /**
+   * Resolves when the GPU has allocated the cache.
+   *
+   * @throws {@link OssicleError} `out-of-memory`.
+   */
   allocated(): Promise<void> {
     return this.#buffers.allocated();
   }
@@ -56,9 +60,10 @@ export class Context {
   }
 
   /**
-   * Makes the conversation begin as a prompt does, keeping as many keys and values as can be.
+   * Cuts the conversation back to the longest prefix that it shares with a prompt, keeping as many keys and values as
+   * possible.
    *
-   * @returns How many tokens of the prompt need no evaluation: all but the last at most, whose logits are wanted.
+   * @returns How many tokens of the prompt need no evaluation: at most all but the last, whose logits are wanted.
    */
   rewind(prompt: ArrayLike<number>): number {
     let shared = 0;
@@ -70,7 +75,7 @@ export class Context {
     return this.#evaluated;
   }
 
-  /** Goes back to `length` evaluated tokens, or to the last snapshot before where the rings have forgotten them. */
+  /** Goes back to `length` evaluated tokens, or to the last snapshot before them if the rings no longer hold them. */
   #cutBack(length: number): void {
     const { slidingWindow, ringCapacity } = this.#runtime.shape;
     const firstNeeded = Math.max(0, length - slidingWindow + 1);
@@ -89,16 +94,16 @@ export class Context {
   }
 
   /**
-   * Appends tokens, without evaluating them.
+   * Appends tokens without evaluating them.
    *
-   * @throws {@link OssicleError} `context-overflow` where they do not fit. RangeError where one is no token's id.
+   * @throws {@link OssicleError} `context-overflow` if they do not fit. RangeError if one is not a token id.
    */
   append(tokens: ArrayLike<number>): void {
     this.checkFits(tokens);
     for (let i = 0; i < tokens.length; i++) this.tokens.push(tokens[i] as number);
   }
 
-  /** Throws what {@link Context.append} would throw. */
+  /** Throws if {@link Context.append} would. */
   checkFits(tokens: ArrayLike<number>): void {
     const { contextLength, vocabularySize } = this.#runtime.shape;
     if (tokens.length > this.room) {
@@ -112,11 +117,11 @@ export class Context {
   }
 
   /**
-   * Evaluates the tokens that are not yet, in passes of at most `chunkLength`.
+   * Evaluates the remaining tokens, in passes of at most `chunkLength`.
    *
-   * @param afterPass - What to submit after the last pass, when the step's output row is the last token.
-   * @param onPass - Called after each pass with the number of tokens evaluated, once the GPU has done the pass before.
-   * @param signal - Stops between passes, by throwing its reason.
+   * @param afterPass - Returns what to submit after the last pass, when the step's output row is the last token.
+   * @param onPass - Called after each pass, once the GPU has done the previous one, with the number of evaluated tokens.
+   * @param signal - Stops between passes; its reason is thrown.
    */
   async prefill(
     afterPass: () => Dispatch[],
@@ -139,7 +144,7 @@ export class Context {
   }
 
   /**
-   * Evaluates the tokens that are not yet, and reads the logits of the last ones.
+   * Evaluates the remaining tokens and reads the logits of the last ones.
    *
    * @param into - f32 [rows, vocabulary].
    */
@@ -163,16 +168,16 @@ export class Context {
     }
   }
 
-  /** Makes it possible to come back here when the conversation goes another way. All tokens must be evaluated. */
+  /** Lets a later {@link Context.rewind} come back to this point. All tokens must have been evaluated. */
   takeSnapshot(): Promise<void> {
     return this.#snapshots.take(this.#evaluated);
   }
 
   /**
-   * The dispatches that evaluate the token which the last sampling chose, up to its logits. They stay the same until the
-   * keys have doubled; then only workgroups of attention are added.
+   * The dispatches that evaluate the last sampled token, up to its logits. The list stays the same until the number of
+   * keys has doubled; then only attention gets more workgroups.
    *
-   * @param step - How many generated tokens are evaluated with this one, since the last prefill.
+   * @param step - How many generated tokens have been evaluated since the last prefill, this one included.
    */
   decodeDispatches(step: number): readonly Dispatch[] {
     const { model } = this.#runtime;
@@ -185,10 +190,10 @@ export class Context {
   }
 
   /**
-   * Records what decoding has done.
+   * Records the outcome of decoding.
    *
    * @param accepted - Generated tokens that belong to the conversation.
-   * @param steps - Decode steps submitted, each of which evaluated one generated token; some may be beyond `accepted`.
+   * @param steps - Decode steps submitted. Each evaluated one generated token, maybe one that was not accepted.
    */
   recordDecode(accepted: readonly number[], steps: number): void {
     const before = this.#evaluated;
@@ -219,7 +224,7 @@ export class Context {
   }
 }
 
-/** @throws RangeError where one is no token's id. */
+/** @throws RangeError if one is not a token id. */
 export function checkTokens(tokens: ArrayLike<number>, vocabularySize: number): void {
   for (let i = 0; i < tokens.length; i++) {
     const token = tokens[i] as number;

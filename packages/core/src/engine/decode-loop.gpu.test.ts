@@ -11,7 +11,7 @@ beforeAll(async () => {
 
 afterAll(() => gpu.close());
 
-/** As deep as a published model, and as narrow as can be: a pass has the same dispatches. */
+/** A configuration as deep as a published model, and as narrow as possible: its passes have the same dispatches. */
 function narrow(config: Config): Config {
   return {
     ...config,
@@ -25,11 +25,11 @@ function narrow(config: Config): Config {
   };
 }
 
-/** Calls of the device, by method, that a token costs more in a longer answer. */
+/** How many more calls of each device method one more token in an answer takes. */
 async function callsPerToken(config: Config): Promise<ReadonlyMap<string, number>> {
   const { device, counts } = countedDevice(gpu.device);
   const { files } = createCheckpoint(narrow(config));
-  // The default context length: full layers attend in more than one split.
+  // With the default context length, full layers attend in more than one split.
   const engine = await new TestDevice(device).engine(files, { contextLength: 8192 });
   const session = engine.createSession();
   const generate = async (seed: number, maxTokens: number) => {
@@ -51,7 +51,7 @@ async function callsPerToken(config: Config): Promise<ReadonlyMap<string, number
 }
 
 describe('a decoded token', () => {
-  test('takes one submit of one pass and at most 195 dispatches in 20b, and makes nothing', async () => {
+  test('takes one submit of one pass with at most 195 dispatches in 20b, and creates no resources', async () => {
     const calls = await callsPerToken(PRESETS['20b']);
     const { dispatchWorkgroups, setBindGroup, setPipeline, ...others } = Object.fromEntries(calls);
     expect(others).toEqual({
@@ -68,7 +68,7 @@ describe('a decoded token', () => {
     expect(dispatchWorkgroups).toBeLessThanOrEqual(195);
   });
 
-  test('takes half as many dispatches again in 120b, which has half as many layers again', async () => {
+  test('takes at most 1.5 times as many dispatches in 120b, which has 1.5 times as many layers', async () => {
     const calls = await callsPerToken(PRESETS['120b']);
     expect(calls.get('submit')).toBe(1);
     expect(calls.get('beginComputePass')).toBe(1);

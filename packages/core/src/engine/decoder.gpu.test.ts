@@ -11,7 +11,7 @@ import { parseSamplingOptions } from './sampling-options.ts';
 const PROMPT = smallIds(9, 1);
 const GREEDY = parseSamplingOptions({ temperature: 0, seed: 1 });
 
-/** A real device whose readbacks of tokens wait while they are held, and whose submits are listed. */
+/** A real device that lists its submits, and can hold back the readbacks of tokens. */
 class WatchedDevice {
   /** Dispatches of each submit. */
   readonly submits: number[] = [];
@@ -39,7 +39,7 @@ class WatchedDevice {
     this.device = countedDevice(device, { onCall, methods: { createBuffer } }).device;
   }
 
-  /** Lets no token arrive until {@link WatchedDevice.release}. */
+  /** Holds back tokens until {@link WatchedDevice.release}. */
   hold(): void {
     this.#held = new Promise((resolve) => {
       this.#release = resolve;
@@ -82,7 +82,7 @@ afterEach(() => {
   context.dispose();
 });
 
-/** The greedy continuation of the prompt, each token evaluated in a pass by itself. */
+/** The greedy continuation of the prompt, with each token evaluated in its own pass. */
 async function expectedTokens(count: number): Promise<number[]> {
   const plain = new Context(runtime);
   await plain.allocated();
@@ -108,7 +108,7 @@ async function collect<T>(values: AsyncIterable<T>, leaveAfter = Infinity): Prom
 }
 
 describe('pipelined decoding', () => {
-  test('samples the first token from the prefill’s logits, and evaluates each before the next', async () => {
+  test('samples the first token from the prefill’s logits, and evaluates each token before the next', async () => {
     expect(await collect(decoder.pipelined(6))).toEqual(await expectedTokens(6));
     expect(decoder.steps).toBe(5);
   });
@@ -122,7 +122,7 @@ describe('pipelined decoding', () => {
     expect(steps[0]).toBeGreaterThan(2 + 2 * 7); // two layers
   });
 
-  test('of one token submits the sampling alone', async () => {
+  test('submits only the sampling for a single token', async () => {
     expect(await collect(decoder.pipelined(1))).toHaveLength(1);
     expect(watched.submits).toEqual([2]);
     expect(decoder.steps).toBe(0);
@@ -138,10 +138,10 @@ describe('pipelined decoding', () => {
     expect(await tokens).toEqual(await expectedTokens(20));
   });
 
-  test('that is left early waits for the steps in flight, and counts them', async () => {
+  test('waits for the steps in flight if it is left early, and counts them', async () => {
     const tokens = decoder.pipelined(20);
     await tokens.next();
-    watched.hold(); // holds what is submitted from now on
+    watched.hold(); // from the next submit on
     await tokens.next();
     expect(decoder.steps).toBe(watched.submits.length - 1);
     expect(decoder.steps).toBeGreaterThan(2);
@@ -158,15 +158,15 @@ describe('pipelined decoding', () => {
 });
 
 describe('stepwise decoding', () => {
-  test('gives each token with the logits it was sampled from', async () => {
+  test('yields each token with the logits that it was sampled from', async () => {
     const sampled = await collect(decoder.stepwise(20), 3);
     expect(sampled.map(({ token }) => token)).toEqual(await expectedTokens(3));
     for (const { token, logits } of sampled) expect(token).toBe(likeliest(logits));
   });
 
-  test('runs no step ahead', async () => {
+  test('submits no step before its token is asked for', async () => {
     await collect(decoder.stepwise(20), 3);
-    const withDispatches = watched.submits.filter((dispatches) => dispatches > 0); // others read logits
+    const withDispatches = watched.submits.filter((dispatches) => dispatches > 0); // the others read logits
     const [, step] = withDispatches;
     expect(withDispatches).toEqual([2, step, 2, step, 2]);
     expect(decoder.steps).toBe(2);

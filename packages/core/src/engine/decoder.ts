@@ -7,7 +7,7 @@ import type { Runtime } from './runtime.ts';
 import { encodeSamplingOptions, type SamplingOptions } from './sampling-options.ts';
 import { TokenReader } from './token-reader.ts';
 
-/** A token, and the logits that it was sampled from. */
+/** A token and the logits that it was sampled from. */
 export interface SampledToken {
   readonly token: number;
   /** f32 [vocabulary], before penalties and temperature. */
@@ -15,8 +15,8 @@ export interface SampledToken {
 }
 
 /**
- * Samples tokens after a prefill; each becomes the input of the next step without leaving the GPU. It changes nothing of
- * the context: the caller records the tokens that it accepts, together with {@link Decoder.steps}.
+ * Samples tokens after a prefill; each becomes the input of the next step without leaving the GPU. The context is left
+ * as it is: the caller records the tokens that it accepts, together with {@link Decoder.steps}.
  */
 export class Decoder {
   readonly #runtime: Runtime;
@@ -25,7 +25,7 @@ export class Decoder {
   readonly #sample: readonly Dispatch[];
   #decode: readonly Dispatch[] = [];
   #decodeAndSample: readonly Dispatch[] = [];
-  /** Tokens whose sampling is submitted. */
+  /** Tokens whose sampling has been submitted. */
   #sampled = 0;
 
   constructor(runtime: Runtime, context: Context) {
@@ -41,7 +41,7 @@ export class Decoder {
     return Math.max(0, this.#sampled - 1);
   }
 
-  /** Starts a generation: uploads its sampling options, and the set of tokens that have occurred. */
+  /** Starts a generation: uploads its sampling options and the set of tokens that have occurred. */
   start(options: SamplingOptions, prompt: ArrayLike<number>): void {
     const { gpu, shape, activations } = this.#runtime;
     const seen = new Uint32Array(Math.ceil(shape.vocabularySize / 32)); // one bit per token
@@ -55,9 +55,9 @@ export class Decoder {
   }
 
   /**
-   * Yields up to `maxTokens` tokens. Submits later steps before earlier tokens have arrived, so that the GPU never waits
-   * for the CPU. When iteration ends early, first waits for the steps in flight: they write to buffers that the next
-   * call uses.
+   * Yields up to `maxTokens` tokens. Submits later steps before earlier tokens have arrived, so that the GPU never
+   * waits for the CPU. When iteration ends early, first waits for the steps in flight: they write to buffers that the
+   * next call uses.
    *
    * @throws {@link OssicleError} `gpu-error` if the logits are not numbers.
    */
@@ -76,7 +76,7 @@ export class Decoder {
   }
 
   /**
-   * Yields up to `maxTokens` tokens with their logits, one step at a time: a step is submitted when the next token is
+   * Yields up to `maxTokens` tokens with their logits, one step at a time: a step is submitted only when its token is
    * asked for.
    *
    * @throws {@link OssicleError} `gpu-error` if the logits are not numbers.
@@ -106,7 +106,7 @@ export class Decoder {
     return this.#decodeAndSample;
   }
 
-  /** Submits dispatches that end in sampling, and brings the token to the CPU. */
+  /** Submits dispatches that end in sampling, and reads the token back. */
   #submitSampling(dispatches: readonly Dispatch[]): Promise<number> {
     const { gpu, activations } = this.#runtime;
     gpu.check();
@@ -124,7 +124,7 @@ export class Decoder {
     if (token < this.#runtime.shape.vocabularySize) return token;
     throw new OssicleError(
       'gpu-error',
-      "The model's logits are not numbers. Either its weights are damaged, or they take values that float16 cannot hold: " +
+      "The model's logits are not numbers. Either its weights are damaged, or its values exceed the range of float16: " +
         "verify the stored model, or load it with kvCache: 'f32' and dense: 'bf16'.",
     );
   }

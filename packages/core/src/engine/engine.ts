@@ -6,19 +6,19 @@ import type { Runtime } from './runtime.ts';
 import { EngineSession, type Session } from './session.ts';
 import { type CheckpointTokenizer, noTokenizer, type Tokenizer } from './tokenizer.ts';
 
-/** A model on a device: the library without page or worker. */
+/** A model on a GPU device: the library without a page or a worker. */
 export interface Engine {
   /**
-   * Text to ids and back.
+   * Converts text to token ids and back.
    *
-   * @throws {@link OssicleError} `format-invalid` where the checkpoint has no tokenizer.json.
+   * @throws {@link OssicleError} `format-invalid` if the checkpoint has no tokenizer.json.
    */
   readonly tokenizer: Tokenizer;
-  /** What was loaded. */
+  /** The model that was loaded. */
   readonly info: ModelInfo;
-  /** Begins a conversation with keys and values of its own. Sessions of one engine take turns. */
+  /** Starts a conversation with its own keys and values. Sessions of one engine take turns. */
   createSession(): Session;
-  /** Releases all GPU memory. What runs ends with `disposed`. */
+  /** Releases all GPU memory. Calls in progress reject with `disposed`. */
   dispose(): void;
 }
 

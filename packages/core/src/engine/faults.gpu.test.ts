@@ -1,4 +1,4 @@
-// Loads that keep nothing, from a server that fails: each ends in a model, or in an error that says why.
+// Loads without a store, from a failing server: each ends with a model or with an error that says why.
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest';
 import { difference, openTestDevice, type TestDevice } from '../../test/engine.ts';
 import { type FaultRule, FaultSession } from '../../test/fault-session.ts';
@@ -13,10 +13,10 @@ import type { LoadProgress } from '../types/load.ts';
 import type { Engine } from './engine.ts';
 import { createEngine } from './load/create-engine.ts';
 
-/** Requests beyond the headers, which have their own tests. */
+/** Requests for weights. Those for headers have their own tests. */
 const WEIGHTS = { path: '.safetensors', fromBytes: 65_536 };
 
-/** As patient as the faults of tests need, and as fast as can be. */
+/** Just patient enough for the faults of these tests. */
 const retry = {
   attempts: 4,
   firstAttempts: 2,
@@ -49,7 +49,7 @@ async function load(
     dense: 'bf16' as const,
     contextLength: 512,
     store: false,
-    retry, // as sources take it; no option of the library's
+    retry, // an option of sources, not of the library
     ...(onProgress && { onProgress }),
   };
   return createEngine(options);
@@ -63,26 +63,26 @@ const failing: [string, FaultRule, string, RegExp][] = [
     /no file model-0/,
   ],
   [
-    'HTTP 503 for good',
+    'permanent HTTP 503',
     { ...WEIGHTS, fault: { kind: 'status', status: 503 } },
     'download-failed',
     /model-0\S+ answered HTTP 503/,
   ],
   [
-    'connections that break before a byte comes',
+    'a connection that breaks before the first byte',
     { ...WEIGHTS, fault: { kind: 'cut', afterBytes: 0 } },
     'download-failed',
     /model-0\S+ could not be read.*Check the connection/,
   ],
   [
-    'a file that is cut short',
+    'a truncated file',
     { ...WEIGHTS, fault: { kind: 'truncate', sizeBytes: 70_000 } },
     'integrity',
     /model-0\S+.*[Ll]oad again/,
   ],
 ];
 
-test.each(failing)('%s ends a load with its error', async (_, rule, code, message) => {
+test.each(failing)('a load rejects on %s, and says so', async (_, rule, code, message) => {
   await expect(load([rule])).rejects.toMatchObject({
     name: 'OssicleError',
     code,
@@ -90,7 +90,7 @@ test.each(failing)('%s ends a load with its error', async (_, rule, code, messag
   });
 });
 
-test('a load comes through connections that break and stall, and servers that are busy', async () => {
+test('a load survives connections that break or stall, and busy servers', async () => {
   const phases: string[] = [];
   const engine = await load(
     [

@@ -50,13 +50,13 @@ function safetensors(of: ReadonlyMap<string, Tensor>): File[] {
   return [configFile, new File([writeSafetensors(of)], 'model.safetensors')];
 }
 
-/** Conversations of each test: not all 50, since a software adapter takes seconds for each. */
+/** Conversations per test: not all of them, as a software adapter takes seconds for each. */
 const CONVERSATIONS = runsSlowTests ? 4 : 2;
 
 /**
- * How many golden conversations a model answers with every golden token, of the {@link CONVERSATIONS} shortest without a
- * close call. Each token is predicted from the golden ones before it: the first that differs would end a greedy answer's
- * agreement, too.
+ * Counts the conversations that a model answers with every golden token, of the {@link CONVERSATIONS} shortest ones
+ * without a close call. Each token is predicted from the golden tokens before it: the first one that differs is where a
+ * greedy answer would differ, too.
  */
 async function answered(engine: Engine): Promise<number> {
   let right = 0;
@@ -75,7 +75,7 @@ async function answered(engine: Engine): Promise<number> {
 }
 
 describe('the embedded model with unpacked experts', () => {
-  test('has the logits of the published one, bit for bit', async () => {
+  test('has bit for bit the logits of the published one', async () => {
     const published = await gpu.engine(safetensors(tensors));
     const unpacked = await gpu.engine(safetensors(unpackExperts(tensors)));
     for (const { prompt_ids: prompt } of shortest.slice(0, 3)) {
@@ -91,15 +91,15 @@ describe('the embedded model with unpacked experts', () => {
     expect(await answered(unpacked)).toBe(CONVERSATIONS);
   });
 
-  // Of all 50: docs/formats.md.
-  test('answers as before when training has moved its experts by a tenth', async () => {
+  // docs/formats.md has the numbers for all 50.
+  test('gives the same answers if its experts are changed by a tenth, as by training', async () => {
     const engine = await gpu.engine(safetensors(unpackExperts(tensors, 0.1)));
     expect(await answered(engine)).toBeGreaterThanOrEqual(CONVERSATIONS - 1);
   });
 });
 
 describe('the embedded model as a GGUF file', () => {
-  test('answers with the tokenizer of its metadata', async () => {
+  test('answers, with the tokenizer in its metadata', async () => {
     const engine = await gpu.engine(createGguf(config, tensors, { tokenizer, parts: 3 }));
     expect(await answered(engine)).toBe(CONVERSATIONS);
     for (const { prompt, prompt_ids: ids } of shortest) {
@@ -109,7 +109,7 @@ describe('the embedded model as a GGUF file', () => {
     expect((await result).text).toContain('173');
   });
 
-  test('answers with 8-bit matrices, kept as they are', async () => {
+  test('answers with 8-bit matrices, which are used as they are', async () => {
     const files = createGguf(config, tensors, { dense: 'Q8_0', tokenizer });
     const engine = await gpu.engine(files, { dense: 'int8' });
     expect(await answered(engine)).toBe(CONVERSATIONS);

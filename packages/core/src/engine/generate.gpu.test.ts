@@ -12,7 +12,7 @@ import { repetitionPenalty } from '../../test/oracles.ts';
 import type { GenerateEvent, GenerateOptions, GenerateResult } from '../types/generate.ts';
 import type { Engine } from './engine.ts';
 
-// Random weights without a tokenizer: ids in, ids out, and nothing ends a generation but its length.
+// Random weights without a tokenizer: ids in, ids out; only its length ends a generation.
 let gpu: TestDevice;
 let engine: Engine;
 
@@ -29,7 +29,7 @@ function ids(count: number, seed: number): Uint32Array {
 
 const PROMPT = ids(20, 1);
 
-/** Generates in a session of its own. */
+/** Generates in a new session. */
 async function generateFresh(
   options: GenerateOptions,
   prompt: Uint32Array = PROMPT,
@@ -41,7 +41,7 @@ async function generateFresh(
   return { tokens, result };
 }
 
-/** What greedy decoding chooses where logits are changed before each choice. */
+/** The tokens that greedy decoding chooses if `change` is applied to the logits before each choice. */
 async function chooseOneByOne(
   count: number,
   change: (logits: Float64Array, tokens: readonly number[]) => Float64Array,
@@ -58,7 +58,7 @@ async function chooseOneByOne(
 }
 
 describe('sampling', () => {
-  test('takes the same tokens for the same seed, and others for another', async () => {
+  test('chooses the same tokens for the same seed, and others for another seed', async () => {
     const options = { seed: 5, maxTokens: 12 };
     const { tokens } = await generateFresh(options);
     expect((await generateFresh(options)).tokens).toEqual(tokens);
@@ -66,12 +66,12 @@ describe('sampling', () => {
     expect((await generateFresh({ ...options, seed: 5 + 2 ** 32 })).tokens).not.toEqual(tokens);
   });
 
-  test('takes other tokens each time where no seed is given', async () => {
+  test('chooses other tokens each time without a seed', async () => {
     const runs = await Promise.all([1, 2].map(() => generateFresh({ maxTokens: 12 })));
     expect(runs[0]!.tokens).not.toEqual(runs[1]!.tokens);
   });
 
-  test('takes the same tokens whether the prompt was evaluated now or before', async () => {
+  test('chooses the same tokens whether the prompt is evaluated or reused', async () => {
     const options = { seed: 5, maxTokens: 12 };
     const session = engine.createSession();
     await session.generate(PROMPT, options).result;
@@ -82,7 +82,7 @@ describe('sampling', () => {
     session.dispose();
   });
 
-  test('takes the likeliest token at temperature 0, whatever the seed, and with topK 1', async () => {
+  test('chooses the likeliest token at temperature 0, whatever the seed, and with topK 1', async () => {
     const greedy = await chooseOneByOne(10, (logits) => logits);
     for (const options of [
       { temperature: 0, seed: 3 },
@@ -96,7 +96,7 @@ describe('sampling', () => {
     }
   });
 
-  test('keeps to the tokens that topK, topP and minP leave', async () => {
+  test('chooses only among the tokens that topK, topP and minP leave', async () => {
     for (const options of [{ topK: 3 }, { topP: 0.2 }, { minP: 0.5 }]) {
       const { result } = await generateFresh({ ...options, seed: 2, maxTokens: 24, logprobs: 20 });
       const ranks = result.logprobs!.map(({ id, logprob, top }) => {
@@ -114,7 +114,7 @@ describe('sampling', () => {
     }
   });
 
-  test('penalises what the prompt and the answer have said', async () => {
+  test('penalizes the tokens of the prompt and the answer', async () => {
     const penalty = 1.5;
     const { tokens } = await generateFresh({
       temperature: 0,
@@ -130,7 +130,7 @@ describe('sampling', () => {
 });
 
 describe('log probabilities', () => {
-  test('are ln softmax of the logits, whatever the sampling options make of those', async () => {
+  test('are ln softmax of the logits, whatever the sampling options', async () => {
     const options = { temperature: 0.7, repetitionPenalty: 1.5, seed: 4 };
     const { tokens, result } = await generateFresh({ ...options, maxTokens: 6, logprobs: 5 });
     expect(result.logprobs!.map(({ id }) => id)).toEqual(tokens);
@@ -148,7 +148,7 @@ describe('log probabilities', () => {
     session.dispose();
   });
 
-  test('do not change what is sampled, nor what the session keeps', async () => {
+  test('change neither the sampled tokens nor what the session keeps', async () => {
     const options = { seed: 9, maxTokens: 10 };
     const session = engine.createSession();
     const { logprobs, usage } = await session.generate(PROMPT, { ...options, logprobs: 1 }).result;
@@ -164,7 +164,7 @@ describe('log probabilities', () => {
     session.dispose();
   });
 
-  test('of no alternatives are those of the tokens alone', async () => {
+  test('list only the generated tokens for logprobs 0', async () => {
     const { result } = await generateFresh({ temperature: 0, maxTokens: 3, logprobs: 0 });
     expect(result.logprobs!.map(({ top }) => top)).toEqual([[], [], []]);
     for (const { logprob } of result.logprobs!) expect(logprob).toBeLessThan(0);
@@ -172,7 +172,7 @@ describe('log probabilities', () => {
 });
 
 describe('a generation', () => {
-  test('tells how the prompt comes on, then that it has ended', async () => {
+  test('reports the progress of its prefill, and its end', async () => {
     const chunked = await gpu.engine(createCheckpoint(SMALL).files, {
       contextLength: 128,
       prefillChunkLength: 7,
@@ -198,7 +198,7 @@ describe('a generation', () => {
     session.dispose();
   });
 
-  test('has a result whether or not its events are read, and its events as often as wanted', async () => {
+  test('has a result even if its events are not read, and can be iterated more than once', async () => {
     const session = engine.createSession();
     const generation = session.generate(PROMPT, { temperature: 0, maxTokens: 3 });
     const result = await generation.result;
@@ -213,7 +213,7 @@ describe('a generation', () => {
     session.dispose();
   });
 
-  test('measures times and speeds that go together', async () => {
+  test('measures times and speeds that are consistent', async () => {
     const { result } = await generateFresh({ maxTokens: 5 });
     const { timings } = result;
     for (const value of Object.values(timings)) expect(value).toBeGreaterThan(0);
@@ -222,13 +222,13 @@ describe('a generation', () => {
     expect(timings.decodeTokensPerSecond).toBeCloseTo((4 / timings.decodeMs) * 1000);
   });
 
-  test('ends where the context is full', async () => {
+  test('ends when the context is full', async () => {
     const { result, tokens } = await generateFresh({ maxTokens: 1000 }, ids(120, 3));
     expect(result.reason).toBe('length');
     expect(tokens).toHaveLength(8);
   });
 
-  test('answers the ids that it was given, whatever becomes of their array', async () => {
+  test('is not affected if the array of its prompt is changed afterwards', async () => {
     const session = engine.createSession();
     const prompt = PROMPT.slice();
     const { result } = session.generate(prompt, { maxTokens: 1 });
@@ -238,7 +238,7 @@ describe('a generation', () => {
     session.dispose();
   });
 
-  test('waits for those before it, in one session and in two', async () => {
+  test('waits for earlier calls, of its own session and of others', async () => {
     const options = { temperature: 0, maxTokens: 6 };
     const [one, other] = [engine.createSession(), engine.createSession()];
     const prompts = [ids(10, 11), ids(30, 12), ids(20, 13)] as const;
@@ -280,12 +280,12 @@ describe('wrong arguments', () => {
     [{ maxTokens: 0 }, /maxTokens must be a whole number above 0, not 0/],
     [{ maxTokens: 1.5 }, /maxTokens .* 1\.5/],
     [{ logprobs: 21 }, /logprobs must be a whole number from 0 to 20, not 21/],
-    [{ stop: [''] }, /stop must be strings that are not empty/],
-    [{ stop: [1] }, /stop must be strings/],
-    [{ stop: 'end' }, /stop must be strings/],
+    [{ stop: [''] }, /stop must be an array of non-empty strings/],
+    [{ stop: [1] }, /stop must be an array of non-empty strings/],
+    [{ stop: 'end' }, /stop must be an array of non-empty strings/],
   ];
 
-  test.each(WRONG)('%j is refused', async (options, message) => {
+  test.each(WRONG)('are rejected: %j', async (options, message) => {
     const session = engine.createSession();
     const { result } = session.generate(PROMPT, options);
     await expect(result).rejects.toThrow(message);
@@ -295,7 +295,7 @@ describe('wrong arguments', () => {
     session.dispose();
   });
 
-  test('ids that the vocabulary does not have are refused, and the session goes on', async () => {
+  test('are rejected: ids that are not in the vocabulary; the session stays usable', async () => {
     const session = engine.createSession();
     const before = await session.evaluate(PROMPT);
     await expect(session.evaluate([3, 160])).rejects.toThrow(
@@ -316,7 +316,7 @@ describe('wrong arguments', () => {
     session.dispose();
   });
 
-  test('a prompt that leaves no room for an answer is refused, with the numbers', async () => {
+  test('are rejected: a prompt that leaves no room for an answer', async () => {
     const session = engine.createSession();
     const { result } = session.generate(ids(128, 1), {});
     await expect(result).rejects.toMatchObject({ code: 'context-overflow' });
@@ -329,7 +329,7 @@ describe('wrong arguments', () => {
     session.dispose();
   });
 
-  test('text is refused by a model that came without a tokenizer', async () => {
+  test('are rejected: text for a model without a tokenizer', async () => {
     const session = engine.createSession();
     const { result } = session.generate('Hello');
     await expect(result).rejects.toMatchObject({ code: 'format-invalid' });

@@ -10,7 +10,7 @@ beforeEach(() => {
 
 afterEach(() => vi.restoreAllMocks());
 
-test('times run from the call to the first token, and from there to the last', () => {
+test('a record measures the times from the call to the first token, and from there to the last', () => {
   const record = new GenerationRecord();
   now = 1100; // waits for its turn
   record.startPrefill(50, 10);
@@ -20,8 +20,8 @@ test('times run from the call to the first token, and from there to the last', (
     now += 25;
     record.addToken(token);
   }
-  now = 5000; // whoever reads the events takes their time
-  const { event, result } = record.finish('stop');
+  now = 5000; // reading the events takes a while
+  const result = record.finish('stop');
   const usage = { promptTokens: 50, reusedTokens: 10, completionTokens: 5 };
   const timings = {
     timeToFirstTokenMs: 300,
@@ -30,34 +30,33 @@ test('times run from the call to the first token, and from there to the last', (
     prefillTokensPerSecond: 200, // 40 tokens in 200 ms
     decodeTokensPerSecond: 40, // 4 tokens after the first in 100 ms
   };
-  expect(event).toEqual({ type: 'finish', reason: 'stop', usage, timings });
   expect(result).toMatchObject({ reason: 'stop', usage, timings });
   expect(record.tokens).toEqual([7, 8, 9, 10, 11]);
 });
 
-test('one token takes no decoding', () => {
+test('a record of one token has no decode time', () => {
   const record = new GenerationRecord();
   record.startPrefill(4, 0);
   now = 1010;
   record.addToken(1);
-  expect(record.finish('length').result.timings).toMatchObject({
+  expect(record.finish('length').timings).toMatchObject({
     prefillMs: 10,
     decodeMs: 0,
     decodeTokensPerSecond: 0,
   });
 });
 
-test('what ends before its first token was all prefill, and what never began has no numbers', () => {
+test('a record without tokens is all prefill, or empty if the prefill never began', () => {
   const aborted = new GenerationRecord();
   aborted.startPrefill(4, 0);
   now = 1060;
-  expect(aborted.finish('aborted').result).toMatchObject({
+  expect(aborted.finish('aborted')).toMatchObject({
     usage: { promptTokens: 4, completionTokens: 0 },
     timings: { timeToFirstTokenMs: 60, prefillMs: 60, decodeMs: 0 },
   });
   const waiting = new GenerationRecord();
   now = 1090;
-  expect(waiting.finish('aborted').result).toEqual({
+  expect(waiting.finish('aborted')).toEqual({
     text: '',
     reasoning: '',
     toolCalls: [],

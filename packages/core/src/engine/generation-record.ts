@@ -1,18 +1,13 @@
-import type {
-  FinishReason,
-  GenerateEvent,
-  GenerateResult,
-  TokenLogprobs,
-} from '../types/generate.ts';
+import type { FinishReason, GenerateResult, TokenLogprobs } from '../types/generate.ts';
 import type { OutputSummary } from './chat-format.ts';
 
 const NOTHING: OutputSummary = { text: '', reasoning: '', toolCalls: [], messages: [] };
 
-/** What is counted and timed of one generation. */
+/** Counts the tokens of one generation and measures its times, from the creation of the record. */
 export class GenerationRecord {
   /** The tokens that belong to the answer. */
   readonly tokens: number[] = [];
-  /** One for each token, where they are asked for. */
+  /** One entry per token, if they were asked for. */
   readonly logprobs: TokenLogprobs[] = [];
   readonly #startMs = performance.now();
   #promptTokens = 0;
@@ -21,25 +16,22 @@ export class GenerationRecord {
   #firstTokenMs: number | undefined;
   #lastTokenMs: number | undefined;
 
-  /** The prompt is about to be evaluated, but for what is reused. */
+  /** Call before the prompt, except for its reused tokens, is evaluated. */
   startPrefill(promptTokens: number, reusedTokens: number): void {
     this.#promptTokens = promptTokens;
     this.#reusedTokens = reusedTokens;
     this.#prefillStartMs = performance.now();
   }
 
-  /** A token has arrived. */
+  /** Adds a token when it arrives. */
   addToken(token: number): void {
     this.tokens.push(token);
     this.#lastTokenMs = performance.now();
     this.#firstTokenMs ??= this.#lastTokenMs;
   }
 
-  /** The generation has ended. */
-  finish(
-    reason: FinishReason,
-    summary: OutputSummary = NOTHING,
-  ): { readonly event: GenerateEvent; readonly result: GenerateResult } {
+  /** Ends the generation, and returns its result. */
+  finish(reason: FinishReason, summary: OutputSummary = NOTHING): GenerateResult {
     const endMs = performance.now();
     const firstTokenMs = this.#firstTokenMs ?? endMs;
     const completionTokens = this.tokens.length;
@@ -57,10 +49,7 @@ export class GenerationRecord {
       prefillTokensPerSecond: perSecond(this.#promptTokens - this.#reusedTokens, prefillMs),
       decodeTokensPerSecond: perSecond(Math.max(0, completionTokens - 1), decodeMs),
     };
-    return {
-      event: { type: 'finish', reason, usage, timings },
-      result: { ...summary, reason, usage, timings },
-    };
+    return { ...summary, reason, usage, timings };
   }
 }
 

@@ -46,7 +46,7 @@ beforeAll(async () => {
 
 afterAll(() => gpu.close());
 
-/** The logits of every position of a prompt that is golden, and the golden ones: rows of the vocabulary. */
+/** The logits of a prompt at the positions that have golden ones, and the golden ones: [positions, vocabulary]. */
 async function goldenPair(
   engine: Engine,
   name: string,
@@ -61,7 +61,7 @@ async function goldenPair(
   };
 }
 
-/** The rows of logits of some positions. */
+/** Splits [positions, vocabulary] into rows. */
 function rowsOf<T extends Float32Array | Float64Array>(logits: T): T[] {
   const { vocabulary } = tiny.config;
   return Array.from(
@@ -95,7 +95,7 @@ describe.each(['hf', 'original'] as const)('the tiny checkpoint in the %s layout
     engine = await gpu.engine((await readTiny(layout)).files);
   });
 
-  test.each(PROMPTS)('gives the golden logits at every position of %s', async (name) => {
+  test.each(PROMPTS)('computes the golden logits at every position of %s', async (name) => {
     const { actual, expected } = await goldenPair(engine, name);
     const { max, rms } = difference(actual, expected);
     expect(max).toBeLessThan(1e-3);
@@ -104,7 +104,7 @@ describe.each(['hf', 'original'] as const)('the tiny checkpoint in the %s layout
     expect(rowsOf(actual).map(likeliest)).toEqual(goldenTop);
   });
 
-  // The weights of both layouts are the same: some tokens show that decoding reads them in both.
+  // Both layouts hold the same weights, so a few tokens suffice to show that decoding reads them in both.
   const continued = layout === 'hf' ? (['g0', 'g1', 'g2'] as const) : (['g2'] as const);
   test.each(continued)('continues %s greedily with the golden tokens', async (name) => {
     const { prompt, tokens } = greedy[name]!;
@@ -120,7 +120,7 @@ describe('the tiny checkpoint with a float16 cache', () => {
     engine = await gpu.engine(tiny.files, { kvCache: 'f16' });
   });
 
-  test.each(PROMPTS)('stays within the float16 tier of the goldens for %s', async (name) => {
+  test.each(PROMPTS)('stays within float16 precision of the golden logits of %s', async (name) => {
     const { actual, expected } = await goldenPair(engine, name);
     const { max, rms } = difference(actual, expected);
     expect(max).toBeLessThan(0.3);
@@ -140,11 +140,11 @@ describe('the tiny checkpoint with a float16 cache', () => {
     const reference = createReference(tiny.tensors, tiny.config, { kvCache: 'f16' });
     const { logits } = await reference.forward(tokens, { logits: 'last' });
     const actual = await engine.createSession().evaluate(tokens);
-    // A rounding that goes the other way moves single values by 2^-11: less than the tier allows, more than float32.
+    // A value rounded to the other side moves by 2^-11: less than the float16 tolerance, more than the float32 one.
     expect(difference(actual, logits).rms).toBeLessThan(0.01);
   });
 
-  test('continues the prompt of the closest margins greedily with the golden tokens', async () => {
+  test('continues the prompt with the smallest margins greedily with the golden tokens', async () => {
     const { prompt, tokens } = greedy.g1!;
     expect(await continueGreedily(engine, prompt)).toEqual(tokens);
   });
@@ -195,7 +195,7 @@ interface Vectors {
 }
 
 test.each(['hf', 'original'] as const)(
-  'the model of gpt-oss-vectors.json gives the stated logits in the %s layout',
+  'the model of gpt-oss-vectors.json computes the recorded logits in the %s layout',
   async (layout) => {
     const { tiny_model: model } = await readGoldenJson<Vectors>('gpt-oss-vectors.json');
     const { files, config } = createVectorCheckpoint(model, PRESETS.tiny, { layout });

@@ -18,7 +18,7 @@ beforeAll(async () => {
   tokenizer = createTokenizer(await readTestJson(`${folder}/tokenizer.json`));
 });
 
-/** What a model writes, as ids: text between control tokens, which are given by name. */
+/** The ids of what a model writes: text between control tokens, which are given by name. */
 function ids(written: string): number[] {
   return written
     .split(/(<\|\w+\|>)/)
@@ -31,13 +31,13 @@ function ids(written: string): number[] {
 interface Read {
   readonly events: readonly GenerateEvent[];
   readonly summary: OutputSummary;
-  /** How many tokens were taken until the output had ended. */
+  /** How many tokens were read until the answer ended. */
   readonly taken: number;
-  /** The same as the text deltas, joined. */
+  /** The text deltas, joined. */
   readonly deltas: string;
 }
 
-/** Reads what a model writes until it has ended, as a generation does. */
+/** Reads what a model writes until the answer ends, as a generation does. */
 function read(written: string, options: GenerateOptions = {}): Read {
   const output = new HarmonyOutput(tokenizer, options);
   const events: GenerateEvent[] = [];
@@ -56,7 +56,7 @@ const ANALYSIS = '<|channel|>analysis<|message|>Ones first.<|end|><|start|>assis
 const FINAL = '<|channel|>final<|message|>17 + 25 is 42, of course.';
 
 describe('the output of a model', () => {
-  test('is reasoning, then text, each told as it comes and in the result', () => {
+  test('is read as reasoning, then as text, both streamed and in the summary', () => {
     const { events, summary, deltas } = read(`${ANALYSIS}${FINAL}<|return|>`);
     expect(summary).toMatchObject({
       reasoning: 'Ones first.',
@@ -77,19 +77,19 @@ describe('the output of a model', () => {
     ]);
   });
 
-  test('ends at a stop token, and not before', () => {
+  test('ends at a stop token', () => {
     const { taken } = read(`${ANALYSIS}${FINAL}<|return|>never read`);
     expect(taken).toBe(ids(`${ANALYSIS}${FINAL}<|return|>`).length);
     expect(stopTokens(tokenizer)).toContain(ids('<|return|>')[0]);
   });
 
-  test('that is cut off keeps what it has come to', () => {
+  test('keeps an open message if it is cut off', () => {
     const { summary } = read(`${ANALYSIS}<|channel|>final<|message|>17 + 25`);
     expect(summary.text).toBe('17 + 25');
     expect(summary.messages.at(-1)).toMatchObject({ channel: 'final', content: '17 + 25' });
   });
 
-  test('counts commentary to the user as text, and calls of tools not', () => {
+  test('has commentary for the user in its text, but not tool calls', () => {
     const tools = [{ name: 'get_weather', description: 'Weather', parameters: {} }];
     const call = '<|channel|>commentary to=functions.get_weather<|constrain|>json<|message|>';
     const { summary, events } = read(
@@ -110,7 +110,7 @@ describe('the output of a model', () => {
     expect(summary.messages).toHaveLength(2);
   });
 
-  test('gives arguments that are not JSON as text, without input', () => {
+  test('has tool calls without input if the arguments are not JSON', () => {
     const call = '<|channel|>commentary to=functions.run<|constrain|>json<|message|>';
     const { summary } = read(`${call}Bern, please<|call|>`, {
       tools: [{ name: 'run', description: 'Runs', parameters: {} }],
@@ -119,7 +119,7 @@ describe('the output of a model', () => {
     expect(summary.toolCalls[0]!.input).toBeUndefined();
   });
 
-  test('gives code that a built-in tool is called with as text, even if it reads as JSON', () => {
+  test('has calls of built-in tools with code without input, even if the code reads as JSON', () => {
     const options = { systemMessage: { systemTools: [{ name: 'python' }] } };
     const { summary } = read(
       '<|channel|>analysis to=python code<|message|>[1, 2]<|call|>',
@@ -137,7 +137,7 @@ describe('the output of a model', () => {
     '{',
     '```json\n{"city": "Bern"',
     '```json\n',
-  ])('gives arguments that are cut short as text, without input: %s', (inputText) => {
+  ])('has tool calls without input if the arguments are cut short: %s', (inputText) => {
     const call = '<|channel|>commentary to=functions.run<|constrain|>json<|message|>';
     const { summary } = read(`${call}${inputText}<|call|>`);
     expect(summary.toolCalls).toEqual([{ id: 'call_0', name: 'run', input: undefined, inputText }]);
@@ -148,11 +148,14 @@ describe('the output of a model', () => {
     ['{"city": "Bern"}}', { city: 'Bern' }],
     ['{"city": "Bern"} Now.', { city: 'Bern' }],
     ['```json\n{"city": "Bern"}\n```', { city: 'Bern' }],
-  ])('reads arguments that are whole, whatever is around them: %s', (inputText, input) => {
-    const call = '<|channel|>commentary to=functions.run<|constrain|>json<|message|>';
-    const { summary } = read(`${call}${inputText}<|call|>`);
-    expect(summary.toolCalls).toMatchObject([{ input, inputText }]);
-  });
+  ])(
+    'has tool calls with complete arguments parsed, whatever surrounds them: %s',
+    (inputText, input) => {
+      const call = '<|channel|>commentary to=functions.run<|constrain|>json<|message|>';
+      const { summary } = read(`${call}${inputText}<|call|>`);
+      expect(summary.toolCalls).toMatchObject([{ input, inputText }]);
+    },
+  );
 });
 
 describe('stop strings', () => {
@@ -170,7 +173,7 @@ describe('stop strings', () => {
     expect(summary.messages.at(-1)!.content).toBe(expected);
   });
 
-  test('that only begin hold nothing back for good', () => {
+  test('hold nothing back for good if they only begin to match', () => {
     const { summary, deltas } = read(`${ANALYSIS}${FINAL}<|return|>`, {
       stop: ['course. The', 'of courses', '.!'],
     });
@@ -178,7 +181,7 @@ describe('stop strings', () => {
     expect(deltas).toBe(summary.text);
   });
 
-  test('that only begin are given where the answer is cut off', () => {
+  test('do not hide their beginning if the answer is cut off', () => {
     const { summary, deltas } = read(`${ANALYSIS}<|channel|>final<|message|>17 + 25`, {
       stop: ['25 is'],
     });
@@ -186,12 +189,12 @@ describe('stop strings', () => {
     expect(deltas).toBe('17 + 25');
   });
 
-  test('in the reasoning end nothing', () => {
+  test('do not apply to reasoning', () => {
     const { summary } = read(`${ANALYSIS}${FINAL}<|return|>`, { stop: ['Ones'] });
     expect(summary.text).toBe('17 + 25 is 42, of course.');
   });
 
-  test('leave a message to append that says what the answer says', () => {
+  test('leave a message with the same text as the answer to append', () => {
     const { summary } = read(`${ANALYSIS}${FINAL}<|return|>`, { stop: [', of'] });
     const last = summary.messages.at(-1) as Message;
     expect(last).toMatchObject({ role: 'assistant', channel: 'final', content: '17 + 25 is 42' });

@@ -12,7 +12,7 @@ import {
 import type { GenerateEvent, GenerateOptions, ToolCall } from '../types/generate.ts';
 import type { ChatOutput, OutputSummary } from './chat-format.ts';
 
-/** Reads generated tokens as Harmony, turns them into events, and notices where the answer ends. */
+/** Reads generated tokens as Harmony, turns them into events, and detects the end of the answer. */
 export class HarmonyOutput implements ChatOutput {
   readonly #parser: HarmonyParser;
   readonly #stopTokens: ReadonlySet<number>;
@@ -21,14 +21,14 @@ export class HarmonyOutput implements ChatOutput {
   readonly #toolCalls: ToolCall[] = [];
   readonly #messages: Message[] = [];
   #reasoning = '';
-  /** What has been given out of the answer. */
+  /** The text of the answer that has been emitted. */
   #text = '';
-  /** What may yet turn out to begin a stop string. */
+  /** Text held back because it may be the beginning of a stop string. */
   #held = '';
-  /** How much of the answer belongs to messages before the open one. */
+  /** Where the open message begins in the text of the answer. */
   #messageStart = 0;
   #isStopped = false;
-  /** Whether the tokens ended, so that what is open is cut. */
+  /** Whether the tokens have ended: a message that is still open is cut short. */
   #isCut = false;
 
   constructor(tokenizer: Tokenizer, options: GenerateOptions) {
@@ -39,25 +39,21 @@ export class HarmonyOutput implements ChatOutput {
     this.#stop = stop;
   }
 
-  /** Whether the answer has ended: by a stop token or a stop string. */
   get isStopped(): boolean {
     return this.#isStopped;
   }
 
-  /** Takes the next token. */
   push(id: number): GenerateEvent[] {
     const events = this.#parser.push(id).flatMap((event) => this.#onEvent(event));
     if (this.#stopTokens.has(id)) this.#isStopped = true;
     return events;
   }
 
-  /** Ends the output, and with it the message that is still open. */
   finish(): GenerateEvent[] {
     this.#isCut = true;
     return this.#parser.finish().flatMap((event) => this.#onEvent(event));
   }
 
-  /** What has been generated. */
   summary(): OutputSummary {
     return {
       text: this.#text,
@@ -68,7 +64,7 @@ export class HarmonyOutput implements ChatOutput {
   }
 
   #onEvent(event: ParserEvent): GenerateEvent[] {
-    // The model goes on in somebody else's name: that is no part of its answer.
+    // A message in another role is not part of the answer.
     if (event.type === 'message-start' && event.role !== 'assistant') this.#isStopped = true;
     if (event.type === 'message-end' && event.message.role !== 'assistant') return [];
     if (event.type === 'content-delta') {
@@ -90,12 +86,12 @@ export class HarmonyOutput implements ChatOutput {
       .reduce((first, at) => Math.min(first, at), Infinity);
     if (stopAt < Infinity) {
       this.#isStopped = true;
-      return this.#give(stopAt);
+      return this.#emit(stopAt);
     }
-    return this.#give(this.#held.length - this.#undecided());
+    return this.#emit(this.#held.length - this.#undecided());
   }
 
-  /** How many characters at the end of the held text begin a stop string. */
+  /** How many characters at the end of the held text may be the beginning of a stop string. */
   #undecided(): number {
     let longest = 0;
     for (const stop of this.#stop) {
@@ -107,7 +103,8 @@ export class HarmonyOutput implements ChatOutput {
     return longest;
   }
 
-  #give(length: number): GenerateEvent[] {
+  /** Emits the first characters of the held text. */
+  #emit(length: number): GenerateEvent[] {
     const text = this.#held.slice(0, length);
     this.#held = this.#held.slice(length);
     if (text === '') return [];
@@ -118,10 +115,10 @@ export class HarmonyOutput implements ChatOutput {
   #onMessage(message: Message): GenerateEvent[] {
     const events: GenerateEvent[] = [];
     if (isAnswer(message)) {
-      if (!this.#isStopped) events.push(...this.#give(this.#held.length));
+      if (!this.#isStopped) events.push(...this.#emit(this.#held.length));
       const content = this.#text.slice(this.#messageStart);
       this.#messageStart = this.#text.length;
-      // A message cut by a stop string is not what its tokens say.
+      // The tokens of a message that a stop string has cut say more than its content.
       const { tokens, ...rest } = message;
       const isWhole = content === message.content && tokens;
       this.#messages.push(isWhole ? message : { ...rest, content });
@@ -129,7 +126,7 @@ export class HarmonyOutput implements ChatOutput {
     }
     this.#messages.push(message);
     const { recipient, channel, content, contentType } = message;
-    // A call that was cut is not one that the model has decided on.
+    // A call that was cut short is not one that the model has decided on.
     if (recipient !== undefined && channel !== 'final' && !this.#isCut) {
       const isJson = this.#names.isJsonCall(recipient, contentType);
       const parsed = isJson ? parseToolArguments(content) : undefined;

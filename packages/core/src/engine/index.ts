@@ -1,5 +1,5 @@
 /**
- * ossicle without page or worker: for Node, Deno, a worker of your own, tests and benches.
+ * ossicle without a page or a worker of its own: for Node, Deno, your own worker, tests and benchmarks.
  *
  * @packageDocumentation
  */

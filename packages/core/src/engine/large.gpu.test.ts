@@ -26,17 +26,17 @@ function expectRow(logits: Float32Array, row: number): void {
   const { stride, rows, likeliest: chosen } = reference;
   const sample = logits.filter((_, id) => id % stride === 0);
   const { max, rms } = difference(sample, rows[row]!);
-  // Keys and values are rounded to float16, some of them to the other side of a tie in float32.
+  // Keys and values are rounded to float16; float32 errors turn a few of them the other way.
   expect(rms, `row ${row}`).toBeLessThan(1e-3);
   expect(max, `row ${row}`).toBeLessThan(1e-2);
   expect(likeliest(logits), `row ${row}`).toBe(chosen[row]);
 }
 
-describe('two layers of the true size of 20b', () => {
+describe('two layers of the size of 20b', () => {
   const limitMs = 900_000;
 
   slowTest(
-    'give the reference’s logits after few tokens, and after one token more, and decode',
+    'compute the reference’s logits after a few tokens and after single ones, and decode',
     async () => {
       const { tokens, likeliest: chosen } = reference;
       const last = tokens.length - 1;
@@ -50,7 +50,7 @@ describe('two layers of the true size of 20b', () => {
       for (let row = 4; row <= last; row++) {
         expectRow(await session.evaluate(tokens.slice(row, row + 1)), row);
       }
-      // All but the last token is kept: one token is evaluated, one decoded.
+      // All tokens but the last are reused: one token is evaluated, one decoded.
       const prompt = Uint32Array.from(tokens);
       const { usage } = await session.generate(prompt, { temperature: 0, maxTokens: 2 }).result;
       expect(usage).toEqual({ promptTokens: 6, reusedTokens: 5, completionTokens: 2 });
@@ -61,7 +61,7 @@ describe('two layers of the true size of 20b', () => {
   );
 
   slowTest(
-    'give the reference’s logits after a prompt in one pass',
+    'compute the reference’s logits after a prompt in one pass',
     async () => {
       const { tokens } = reference;
       const session = engine.createSession();
@@ -71,7 +71,7 @@ describe('two layers of the true size of 20b', () => {
     limitMs,
   );
 
-  slowTest('take the memory that was foretold', () => {
+  slowTest('take the memory that was planned', () => {
     // 880 MB of experts, 579 MB each of embedding and unembedding with 36 MB of scales, and the rest.
     expect(engine.info.gpuBytes).toBeGreaterThan(2.1e9);
     expect(engine.info.gpuBytes).toBeLessThan(2.4e9);

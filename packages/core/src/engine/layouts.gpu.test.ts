@@ -35,7 +35,7 @@ async function residentBytes(
   const device = new Gpu(gpu.device);
   const buffers = new Buffers(device, 'model');
   const { weights } = await loadRuntime(device, buffers, files, { dense, contextLength: 64 });
-  // All at once: each takes a turn of the browser's GPU process to arrive.
+  // Concurrently, as each takes a round trip to the browser's GPU process.
   const reads: Promise<readonly [string, Uint8Array]>[] = [];
   const read = (name: string, buffer: GPUBuffer): void => {
     reads.push(readBuffer(device, buffer).then((bytes) => [name, new Uint8Array(bytes)]));
@@ -98,7 +98,7 @@ describe.each(['bf16', 'int8'] as const)('the tiny checkpoint with %s dense weig
   });
 });
 
-test('the tiny GGUF file gives the golden logits at every position', async () => {
+test('the tiny GGUF file computes the golden logits at every position', async () => {
   const engine = await gpu.engine([await readTinyGguf()]);
   const { prompts } = await readGoldenJson<TinyPrompts>('tiny/golden/prompts.json');
   const { prompts: rows } = await readGoldenJson<TinyLogitRows>(
@@ -122,7 +122,7 @@ test('the tiny GGUF file gives the golden logits at every position', async () =>
   }
 });
 
-test('a model whose tokenizer knows no Harmony answers ids, and refuses conversations', async () => {
+test('a model without a Harmony tokenizer answers ids and rejects conversations', async () => {
   const engine = await gpu.engine([await readTinyGguf()]);
   const session = engine.createSession();
   const ids = Uint32Array.of(1, 2, 3);

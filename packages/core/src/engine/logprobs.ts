@@ -1,9 +1,10 @@
 import type { TokenLogprob, TokenLogprobs } from '../types/generate.ts';
 
 /**
- * Log probabilities of a token and of the likeliest ones, from raw logits: ln softmax, in float64.
+ * Computes the log probabilities of a token and of the likeliest tokens from raw logits: ln softmax, in float64.
  *
- * @param decode - The text of one token.
+ * @param count - How many of the likeliest tokens to list.
+ * @param decode - Returns the text of one token.
  */
 export function tokenLogprobs(
   logits: Float32Array,
@@ -24,7 +25,7 @@ export function tokenLogprobs(
   return { ...entry(token), top: likeliest(logits, count).map(entry) };
 }
 
-/** The ids of the largest logits, largest first, the lowest id first among equals. */
+/** The ids of the largest logits, largest first; the lowest id first among equals. */
 function likeliest(logits: Float32Array, count: number): number[] {
   const ids: number[] = [];
   logits.forEach((logit, id) => {

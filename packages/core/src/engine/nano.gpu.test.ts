@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => gpu.close());
 
-/** What the completion says in a channel, its messages one after another. */
+/** The text of a completion's messages in a channel, joined. */
 function channelText(completion: string, channel: string): string {
   const header = `<\\|channel\\|>${channel}<\\|message\\|>`;
   const messages = completion.matchAll(new RegExp(`${header}(.*?)<\\|(?:end|return)\\|>`, 'gs'));
@@ -37,7 +37,7 @@ function channelText(completion: string, channel: string): string {
 
 type Conversation = Nano['conversations'][number];
 
-/** Those conversations whose recorded answers are not the likeliest token after token, each in one pass. */
+/** The conversations whose recorded answers are not the likeliest tokens. Each takes one pass. */
 async function findUnlikely(
   engine: Engine,
   among: readonly Conversation[],
@@ -59,7 +59,7 @@ async function findUnlikely(
   return unlikely;
 }
 
-/** The conversation with the shortest answer of each of some skills. */
+/** The conversation with the shortest answer for each skill. */
 function shortest(...skills: readonly string[]): Conversation[] {
   return skills.map((skill) => {
     const [first] = conversations
@@ -69,7 +69,7 @@ function shortest(...skills: readonly string[]): Conversation[] {
   });
 }
 
-/** Answers a prompt greedily, and fails where the answer or what is made of it is not as recorded. */
+/** Answers a prompt greedily, and expects the recorded answer and the result that follows from it. */
 async function expectAnswer(session: Session, conversation: Conversation): Promise<void> {
   const { prompt_ids: prompt, completion_ids: expected, completion, skill } = conversation;
   const options = { temperature: 0, maxTokens: expected.length + 8 };

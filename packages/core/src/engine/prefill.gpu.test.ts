@@ -24,14 +24,14 @@ beforeAll(async () => {
 
 afterAll(() => gpu.close());
 
-/** Fails where logits differ by more than float32 arithmetic in another order makes them. */
+/** Expects logits to differ by no more than a different order of float32 operations explains. */
 function expectSame(actual: ArrayLike<number>, expected: ArrayLike<number>, of?: string): void {
   const { max, rms } = difference(actual, expected);
   expect(max, of).toBeLessThan(1e-3);
   expect(rms, of).toBeLessThan(1e-4);
 }
 
-/** Evaluates tokens in a session of their own. */
+/** Evaluates tokens in a new session. */
 async function evaluateFresh(
   engine: Engine,
   tokens: readonly number[],
@@ -52,7 +52,7 @@ describe('a prompt', () => {
   });
 
   test.each([1, 4, 5, 15, 16, 17, 127, 128])(
-    'of %i tokens and one more gives the logits of both at once',
+    'of %i tokens, followed by one more, has the same logits as all of them at once',
     async (count) => {
       const session = engine.createSession();
       await session.evaluate(tokens.slice(0, count));
@@ -62,7 +62,7 @@ describe('a prompt', () => {
     },
   );
 
-  test('gives the same logits in whatever calls it comes', async () => {
+  test('has the same logits, however it is split into calls', async () => {
     const whole = await evaluateFresh(engine, tokens, 'all');
     const random = createRandom(7);
     for (let round = 0; round < 3; round++) {
@@ -78,7 +78,7 @@ describe('a prompt', () => {
     }
   });
 
-  test('takes no more memory the more lengths there have been', async () => {
+  test('of another length takes no more memory', async () => {
     const { device, counts } = countedDevice(gpu.device);
     const counted = await new TestDevice(device).engine(files, { contextLength: 256 });
     const session = counted.createSession();
@@ -92,26 +92,29 @@ describe('a prompt', () => {
     counted.dispose();
   });
 
-  test.each([1, 7, 64])('gives the same in chunks of %i tokens', async (prefillChunkLength) => {
-    const chunked = await gpu.engine(files, { contextLength: 256, prefillChunkLength });
-    expectSame(
-      await evaluateFresh(chunked, tokens, 'all'),
-      await evaluateFresh(engine, tokens, 'all'),
-    );
-    const [one, other] = await Promise.all(
-      [engine, chunked].map(async (either) => {
-        const session = either.createSession();
-        const prompt = Uint32Array.from(tokens.slice(0, 40));
-        await session.generate(prompt, { temperature: 0, maxTokens: 8 }).result;
-        return session.tokens.slice(prompt.length);
-      }),
-    );
-    expect(one).toHaveLength(8);
-    expect(other).toEqual(one);
-    chunked.dispose();
-  });
+  test.each([1, 7, 64])(
+    'has the same logits in chunks of %i tokens',
+    async (prefillChunkLength) => {
+      const chunked = await gpu.engine(files, { contextLength: 256, prefillChunkLength });
+      expectSame(
+        await evaluateFresh(chunked, tokens, 'all'),
+        await evaluateFresh(engine, tokens, 'all'),
+      );
+      const [one, other] = await Promise.all(
+        [engine, chunked].map(async (either) => {
+          const session = either.createSession();
+          const prompt = Uint32Array.from(tokens.slice(0, 40));
+          await session.generate(prompt, { temperature: 0, maxTokens: 8 }).result;
+          return session.tokens.slice(prompt.length);
+        }),
+      );
+      expect(one).toHaveLength(8);
+      expect(other).toEqual(one);
+      chunked.dispose();
+    },
+  );
 
-  test('fills the context to its last token, and no further', async () => {
+  test('can fill the context to its last token, and no further', async () => {
     const full = smallIds(256, 2);
     const session = engine.createSession();
     await session.evaluate(full.slice(0, 250));
@@ -135,7 +138,7 @@ describe('a prompt', () => {
   });
 });
 
-/** Small enough for the reference to evaluate thousands of tokens; the window and the frequencies are the published ones. */
+/** Small enough for the reference to evaluate thousands of tokens, with the published window and frequencies. */
 const LONG: Config = {
   ...PRESETS.tiny,
   layers: 2,
@@ -162,7 +165,7 @@ describe('a prompt around and far beyond the window', () => {
   beforeAll(async () => {
     const checkpoint = createCheckpoint(LONG);
     engine = await gpu.engine(checkpoint.files, { contextLength: LONGEST + 120 });
-    // Later tokens change nothing before them: one pass gives the logits after every length.
+    // Later tokens do not affect earlier ones: one pass computes the logits after every length.
     const reference = createReference(checkpoint.tensors, LONG);
     const logits = LENGTHS.map((length) => length - 1);
     expected = (await reference.forward(tokens, { logits })).logits;
@@ -174,13 +177,13 @@ describe('a prompt around and far beyond the window', () => {
   };
 
   test.each([1, 127, 128, 129, 300])(
-    'gives the reference’s logits after %i tokens',
+    'has the reference’s logits after %i tokens',
     async (length) => {
       expectSame(await evaluateFresh(engine, tokens.slice(0, length)), expectedAfter(length));
     },
   );
 
-  test(`gives the reference’s logits after ${LONGEST} tokens, of which some came by themselves`, async () => {
+  test(`has the reference’s logits after ${LONGEST} tokens, some of them evaluated one by one`, async () => {
     const session = engine.createSession();
     for (const length of LENGTHS) {
       const next = tokens.slice(session.tokens.length, length);
@@ -193,38 +196,46 @@ describe('a prompt around and far beyond the window', () => {
 describe.each([
   ['bf16', 65536, 12, ['block.0.mlp.mlp1.blocks']],
   ['int8', 32768, 6, ['block.0.mlp.mlp1.blocks', 'block.3.mlp.mlp2.blocks']],
-] as const)('a device of small bindings with %s weights', (dense, bindingBytes, chunk, experts) => {
-  const options = { dense, kvCache: 'f32', contextLength: 64, prefillChunkLength: chunk } as const;
+] as const)(
+  'a device with small bindings and %s weights',
+  (dense, bindingBytes, chunk, experts) => {
+    const options = {
+      dense,
+      kvCache: 'f32',
+      contextLength: 64,
+      prefillChunkLength: chunk,
+    } as const;
 
-  test('gives the logits of one that splits no matrix', async () => {
-    const { files } = await readTiny('hf');
-    const { device, counts } = countedDevice(gpu.device, {
-      limits: { maxStorageBufferBindingSize: bindingBytes },
+    test('computes the same logits as a device that splits no matrix', async () => {
+      const { files } = await readTiny('hf');
+      const { device, counts } = countedDevice(gpu.device, {
+        limits: { maxStorageBufferBindingSize: bindingBytes },
+      });
+      const whole = await gpu.engine(files, options);
+      const split = await new TestDevice(device).engine(files, options);
+      const weights = [...counts.liveBuffers].filter(([, label]) => label.endsWith(':]'));
+      for (const [buffer, label] of weights)
+        expect(buffer.size, label).toBeLessThanOrEqual(bindingBytes);
+      for (const name of [
+        'embedding.weight',
+        'block.1.attn.qkv.weight',
+        'block.2.attn.out.weight',
+        'unembedding.weight',
+        ...experts,
+      ]) {
+        const parts = weights.filter(([, label]) => label.startsWith(`model/${name}[`));
+        expect(parts.length, name).toBeGreaterThan(1);
+      }
+      const { prompts } = await readGoldenJson<TinyPrompts>('tiny/golden/prompts.json');
+      const { tokens } = prompts.p017!;
+      const expected = await evaluateFresh(whole, tokens, 'all');
+      expectSame(await evaluateFresh(split, tokens, 'all'), expected, `in chunks of ${chunk}`);
+      const session = split.createSession();
+      const rows: number[] = [];
+      for (const token of tokens) rows.push(...(await session.evaluate([token])));
+      expectSame(rows, expected, 'one token at a time');
+      whole.dispose();
+      split.dispose();
     });
-    const whole = await gpu.engine(files, options);
-    const split = await new TestDevice(device).engine(files, options);
-    const weights = [...counts.liveBuffers].filter(([, label]) => label.endsWith(':]'));
-    for (const [buffer, label] of weights)
-      expect(buffer.size, label).toBeLessThanOrEqual(bindingBytes);
-    for (const name of [
-      'embedding.weight',
-      'block.1.attn.qkv.weight',
-      'block.2.attn.out.weight',
-      'unembedding.weight',
-      ...experts,
-    ]) {
-      const parts = weights.filter(([, label]) => label.startsWith(`model/${name}[`));
-      expect(parts.length, name).toBeGreaterThan(1);
-    }
-    const { prompts } = await readGoldenJson<TinyPrompts>('tiny/golden/prompts.json');
-    const { tokens } = prompts.p017!;
-    const expected = await evaluateFresh(whole, tokens, 'all');
-    expectSame(await evaluateFresh(split, tokens, 'all'), expected, `in chunks of ${chunk}`);
-    const session = split.createSession();
-    const rows: number[] = [];
-    for (const token of tokens) rows.push(...(await session.evaluate([token])));
-    expectSame(rows, expected, 'one token at a time');
-    whole.dispose();
-    split.dispose();
-  });
-});
+  },
+);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Queue } from './queue.ts';
 
-test('tasks run one at a time, in the order of their calls, whether or not earlier ones fail', async () => {
+test('tasks run one at a time, in the order in which they were added, even if earlier ones fail', async () => {
   const queue = new Queue();
   const log: string[] = [];
   const task = (name: string, fails = false) =>
@@ -30,7 +30,7 @@ test('a task that is added while another runs waits for it', async () => {
   expect(log).toEqual(['outer', 'inner']);
 });
 
-test('a task that is taken back does not wait for those before it, whenever that is', async () => {
+test('a task that is aborted before its turn rejects at once and never runs', async () => {
   const queue = new Queue();
   let end: () => void = () => undefined;
   const first = queue.run(

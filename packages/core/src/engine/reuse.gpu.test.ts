@@ -6,7 +6,7 @@ import { createRandom } from '../../test/random.ts';
 import type { Engine } from './engine.ts';
 import type { Session } from './session.ts';
 
-// The window is 16, and passes are of 7 tokens: a ring of 23 positions, which forgets soon.
+// A window of 16 and passes of 7 tokens: a ring of 23 positions, which soon overwrites them.
 const WINDOW = 16;
 const CHUNK = 7;
 
@@ -21,14 +21,14 @@ beforeAll(async () => {
 afterAll(() => gpu.close());
 
 interface Turn {
-  /** Tokens of the prompt that were not evaluated again. */
+  /** How many tokens of the prompt were not evaluated again. */
   readonly reused: number;
   readonly generated: readonly number[];
-  /** The logits after one more token behind what was generated: they depend on all that the session keeps. */
+  /** The logits of one more token after the generated ones: they depend on everything that the session keeps. */
   readonly logits: Float32Array;
 }
 
-/** Generates after a prompt, and evaluates one more token. */
+/** Generates after a prompt, then evaluates one more token. */
 async function take(session: Session, prompt: readonly number[], maxTokens = 3): Promise<Turn> {
   const options = { temperature: 0, maxTokens };
   const { usage } = await session.generate(Uint32Array.from(prompt), options).result;
@@ -39,7 +39,7 @@ async function take(session: Session, prompt: readonly number[], maxTokens = 3):
   return { reused: usage.reusedTokens, generated, logits };
 }
 
-/** Takes a turn, and fails where a session without a past would have said anything else. */
+/** Takes a turn, and expects the same outcome as in a new session. */
 async function takeAsFresh(session: Session, prompt: readonly number[]): Promise<Turn> {
   const turn = await take(session, prompt);
   const fresh = engineOf(session).createSession();
@@ -78,7 +78,7 @@ describe('a session', () => {
     session.dispose();
   });
 
-  test('evaluates the last generated token, whose keys nothing has made yet', async () => {
+  test('evaluates the last generated token, which has no keys, with the next prompt', async () => {
     const session = createSession();
     const prompt = Uint32Array.from(smallIds(20, 1));
     const options = { temperature: 0, maxTokens: 5 };
@@ -93,13 +93,13 @@ describe('a session', () => {
     const session = createSession();
     const prompt = smallIds(60, 1);
     await take(session, prompt, 2);
-    // The rings hold the positions 40 to 62; the token at 56 sees 41 to 55 before it.
+    // The rings hold positions 40 to 62; the token at 56 attends to 41 to 55.
     const kept = prompt.slice(0, 56);
     expect((await takeAsFresh(session, [...kept, ...smallIds(5, 2)])).reused).toBe(56);
     session.dispose();
   });
 
-  test('goes back to the end of an earlier prompt, however far it is', async () => {
+  test('goes back to the end of an earlier prompt, however far back it is', async () => {
     const session = createSession();
     const first = smallIds(40, 1);
     await take(session, first);
@@ -111,7 +111,7 @@ describe('a session', () => {
     session.dispose();
   });
 
-  test('answers the same prompt again after a long answer without evaluating it again', async () => {
+  test('answers the same prompt after a long answer without evaluating it again', async () => {
     const session = createSession();
     const prompt = smallIds(50, 1);
     await take(session, prompt, 60);
@@ -119,7 +119,7 @@ describe('a session', () => {
     session.dispose();
   });
 
-  test('drops its tail where the prompt is the beginning of what it holds', async () => {
+  test('drops its tail if the prompt is a prefix of its tokens', async () => {
     const session = createSession();
     const prompt = smallIds(90, 1);
     await take(session, prompt.slice(0, 45));
@@ -128,16 +128,16 @@ describe('a session', () => {
     session.dispose();
   });
 
-  test('begins anew where nothing that it keeps is a beginning of the prompt', async () => {
+  test('starts afresh if it keeps no prefix of the prompt', async () => {
     const session = createSession();
     await take(session, smallIds(60, 1));
     expect((await takeAsFresh(session, smallIds(60, 2))).reused).toBe(0);
-    const shared = session.tokens.slice(0, 10); // forgotten by the rings, and shorter than any prompt before
+    const shared = session.tokens.slice(0, 10); // overwritten in the rings, and shorter than any earlier prompt
     expect((await takeAsFresh(session, [...shared, ...smallIds(50, 3)])).reused).toBe(0);
     session.dispose();
   });
 
-  test('gives up the oldest of many prompts', async () => {
+  test('forgets the oldest of many prompts', async () => {
     const session = createSession();
     const ends: number[] = [];
     let prompt: readonly number[] = [];
@@ -149,7 +149,7 @@ describe('a session', () => {
     const whole = [...session.tokens];
     const back = (length: number) => [...whole.slice(0, length), ...smallIds(40, 99)];
     expect((await takeAsFresh(session, back(ends[3]! + 1))).reused).toBe(ends[3]);
-    // Two of six were given up: before the third's end nothing is left.
+    // Two of six were forgotten: nothing is left before the end of the third.
     expect((await takeAsFresh(session, back(ends[2]! - 1))).reused).toBe(0);
     session.dispose();
   });
@@ -169,7 +169,7 @@ describe('a session', () => {
     session.dispose();
   });
 
-  test('takes turns with another one of the same engine', async () => {
+  test('takes turns with another session of the same engine', async () => {
     const [one, other] = [createSession(), createSession()];
     const prompts = [smallIds(40, 1), smallIds(40, 2)] as const;
     await Promise.all([take(one, prompts[0]), take(other, prompts[1])]);
@@ -177,7 +177,7 @@ describe('a session', () => {
       takeAsFresh(one, [...prompts[0], ...smallIds(20, 3)]),
       takeAsFresh(other, [...prompts[1], ...smallIds(20, 4)]),
     ]);
-    // 44 positions were in the rings: enough for the token behind the prompt.
+    // 44 positions were in the rings: enough for the token after the prompt.
     expect(turns.map((turn) => turn.reused)).toEqual([40, 40]);
     one.dispose();
     other.dispose();

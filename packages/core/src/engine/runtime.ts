@@ -6,7 +6,7 @@ import type { KernelShape } from '../kernels/shape.ts';
 import type { Activations, ForwardPass } from '../model/state.ts';
 import type { ModelConfig } from '../types/config.ts';
 
-/** Dispatches per submit during a prefill: few enough that a slow GPU finishes before its driver's watchdog resets it. */
+/** Dispatches per submit during prefill: few enough for a slow GPU to finish before its driver's watchdog resets it. */
 const DISPATCHES_PER_SUBMIT = 48;
 
 /** A loaded model; all sessions share it. */
@@ -21,7 +21,7 @@ export interface Runtime {
   readonly step: GPUBuffer;
 }
 
-/** Writes what a pass reads besides its dispatches. Takes effect in the order of submits. */
+/** Writes the numbers that all dispatches of the next submits read. Does not affect earlier submits. */
 export function writeStep(
   { gpu, step }: Runtime,
   position: number,

@@ -3,7 +3,7 @@ import type { GenerateOptions } from '../types/generate.ts';
 import { encodeSamplingOptions, parseSamplingOptions } from './sampling-options.ts';
 
 describe('the sampling options', () => {
-  test('are those that OpenAI recommends, with a seed of its own for each generation', () => {
+  test('default to those that OpenAI recommends, with a new seed for each generation', () => {
     const { seed, ...others } = parseSamplingOptions({});
     expect(others).toEqual({
       temperature: 1,
@@ -18,7 +18,7 @@ describe('the sampling options', () => {
     expect(Math.max(...seeds)).toBeGreaterThan(2 ** 32);
   });
 
-  test('are laid out as the shaders read them', () => {
+  test('are encoded as the shaders read them', () => {
     const options = {
       temperature: 0.5,
       topP: 0.25,
@@ -32,7 +32,7 @@ describe('the sampling options', () => {
     expect([16, 20, 24, 28].map((at) => view.getUint32(at, true))).toEqual([7, 3, 2, 0]);
   });
 
-  test('keep every bit of a seed apart, negative ones too', () => {
+  test('keep every bit of a seed, negative ones included', () => {
     const words = (seed: number) => {
       const view = new DataView(encodeSamplingOptions(parseSamplingOptions({ seed })));
       return [view.getUint32(20, true), view.getUint32(24, true)];
@@ -42,7 +42,7 @@ describe('the sampling options', () => {
     expect(words(0)).toEqual([0, 0]);
   });
 
-  test('hold divisors apart that a GPU would flush to zero', () => {
+  test('keep divisors large enough that no GPU flushes them to zero', () => {
     const encoded = (options: GenerateOptions) =>
       new DataView(encodeSamplingOptions(parseSamplingOptions({ ...options, seed: 1 })));
     const temperature = (value: number) => encoded({ temperature: value }).getFloat32(0, true);
@@ -54,7 +54,7 @@ describe('the sampling options', () => {
     expect(penalty(0.5)).toBe(0.5);
   });
 
-  test('at the ends of their ranges are taken', () => {
+  test('are accepted at both ends of their ranges', () => {
     const least = { temperature: 0, topP: 1e-6, topK: 0, minP: 0, repetitionPenalty: 0.1 };
     const most = { temperature: 100, topP: 1, topK: 2 ** 32 - 1, minP: 1, repetitionPenalty: 100 };
     expect(parseSamplingOptions({ ...least, seed: 1 })).toEqual({ ...least, seed: 1 });

@@ -1,6 +1,6 @@
 import type { GenerateOptions } from '../types/generate.ts';
 
-/** What the sampling kernels are told of a generation's options. */
+/** The options of a generation that the sampling kernels use. */
 export interface SamplingOptions {
   readonly temperature: number;
   readonly topP: number;
@@ -11,9 +11,9 @@ export interface SamplingOptions {
 }
 
 /**
- * Checks the sampling options, and fills in the defaults: those that OpenAI recommends, everything off but temperature 1.
+ * Checks the sampling options and fills in the defaults that OpenAI recommends: temperature 1, everything else off.
  *
- * @throws RangeError where an option is out of its range.
+ * @throws RangeError if an option is out of range.
  */
 export function parseSamplingOptions(options: GenerateOptions): SamplingOptions {
   const {
@@ -30,7 +30,7 @@ export function parseSamplingOptions(options: GenerateOptions): SamplingOptions 
     'topK',
     topK,
     Number.isInteger(topK) && topK >= 0 && topK < 2 ** 32,
-    'a whole number from 0 on',
+    'a whole number from 0 to 4294967295',
   );
   check('minP', minP, minP >= 0 && minP <= 1, 'from 0 to 1');
   check(
@@ -43,10 +43,10 @@ export function parseSamplingOptions(options: GenerateOptions): SamplingOptions 
   return { temperature, topP, topK, minP, repetitionPenalty, seed };
 }
 
-/** The `Sampling` struct of `shaders/lib/sampling.wgsl`. */
+/** Encodes the `Sampling` struct of `shaders/lib/sampling.wgsl`. */
 export function encodeSamplingOptions(options: SamplingOptions): ArrayBuffer {
   const view = new DataView(new ArrayBuffer(32));
-  // So small that the likeliest token wins for certain, yet a divisor that no GPU flushes to zero.
+  // Small enough that the likeliest token always wins, large enough that no GPU flushes the divisor to zero.
   const least = 1e-6;
   const { temperature } = options;
   view.setFloat32(0, temperature === 0 ? 0 : Math.max(temperature, least), true);

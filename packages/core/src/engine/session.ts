@@ -18,30 +18,30 @@ import type { Runtime } from './runtime.ts';
 import { parseSamplingOptions } from './sampling-options.ts';
 import { type CheckpointTokenizer, noTokenizer } from './tokenizer.ts';
 
-/** One conversation: its tokens, with their keys and values on the GPU. Calls are answered one at a time. */
+/** One conversation: its tokens, with their keys and values on the GPU. Calls run one at a time. */
 export interface Session {
-  /** All tokens: what was evaluated, and what was generated. */
+  /** All tokens, evaluated and generated. */
   readonly tokens: readonly number[];
   /**
-   * Appends tokens, and evaluates them.
+   * Appends tokens and evaluates them.
    *
-   * @returns The logits after the last token, [vocabulary], or after each of them, [tokens, vocabulary].
-   * @throws {@link OssicleError} `context-overflow`, `device-lost`, `disposed`… RangeError where there is no token, or
-   * one is no id of the vocabulary.
+   * @returns The logits after the last token, [vocabulary], or after each token, [tokens, vocabulary].
+   * @throws {@link OssicleError} `context-overflow`, `device-lost`, `disposed`, … RangeError if there are no tokens, or if
+   * one is not in the vocabulary.
    */
   evaluate(
     tokens: ArrayLike<number>,
     options?: { readonly logits?: 'last' | 'all' },
   ): Promise<Float32Array>;
   /**
-   * Generates an answer. The session takes on the prompt, and reuses the keys and values of what the prompt shares with
-   * its tokens.
+   * Generates an answer. The prompt replaces the session's tokens; the keys and values of the prefix that they share
+   * are reused. For messages, tools that have an `execute` are run, and the model goes on with their results.
    *
-   * @param input - A user's message, a conversation, or the ids of a prompt. Ids are answered as Harmony where the
-   * checkpoint has the tokenizer of a Harmony model, else token by token until `maxTokens`.
+   * @param input - A user's message, a conversation, or the token ids of a prompt. The answer to token ids is read as
+   * Harmony if the checkpoint has a Harmony tokenizer; otherwise, tokens are generated up to `maxTokens`.
    */
   generate(input: string | readonly Message[] | Uint32Array, options?: GenerateOptions): Generation;
-  /** Releases the conversation's memory. What runs ends with `disposed`. */
+  /** Releases the conversation's memory. Calls in progress reject with `disposed`. */
   dispose(): void;
 }
 
@@ -106,12 +106,11 @@ export class EngineSession implements Session {
     return new EventStream(async (push, signal) => {
       const record = new GenerationRecord();
       try {
-        return await this.#run(() => this.#generate(input, options, record, push, signal), signal);
+        const task = () => this.#generate(input, { ...options, signal }, record, push);
+        return await this.#run(task, signal);
       } catch (error) {
         if (!isAbort(error, signal)) throw error;
-        const { event, result } = record.finish('aborted'); // before its turn came
-        push(event);
-        return result;
+        return record.finish('aborted'); // before its turn came
       }
     }, options.signal);
   }
@@ -145,15 +144,14 @@ export class EngineSession implements Session {
     options: GenerateOptions,
     record: GenerationRecord,
     push: (event: GenerateEvent) => void,
-    signal: AbortSignal,
   ): Promise<GenerateResult> {
-    const tokenizer = this.#tokenizer;
     checkOptions(options);
+    const { signal, logprobs } = options;
     const sampling = parseSamplingOptions(options);
     const prompt = this.#encode(input, options);
     const room = this.#checkRoom(prompt);
     const maxTokens = Math.min(options.maxTokens ?? room, room);
-    const output = tokenizer?.chat?.read(options);
+    const output = this.#tokenizer?.chat?.read(options);
 
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
@@ -170,7 +168,7 @@ export class EngineSession implements Session {
       report();
       await context.prefill(() => this.#runtime.model.unembed(1), report, signal);
       await context.takeSnapshot();
-      for await (const token of this.#tokens(maxTokens, options.logprobs, record)) {
+      for await (const token of this.#sample(maxTokens, logprobs, record)) {
         record.addToken(token);
         for (const event of output?.push(token) ?? []) push(event);
         if (output?.isStopped) {
@@ -178,7 +176,7 @@ export class EngineSession implements Session {
           break;
         }
         this.#checkDisposed();
-        signal.throwIfAborted();
+        signal?.throwIfAborted();
       }
     } catch (error) {
       if (!isAbort(error, signal)) throw error;
@@ -189,18 +187,17 @@ export class EngineSession implements Session {
     for (const event of output?.finish() ?? []) push(event);
     const summary = output?.summary();
     if (reason === 'stop' && (summary?.toolCalls.length ?? 0) > 0) reason = 'tool-calls';
-    const { event, result } = record.finish(reason, summary);
-    push(event);
+    const result = record.finish(reason, summary);
     const json = options.responseFormat && parseJson(result.text);
     return {
       ...result,
       ...(json !== undefined && { json }),
-      ...(options.logprobs !== undefined && { logprobs: record.logprobs }),
+      ...(logprobs !== undefined && { logprobs: record.logprobs }),
     };
   }
 
-  /** Generated tokens; if `logprobs` asks for them, their log probabilities go to the record. */
-  async *#tokens(
+  /** Yields generated tokens; if `logprobs` is set, adds their log probabilities to the record. */
+  async *#sample(
     maxTokens: number,
     logprobs: number | undefined,
     record: GenerationRecord,
@@ -220,14 +217,14 @@ export class EngineSession implements Session {
     }
     if (!this.#tokenizer?.chat && (options.stop || options.tools || options.responseFormat)) {
       throw new TypeError(
-        'stop, tools and responseFormat need a checkpoint whose tokenizer knows Harmony',
+        'stop, tools and responseFormat require a checkpoint with a Harmony tokenizer',
       );
     }
     checkTokens(input, this.#runtime.shape.vocabularySize);
     return input;
   }
 
-  /** How many tokens may follow the prompt. */
+  /** Returns how many tokens can follow the prompt. */
   #checkRoom(prompt: ArrayLike<number>): number {
     const { contextLength } = this.#runtime.shape;
     if (prompt.length === 0) throw new RangeError('The prompt must have at least one token');
@@ -242,7 +239,7 @@ export class EngineSession implements Session {
   }
 }
 
-/** Checks what has nothing to do with sampling. */
+/** Checks the options that do not concern sampling. */
 function checkOptions({ maxTokens = 1, logprobs = 0, stop = [] }: GenerateOptions): void {
   if (!(Number.isInteger(maxTokens) && maxTokens > 0)) {
     throw new RangeError(`maxTokens must be a whole number above 0, not ${maxTokens}`);
@@ -251,19 +248,19 @@ function checkOptions({ maxTokens = 1, logprobs = 0, stop = [] }: GenerateOption
     throw new RangeError(`logprobs must be a whole number from 0 to 20, not ${logprobs}`);
   }
   if (!Array.isArray(stop) || stop.some((text) => typeof text !== 'string' || text === '')) {
-    throw new TypeError('stop must be strings that are not empty');
+    throw new TypeError('stop must be an array of non-empty strings');
   }
 }
 
-/** Whether an error is the signal's way of ending what runs. */
-function isAbort(error: unknown, signal: AbortSignal): boolean {
-  return signal.aborted && error === signal.reason;
+/** Whether an error was thrown because the signal aborted. */
+function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true && error === signal.reason;
 }
 
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // the answer stands as text
+    return undefined; // the answer remains as text
   }
 }

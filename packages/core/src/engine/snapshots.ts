@@ -3,11 +3,11 @@ import { Buffers } from '../gpu/buffers.ts';
 import { headBytes, type KvCache } from '../model/state.ts';
 import type { Runtime } from './runtime.ts';
 
-/** Prefixes of a conversation that can be gone back to; older ones are given up. */
+/** How many prefixes of a conversation are kept; the oldest is dropped to make room for another. */
 const MAX_SNAPSHOTS = 4;
 
 interface Snapshot {
-  /** Tokens of the prefix. */
+  /** Tokens in the prefix. */
   readonly length: number;
   /** [sliding layers, (keys, values), kvHeads, window, 64]. */
   readonly buffer: GPUBuffer;
@@ -16,8 +16,8 @@ interface Snapshot {
 }
 
 /**
- * Copies of the sliding layers' windows at the ends of prompts. A ring forgets what is older than its capacity; with
- * these, a conversation that is cut back there goes on without being evaluated again. Full layers keep everything.
+ * Copies of the sliding layers' windows at the ends of prompts. A ring overwrites old positions; with a snapshot, a
+ * conversation can be cut back there and continued without being evaluated again. Full layers keep everything.
  */
 export class Snapshots {
   readonly #runtime: Runtime;
@@ -29,7 +29,7 @@ export class Snapshots {
     this.#kv = kv;
   }
 
-  /** Keeps the windows as they are after `length` tokens, if the GPU has room: a snapshot only saves time. */
+  /** Copies the windows after `length` tokens if the GPU has room for them: a snapshot only saves time. */
   async take(length: number): Promise<void> {
     const caches = this.#slidingCaches();
     if (caches.length === 0) return;
@@ -50,16 +50,16 @@ export class Snapshots {
     }
   }
 
-  /** Brings the windows back to the longest prefix of at most `length` tokens that is kept; 0 where there is none. */
+  /** Restores the longest kept prefix of at most `length` tokens, and returns its length; 0 if there is none. */
   restore(length: number): number {
-    // A window holds one position more than the next token sees before it: its last token can be evaluated again.
+    // A window holds one position more than the next token attends to, so its last token can be evaluated again.
     const snapshot = this.#snapshots.findLast((kept) => kept.length <= length + 1);
     if (!snapshot) return 0;
     this.#copy(snapshot, 'restore');
     return Math.min(snapshot.length, length);
   }
 
-  /** Forgets prefixes of more than `length` tokens. */
+  /** Drops prefixes of more than `length` tokens. */
   drop(length: number): void {
     for (const { buffers } of this.#snapshots.filter((kept) => kept.length > length)) {
       buffers.dispose();
@@ -67,12 +67,12 @@ export class Snapshots {
     this.#snapshots = this.#snapshots.filter((kept) => kept.length <= length);
   }
 
-  /** Forgets all. */
+  /** Drops all prefixes and releases their memory. */
   dispose(): void {
     this.drop(-1);
   }
 
-  /** Copies the last positions of the window from their places in the ring, or to them; a ring's end cuts them in two. */
+  /** Copies the positions of the window out of the ring or back into it, in two spans if they wrap around its end. */
   #copy({ length, buffer }: Snapshot, direction: 'take' | 'restore'): void {
     const { gpu, shape } = this.#runtime;
     const { slidingWindow, ringCapacity, kvHeads } = shape;

@@ -19,19 +19,19 @@ const LOAD = { contextLength: 128, prefillChunkLength: 7 } as const;
 
 interface Moment {
   callsLeft: number;
-  /** Counts only command encoders of this label; all calls where there is none. */
+  /** Counts only calls for a command encoder with this label; all calls if it is undefined. */
   readonly label: string | undefined;
   readonly action: () => void;
 }
 
 let moment: Moment | undefined;
 
-/** Has something done right before the `count`th call of the device from now on. */
+/** Runs an action right before the `count`th call on the device from now on. */
 function atCall(count: number, action: () => void): void {
   moment = { callsLeft: count, label: undefined, action };
 }
 
-/** Has something done right before the `count`th token from now on is decoded. */
+/** Runs an action right before the `count`th token from now on is decoded. */
 function atToken(count: number, action: () => void): void {
   moment = { callsLeft: count, label: 'decode', action };
 }
@@ -72,11 +72,11 @@ function ids(count: number, seed: number): Uint32Array {
 
 const PROMPT = ids(20, 1);
 
-/** Says whether a call settles at all: nothing here should take a minute. */
+/** Waits for a call to settle; fails if it takes a minute. */
 async function settle<T>(promise: Promise<T>): Promise<PromiseSettledResult<T>> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('it hangs')), 60_000);
+    timer = setTimeout(() => reject(new Error('The call did not settle within a minute')), 60_000);
   });
   const [result] = await Promise.allSettled([Promise.race([promise, late])]);
   clearTimeout(timer);
@@ -87,7 +87,7 @@ async function expectError(promise: Promise<unknown>, code: string): Promise<voi
   expect(await settle(promise)).toMatchObject({ status: 'rejected', reason: { code } });
 }
 
-/** Fails where a session says anything else than one without a past: tokens, and logits after them. */
+/** Expects the same tokens, and the same logits after them, as in a new session. */
 async function expectAsFresh(session: Session, prompt: Uint32Array): Promise<void> {
   const fresh = engine.createSession();
   const [actual, expected] = await Promise.all(
@@ -102,7 +102,7 @@ async function expectAsFresh(session: Session, prompt: Uint32Array): Promise<voi
 }
 
 describe('an aborted generation', () => {
-  test('that has not begun evaluates nothing, and ends as aborted', async () => {
+  test('evaluates nothing if it was aborted before it began', async () => {
     const session = engine.createSession();
     const generation = session.generate(PROMPT, { ...OPTIONS, signal: AbortSignal.abort() });
     expect(await generation.result).toMatchObject({
@@ -131,7 +131,7 @@ describe('an aborted generation', () => {
     session.dispose();
   });
 
-  test('keeps the tokens that it has come to', async () => {
+  test('keeps the tokens that it has generated', async () => {
     const whole = engine.createSession();
     await whole.generate(PROMPT, OPTIONS).result;
     const session = engine.createSession();
@@ -150,7 +150,7 @@ describe('an aborted generation', () => {
     whole.dispose();
   });
 
-  test('leaves a session that is as good as new, at whatever moment it is aborted', async () => {
+  test('leaves its session as good as new, at whatever moment it is aborted', async () => {
     const random = createRandom(20);
     const session = engine.createSession();
     const reasons = new Map<string, number>();
@@ -176,7 +176,7 @@ describe('an aborted generation', () => {
     session.dispose();
   });
 
-  test('is told so while it waits for another one', async () => {
+  test('ends at once while it waits for another one', async () => {
     const [first, second] = [engine.createSession(), engine.createSession()];
     const stop = new AbortController();
     const running = first.generate(PROMPT, OPTIONS);
@@ -188,7 +188,7 @@ describe('an aborted generation', () => {
     second.dispose();
   });
 
-  test('is one whose events are read no further', async () => {
+  test('is also one whose iteration is left', async () => {
     const session = engine.createSession();
     const generation: Generation = session.generate(PROMPT, OPTIONS);
     const seen: GenerateEvent[] = [];
@@ -205,9 +205,9 @@ describe('an aborted generation', () => {
 
 describe('disposing', () => {
   test.each([
-    ['while its prompt is evaluated', atCall, 100],
-    ['while it generates', atToken, 5],
-  ])('of a session ends what it runs, %s, and leaves others alone', async (_, at, count) => {
+    ['during its prefill', atCall, 100],
+    ['while it decodes', atToken, 5],
+  ])('of a session %s fails its calls, and leaves other sessions alone', async (_, at, count) => {
     const [session, other] = [engine.createSession(), engine.createSession()];
     const running = session.generate(PROMPT, { ...OPTIONS, maxTokens: 30 }).result;
     const elsewhere = other.generate(PROMPT, { ...OPTIONS, maxTokens: 2 }).result;
@@ -235,7 +235,7 @@ describe('disposing', () => {
     expect(left).toEqual([]);
   });
 
-  test('of an engine ends what runs, releases all its memory, and leaves the device to its owner', async () => {
+  test('of an engine fails all calls, releases all its memory, and leaves the device to its owner', async () => {
     const { device, counts } = countedDevice(gpu.device, { onCall });
     const second = await new TestDevice(device).engine(files, LOAD);
     const [session, other] = [second.createSession(), second.createSession()];
@@ -248,7 +248,7 @@ describe('disposing', () => {
     expect(() => second.createSession()).toThrow(/disposed/);
     second.dispose();
     expect([...counts.liveBuffers.values()]).toEqual([]);
-    // The test listens to errors of the device, too.
+    // One of them is the test's own listener for device errors.
     expect(counts.calls.get('addEventListener')).toBe(2);
     expect(counts.calls.get('removeEventListener')).toBe(1);
     await expectAsFresh(engine.createSession(), PROMPT);
@@ -257,9 +257,9 @@ describe('disposing', () => {
 
 describe('a lost device', () => {
   test.each([
-    ['while a prompt is evaluated', atCall, 100],
-    ['while tokens are generated', atToken, 5],
-  ])('%s ends what runs and what waits, and every later call', async (_, at, count) => {
+    ['during a prefill', atCall, 100],
+    ['during decoding', atToken, 5],
+  ])('%s fails the calls that run or wait, and every later one', async (_, at, count) => {
     const own = await requestDevice();
     const { device } = countedDevice(own, { onCall });
     const lost = await new TestDevice(device).engine(files, LOAD);
@@ -282,12 +282,15 @@ describe('a lost device', () => {
     await expectError(session.evaluate([1]), 'disposed');
   });
 
-  test.each([0, 0.3, 0.9])('ends a load, at its fraction %d', async (fraction) => {
-    const own = await requestDevice();
-    const { device, counts } = countedDevice(own, { onCall });
-    atCall(1 + Math.floor(fraction * loadCalls), () => own.destroy());
-    const loading = new TestDevice(device).engine(files, LOAD);
-    await expectError(loading, 'device-lost');
-    expect([...counts.liveBuffers.values()]).toEqual([]);
-  });
+  test.each([0, 0.3, 0.9])(
+    'fails a load that has made the fraction %d of its calls',
+    async (fraction) => {
+      const own = await requestDevice();
+      const { device, counts } = countedDevice(own, { onCall });
+      atCall(1 + Math.floor(fraction * loadCalls), () => own.destroy());
+      const loading = new TestDevice(device).engine(files, LOAD);
+      await expectError(loading, 'device-lost');
+      expect([...counts.liveBuffers.values()]).toEqual([]);
+    },
+  );
 });

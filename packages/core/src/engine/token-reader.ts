@@ -1,10 +1,10 @@
 import { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 
-/** Tokens that may be on their way to the CPU at once. */
+/** How many tokens can be on their way to the CPU at once. */
 const SLOTS = 4;
 
-/** Brings sampled tokens to the CPU while later ones are computed, through a ring of staging buffers. */
+/** Reads sampled tokens back through a pool of staging buffers while later ones are computed. */
 export class TokenReader {
   readonly #gpu: Gpu;
   readonly #buffers: Buffers;
@@ -18,20 +18,19 @@ export class TokenReader {
     );
   }
 
-  /** Whether another token may be read before an earlier one has arrived. */
+  /** Whether there is a free slot for another token. */
   get isFree(): boolean {
     return this.#free.length > 0;
   }
 
   /**
-   * Encodes the copy of a token to a free slot.
+   * Encodes a copy of the first element of `tokens` into a free slot.
    *
-   * @param tokens - The token is its first element.
-   * @returns To be called once the encoder's commands are submitted; resolves to the token.
+   * @returns A function that reads the token; call it once the encoder's commands have been submitted.
    */
   copy(encoder: GPUCommandEncoder, tokens: GPUBuffer): () => Promise<number> {
     const slot = this.#free.pop();
-    if (!slot) throw new Error('every slot is in use');
+    if (!slot) throw new Error('All slots are in use');
     encoder.copyBufferToBuffer(tokens, 0, slot, 0, 4);
     return async () => {
       await this.#gpu.settle(slot.mapAsync(GPUMapMode.READ));

@@ -9,7 +9,7 @@ type Json = { readonly added_tokens: readonly { readonly content: string }[] };
 const json = await readTestJson<Json>('demo/public/models/gpt-oss-nano/tokenizer.json');
 
 describe('the tokenizer of a checkpoint', () => {
-  test('renders no conversation where it lacks a token of them, and texts all the same', () => {
+  test('renders no conversations if it lacks a control token, but still encodes text', () => {
     for (const name of ['<|start|>', '<|call|>', '<|constrain|>']) {
       const added_tokens = json.added_tokens.filter(({ content }) => content !== name);
       const tokenizer = new CheckpointTokenizer({ ...json, added_tokens }, 1600);
@@ -23,14 +23,14 @@ describe('the tokenizer of a checkpoint', () => {
     expect(new CheckpointTokenizer(json, 1600).chat).toBeDefined();
   });
 
-  test('tells the model of the built-in tools of the system message', () => {
+  test('renders the built-in tools of the system message', () => {
     const systemTools = [{ name: 'python', description: 'Runs Python.' }];
     const tokenizer = new CheckpointTokenizer(json, 1600);
     const prompt = tokenizer.encodeConversation('Hi', { systemMessage: { systemTools } });
     expect(tokenizer.decode(prompt)).toContain('## python\n\nRuns Python.');
   });
 
-  test('is refused where it has more tokens than the model', () => {
+  test('is rejected if it has more tokens than the model', () => {
     expect(() => new CheckpointTokenizer(json, 1599)).toThrow(/ids up to 1599.*1599 tokens/);
   });
 
@@ -38,7 +38,7 @@ describe('the tokenizer of a checkpoint', () => {
     [{ systemMessage: 'You are a pirate.' }, /systemMessage must be an object.*instructions/],
     [{ responseFormat: { type: 'text' } }, /responseFormat must have the type 'json' and a schema/],
     [{ responseFormat: { type: 'json' } }, /responseFormat/],
-  ])('refuses %j', (options, message) => {
+  ])('rejects %j', (options, message) => {
     const tokenizer = new CheckpointTokenizer(json, 1600);
     const encode = () => tokenizer.encodeConversation('Hi', options as GenerateOptions);
     expect(encode).toThrow(TypeError);

@@ -9,19 +9,19 @@ import type { GenerateOptions } from '../types/generate.ts';
 import type { ChatFormat } from './chat-format.ts';
 import { HarmonyFormat } from './harmony-format.ts';
 
-/** Text and conversations to token ids, and back. */
+/** Converts text and conversations to token ids, and ids back to text. */
 export interface Tokenizer {
-  /** Encodes text as plain text: control tokens that are spelled out in it become ordinary tokens. */
+  /** Encodes plain text: control tokens spelled out in it become ordinary tokens. */
   encode(text: string): number[];
   /** Renders a conversation as the prompt that {@link Session.generate} would evaluate. */
   encodeConversation(messages: string | readonly Message[], options?: GenerateOptions): number[];
-  /** Decodes ids. Bytes that are not UTF-8 become U+FFFD, control tokens their names. */
+  /** Decodes ids. Bytes that are not UTF-8 become U+FFFD, and control tokens become their names. */
   decode(ids: ArrayLike<number>): string;
 }
 
 /** The tokenizer of a checkpoint. */
 export class CheckpointTokenizer implements Tokenizer {
-  /** How conversations are written; `undefined` if the vocabulary lacks the control tokens for them. */
+  /** The chat format; `undefined` if the vocabulary lacks its control tokens. */
   readonly chat: ChatFormat | undefined;
   readonly #tokenizer: HarmonyTokenizer;
   /** Why there is no chat format. */
@@ -29,8 +29,8 @@ export class CheckpointTokenizer implements Tokenizer {
 
   /**
    * @param json - The parsed tokenizer.json, or its equivalent from a GGUF file.
-   * @param vocabularySize - The model's. The tokenizer may know fewer tokens, but no others.
-   * @throws {@link OssicleError} `format-invalid` if it cannot be read, or belongs to another model.
+   * @param vocabularySize - The number of tokens of the model. The tokenizer may have fewer, but not more.
+   * @throws {@link OssicleError} `format-invalid` if the JSON is not a usable tokenizer or belongs to another model.
    */
   constructor(json: unknown, vocabularySize: number) {
     try {
@@ -45,7 +45,7 @@ export class CheckpointTokenizer implements Tokenizer {
     if (this.#tokenizer.vocabularySize > vocabularySize) {
       throw new OssicleError(
         'format-invalid',
-        `tokenizer.json has ids up to ${this.#tokenizer.vocabularySize - 1}, the model only ${vocabularySize} tokens. ` +
+        `tokenizer.json has ids up to ${this.#tokenizer.vocabularySize - 1}, but the model has only ${vocabularySize} tokens. ` +
           'It belongs to another model.',
       );
     }
@@ -65,7 +65,7 @@ export class CheckpointTokenizer implements Tokenizer {
     if (!this.chat) {
       throw new OssicleError(
         'format-invalid',
-        `The checkpoint takes token ids only, as its vocabulary has no chat format: ${messageOf(this.#lack)}`,
+        `This checkpoint takes only token ids, because its vocabulary has no chat format: ${messageOf(this.#lack)}`,
         { cause: this.#lack },
       );
     }
@@ -79,10 +79,10 @@ export class CheckpointTokenizer implements Tokenizer {
   }
 }
 
-/** The error for text given to a model that came without a tokenizer. */
+/** The error for text given to a model without a tokenizer. */
 export function noTokenizer(): OssicleError {
   return new OssicleError(
     'format-invalid',
-    'The checkpoint has no tokenizer.json, so it takes token ids only. Put a tokenizer.json beside its weights.',
+    'The checkpoint has no tokenizer.json, so it takes only token ids. Put a tokenizer.json next to its weights.',
   );
 }

@@ -75,7 +75,7 @@ function capturesByLabel(): ReadonlyMap<string, readonly Capture[]> {
   ]);
 }
 
-/** Runs a prompt in passes of the given lengths, and reads back what every dispatch leaves behind: [tokens, width] each. */
+/** Runs a prompt in passes of the given lengths, and reads back what every dispatch writes: [tokens, width] each. */
 async function trace(
   tokens: readonly number[],
   passes: readonly number[],
@@ -135,7 +135,7 @@ async function readCache(buffer: GPUBuffer, positions: number): Promise<Float64A
   });
 }
 
-/** Adds what no buffer holds by itself: queries alone, differences of the residual, and what the sinks took. */
+/** Adds values that no buffer holds as such: the queries, differences of the residual stream, and the sinks' share. */
 function derive(values: Map<string, Float64Array>, layer: number): void {
   const { heads, kvHeads } = runtime.config;
   const of = (name: string) => values.get(`layer${layer}.${name}`)!;
@@ -176,11 +176,11 @@ describe.each([
   ['p005', 'torch_f32_trace_p005', 'in one pass', [5]],
   ['p005', 'torch_f32_trace_p005', 'one token at a time', ones(5)],
 ] as const)('%s (%s) %s', (prompt, file, _, passes) => {
-  test('gives every golden intermediate result', async () => {
+  test('computes every golden intermediate result', async () => {
     const golden = await readGoldenTensors(`tiny/golden/${file}.safetensors`);
     const actual = await trace(prompts[prompt]!.tokens, passes);
     for (const [name, tensor] of golden) {
-      if (name.endsWith('mlp1_out')) continue; // stays in registers: mlp_act is made of it in the same dispatch
+      if (name.endsWith('mlp1_out')) continue; // stays in registers: the same dispatch turns it into mlp_act
       const expected = tensorValues(tensor);
       const values = actual.get(name);
       expect(values, name).toBeDefined();

@@ -12,7 +12,7 @@ async function collect(stream: AsyncIterable<GenerateEvent>): Promise<string> {
   return letters;
 }
 
-/** A stream, and the ends of it that a generation holds. */
+/** A stream, and what a generation uses to feed it. */
 function createStream(signal?: AbortSignal) {
   let push: (event: GenerateEvent) => void = () => undefined;
   let stopped: AbortSignal | undefined;
@@ -30,7 +30,7 @@ function createStream(signal?: AbortSignal) {
 }
 
 describe('an event stream', () => {
-  test('gives events as they come to those who wait, and all of them to those who come late', async () => {
+  test('yields events as they come to early readers, and all events to late ones', async () => {
     const { stream, push, end } = createStream();
     const early = collect(stream);
     push(text('a'));
@@ -45,7 +45,18 @@ describe('an event stream', () => {
     expect(await stream.result).toBe(RESULT);
   });
 
-  test('gives the events before a failure, then the failure, to each reader', async () => {
+  test('ends with a finish event made from the result', async () => {
+    const { stream, push, end } = createStream();
+    const usage = { promptTokens: 3, reusedTokens: 1, completionTokens: 2 };
+    const timings = { decodeMs: 7 } as GenerateResult['timings'];
+    push(text('a'));
+    end({ ...RESULT, usage, timings });
+    const events: GenerateEvent[] = [];
+    for await (const event of stream) events.push(event);
+    expect(events).toEqual([text('a'), { type: 'finish', reason: 'stop', usage, timings }]);
+  });
+
+  test('yields the events before a failure and then throws it, to every reader', async () => {
     const { stream, push, fail } = createStream();
     const failure = new Error('lost');
     push(text('a'));
@@ -61,7 +72,7 @@ describe('an event stream', () => {
     await expect(stream.result).rejects.toBe(failure);
   });
 
-  test('stops the generation where a reader leaves, and where the caller aborts', async () => {
+  test('stops the generation if a reader leaves or the caller aborts', async () => {
     const left = createStream();
     left.push(text('a'));
     for await (const _ of left.stream) break;
@@ -74,7 +85,7 @@ describe('an event stream', () => {
     expect(aborted.stopped!.reason).toBe('enough');
   });
 
-  test('does not stop what has ended where a late reader leaves', async () => {
+  test('keeps its events and result if a late reader leaves', async () => {
     const { stream, push, end } = createStream();
     push(text('a'));
     end(RESULT);

@@ -2,8 +2,8 @@ import type { GenerateEvent, GenerateResult, Generation } from '../types/generat
 import { WakeUp } from '../wake-up.ts';
 
 /**
- * A generation whose events are pushed as they happen. Every iteration sees all events from the first on; leaving one
- * before its end stops the generation.
+ * A generation whose events are pushed as they happen. Each iteration starts at the first event; leaving one before its
+ * end stops the generation.
  */
 export class EventStream implements Generation {
   readonly result: Promise<GenerateResult>;
@@ -15,9 +15,9 @@ export class EventStream implements Generation {
   /**
    * Starts a generation.
    *
-   * @param run - Pushes the events and makes the result. Its `signal` aborts when the caller's does, or when an iteration
-   * is left.
-   * @param signal - The caller's.
+   * @param run - Pushes the events and returns the result, from which the last event, `finish`, is made. Its `signal`
+   * aborts when the caller's signal does, or when an iteration is left.
+   * @param signal - The caller's signal.
    */
   constructor(
     run: (push: (event: GenerateEvent) => void, signal: AbortSignal) => Promise<GenerateResult>,
@@ -28,11 +28,17 @@ export class EventStream implements Generation {
       this.#events.push(event);
       this.#news.wake();
     };
-    this.result = run(push, either).finally(() => {
-      this.#isEnded = true;
-      this.#news.wake();
-    });
-    this.result.catch(() => undefined); // an iteration throws it, too
+    this.result = run(push, either)
+      .then((result) => {
+        const { reason, usage, timings } = result;
+        push({ type: 'finish', reason, usage, timings });
+        return result;
+      })
+      .finally(() => {
+        this.#isEnded = true;
+        this.#news.wake();
+      });
+    this.result.catch(() => undefined); // iterations throw it, too
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<GenerateEvent, void, undefined> {
@@ -48,7 +54,7 @@ export class EventStream implements Generation {
         yield this.#events[i] as GenerateEvent;
       }
     } finally {
-      this.#leave.abort(); // has no effect on a generation that has ended
+      this.#leave.abort(); // no effect if the generation has ended
     }
   }
 }

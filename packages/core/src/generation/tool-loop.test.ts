@@ -9,7 +9,7 @@ import type {
 import { EventStream } from './event-stream.ts';
 import { type GenerateOnce, generateWithTools } from './tool-loop.ts';
 
-/** What a model does in one round: an answer, or calls of tools. */
+/** The output of a model in one round: an answer or tool calls. */
 type Round = string | readonly Omit<ToolCall, 'id'>[];
 
 const call = (name: string, input: unknown, inputText = JSON.stringify(input)) => ({
@@ -18,7 +18,7 @@ const call = (name: string, input: unknown, inputText = JSON.stringify(input)) =
   inputText,
 });
 
-/** A model that goes through the rounds given, the last one again and again; each takes 10 tokens. */
+/** A model with the given rounds, which repeats the last one; each takes 10 tokens. */
 function createModel(...rounds: Round[]) {
   const prompts: (readonly Message[])[] = [];
   const limits: (number | undefined)[] = [];
@@ -51,8 +51,6 @@ function createModel(...rounds: Round[]) {
           decodeTokensPerSecond: 180,
         },
       };
-      const { reason, usage, timings } = result;
-      push({ type: 'finish', reason, usage, timings });
       return result;
     });
   };
@@ -75,7 +73,7 @@ async function run(
 }
 
 describe('a generation with tools', () => {
-  test('runs what the model calls, tells it the results, and ends with its answer', async () => {
+  test('runs the tools that the model calls, gives it their results, and ends with its answer', async () => {
     const model = createModel(
       [call('add', { a: 1, b: 2 }), call('add', { a: 3, b: 4 })],
       [call('add', { a: 3, b: 7 })],
@@ -131,7 +129,7 @@ describe('a generation with tools', () => {
     ]);
   });
 
-  test('adds up tokens and times; the prompt and the first token are the first round’s', async () => {
+  test('adds up tokens and times; the prompt and the first token are those of the first round', async () => {
     const model = createModel([call('now', {})], 'Noon.');
     const { result, events } = await run(model, { tools: [tool('now', () => 12)] });
     expect(result.usage).toEqual({ promptTokens: 100, reusedTokens: 1, completionTokens: 20 });
@@ -149,15 +147,15 @@ describe('a generation with tools', () => {
   test.each([
     ['a string', 'sunny', 'sunny'],
     ['an object', { sky: 'clear' }, '{"sky":"clear"}'],
-    ['nothing', undefined, 'null'],
-  ])('tells the model what a tool returns: %s', async (_, output, content) => {
+    ['null for nothing', undefined, 'null'],
+  ])('gives the model %s that a tool returns', async (_, output, content) => {
     const model = createModel([call('weather', {})], 'Thanks.');
     const { events } = await run(model, { tools: [tool('weather', () => output)] });
     expect(model.prompts[1]!.at(-1)).toEqual({ role: 'tool', name: 'weather', content });
     expect(events.find(({ type }) => type === 'tool-result')).toMatchObject({ output });
   });
 
-  test('tells the model what a tool throws, and goes on', async () => {
+  test('tells the model the error that a tool throws, and goes on', async () => {
     const model = createModel([call('weather', { city: 'Oz' })], 'I do not know.');
     const fail = () => Promise.reject(new RangeError('no such city'));
     const { result } = await run(model, { tools: [tool('weather', fail)] });
@@ -168,7 +166,7 @@ describe('a generation with tools', () => {
   const circular: Record<string, unknown> = {};
   circular.self = circular;
   test.each([circular, { count: 10n }])(
-    'tells the model of a result that no JSON can hold, and goes on: %o',
+    'tells the model that JSON cannot hold a result, and goes on: %o',
     async (output) => {
       const model = createModel([call('count', {})], 'It failed.');
       const { events, result } = await run(model, { tools: [tool('count', () => output)] });
@@ -181,15 +179,15 @@ describe('a generation with tools', () => {
     },
   );
 
-  test('runs no tool whose arguments cannot be read, and tells the model so', async () => {
+  test('does not run a tool whose arguments cannot be parsed, and tells the model so', async () => {
     const model = createModel([call('remove', undefined, '{"path": ')], 'Sorry.');
     const remove = vi.fn();
     await run(model, { tools: [tool('remove', remove)] });
     expect(remove).not.toHaveBeenCalled();
-    expect(model.prompts[1]!.at(-1)!.content).toMatch(/not whole JSON.*\{\\"path\\": /);
+    expect(model.prompts[1]!.at(-1)!.content).toMatch(/not valid JSON.*\{\\"path\\": /);
   });
 
-  test('ends with the calls where the application runs one of them itself', async () => {
+  test('ends with the calls if one of their tools has no execute', async () => {
     const model = createModel([call('add', { a: 1 }), call('ask', {})], 'never');
     const add = vi.fn();
     const { result } = await run(model, { tools: [tool('add', add), tool('ask')] });
@@ -201,13 +199,13 @@ describe('a generation with tools', () => {
     expect(model.prompts).toHaveLength(1);
   });
 
-  test('ends with the calls of a tool that nobody knows', async () => {
+  test('ends with the call of an unknown tool', async () => {
     const model = createModel([call('teleport', {})], 'never');
     const { result } = await run(model, { tools: [tool('add', () => 1)] });
     expect(result).toMatchObject({ reason: 'tool-calls', toolCalls: [{ name: 'teleport' }] });
   });
 
-  test('is one round where no tool can be run', async () => {
+  test('has one round if no tool has an execute', async () => {
     const model = createModel([call('ask', {})], 'never');
     const { result } = await run(model, { tools: [tool('ask')] }, [
       { role: 'user', content: 'Ask.' },
@@ -216,14 +214,14 @@ describe('a generation with tools', () => {
     expect(model.prompts).toEqual([[{ role: 'user', content: 'Ask.' }]]);
   });
 
-  test('gives all rounds together no more than the tokens allowed', async () => {
+  test('limits the tokens of all rounds together', async () => {
     const model = createModel([call('add', {})]);
     const { result } = await run(model, { tools: [tool('add', () => 1)], maxTokens: 25 });
     expect(model.limits).toEqual([25, 15, 5]);
     expect(result).toMatchObject({ reason: 'tool-calls', usage: { completionTokens: 30 } });
   });
 
-  test('leaves a model that calls without end at its call', async () => {
+  test('ends with a call if the model never stops calling', async () => {
     const model = createModel([call('add', {})]);
     const add = vi.fn(() => 1);
     const { result } = await run(model, { tools: [tool('add', add)] });
@@ -233,7 +231,7 @@ describe('a generation with tools', () => {
     expect(result.toolCalls.at(-1)!.id).toBe('call_31');
   });
 
-  test('ends when it is aborted while a tool runs; the tool hears of it', async () => {
+  test('ends if it is aborted while a tool runs, and the tool’s signal aborts', async () => {
     const model = createModel([call('wait', {}), call('wait', {})], 'never');
     const controller = new AbortController();
     let heard = 0;
@@ -252,7 +250,7 @@ describe('a generation with tools', () => {
     expect(model.prompts).toHaveLength(1);
   });
 
-  test('ends when it is aborted, whether or not the tool that runs does', async () => {
+  test('ends if it is aborted while a tool runs that never returns', async () => {
     const model = createModel([call('hang', {})], 'never');
     const controller = new AbortController();
     const hang: ToolDefinition['execute'] = () => {
@@ -266,13 +264,13 @@ describe('a generation with tools', () => {
     expect(model.prompts).toHaveLength(1);
   });
 
-  test('goes on from the conversation as it was when it was called', async () => {
+  test('is not affected if the caller appends to the conversation', async () => {
     const model = createModel([call('add', { a: 1, b: 2 })], 'It is 3.');
     const history: Message[] = [{ role: 'user', content: 'Add.' }];
     const generation = generateWithTools(model.generateOnce, history, {
       tools: [tool('add', () => 3)],
     });
-    history.push({ role: 'assistant', content: '' }); // as a page does that shows the answer as it comes
+    history.push({ role: 'assistant', content: '' }); // as a page does that shows the growing answer
     await generation.result;
     expect(model.prompts[1]?.map(({ role }) => role)).toEqual(['user', 'assistant', 'tool']);
   });

@@ -9,15 +9,20 @@ import type {
 } from '../types/generate.ts';
 import { EventStream } from './event-stream.ts';
 
-/** A model that calls tools without end is left at its call after this many rounds. */
+/** A generation ends after this many rounds, even if the model still calls tools. */
 const MAX_ROUNDS = 32;
 
-/** Generates one answer, tool calls included but not executed. */
+/** Generates one answer; its tool calls are not run. */
 export type GenerateOnce = (input: readonly Message[], options: GenerateOptions) => Generation;
 
+type Push = (event: GenerateEvent) => void;
+
+type Tools = ReadonlyMap<string, ToolDefinition>;
+
 /**
- * Runs the tools that have an `execute`, and lets the model go on with their results, until it answers. A call of a tool
- * without one ends the generation with `tool-calls`, as do all calls where no tool has one.
+ * Generates an answer in rounds: runs the tools that the model calls, and lets it go on with their results until it
+ * calls none. A call of a tool without an `execute` ends the generation with the reason `tool-calls`; if no tool has
+ * one, so does every call.
  */
 export function generateWithTools(
   generateOnce: GenerateOnce,
@@ -26,26 +31,30 @@ export function generateWithTools(
 ): Generation {
   const messages: readonly Message[] =
     typeof input === 'string' ? [{ role: 'user', content: input }] : copyOf(input);
-  const tools = new Map(options.tools?.map((tool) => [tool.name, tool]));
-  if (![...tools.values()].some(({ execute }) => execute)) return generateOnce(messages, options);
+  if (!options.tools?.some(({ execute }) => execute)) return generateOnce(messages, options);
   return new EventStream(
-    (push, signal) =>
-      runRounds(generateOnce, messages, { ...options, signal }, tools, push, signal),
+    (push, signal) => runRounds(generateOnce, messages, { ...options, signal }, push),
     options.signal,
   );
+}
+
+/** Copies the conversation, as the application may append to its array during the generation. */
+function copyOf(messages: readonly Message[]): readonly Message[] {
+  return Array.isArray(messages) ? messages.slice() : messages; // the renderer rejects what is not an array
 }
 
 async function runRounds(
   generateOnce: GenerateOnce,
   messages: readonly Message[],
-  options: GenerateOptions,
-  tools: ReadonlyMap<string, ToolDefinition>,
-  push: (event: GenerateEvent) => void,
-  signal: AbortSignal,
+  options: GenerateOptions & { readonly signal: AbortSignal },
+  push: Push,
 ): Promise<GenerateResult> {
+  const { signal } = options;
+  const maxTokens = options.maxTokens ?? Infinity;
+  const tools: Tools = new Map(options.tools?.map((tool) => [tool.name, tool]));
   let total: GenerateResult | undefined;
   for (let round = 1; ; round++) {
-    const left = (options.maxTokens ?? Infinity) - (total?.usage.completionTokens ?? 0);
+    const left = maxTokens - (total?.usage.completionTokens ?? 0);
     const generation = generateOnce([...messages, ...(total?.messages ?? [])], {
       ...options,
       ...(left !== Infinity && { maxTokens: left }),
@@ -58,62 +67,54 @@ async function runRounds(
     const result = await generation.result;
     total = total ? add(total, result) : result;
     const calls = total.toolCalls.slice(callsBefore);
-    const isAnswerable =
+    const goesOn =
       result.reason === 'tool-calls' &&
       round < MAX_ROUNDS &&
-      (options.maxTokens ?? Infinity) > total.usage.completionTokens &&
+      total.usage.completionTokens < maxTokens &&
       calls.every(({ name }) => tools.get(name)?.execute);
-    if (isAnswerable && !signal.aborted) {
-      const results = await runAll(calls, tools, push, signal);
-      total = { ...total, messages: [...total.messages, ...results] };
-      if (!signal.aborted) continue;
+    if (goesOn && !signal.aborted) {
+      const answers = await runTools(calls, tools, push, signal);
+      total = { ...total, messages: [...total.messages, ...answers] };
     }
-    if (signal.aborted) total = { ...total, reason: 'aborted' };
-    const { reason, usage, timings } = total;
-    push({ type: 'finish', reason, usage, timings });
-    return total;
+    if (signal.aborted) return { ...total, reason: 'aborted' };
+    if (!goesOn) return total;
   }
 }
 
-/** The application may go on with its array, as with a message that it shows while it is generated. */
-function copyOf(messages: readonly Message[]): readonly Message[] {
-  return Array.isArray(messages) ? messages.slice() : messages; // what is none is refused where it is rendered
-}
-
-/** Runs tools one after another, until the signal aborts: a tool that does not heed it is left to itself. */
-async function runAll(
+/** Runs tools one after another. Stops waiting when the signal aborts, even if the running tool ignores it. */
+async function runTools(
   calls: readonly ToolCall[],
-  tools: ReadonlyMap<string, ToolDefinition>,
-  push: (event: GenerateEvent) => void,
+  tools: Tools,
+  push: Push,
   signal: AbortSignal,
 ): Promise<Message[]> {
   const aborted = new Promise<undefined>((resolve) => {
     signal.addEventListener('abort', () => resolve(undefined), { once: true });
   });
-  const results: Message[] = [];
+  const messages: Message[] = [];
   for (const call of calls) {
     const { id, name } = call;
-    const result = await Promise.race([aborted, run(tools.get(name), call, signal)]);
+    const result = await Promise.race([aborted, runTool(tools.get(name), call, signal)]);
     if (!result) break;
     push({ type: 'tool-result', id, name, output: result.output });
-    results.push({ role: 'tool', name, content: result.content });
+    messages.push({ role: 'tool', name, content: result.content });
   }
-  return results;
+  return messages;
 }
 
-/** What a tool returned, and how the model is told. */
+/** What a tool returned, for the application and as text for the model. */
 interface ToolResult {
   readonly output: unknown;
   readonly content: string;
 }
 
-/** What the tool returns; what it throws, or what no JSON can hold, is told to the model, which may do better. */
-async function run(
+/** Runs a tool. Failures, such as a result that JSON cannot hold, go to the model, which may try something else. */
+async function runTool(
   tool: ToolDefinition | undefined,
   { input, inputText }: ToolCall,
   signal: AbortSignal,
 ): Promise<ToolResult> {
-  if (input === undefined) return failure(`The arguments are not whole JSON: ${inputText}`);
+  if (input === undefined) return failure(`The arguments are not valid JSON: ${inputText}`);
   try {
     const output = await tool?.execute?.(input, { signal });
     const content = typeof output === 'string' ? output : (JSON.stringify(output) ?? 'null');
@@ -128,37 +129,45 @@ function failure(message: string): ToolResult {
   return { output, content: JSON.stringify(output) };
 }
 
-/** Calls are numbered on from round to round. */
+/** Numbers a round's calls on from those of the rounds before it. */
 function callId(id: string, callsBefore: number): string {
   return `call_${callsBefore + Number(id.replace('call_', ''))}`;
 }
 
-/** Both rounds as one generation: counts and times add up, the time to the first token is the first round's. */
+/** Joins two rounds: counts and times add up; the prompt and the time to the first token are those of the first. */
 function add(a: GenerateResult, b: GenerateResult): GenerateResult {
-  const completionTokens = a.usage.completionTokens + b.usage.completionTokens;
-  const prefillMs = a.timings.prefillMs + b.timings.prefillMs;
-  const decodeMs = a.timings.decodeMs + b.timings.decodeMs;
-  const evaluated =
-    a.timings.prefillTokensPerSecond * a.timings.prefillMs +
-    b.timings.prefillTokensPerSecond * b.timings.prefillMs;
-  const decoded =
-    a.timings.decodeTokensPerSecond * a.timings.decodeMs +
-    b.timings.decodeTokensPerSecond * b.timings.decodeMs;
   const calls = b.toolCalls.map((call) => ({ ...call, id: callId(call.id, a.toolCalls.length) }));
+  const [first, second] = [a.timings, b.timings];
   return {
     ...b,
     text: a.text + b.text,
     reasoning: a.reasoning + b.reasoning,
     toolCalls: [...a.toolCalls, ...calls],
     messages: [...a.messages, ...b.messages],
-    usage: { ...a.usage, completionTokens },
+    usage: {
+      ...a.usage,
+      completionTokens: a.usage.completionTokens + b.usage.completionTokens,
+    },
     timings: {
-      timeToFirstTokenMs: a.timings.timeToFirstTokenMs,
-      prefillMs,
-      decodeMs,
-      prefillTokensPerSecond: prefillMs > 0 ? evaluated / prefillMs : 0,
-      decodeTokensPerSecond: decodeMs > 0 ? decoded / decodeMs : 0,
+      timeToFirstTokenMs: first.timeToFirstTokenMs,
+      prefillMs: first.prefillMs + second.prefillMs,
+      decodeMs: first.decodeMs + second.decodeMs,
+      prefillTokensPerSecond: meanSpeed(
+        [first.prefillTokensPerSecond, first.prefillMs],
+        [second.prefillTokensPerSecond, second.prefillMs],
+      ),
+      decodeTokensPerSecond: meanSpeed(
+        [first.decodeTokensPerSecond, first.decodeMs],
+        [second.decodeTokensPerSecond, second.decodeMs],
+      ),
     },
     ...(a.logprobs && { logprobs: [...a.logprobs, ...(b.logprobs ?? [])] }),
   };
+}
+
+type TimedSpeed = readonly [tokensPerSecond: number, milliseconds: number];
+
+/** The mean of two speeds, weighted by their durations. */
+function meanSpeed([a, aMs]: TimedSpeed, [b, bMs]: TimedSpeed): number {
+  return aMs + bMs > 0 ? (a * aMs + b * bMs) / (aMs + bMs) : 0;
 }

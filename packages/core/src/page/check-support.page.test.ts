@@ -4,7 +4,7 @@ import { StoreWorker } from '../../test/store-client.ts';
 import { checkSupport } from './check-support.ts';
 import { store } from './model-store.ts';
 
-test('a report counts what a download that was stopped has left to fetch', async () => {
+test('a report counts the bytes that a stopped download has not fetched', async () => {
   const session = await FaultSession.start(inject('faultServer'), {
     folder: 'packages/core/test/golden/tiny/hf',
   });

@@ -5,12 +5,13 @@ import type { SupportOptions, SupportReport } from '../types/support.ts';
 import { runInWorker } from './worker-client.ts';
 
 /**
- * Checks in advance whether a model will run here. Reads only the headers of its files, from the store if it has the whole
- * model. Allocates the model's memory on the GPU for a moment, and copies within it for some hundredths of a second.
+ * Checks whether a model would run here, before it is downloaded. Reads only the headers of its files, from the store
+ * if they are all there. Allocates the GPU memory that the model needs, copies within it for a few hundredths of a
+ * second to measure its speed, and frees it.
  *
- * @param source - See {@link load}. If absent, only the machine is checked, without a request.
- * @throws {@link OssicleError} if the source cannot be read, or is not a gpt-oss checkpoint. TypeError and RangeError for
- * wrong arguments. `signal.reason`.
+ * @param source - Like the source of {@link load}. If omitted, only the machine is checked, without any request.
+ * @throws {@link OssicleError} if the source cannot be read, or is not a gpt-oss checkpoint. TypeError or RangeError if
+ * an argument is wrong. `signal.reason` if aborted.
  */
 export async function checkSupport(
   source?: ModelSource,

@@ -34,7 +34,7 @@ const progress: LoadProgress[] = [];
 const reported: unknown[] = [];
 const mistake = new Error("the application's");
 
-/** What the embedded model is written from as a GGUF file. */
+/** The configuration and the tensors of the embedded model. */
 async function readNano(): Promise<[Config, Map<string, Tensor>]> {
   const read = async (name: string): Promise<Response> => fetch(`${NANO}/${name}`);
   const shards = [1, 2].map((i) => `model-0000${i}-of-00002.safetensors`);
@@ -47,7 +47,7 @@ async function readNano(): Promise<[Config, Map<string, Tensor>]> {
 }
 
 beforeAll(async () => {
-  for (const { id } of await store.list()) await store.remove(id); // of other files' tests
+  for (const { id } of await store.list()) await store.remove(id); // left by other test files
   const report = vi.spyOn(globalThis, 'reportError');
   report.mockImplementation((error) => void reported.push(error));
   const onProgress = (event: LoadProgress): void => {
@@ -62,7 +62,7 @@ afterAll(async () => {
   for (const { id } of await store.list()) await store.remove(id);
 });
 
-test('tells how far a load has come, phase by phase, and what was loaded', async () => {
+test('a load reports its progress by phase, and describes the model', async () => {
   const phases = progress.map(({ phase }) => phase);
   expect([...new Set(phases)]).toEqual(['download', 'compile', 'upload', 'ready']);
   for (const { loadedBytes, totalBytes } of progress) {
@@ -73,7 +73,7 @@ test('tells how far a load has come, phase by phase, and what was loaded', async
   expect(await store.list()).toMatchObject([{ id: model.info.id, complete: true }]);
 });
 
-test('reports what a listener to progress throws, as listeners to events are, and goes on', async () => {
+test('errors thrown by onProgress are reported like those of event listeners, and nothing stops', async () => {
   const uploads = progress.filter(({ phase }) => phase === 'upload');
   expect(reported).toEqual(uploads.map(() => mistake));
   const onProgress = (): never => {
@@ -83,7 +83,7 @@ test('reports what a listener to progress throws, as listeners to events are, an
   expect(reported.length).toBeGreaterThan(uploads.length);
 });
 
-test('describes what is stored without a request, with a speed that was measured', async () => {
+test('checkSupport() describes a stored model without a request, with a measured speed', async () => {
   const requests = (): number =>
     performance.getEntriesByType('resource').filter(({ name }) => name.startsWith(NANO)).length;
   const before = requests();
@@ -152,7 +152,7 @@ describe('gpt-oss-nano', () => {
 });
 
 describe('a generation', () => {
-  test('streams prefill, reasoning, answer and finish, and its result holds them all', async () => {
+  test('streams its prefill, reasoning, answer and finish, and has them all in its result', async () => {
     const generation = model.generate(QUESTION, { temperature: 0 });
     const events: GenerateEvent[] = [];
     for await (const event of generation) events.push(event);
@@ -167,14 +167,14 @@ describe('a generation', () => {
     expect(result.messages.map(({ channel }) => channel)).toEqual(['analysis', 'final']);
   });
 
-  test('stops when its iteration is left, and the next one is answered', async () => {
+  test('stops if its iteration is left, and the next one is answered', async () => {
     const generation = model.generate(QUESTION, { temperature: 0 });
     for await (const { type } of generation) if (type === 'reasoning-delta') break;
     expect((await generation.result).reason).toBe('aborted');
     expect((await model.generate(QUESTION, { temperature: 0 }).result).text).toBe('17 + 25 = 42');
   });
 
-  test('ends as aborted with its signal, also where it has not begun', async () => {
+  test('ends as aborted if its signal aborts, even before it begins', async () => {
     const running = new AbortController();
     const waiting = new AbortController();
     const first = model.generate(QUESTION, { temperature: 0, signal: running.signal });
@@ -188,7 +188,7 @@ describe('a generation', () => {
     );
   });
 
-  test('runs the tools that the page gives it, and answers with their results', async () => {
+  test('runs the page’s tools and answers with their results', async () => {
     const inputs: unknown[] = [];
     const generation = model.generate('What is the weather in Paris?', {
       temperature: 0,
@@ -215,7 +215,7 @@ describe('a generation', () => {
     expect(result.messages.map(({ role }) => role)).toContain('tool');
   });
 
-  test('rejects with the class and code of what went wrong in the worker', async () => {
+  test('rejects with the class and the code of an error in the worker', async () => {
     await expect(model.generate(QUESTION, { topP: 2 }).result).rejects.toThrow(RangeError);
     const long = 'word '.repeat(2000);
     const error: unknown = await model.generate(long).result.catch((reason: unknown) => reason);
@@ -225,13 +225,13 @@ describe('a generation', () => {
   });
 });
 
-test('counts the tokens of a prompt as a generation does', async () => {
+test('countTokens() counts the tokens of a prompt as a generation does', async () => {
   const { usage } = await model.generate(QUESTION, { maxTokens: 1 }).result;
   expect(await model.countTokens(QUESTION)).toBe(usage.promptTokens);
 });
 
 describe('a load', () => {
-  test('that is aborted rejects with the reason of its signal', async () => {
+  test('rejects with the reason of its signal if it is aborted', async () => {
     const stop = new AbortController();
     const reason = new Error('enough');
     const loading = load(NANO, { signal: stop.signal, onProgress: () => stop.abort(reason) });
@@ -239,7 +239,7 @@ describe('a load', () => {
     await expect(load(NANO, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   });
 
-  test('of what the GPU cannot hold is refused from headers alone, in the words of the report', async () => {
+  test('of a model that does not fit reads only headers, and rejects in the words of checkSupport()', async () => {
     const config = await (await fetch(`${NANO}/config.json`)).json();
     const session = await FaultSession.start(inject('faultServer'), {
       folder: 'demo/public/models/gpt-oss-nano',
@@ -266,7 +266,7 @@ describe('a load', () => {
     expect(await store.list()).toHaveLength(1);
   });
 
-  test('of a repo with one GGUF file answers, and again with the server gone', async () => {
+  test('of a repo with one GGUF file succeeds, and succeeds again without the server', async () => {
     const tokenizer = await (await fetch(`${NANO}/tokenizer.json`)).json();
     const [file] = createGguf(...(await readNano()), { tokenizer }) as [File];
     const session = await FaultSession.start(inject('faultServer'), {
@@ -285,7 +285,7 @@ describe('a load', () => {
     expect(await session.log()).toEqual([]);
   });
 
-  test('of what is not there says so', async () => {
+  test('of a source that does not exist says so', async () => {
     await expect(load(testFileUrl('demo/public/none'))).rejects.toMatchObject({
       code: 'download-failed',
     });
@@ -296,7 +296,7 @@ describe('a load', () => {
   });
 });
 
-test('disposing rejects what runs and what comes after', async () => {
+test('disposing of a model fails the calls in progress and later ones', async () => {
   const other = await load(NANO, { contextLength: 512 });
   const running = other.generate('Count down from 10.', { temperature: 0 });
   const disposed = other.dispose();

@@ -4,20 +4,21 @@ import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../types
 import { type Model, WorkerModel } from './model.ts';
 import { WorkerClient } from './worker-client.ts';
 
-/** The model to load if none is named. */
+/** The model to load if no source is given. */
 const DEFAULT_SOURCE = 'openai/gpt-oss-20b';
 
 /** How long the worker may take to abort a load before it is terminated. */
 const ABORT_PATIENCE_MS = 1000;
 
 /**
- * Loads a model into a worker of its own. The first load stores the published files in the browser's private file
- * system; later ones read them from there, without a request.
+ * Loads a model into its own worker. The first load stores the published files in the browser's private file system;
+ * later loads read them from there, without any request.
  *
- * @param source - A Hugging Face repo (`owner/name`, `owner/name@revision`) or a GGUF file of one
- * (`owner/name/file.gguf`), the address of a folder or of a GGUF file (`https://…`, `./…`), picked files, or a directory. Default: `openai/gpt-oss-20b`.
- * @throws {@link OssicleError} with a code that says why. `signal.reason` if the load is aborted. TypeError and
- * RangeError on wrong arguments.
+ * @param source - A Hugging Face repo (`owner/name`, `owner/name@revision`) or a GGUF file in one
+ * (`owner/name/file.gguf`), the URL of a folder or a GGUF file (`https://…`, `./…`), picked files, or a directory.
+ * Default: `openai/gpt-oss-20b`.
+ * @throws {@link OssicleError} if the model cannot be loaded; its `code` says why. TypeError or RangeError if an
+ * argument is wrong. `signal.reason` if aborted.
  */
 export async function load(
   source: ModelSource = DEFAULT_SOURCE,
@@ -29,7 +30,7 @@ export async function load(
   const worker = new WorkerClient();
   let patience: ReturnType<typeof setTimeout> | undefined;
   const limitPatience = (): void => {
-    // Compiling cannot be interrupted. What is stored is safe without the worker.
+    // Compilation cannot be interrupted. Stored bytes are safe if the worker is terminated.
     patience = setTimeout(() => void worker.dispose(), ABORT_PATIENCE_MS);
   };
   signal?.addEventListener('abort', limitPatience);

@@ -14,8 +14,8 @@ const operations: [keyof ModelStore, () => Promise<unknown>][] = [
   ['reclaim', () => store.reclaim()],
 ];
 
-describe('on a page that is not secure', () => {
-  test.each(operations)('%s() says that there is no storage, and what helps', async (_, call) => {
+describe('on an insecure page', () => {
+  test.each(operations)('%s() says that there is no storage and what to do', async (_, call) => {
     vi.stubGlobal('navigator', {});
     await expect(call()).rejects.toMatchObject({
       name: 'OssicleError',
@@ -25,7 +25,7 @@ describe('on a page that is not secure', () => {
   });
 });
 
-describe('where the browser fails', () => {
+describe('if the browser fails', () => {
   const fail = (error: unknown): void => {
     const storage = { getDirectory: () => Promise.reject(error) };
     vi.stubGlobal('navigator', { storage, locks: {} });
@@ -35,7 +35,7 @@ describe('where the browser fails', () => {
   test.each([
     ['SecurityError', 'storage-unavailable', /SecurityError: no\).*private windows.*Reload/],
     ['QuotaExceededError', 'storage-full', /QuotaExceededError: no\).*Free some/],
-  ])('a %s is told as %s', async (name, code, message) => {
+  ])('a %s becomes %s', async (name, code, message) => {
     const cause = new DOMException('no', name);
     fail(cause);
     await expect(store.reclaim()).rejects.toMatchObject({
@@ -46,7 +46,7 @@ describe('where the browser fails', () => {
     });
   });
 
-  test('what is no failure of storage stays as it is', async () => {
+  test('an error that does not concern storage stays as it is', async () => {
     const error = new RangeError('mine');
     fail(error);
     await expect(store.reclaim()).rejects.toBe(error);

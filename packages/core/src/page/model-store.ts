@@ -18,60 +18,62 @@ export type { DamagedChunk, StoredModel, StoreUsage, TaskOptions, VerifyResult }
 /** Options of {@link ModelStore.import}. */
 export interface ImportOptions extends TaskOptions {
   /**
-   * The source that will load the model from now on, for example `openai/gpt-oss-20b`. Default: the one in the
-   * `ossicle.json` of an {@link ModelStore.export}.
+   * The source that the stored model stands for, for example `openai/gpt-oss-20b`. Default: the one that
+   * {@link ModelStore.export} wrote into the folder.
    */
   readonly id?: string;
 }
 
 /**
- * The models in the browser's private file system. If the browser offers no storage, or its storage fails, every method
- * rejects with an {@link OssicleError} `storage-unavailable`, or `storage-full` if there is no room to write.
+ * Lists, checks, moves and removes the models in the browser's private file system. Every method rejects with an
+ * {@link OssicleError}: `storage-unavailable` if the browser denies access to its storage or fails, `storage-full` if
+ * there is no space to write to.
  */
 export interface ModelStore {
-  /** Lists the stored models, whole and partial, most recently used first. */
+  /** Lists the stored models, complete and partial, most recently used first. */
   list(): Promise<StoredModel[]>;
-  /** Measures how much the site stores. */
+  /** Measures how much is stored. */
   usage(): Promise<StoreUsage>;
-  /** Asks the browser not to evict the models when it runs out of space. Only pages may ask: false in workers. */
+  /** Asks the browser not to evict the models if space runs short. Only pages can ask: resolves to false in workers. */
   persist(): Promise<boolean>;
   /**
    * Removes a model; does nothing if it is not stored.
    *
-   * @param id - From {@link ModelStore.list}.
+   * @param id - As in {@link ModelStore.list}.
    * @throws {@link OssicleError} `model-in-use` if it is being downloaded or loaded, here or in another tab.
    */
   remove(id: string): Promise<void>;
   /**
-   * Reads the stored part of a model, and compares it with the SHA-256 of its chunks. Damaged chunks count as missing from
-   * then on: the next load fetches them again, and nothing else.
+   * Checks all stored chunks of a model against their SHA-256. Damaged chunks count as missing afterwards: the next
+   * load downloads them again, and nothing else.
    *
-   * @param id - From {@link ModelStore.list}.
-   * @throws RangeError if it is not stored. `signal.reason`.
+   * @param id - As in {@link ModelStore.list}.
+   * @throws RangeError if the model is not stored. `signal.reason` if aborted.
    */
   verify(id: string, options?: TaskOptions): Promise<VerifyResult>;
   /**
-   * Writes a model's files to a folder, as published, and an `ossicle.json` that describes them. Checks each chunk before
-   * it is written.
+   * Writes a model's files into a folder as they were published, with an `ossicle.json` that says what they are. Checks
+   * each chunk on the way.
    *
-   * @param id - From {@link ModelStore.list}.
+   * @param id - As in {@link ModelStore.list}.
    * @param directory - A writable folder, for example from `showDirectoryPicker({ mode: 'readwrite' })`.
-   * @throws RangeError if the model is not stored whole. {@link OssicleError} `integrity` if it is damaged. `signal.reason`.
+   * @throws RangeError if the model is not stored completely. {@link OssicleError} `integrity` if it is damaged.
+   * `signal.reason` if aborted.
    */
   export(id: string, directory: FileSystemDirectoryHandle, options?: TaskOptions): Promise<void>;
   /**
-   * Stores a model from files that a person picked, as a download would: from then on, loading its source needs no network.
+   * Stores a model from picked files, as a download would: loads of its source then read it from the store.
    *
-   * @returns The model's id, for {@link ModelStore.list} and the other methods.
-   * @throws TypeError if neither `id` nor an `ossicle.json` names the model. {@link OssicleError} `format-invalid` if the
-   * files are not a checkpoint, `integrity` if they differ from the published ones, `storage-full`. `signal.reason`.
+   * @returns The model's id, as in {@link ModelStore.list}.
+   * @throws TypeError if neither `id` nor the folder says which model it is. {@link OssicleError} `format-invalid` if the
+   * files are no checkpoint, `integrity` if they differ from the published ones. `signal.reason` if aborted.
    */
   import(
     files: Iterable<File> | FileSystemDirectoryHandle,
     options?: ImportOptions,
   ): Promise<string>;
   /**
-   * Removes folders that belong to no model, such as leftovers of a crash. Downloads do so when they start.
+   * Removes files that belong to no model, such as those left by a crash. Downloads do so, too, when they start.
    *
    * @returns The number of bytes freed.
    */
@@ -96,7 +98,7 @@ export const store: ModelStore = {
   reclaim: () => stored(reclaimOrphans),
 };
 
-/** Uses the browser's storage; converts its failures to an {@link OssicleError}. */
+/** Uses the storage, and turns failures of the browser into {@link OssicleError}. */
 async function stored<T>(use: () => Promise<T>, signal?: AbortSignal): Promise<T> {
   checkStorage();
   try {
@@ -106,7 +108,7 @@ async function stored<T>(use: () => Promise<T>, signal?: AbortSignal): Promise<T
   }
 }
 
-/** The same in a worker, which reads and writes files without piling them up in memory. */
+/** Uses the storage in a worker: only workers can read and write parts of stored files. */
 function storedInWorker<T>(
   use: (service: RemoteService, task: TaskArguments<BytesDone>) => Promise<T>,
   { signal, onProgress }: TaskOptions = {},

@@ -11,22 +11,23 @@ import type { ModelInfo } from '../types/load.ts';
 import type { PlainGenerateOptions } from '../worker/model-service.ts';
 import type { WorkerClient } from './worker-client.ts';
 
-/** A loaded model, in a worker of its own. It holds one conversation's keys and values; calls are answered in turn. */
+/** A loaded model in its own worker. It holds the keys and values of one conversation; calls run one at a time. */
 export interface Model {
-  /** What was loaded. */
+  /** The model that was loaded. */
   readonly info: ModelInfo;
   /**
-   * Generates an answer.
+   * Generates an answer. Tools that have an `execute` are run on the page, and the model goes on with their results;
+   * calls of other tools end the generation with the reason `tool-calls`.
    *
-   * @param input - A user's message, or a conversation. Give the conversation the messages of earlier results, so that
+   * @param input - A user's message, or a conversation. Append the messages of each result to the conversation, so that
    * their keys and values are reused.
-   * @returns Iterate it for its events, or await its `result`. Both reject with {@link OssicleError}, or with TypeError or
-   * RangeError where an option is wrong. An aborted generation ends with the reason `aborted`.
+   * @returns Iterate it for its events, or await its `result`. Both reject with {@link OssicleError}, or with TypeError
+   * or RangeError if an option is wrong. An aborted generation does not reject: it ends with the reason `aborted`.
    */
   generate(input: string | readonly Message[], options?: GenerateOptions): Generation;
-  /** Counts the tokens of the prompt that {@link Model.generate} would evaluate. */
+  /** Counts the tokens in the prompt that {@link Model.generate} would evaluate. */
   countTokens(input: string | readonly Message[], options?: GenerateOptions): Promise<number>;
-  /** Releases all memory. What runs rejects with `disposed`. */
+  /** Releases all memory. Calls in progress reject with `disposed`. */
   dispose(): Promise<void>;
 }
 
@@ -64,7 +65,7 @@ export class WorkerModel implements Model {
   }
 }
 
-/** What of the options can be cloned: no signal, and no functions of tools. */
+/** The options that can be cloned: without the signal and the functions of the tools. */
 function toPlain({ signal: _, tools, ...options }: GenerateOptions): PlainGenerateOptions {
   if (!tools) return options;
   return { ...options, tools: tools.map(({ execute: _execute, ...tool }) => tool) };

@@ -6,7 +6,7 @@ import type { Report } from '../worker/model-service.ts';
 import { WorkerModel } from './model.ts';
 import { WorkerClient } from './worker-client.ts';
 
-/** Notes what it is called for. A generation reports three times, and answers when it is aborted. */
+/** Records its calls. A generation reports three times, and answers when it is aborted. */
 class FakeService {
   readonly calls: string[] = [];
   #abort: () => void = () => undefined;
@@ -33,7 +33,7 @@ afterEach(() => {
   for (const port of ports.splice(0)) port.close();
 });
 
-/** A client whose worker is the other end of a channel. */
+/** A client whose worker is the other end of a message channel. */
 function createClient(): { calls: readonly string[]; client: WorkerClient } {
   const { port1, port2 } = new MessageChannel();
   ports.push(port1, port2);
@@ -48,14 +48,14 @@ function createModel(): { calls: readonly string[]; model: WorkerModel } {
   return { calls, model: new WorkerModel(client, {} as ModelInfo) };
 }
 
-test('a generation that is aborted before it begins reaches the worker with its abort right behind it', async () => {
+test('a generation that is aborted before it begins reaches the worker, followed by its abort', async () => {
   const { calls, model } = createModel();
   const { result } = model.generate('Hi', { signal: AbortSignal.abort() });
   expect(await result).toMatchObject({ reason: 'aborted' });
   expect(calls).toEqual(['generate 1', 'abort 1']);
 });
 
-test('an abort reaches the worker while it has not answered the start yet', async () => {
+test('an abort reaches the worker before the start has been answered', async () => {
   const { calls, model } = createModel();
   const controller = new AbortController();
   const { result } = model.generate('Hi', { signal: controller.signal });

@@ -4,7 +4,7 @@ import { restoreError } from '../worker/error-transfer.ts';
 import type { ModelService, TaskArguments } from '../worker/model-service.ts';
 import InlineWorker from '../worker/worker.ts?worker&inline';
 
-/** How long the worker may take to release its memory before it is terminated anyway. */
+/** How long the worker has to release its memory before it is terminated anyway. */
 const DISPOSE_PATIENCE_MS = 1000;
 
 /** The worker's service, as the page calls it. */
@@ -12,13 +12,13 @@ export type RemoteService = Comlink.Remote<ModelService>;
 
 /** Options of {@link WorkerClient.run}. */
 export interface RunOptions<Report> {
-  /** Aborts the task; the task decides what that means. */
+  /** Aborts the task; whether it then rejects is up to the task. */
   readonly signal?: AbortSignal | undefined;
-  /** Called with each report, in order, and never after the task has ended. Must not throw. */
+  /** Called with each report in order, and never after the task has ended. Must not throw. */
   readonly onReport?: (report: Report) => void;
 }
 
-/** The page's end of the worker. A call fails when the worker dies, so that none waits for ever. */
+/** The page's end of the worker. If the worker dies, all calls reject instead of waiting forever. */
 export class WorkerClient {
   readonly #worker: Worker;
   readonly #service: RemoteService;
@@ -29,8 +29,8 @@ export class WorkerClient {
   #lastTask = 0;
 
   /**
-   * @param worker - Default: a new one.
-   * @throws {@link OssicleError} `worker-failed` if the browser starts none.
+   * @param worker - Default: a new worker.
+   * @throws {@link OssicleError} `worker-failed` if the browser does not start a worker.
    */
   constructor(worker: Worker = startWorker()) {
     this.#ended = new Promise((_, reject) => {
@@ -39,7 +39,7 @@ export class WorkerClient {
         reject(error);
       };
     });
-    this.#ended.catch(() => undefined); // calls reject with it
+    this.#ended.catch(() => undefined); // handled by the calls
     this.#worker = worker;
     this.#worker.addEventListener('error', (event) => {
       event.preventDefault();
@@ -62,7 +62,7 @@ export class WorkerClient {
     }
   }
 
-  /** Runs a task that reports on its way and can be aborted. */
+  /** Runs a task that can report and be aborted. */
   async run<T, Report = never>(
     start: (service: RemoteService, task: TaskArguments<Report>) => Promise<T>,
     { signal, onReport }: RunOptions<Report> = {},
@@ -89,7 +89,7 @@ export class WorkerClient {
   /**
    * Ends the worker. Calls in progress reject with `disposed`.
    *
-   * @param last - A last call, which the worker gets a second for.
+   * @param last - A last call; the worker has a second to complete it.
    */
   async dispose(last?: (service: RemoteService) => Promise<unknown>): Promise<void> {
     this.#end(new OssicleError('disposed', 'The model was disposed of. Load it again to go on.'));
@@ -109,9 +109,9 @@ export class WorkerClient {
 }
 
 /**
- * Runs one task in a worker of its own.
+ * Runs one task in its own worker.
  *
- * @throws `signal.reason`, and what the task throws.
+ * @throws `signal.reason` if aborted, and whatever the task throws.
  */
 export async function runInWorker<T, Report = never>(
   start: (service: RemoteService, task: TaskArguments<Report>) => Promise<T>,
@@ -133,7 +133,7 @@ function startWorker(): Worker {
   if (typeof Worker === 'undefined') {
     throw new OssicleError(
       'worker-failed',
-      'No worker can be started here: ossicle needs a page. Elsewhere, use createEngine() of ossicle/engine.',
+      'ossicle needs a page to start its worker in. Elsewhere, use createEngine() of ossicle/engine.',
     );
   }
   try {
@@ -147,7 +147,7 @@ function workerFailed(reason: string, cause?: unknown): OssicleError {
   return new OssicleError(
     'worker-failed',
     `The worker of ossicle did not start, or it crashed${reason ? `: ${reason}` : ''}. If the page has a ` +
-      'Content-Security-Policy, it must allow worker-src blob:. Otherwise load the model again.',
+      'Content-Security-Policy, it must allow worker-src blob:. Otherwise, load the model again.',
     { cause },
   );
 }

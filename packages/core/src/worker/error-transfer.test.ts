@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { isOssicleError, OssicleError } from '../errors.ts';
 import { installErrorTransfer, restoreError } from './error-transfer.ts';
 
-/** Takes what a worker throws to the page, as Comlink does: the worker's handler writes, the page's own one reads. */
+/** Sends a thrown value to the page as Comlink does: written by the worker's handler, read by the page's own one. */
 let send: (value: unknown) => unknown;
 
 beforeAll(() => {
@@ -22,7 +22,7 @@ beforeAll(() => {
 });
 
 describe('an error that crosses from the worker', () => {
-  test('keeps the code, the message and the stack of ossicle’s errors', () => {
+  test('keeps the code, message and stack of an OssicleError', () => {
     const error = new OssicleError('out-of-memory', 'The GPU has no room for keys.0 (16 MiB).');
     const received = send(error);
     expect(isOssicleError(received)).toBe(true);
@@ -42,13 +42,13 @@ describe('an error that crosses from the worker', () => {
     expect(isOssicleError(received)).toBe(false);
   });
 
-  test('is an abort to those who look for one', () => {
+  test('is still an AbortError', () => {
     const received = send(new DOMException('The load was aborted.', 'AbortError'));
     expect(received).toBeInstanceOf(DOMException);
     expect(received).toMatchObject({ name: 'AbortError', message: 'The load was aborted.' });
   });
 
-  test('brings its causes along, each with its class', () => {
+  test('keeps its causes, each with its class', () => {
     const quota = new DOMException('no room', 'QuotaExceededError');
     const write = new TypeError('could not write', { cause: quota });
     const received = send(new OssicleError('storage-full', 'The disk is full.', { cause: write }));
@@ -58,7 +58,7 @@ describe('an error that crosses from the worker', () => {
     expect((cause as Error).cause).toMatchObject({ name: 'QuotaExceededError' });
   });
 
-  test('of a class that the page does not know is an Error', () => {
+  test('is an Error if the page does not know its class', () => {
     class Unknown extends Error {
       override readonly name = 'Unknown';
       readonly secret = () => 'cannot be cloned';
@@ -70,11 +70,11 @@ describe('an error that crosses from the worker', () => {
 });
 
 test.each(['a reason', 7, undefined, { reason: 'enough' }])(
-  'what is thrown without being an error stays what it is: %o',
+  'a thrown value that is not an Error stays as it is: %o',
   (value) => expect(send(value)).toEqual(value),
 );
 
-test('errors of the page itself stay as they are', () => {
+test('errors of the page stay as they are', () => {
   const error = new RangeError('of the page');
   expect(restoreError(error)).toBe(error);
 });

@@ -1,7 +1,7 @@
 import * as Comlink from 'comlink';
 import { type ErrorCode, isOssicleError, OssicleError } from '../errors.ts';
 
-/** What Comlink carries of an error, and what it leaves out. */
+/** An error as plain data, with the fields that Comlink leaves out. */
 interface WireError {
   readonly name: string;
   readonly message: string;
@@ -12,12 +12,12 @@ interface WireError {
 }
 
 /**
- * Lets errors that this worker throws keep their code and cause. To be called in the library's own worker: the page's
- * Comlink, which the application may use, too, stays as it is, and reads what is sent here.
+ * Makes errors thrown by this worker keep their class, code and cause. Call it in the library's own worker only: the
+ * page's Comlink, which the application may use too, needs no change to read them.
  */
 export function installErrorTransfer(): void {
   const handler = Comlink.transferHandlers.get('throw');
-  if (!handler) throw new Error('this Comlink has no handler for what is thrown');
+  if (!handler) throw new Error('Comlink has no transfer handler for thrown values');
   Comlink.transferHandlers.set('throw', {
     ...handler,
     serialize: (thrown) => {
@@ -42,14 +42,14 @@ function toWire(error: Error): WireError {
 
 const CLASSES = { TypeError, RangeError, SyntaxError } as const;
 
-/** Gives an error that came from the worker its class back. Comlink makes it an `Error` with the fields that were sent. */
+/** Restores the class of an error from the worker, which Comlink has made an `Error` with the fields that were sent. */
 export function restoreError(received: unknown): unknown {
   if (!(received instanceof Error) || !('isDomException' in received)) return received;
   return fromWire(received as Error & WireError);
 }
 
 function fromWire({ name, message, stack, code, isDomException, cause }: WireError): Error {
-  if (isDomException) return new DOMException(message, name); // its name is what programs look at, as in AbortError
+  if (isDomException) return new DOMException(message, name); // programs check its name, such as AbortError
   const options = cause ? { cause: fromWire(cause) } : {};
   const isKnown = name in CLASSES;
   const error =

@@ -22,26 +22,26 @@ export type PlainSupportOptions = Omit<SupportOptions, 'signal'>;
 /** Options that can be cloned. */
 export type PlainGenerateOptions = Omit<GenerateOptions, 'signal'>;
 
-/** Sends a report of a task to the page. */
+/** Sends a report on a task to the page. */
 export type Report<T> = ((report: T) => void) & Comlink.ProxyMarked;
 
-/** The first arguments of every task: a number by which the page can abort it, and where its reports go. */
+/** The first arguments of every task: an id by which the page can abort it, and the callback for its reports. */
 export type TaskArguments<T = never> = readonly [id: number, report: Report<T>];
 
-/** How far a task has come. */
+/** The progress of a task. */
 export interface BytesDone {
   readonly doneBytes: number;
   readonly totalBytes: number;
 }
 
-/** The worker's side: one model, and work on stored files. The page calls it with plain data. */
+/** The worker's side of the library: runs one model, and works on stored files. The page calls it with plain data. */
 export class ModelService {
   #engine: Engine | undefined;
   #session: Session | undefined;
   #device: GPUDevice | undefined;
   readonly #tasks = new Map<number, AbortController>();
 
-  /** Loads the model. Called once. */
+  /** Loads the model. Call it once. */
   load(
     id: number,
     report: Report<LoadProgress>,
@@ -59,7 +59,7 @@ export class ModelService {
     });
   }
 
-  /** Generates an answer; an aborted one ends with the reason `aborted`. */
+  /** Generates an answer, and reports its events except `finish`. Ends with the reason `aborted` if it is aborted. */
   generate(
     id: number,
     report: Report<GenerateEvent>,
@@ -68,7 +68,9 @@ export class ModelService {
   ): Promise<GenerateResult> {
     return this.#run(id, report, async (push, signal) => {
       const generation = this.#ready().session.generate(input, { ...options, signal });
-      for await (const event of generation) push(event);
+      for await (const event of generation) {
+        if (event.type !== 'finish') push(event); // the page makes that one from the result
+      }
       return generation.result;
     });
   }
@@ -78,7 +80,7 @@ export class ModelService {
     return this.#ready().engine.tokenizer.encodeConversation(input, options).length;
   }
 
-  /** Checks whether a model would run. */
+  /** Checks whether a model would run here. */
   checkSupport(
     id: number,
     report: Report<never>,
@@ -88,7 +90,7 @@ export class ModelService {
     return this.#run(id, report, (_, signal) => examineSupport(source, { ...options, signal }));
   }
 
-  /** Stores a model from files; returns its id. */
+  /** Stores a model from files and returns its id. */
   importModel(
     id: number,
     report: Report<BytesDone>,
@@ -112,7 +114,7 @@ export class ModelService {
     );
   }
 
-  /** Compares a stored model with its hashes. */
+  /** Checks a stored model against its hashes. */
   verifyModel(id: number, report: Report<BytesDone>, model: string): Promise<VerifyResult> {
     return this.#run(id, report, (push, signal) =>
       verifyStoredModel(model, { onProgress: bytesTo(push), signal }),
@@ -137,14 +139,14 @@ export class ModelService {
   ): Promise<T> {
     const controller = new AbortController();
     this.#tasks.set(id, controller);
-    const remote = report as unknown as Comlink.Remote<(value: R) => void>; // as it arrives in the worker
+    const remote = report as unknown as Comlink.Remote<(value: R) => void>; // what arrives in the worker
     let delivered: Promise<unknown> = Promise.resolve();
     try {
       return await work((value) => {
         delivered = remote(value as never);
       }, controller.signal);
     } finally {
-      await delivered; // reports have a channel of their own: without this, the answer could overtake them
+      await delivered; // reports have their own channel: otherwise the answer could overtake them
       remote[Comlink.releaseProxy]();
       this.#tasks.delete(id);
     }
