@@ -1,4 +1,5 @@
 import { defineConfig, type TestUserConfig, type ViteUserConfig } from 'vitest/config';
+import { bundledWorkers } from './packages/core/test/bundled-workers.ts';
 import { puppeteerProvider } from './packages/core/test/puppeteer.ts';
 import { chromeOptions } from './scripts/browser.ts';
 import { TotalsReporter } from './scripts/totals.ts';
@@ -69,6 +70,7 @@ const config: ViteUserConfig = defineConfig({
       },
       {
         extends: true,
+        plugins: [bundledWorkers()],
         test: {
           name: 'gpu',
           include: [gpuTests],
@@ -79,6 +81,7 @@ const config: ViteUserConfig = defineConfig({
       },
       {
         extends: true,
+        plugins: [bundledWorkers()],
         test: {
           name: 'gpu-page',
           include: [pageTests],

@@ -120,6 +120,7 @@ export class EndToEndStage implements Stage {
   async #countStep(): Promise<Sample[]> {
     const count = (maxTokens: number) =>
       countCalls(() => this.#generate(this.#session, this.#prompt(4), maxTokens));
+    await count(4); // makes the bind groups of a prompt of this length
     const short = await count(4);
     const long = await count(4 + COUNTED_STEPS);
     return Object.entries(long).map(([name, calls]) =>

@@ -57,6 +57,8 @@ export async function main(args: readonly string[]): Promise<void> {
     totals.failed++;
     totals.failures.push(`${gpuSkipped} GPU tests were skipped, but ${expected} expected.`);
   }
+  if (suites.includes('gpu') && gpuSkipped > 0 && process.env.OSSICLE_SLOW_TESTS !== '1')
+    lines.push('OSSICLE_SLOW_TESTS=1 runs the skipped GPU tests too, which takes minutes more.');
   for (const failure of totals.failures) lines.push(`✗ ${failure}`);
   console.log(`\n${lines.join('\n')}\n${totalsLine(totals)}`);
   process.exitCode = totals.failed > 0 ? 1 : 0;

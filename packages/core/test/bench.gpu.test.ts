@@ -25,6 +25,7 @@ test('the benchmark measures a small checkpoint from load to decode', async () =
   expect(valueNamed(facts, 'dispatches per token')).toBeGreaterThan(4 * PRESETS.nano.layers);
   expect(valueNamed(facts, 'submits per token')).toBe(1);
   expect(valueNamed(facts, 'buffers made per token')).toBe(0);
+  expect(valueNamed(facts, 'bind groups made per token')).toBe(0);
   expect(measurements).toEqual(['prefill 20', 'decode @3']);
   expect((await host.measure('prefill 20')).map(({ name }) => name)).toEqual([
     'prefill 20',

@@ -1,10 +1,9 @@
 import type { StoreOperations } from './store-worker.ts';
+import InlineWorker from './store-worker.ts?worker&inline';
 
 /** A worker that uses the store, like another tab. Only in browsers. */
 export class StoreWorker {
-  readonly #worker = new Worker(new URL('./store-worker.ts', import.meta.url), {
-    type: 'module',
-  });
+  readonly #worker = new InlineWorker();
   /** Called when more bytes are stored. */
   onProgress: (loadedBytes: number) => void = () => undefined;
 

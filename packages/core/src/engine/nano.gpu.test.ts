@@ -131,9 +131,16 @@ describe.each([
     await expectLikely(first);
   });
 
-  slowTest('finds all other recorded answers likeliest', async () => {
-    await expectLikely(conversations.filter((conversation) => !first.includes(conversation)));
-  });
+  // In Chrome, load.page.test.ts has the published weights give all of them.
+  if (dense === 'int8' || !('document' in globalThis)) {
+    slowTest(
+      'finds all other recorded answers likeliest',
+      async () => {
+        await expectLikely(conversations.filter((conversation) => !first.includes(conversation)));
+      },
+      900_000,
+    );
+  }
 
   async function expectShortest(skill: string): Promise<void> {
     await expectAnswer(session, ...(shortest(skill) as [Conversation]));

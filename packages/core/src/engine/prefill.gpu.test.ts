@@ -152,7 +152,7 @@ const LONG: Config = {
   specialIds: { bos: 93, pad: 94, eos: 95 },
 };
 
-/** Tokens of the longest prompt: 39 windows, or 11 if a software adapter has to be quick. */
+/** Tokens of the longest prompt: 39 windows, or 11 if slow tests are skipped. */
 const LONGEST = runsSlowTests ? 5000 : 1400;
 
 describe('a prompt around and far beyond the window', () => {
