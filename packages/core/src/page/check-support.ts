@@ -5,12 +5,13 @@ import type { SupportOptions, SupportReport } from '../types/support.ts';
 import { inWorker } from './worker-client.ts';
 
 /**
- * Checks in advance whether a model will run here. Reads only the headers of its files, from the store if it has the whole
- * model. Allocates the model's memory on the GPU for a moment, and copies within it for some hundredths of a second.
+ * Checks in advance whether a model will run here. Reads only the headers of its files, from the store if it has the
+ * whole model. Allocates the model's memory on the GPU for a moment, and copies within it for some hundredths of a
+ * second.
  *
  * @param source - See {@link load}. If absent, only the machine is checked, without a request.
- * @throws {@link OssicleError} if the source cannot be read, or is not a gpt-oss checkpoint. TypeError and RangeError for
- * wrong arguments. `signal.reason`.
+ * @throws {@link OssicleError} if the source cannot be read, or is not a gpt-oss checkpoint. TypeError and RangeError
+ * for wrong arguments. `signal.reason`.
  */
 export async function checkSupport(
   source?: ModelSource,

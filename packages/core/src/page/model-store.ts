@@ -43,28 +43,31 @@ export interface ModelStore {
    */
   remove(id: string): Promise<void>;
   /**
-   * Reads the stored part of a model, and compares it with the SHA-256 of its chunks. Damaged chunks count as missing from
-   * then on: the next load fetches them again, and nothing else.
+   * Reads the stored part of a model, and compares it with the SHA-256 of its chunks. Damaged chunks count as missing
+   * from then on: the next load fetches them again, and nothing else.
    *
    * @param id - From {@link ModelStore.list}.
    * @throws RangeError if it is not stored. `signal.reason`.
    */
   verify(id: string, options?: TaskOptions): Promise<VerifyResult>;
   /**
-   * Writes a model's files to a folder, as published, and an `ossicle.json` that describes them. Checks each chunk before
-   * it is written.
+   * Writes a model's files to a folder, as published, and an `ossicle.json` that describes them. Checks each chunk
+   * before it is written.
    *
    * @param id - From {@link ModelStore.list}.
    * @param directory - A writable folder, for example from `showDirectoryPicker({ mode: 'readwrite' })`.
-   * @throws RangeError if the model is not stored whole. {@link OssicleError} `integrity` if it is damaged. `signal.reason`.
+   * @throws RangeError if the model is not stored whole. {@link OssicleError} `integrity` if it is damaged.
+   * `signal.reason`.
    */
   export(id: string, directory: FileSystemDirectoryHandle, options?: TaskOptions): Promise<void>;
   /**
-   * Stores a model from files that a person picked, as a download would: from then on, loading its source needs no network.
+   * Stores a model from files that a person picked, as a download would: from then on, loading its source needs no
+   * network.
    *
    * @returns The model's id, for {@link ModelStore.list} and the other methods.
-   * @throws TypeError if neither `id` nor an `ossicle.json` names the model. {@link OssicleError} `format-invalid` if the
-   * files are not a checkpoint, `integrity` if they differ from the published ones, `storage-full`. `signal.reason`.
+   * @throws TypeError if neither `id` nor an `ossicle.json` names the model. {@link OssicleError} `format-invalid` if
+   * the files are not a checkpoint, `integrity` if they differ from the published ones, `storage-full`.
+   * `signal.reason`.
    */
   import(
     files: Iterable<File> | FileSystemDirectoryHandle,

@@ -39,7 +39,7 @@ export interface GenerateOptions {
   readonly logprobs?: number;
   /** The date in the system message, YYYY-MM-DD. Default: none. */
   readonly currentDate?: string;
-  /** The rest of the system message; `null` leaves the message out. The application's own instructions belong in `instructions`. */
+  /** The rest of the system message; `null` omits it. The application's own instructions belong in `instructions`. */
   readonly systemMessage?: SystemMessage | null;
   /** Stops the generation before its next token. */
   readonly signal?: AbortSignal;
@@ -88,7 +88,7 @@ export interface ToolCall {
   readonly id: string;
   /** The function's name, without the `functions.` namespace. */
   readonly name: string;
-  /** The parsed arguments; `undefined` if `inputText` is not JSON or is cut short, and an empty object if it is empty. */
+  /** The parsed arguments; `undefined` if `inputText` is not valid JSON, and an empty object if it is empty. */
   readonly input: unknown;
   /** The arguments as the model wrote them. */
   readonly inputText: string;
@@ -151,7 +151,7 @@ export interface GenerateResult {
   readonly logprobs?: readonly TokenLogprobs[];
 }
 
-/** A running generation: iterate it for its events, await its result, or both. The result includes events that were not read. */
+/** A running generation: iterate it for its events, await its result, or both. The result includes unread events. */
 export interface Generation extends AsyncIterable<GenerateEvent> {
   /** Resolves when the generation ends or is aborted; rejects on failure. */
   readonly result: Promise<GenerateResult>;
