@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { appendFile } from 'node:fs/promises';
 import { loadavg, tmpdir } from 'node:os';
 import { parseArgs } from 'node:util';
+import { LANES } from '../packages/core/src/store/download.ts';
 import { CHUNK_BYTES } from '../packages/core/src/store/manifest.ts';
-import { LANES } from '../packages/core/src/store/opfs-store.ts';
 import type { AdapterSummary } from '../packages/core/src/types/load.ts';
 import { PRESETS } from '../packages/core/test/config.ts';
 import {

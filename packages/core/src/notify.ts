@@ -1,6 +1,6 @@
 /**
- * Calls a listener of the application. If it throws, the error is reported like that of an event listener, and the caller
- * goes on.
+ * Calls a listener of the application. If it throws, the error is reported like that of an event listener, and the
+ * caller goes on.
  */
 export function notify<Values extends unknown[]>(
   listener: ((...values: Values) => unknown) | undefined,

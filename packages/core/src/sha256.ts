@@ -8,7 +8,8 @@ const ROUND_CONSTANTS: Int32Array = fractionsOfRoots(64, Math.cbrt);
 const INITIAL_STATE: Int32Array = fractionsOfRoots(8, Math.sqrt);
 
 /**
- * Incremental SHA-256 (FIPS 180-4), which WebCrypto does not offer. Its state between two blocks can be saved and resumed.
+ * Incremental SHA-256 (FIPS 180-4), which WebCrypto does not offer. Its state between two blocks can be saved and
+ * resumed.
  */
 export class Sha256 {
   readonly #state: Int32Array;
@@ -80,8 +81,8 @@ export function isSha256(text: string): boolean {
 }
 
 /**
- * Advances the state by whole blocks (FIPS 180-4, §6.2.2). Four rounds per turn, so that few variables move. Without `| 0`
- * where the variables begin, V8 may not keep them as plain integers, which costs more than half of the speed.
+ * Advances the state by whole blocks (FIPS 180-4, §6.2.2). Four rounds per turn, so that few variables move. Without
+ * `| 0` where the variables begin, V8 may not keep them as plain integers, which costs more than half of the speed.
  */
 function compress(state: Int32Array, w: Int32Array, bytes: Uint8Array): void {
   const k = ROUND_CONSTANTS;

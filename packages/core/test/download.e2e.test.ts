@@ -1,7 +1,7 @@
 // The browser process is killed during a download; the next one continues it.
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { LANES } from '../src/store/opfs-store.ts';
+import { LANES } from '../src/store/download.ts';
 import { DownloadBrowser } from './download-browser.ts';
 import { type FaultServer, startFaultServer } from './fault-server.ts';
 import { FaultSession } from './fault-session.ts';

@@ -69,7 +69,7 @@ const operations = {
   /** Downloads a folder as a load does; returns the files requested and each progress report. */
   async download(address: string, faults: DownloadFaults = {}): Promise<Download> {
     const { chunkBytes, huggingFace, integrity, isLoad = false } = faults;
-    const store = await openStore(chunkBytes === undefined ? {} : { chunkBytes });
+    const store = await openStore(chunkBytes);
     if (!store) throw new Error('This worker has no store');
     const options = { huggingFace, ...(!isLoad && { retry }) };
     const source = (await openSource(address, options)) as PublishedSource;
@@ -107,7 +107,7 @@ const operations = {
     const parts: Uint8Array[] = [];
     for (const { path, offsetBytes, sizeBytes } of checkpoint.tensor(tensor).pieces) {
       const part = new Uint8Array(sizeBytes);
-      await source.read(path, offsetBytes, part);
+      await source.read({ path, offsetBytes }, part);
       parts.push(part);
     }
     if (keepOpen) held = source;
@@ -137,10 +137,10 @@ const operations = {
     const source = (await (await openStore())?.openModel(id)) as ByteSource;
     const codes: unknown[] = [];
     const code = (error: { code?: string }): void => void codes.push(error.code);
-    await source.read('config.json', 1e6, new Uint8Array(4)).catch(code);
-    await source.read('none.json', 0, new Uint8Array(4)).catch(code);
+    await source.read({ path: 'config.json', offsetBytes: 1e6 }, new Uint8Array(4)).catch(code);
+    await source.read({ path: 'none.json', offsetBytes: 0 }, new Uint8Array(4)).catch(code);
     source.dispose?.();
-    await source.read('config.json', 0, new Uint8Array(4)).catch(code);
+    await source.read({ path: 'config.json', offsetBytes: 0 }, new Uint8Array(4)).catch(code);
     return codes;
   },
 };
@@ -161,18 +161,14 @@ function withFaults(
     list: (...args) => source.list(...args),
     size: (...args) => source.size(...args),
     read: (...args) => source.read(...args),
-    async *stream(path, offset, size, signal) {
-      if (path === stall) {
+    async *stream(range, signal) {
+      if (range.path === stall) {
         await new Promise((_, reject) => {
           signal?.addEventListener('abort', () => reject(signal.reason));
         });
       }
-      for await (const bytes of source.stream(
-        path,
-        offset,
-        path === cut ? size - 1 : size,
-        signal,
-      )) {
+      const sizeBytes = range.path === cut ? range.sizeBytes - 1 : range.sizeBytes;
+      for await (const bytes of source.stream({ ...range, sizeBytes }, signal)) {
         if (slowMs !== undefined) await new Promise((resolve) => setTimeout(resolve, slowMs));
         yield bytes;
       }

@@ -1,25 +1,14 @@
 import { formatInvalid } from '../errors.ts';
+import type { FileRange } from '../sources/byte-source.ts';
 import type { GgmlType } from './ggml-types.ts';
 import type { Dtype } from './safetensors.ts';
 
 /** How a file stores a tensor's elements: a dtype of safetensors or a type of ggml. */
 export type Encoding = Dtype | GgmlType;
 
-/** A contiguous part of a file. */
-export interface TensorPiece {
-  /** The file's path within the source. */
-  readonly path: string;
-  /** The offset of the part in the file. */
-  readonly offsetBytes: number;
-  /** The size of the part. */
-  readonly sizeBytes: number;
-}
-
 /** A tensor as a file declares it. */
-export interface PublishedTensor<E extends Encoding = Encoding> extends TensorPiece {
-  /** Its name in the file. */
+export interface PublishedTensor<E extends Encoding = Encoding> extends FileRange {
   readonly name: string;
-  /** How its elements are stored. */
   readonly encoding: E;
   /** Its extents, outermost first. */
   readonly shape: readonly number[];
@@ -31,9 +20,8 @@ export interface CheckpointTensor<E extends Encoding = Encoding> {
   readonly name: string;
   /** Its extents, outermost first. */
   readonly shape: readonly number[];
-  /** The published tensors that contain its rows. */
   readonly pieces: readonly PublishedTensor<E>[];
-  /** How the pieces join: concatenated along the first dimension, or interleaved along the second, like gate and up rows of each expert. */
+  /** How the pieces join: concatenated along the first dimension, or interleaved along the second (gate and up rows). */
   readonly order: 'consecutive' | 'alternating';
 }
 
@@ -45,7 +33,7 @@ export type CheckpointExperts =
       readonly blocks: CheckpointTensor;
       readonly scales: CheckpointTensor;
     }
-  /** `rows`: [experts, rows, columns], in GGUF. `columns`: [experts, columns, rows], as transformers saves unpacked experts. */
+  /** `rows`: [experts, rows, columns], in GGUF. `columns`: [experts, columns, rows], as transformers unpacks them. */
   | { readonly form: 'rows' | 'columns'; readonly weight: CheckpointTensor };
 
 /**

@@ -82,7 +82,7 @@ test('every tensor has the same bytes, type and shape in both layouts', async ()
           const parts = await Promise.all(
             pieces.map(async ({ path, offsetBytes, sizeBytes }) => {
               const part = new Uint8Array(sizeBytes);
-              await source.read(path, offsetBytes, part);
+              await source.read({ path, offsetBytes }, part);
               return part;
             }),
           );
@@ -344,7 +344,7 @@ test('small tensors are read as float32, in any of three types', async () => {
   expect(qkv).toEqual(await readTensor(others, whole));
   const raw = new Uint8Array(2 * 1280);
   const { path, offsetBytes } = whole.pieces[0] as PublishedTensor;
-  await others.read(path, offsetBytes, raw);
+  await others.read({ path, offsetBytes }, raw);
   const view = new DataView(raw.buffer);
   const bits = new DataView(qkv.buffer);
   for (let i = 0; i < 1280; i++)

@@ -9,7 +9,7 @@ export interface Checkpoint {
   readonly layout: 'hf' | 'original' | 'gguf';
   /** Every file that loading needs, in a fixed order. */
   readonly files: readonly SourceFile[];
-  /** Reads and parses tokenizer.json, or builds one from the metadata of a GGUF file; `undefined` if there is neither. */
+  /** Reads tokenizer.json, or builds one from the metadata of a GGUF file; `undefined` if there is neither. */
   tokenizer(signal?: AbortSignal): Promise<unknown>;
   /**
    * Finds a tensor.

@@ -18,7 +18,8 @@ import { publishedNames } from './tensor-names.ts';
  * Opens a GGUF file, or all parts of a split one. A tokenizer.json beside it replaces its own tokenizer.
  *
  * @param path - The file, or any part of it.
- * @throws {@link OssicleError} `download-failed` if files are missing, `format-invalid` or `integrity` if they are broken.
+ * @throws {@link OssicleError} `download-failed` if files are missing, `format-invalid` or `integrity` if they are
+ * broken.
  */
 export async function openGguf(
   source: ByteSource,

@@ -4,7 +4,7 @@ import type { Json } from './json-file.ts';
 
 const ARCHITECTURE = 'gpt-oss';
 
-/** Fields of config.json, and the keys below `gpt-oss.` that they come from; of several keys, the first one present counts. */
+/** Fields of config.json, and their keys below `gpt-oss.`; of several keys, the first one present counts. */
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
   num_hidden_layers: ['block_count'],
   hidden_size: ['embedding_length'],

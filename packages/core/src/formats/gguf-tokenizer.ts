@@ -16,7 +16,7 @@ const SPECIAL_TEXT = /^<\|[a-z\d_]+\|>$/;
 
 const CONTRACTION = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?";
 
-/** How o200k splits text before it merges bytes: the pattern of the published tokenizer.json, which the metadata only names. */
+/** How o200k splits text, from the published tokenizer.json: the metadata only names the pattern. */
 const O200K_PATTERN: string = [
   `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${CONTRACTION}`,
   `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${CONTRACTION}`,

@@ -117,10 +117,10 @@ test('a vocabulary as large as the published one is passed over in windows', asy
     id: memory.id,
     size: (path) => memory.size(path),
     list: () => memory.list(),
-    stream: (path, offset, size) => memory.stream(path, offset, size),
-    read: (path, offset, into) => {
+    stream: (range) => memory.stream(range),
+    read: (from, into) => {
       largest = Math.max(largest, into.length);
-      return memory.read(path, offset, into);
+      return memory.read(from, into);
     },
   };
   const place = { path: PATH, sizeBytes: file.length };

@@ -77,13 +77,13 @@ export interface GgufHeader {
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * Reads and checks the header of a GGUF file: every count, length, type, offset and alignment. The tensors must follow each
- * other as aligned, within the file. Takes a few megabytes of memory at most, whatever the file says.
+ * Reads and checks the header of a GGUF file: every count, length, type, offset and alignment. The tensors must follow
+ * each other as aligned, within the file. Takes a few megabytes of memory at most, whatever the file says.
  *
  * https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  *
- * @throws {@link OssicleError} `format-invalid` if the header is wrong, `integrity` if the file ends too early; the errors
- * of {@link ByteSource.read}.
+ * @throws {@link OssicleError} `format-invalid` if the header is wrong, `integrity` if the file ends too early; the
+ * errors of {@link ByteSource.read}.
  */
 export async function readGgufHeader(
   source: ByteSource,
@@ -167,7 +167,7 @@ export async function readIntegers(
     throw invalid(path, `${key} is an array of ${elementType}, not of 32-bit integers`);
   }
   const integers = new Int32Array(length);
-  await source.read(path, offsetBytes, new Uint8Array(integers.buffer), signal);
+  await source.read({ path, offsetBytes }, new Uint8Array(integers.buffer), signal);
   return integers;
 }
 

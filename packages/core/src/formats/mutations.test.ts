@@ -112,7 +112,7 @@ function countedSource(file: Uint8Array, sizeBytes: number = file.length) {
     stream: () => {
       throw new Error('headers are not streamed');
     },
-    read: async (_, offsetBytes, into) => {
+    read: async ({ offsetBytes }, into) => {
       largest = Math.max(largest, into.length);
       into.set(file.subarray(offsetBytes, offsetBytes + into.length));
     },

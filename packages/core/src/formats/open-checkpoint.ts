@@ -5,11 +5,12 @@ import { chooseGguf, ggufPath, onlyGguf } from './gguf-files.ts';
 import { openSafetensors } from './safetensors-checkpoint.ts';
 
 /**
- * Opens a checkpoint: the GGUF file that the source's id names, or the only one that it lists; otherwise safetensors files
- * in Hugging Face's or OpenAI's original layout, at the source's root or below `original/`. Reads the JSON files and the
- * headers of the weights.
+ * Opens a checkpoint: the GGUF file that the source's id names, or the only one that it lists; otherwise safetensors
+ * files in Hugging Face's or OpenAI's original layout, at the source's root or below `original/`. Reads the JSON files
+ * and the headers of the weights.
  *
- * @throws {@link OssicleError} `download-failed` if files are missing, `format-invalid` or `integrity` if they are broken.
+ * @throws {@link OssicleError} `download-failed` if files are missing, `format-invalid` or `integrity` if they are
+ * broken.
  */
 export async function openCheckpoint(
   source: ByteSource,

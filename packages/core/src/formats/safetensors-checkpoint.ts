@@ -27,10 +27,11 @@ interface Weights {
 }
 
 /**
- * Opens a checkpoint in Hugging Face's or OpenAI's original layout, at the source's root or below `original/`. Reads its
- * JSON files and the headers of its weights.
+ * Opens a checkpoint in Hugging Face's or OpenAI's original layout, at the source's root or below `original/`. Reads
+ * its JSON files and the headers of its weights.
  *
- * @throws {@link OssicleError} `download-failed` if files are missing, `format-invalid` or `integrity` if they are broken.
+ * @throws {@link OssicleError} `download-failed` if files are missing, `format-invalid` or `integrity` if they are
+ * broken.
  */
 export async function openSafetensors(
   source: ByteSource,
@@ -93,7 +94,8 @@ function createCheckpoint(
     tokenizer: async (abort) => tokenizer && readJson(source, tokenizer.path, { signal: abort }),
     tensor,
     experts: (name) => {
-      // transformers unpacks experts to train them, and saves them under the name that begins those of blocks and scales.
+      // transformers unpacks experts to train them, and saves them under the name that begins those of blocks and
+      // scales.
       if (layout === 'hf' && namesOf(name).every((part) => tensors.has(part))) {
         return { form: 'columns', weight: tensor(name) };
       }
@@ -103,7 +105,7 @@ function createCheckpoint(
   };
 }
 
-/** Finds the files other than weights that loading needs. Tokenizers lie at the root, even for weights below `original/`. */
+/** Finds the other files that loading needs. Tokenizers lie at the root, even for weights below `original/`. */
 async function findSmallFiles(
   source: ByteSource,
   folder: string,
@@ -136,8 +138,9 @@ async function findWeights(
 }
 
 /**
- * Finds shards without an index. OpenAI names them `model--00001-of-00007`, gpt-oss `model-00000-of-00002`, of which there
- * are three, and Hugging Face `model-00001-of-00003`. The second comes before the third, whose first file it also has.
+ * Finds shards without an index. OpenAI names them `model--00001-of-00007`, gpt-oss `model-00000-of-00002`, of which
+ * there are three, and Hugging Face `model-00001-of-00003`. The second comes before the third, whose first file it also
+ * has.
  */
 async function guessShards(
   source: ByteSource,

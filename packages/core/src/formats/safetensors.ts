@@ -43,7 +43,6 @@ export type Dtype = keyof typeof DTYPE_BYTES;
 
 /** A tensor's type, shape and place in its file. */
 export interface SafetensorsEntry {
-  /** The type of its elements. */
   readonly dtype: Dtype;
   /** Its extents, outermost first; empty for a scalar. */
   readonly shape: readonly number[];
@@ -65,12 +64,13 @@ export async function readSafetensorsHeader(
 ): Promise<Map<string, SafetensorsEntry>> {
   const { path, sizeBytes } = file;
   let bytes = new Uint8Array(Math.min(sizeBytes, FIRST_READ_BYTES));
-  await source.read(path, 0, bytes, signal);
+  await source.read({ path, offsetBytes: 0 }, bytes, signal);
   const dataStart = 8 + parseHeaderSize(bytes, file);
   if (dataStart > bytes.length) {
     const whole = new Uint8Array(dataStart);
     whole.set(bytes);
-    await source.read(path, bytes.length, whole.subarray(bytes.length), signal);
+    const rest = { path, offsetBytes: bytes.length };
+    await source.read(rest, whole.subarray(bytes.length), signal);
     bytes = whole;
   }
   return parseSafetensorsHeader(bytes, file);
@@ -183,7 +183,9 @@ function checkDepth(json: Uint8Array, path: string): void {
   }
 }
 
-/** Finds a key that occurs twice in the outermost object of a valid JSON text: `JSON.parse` silently keeps the last one. */
+/**
+ * Finds a key that occurs twice in the outermost object of a valid JSON text: `JSON.parse` silently keeps the last one.
+ */
 function findRepeatedKey(json: string): string | undefined {
   const keys = new Set<string>();
   let depth = 0;

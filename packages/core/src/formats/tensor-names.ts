@@ -65,8 +65,8 @@ const GGUF: Names = {
 };
 
 /**
- * The tensors of another layout that make up a tensor of the original one: q, k and v, whose rows are concatenated; in GGUF
- * also gate and up, whose rows alternate.
+ * The tensors of another layout that make up a tensor of the original one: q, k and v, whose rows are concatenated; in
+ * GGUF also gate and up, whose rows alternate.
  *
  * @param name - The original name, for example `block.3.attn.qkv.bias`.
  * @throws RangeError if the layout has no counterpart.

@@ -8,8 +8,8 @@ export const MAX_WINDOW_BYTES: number = 4 * 2 ** 20;
 
 /**
  * Reads little-endian fields of a file from front to back, through a window of at most 4 MiB. Fields are read
- * synchronously, after {@link WindowReader.prepare} has brought them into the window; they throw an {@link OssicleError}
- * `integrity` if the file ends before them.
+ * synchronously, after {@link WindowReader.prepare} has brought them into the window; they throw an
+ * {@link OssicleError} `integrity` if the file ends before them.
  */
 export class WindowReader {
   readonly file: SourceFile;
@@ -21,7 +21,6 @@ export class WindowReader {
   #nextWindowBytes = FIRST_WINDOW_BYTES;
   #position: number;
 
-  /** @param position - The offset to start at. */
   constructor(
     source: ByteSource,
     file: SourceFile,
@@ -57,7 +56,7 @@ export class WindowReader {
     const { path, sizeBytes } = this.file;
     const left = Math.max(0, sizeBytes - this.#position);
     const window = new Uint8Array(Math.min(left, Math.max(bytes, this.#nextWindowBytes)));
-    await this.#source.read(path, this.#position, window, this.#signal);
+    await this.#source.read({ path, offsetBytes: this.#position }, window, this.#signal);
     this.#window = window;
     this.#view = new DataView(window.buffer);
     this.#windowStart = this.#position;

@@ -77,7 +77,9 @@ export function parseConfig(json: Fields): ModelConfig {
   };
 }
 
-/** Reads `rope_scaling` of the published files, `rope_parameters` of newer ones, or the flat fields of the original layout. */
+/**
+ * Reads `rope_scaling` of the published files, `rope_parameters` of newer ones, or the flat fields of the original layout.
+ */
 function parseRope(json: Fields): RopeConfig {
   const scaling = json.rope_scaling ?? json.rope_parameters;
   if (typeof scaling === 'object' && scaling !== null) {

@@ -10,7 +10,18 @@ const PIECE_BYTES = 4 * 2 ** 20;
 export interface SourceFile {
   /** Its path within the source. */
   readonly path: string;
-  /** Its size in bytes. */
+  readonly sizeBytes: number;
+}
+
+/** A place in a file. */
+export interface FilePosition {
+  /** The file's path within the source. */
+  readonly path: string;
+  readonly offsetBytes: number;
+}
+
+/** A contiguous part of a file. */
+export interface FileRange extends FilePosition {
   readonly sizeBytes: number;
 }
 
@@ -23,30 +34,23 @@ export function totalBytes(files: readonly SourceFile[]): number {
 export interface ByteSource {
   /** The checkpoint's stable identity: `owner/name@revision`, the folder's URL, or `files:NAME#…`. */
   readonly id: string;
-  /** The paths of the files, in any order; empty if the source cannot tell. */
+  /** The paths of the files, in any order; empty if the source cannot list them. */
   list(signal?: AbortSignal): Promise<readonly string[]>;
   /** The size of a file in bytes; `undefined` if there is no such file. */
   size(path: string, signal?: AbortSignal): Promise<number | undefined>;
   /**
-   * Fills `into` with the file's bytes, starting at `offsetBytes`.
+   * Fills `into` with the bytes at a position.
    *
    * @throws {@link MissingFile}. {@link OssicleError} `download-failed` if the bytes cannot be read, `integrity` if the
    * file ends too early.
    */
-  read(path: string, offsetBytes: number, into: Uint8Array, signal?: AbortSignal): Promise<void>;
+  read(from: FilePosition, into: Uint8Array, signal?: AbortSignal): Promise<void>;
   /**
-   * Streams the file's bytes `[offsetBytes, offsetBytes + sizeBytes)`, exactly that many. A piece is valid until the
-   * next one is requested.
+   * Streams a part of a file, to its end if the size is `Infinity`. A piece is valid until the next one is requested.
    *
-   * @param sizeBytes - `Infinity` reads to the end of the file.
    * @throws The errors of {@link ByteSource.read}, while iterating.
    */
-  stream(
-    path: string,
-    offsetBytes: number,
-    sizeBytes: number,
-    signal?: AbortSignal,
-  ): AsyncIterable<Uint8Array<ArrayBuffer>>;
+  stream(range: FileRange, signal?: AbortSignal): AsyncIterable<Uint8Array<ArrayBuffer>>;
   /** Closes open files. */
   dispose?(): void;
 }
@@ -99,7 +103,6 @@ export function requireFiles(
 export interface ReadOptions {
   /** The largest file to take into memory. Default: 64 MiB. */
   readonly maxBytes?: number;
-  /** Aborts the read. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -116,7 +119,8 @@ export async function readAll(
   const pieces: Uint8Array<ArrayBuffer>[] = [];
   let sizeBytes = 0;
   try {
-    for await (const piece of source.stream(path, 0, Infinity, signal)) {
+    const whole = { path, offsetBytes: 0, sizeBytes: Infinity };
+    for await (const piece of source.stream(whole, signal)) {
       sizeBytes += piece.length;
       if (sizeBytes > maxBytes) {
         throw formatInvalid(
@@ -136,9 +140,7 @@ export async function readAll(
 /** Implements {@link ByteSource.stream} for a source whose single reads are cheap. */
 export async function* streamReads(
   source: ByteSource,
-  path: string,
-  offsetBytes: number,
-  sizeBytes: number,
+  { path, offsetBytes, sizeBytes }: FileRange,
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
   // A missing file has no end: its first read throws.
@@ -146,7 +148,7 @@ export async function* streamReads(
   const end = fileEnd ?? offsetBytes + sizeBytes;
   for (let start = offsetBytes; start < end; start += PIECE_BYTES) {
     const piece = new Uint8Array(Math.min(PIECE_BYTES, end - start));
-    await source.read(path, start, piece, signal);
+    await source.read({ path, offsetBytes: start }, piece, signal);
     yield piece;
   }
 }

@@ -1,6 +1,13 @@
 import { OssicleError } from '../errors.ts';
 import { shortHash } from '../sha256.ts';
-import { type ByteSource, MissingFile, streamReads, truncated } from './byte-source.ts';
+import {
+  type ByteSource,
+  type FilePosition,
+  type FileRange,
+  MissingFile,
+  streamReads,
+  truncated,
+} from './byte-source.ts';
 
 /** How deep a picked folder is searched: the checkpoint's own folder, and one like `original/` below it. */
 const MAX_DEPTH = 3;
@@ -81,12 +88,8 @@ export class FileSource implements ByteSource {
     return this.#files.get(path)?.size;
   }
 
-  async read(
-    path: string,
-    offsetBytes: number,
-    into: Uint8Array,
-    signal?: AbortSignal,
-  ): Promise<void> {
+  async read(from: FilePosition, into: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const { path, offsetBytes } = from;
     signal?.throwIfAborted();
     const file = this.#files.get(path);
     if (!file) throw new MissingFile(path, this.id);
@@ -106,7 +109,7 @@ export class FileSource implements ByteSource {
     into.set(new Uint8Array(bytes));
   }
 
-  stream(...range: Parameters<ByteSource['stream']>): AsyncIterable<Uint8Array<ArrayBuffer>> {
-    return streamReads(this, ...range);
+  stream(range: FileRange, signal?: AbortSignal): AsyncIterable<Uint8Array<ArrayBuffer>> {
+    return streamReads(this, range, signal);
   }
 }

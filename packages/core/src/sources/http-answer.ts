@@ -1,18 +1,8 @@
 import { streamPieces } from './stream-pieces.ts';
 
-/** Limits of a request and its answer. */
-export interface RequestLimits {
-  /** A connection that brings no byte for this long counts as dead. */
-  readonly stallMs: number;
-  /** Aborts the request and its answer. */
-  readonly signal: AbortSignal | undefined;
-}
-
 /** An HTTP answer whose body arrives piece by piece, and fails if it stops arriving. */
 export class HttpAnswer {
-  /** The HTTP status. */
   readonly status: number;
-  /** The headers that the server shows to this origin. */
   readonly headers: Headers;
   readonly #body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   readonly #timeout: StallTimeout;
@@ -27,14 +17,11 @@ export class HttpAnswer {
   /**
    * Makes a request. Bypasses every cache: a cached redirect would lead to an address that has expired.
    *
-   * @throws The errors of `fetch`; DOMException `TimeoutError` if nothing arrives.
+   * @param stallMs - A connection that brings no byte for this long counts as dead.
+   * @throws The errors of `fetch`; DOMException `TimeoutError` for a dead connection.
    */
-  static async request(
-    url: URL,
-    init: RequestInit,
-    { stallMs, signal }: RequestLimits,
-  ): Promise<HttpAnswer> {
-    const timeout = new StallTimeout(stallMs, signal);
+  static async request(url: URL, init: RequestInit, stallMs: number): Promise<HttpAnswer> {
+    const timeout = new StallTimeout(stallMs, init.signal);
     const response = await timeout.await(
       fetch(url, { ...init, cache: 'no-store', signal: timeout.signal }),
     );
@@ -69,7 +56,7 @@ class StallTimeout {
   readonly #controller = new AbortController();
   readonly #ms: number;
 
-  constructor(ms: number, signal: AbortSignal | undefined) {
+  constructor(ms: number, signal: AbortSignal | null | undefined) {
     this.#ms = ms;
     this.signal = signal
       ? AbortSignal.any([signal, this.#controller.signal])

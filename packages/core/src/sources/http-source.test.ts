@@ -28,7 +28,7 @@ const open = (): HttpSource => new HttpSource(new URL(session.url), { retry });
 
 async function readStream(source: HttpSource, start: number, size: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(size);
-  await source.read(FILE, start, bytes);
+  await source.read({ path: FILE, offsetBytes: start }, bytes);
   return bytes;
 }
 

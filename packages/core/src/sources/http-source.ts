@@ -1,5 +1,5 @@
 import { messageOf, OssicleError } from '../errors.ts';
-import { MissingFile, truncated } from './byte-source.ts';
+import { type FilePosition, type FileRange, MissingFile, truncated } from './byte-source.ts';
 import { HttpAnswer } from './http-answer.ts';
 import { failureOf } from './http-failure.ts';
 import {
@@ -27,8 +27,8 @@ export interface HttpSettings {
 }
 
 /**
- * Reads the files of a folder on a web server by ranged requests. A request that fails temporarily is repeated, each time
- * at the folder's own address, so that redirects to signed addresses are fresh. A stream resumes where it broke.
+ * Reads the files of a folder on a web server by ranged requests. A request that fails temporarily is repeated, each
+ * time at the folder's own address, so that redirects to signed addresses are fresh. A stream resumes where it broke.
  */
 export class HttpSource implements PublishedSource {
   readonly id: string;
@@ -84,14 +84,9 @@ export class HttpSource implements PublishedSource {
     return this.#versions.get(path);
   }
 
-  async read(
-    path: string,
-    offsetBytes: number,
-    into: Uint8Array,
-    signal?: AbortSignal,
-  ): Promise<void> {
+  async read(from: FilePosition, into: Uint8Array, signal?: AbortSignal): Promise<void> {
     let filled = 0;
-    for await (const bytes of this.stream(path, offsetBytes, into.length, signal)) {
+    for await (const bytes of this.stream({ ...from, sizeBytes: into.length }, signal)) {
       into.set(bytes, filled);
       filled += bytes.length;
     }
@@ -102,12 +97,11 @@ export class HttpSource implements PublishedSource {
    * stream starts there, too.
    */
   async *stream(
-    path: string,
-    offsetBytes: number,
-    sizeBytes: number,
+    range: FileRange,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
     signal?.throwIfAborted();
+    const { path, offsetBytes, sizeBytes } = range;
     const retries = new Retries(this.#retry, signal);
     const maxSkipped = offsetBytes === 0 ? Infinity : MAX_SKIPPED_BYTES;
     let start = offsetBytes;
@@ -215,10 +209,10 @@ export class HttpSource implements PublishedSource {
       ...(init.headers as Record<string, string> | undefined),
       ...(this.#authorization !== undefined && { Authorization: this.#authorization }),
     };
-    const limits = { stallMs: this.#retry.stallMs, signal };
     let answer: HttpAnswer;
     try {
-      answer = await HttpAnswer.request(url, { ...init, headers }, limits);
+      const all = { ...init, headers, ...(signal && { signal }) };
+      answer = await HttpAnswer.request(url, all, this.#retry.stallMs);
     } catch (cause) {
       throw this.#unreadable(path, cause, signal);
     }

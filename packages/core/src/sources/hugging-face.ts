@@ -1,7 +1,7 @@
 import { isOssicleError } from '../errors.ts';
 import { isSha256 } from '../sha256.ts';
 import type { HuggingFaceOptions } from '../types/load.ts';
-import { readAll } from './byte-source.ts';
+import { type FilePosition, type FileRange, readAll } from './byte-source.ts';
 import { HttpSource } from './http-source.ts';
 import type { FileVersion, PublishedSource } from './published-source.ts';
 import type { Repo } from './repo.ts';
@@ -17,15 +17,13 @@ const MAX_INFO_BYTES = 8 * 2 ** 20;
 interface PinnedRepo {
   readonly files: HttpSource;
   readonly commit: string | undefined;
-  /** The paths of all files; empty if the site does not tell. */
-  readonly paths: readonly string[];
-  /** The SHA-256 of files in large file storage, by path. */
-  readonly hashes: ReadonlyMap<string, string>;
+  /** The listed files, by path, with the SHA-256 of those in large file storage. */
+  readonly hashes: ReadonlyMap<string, string | undefined>;
 }
 
 /**
  * Reads the files of a repo at one commit. Before the first read it asks the site which commit the revision is at, and
- * for the SHA-256 of large files. If a mirror does not tell, files are read at the revision itself.
+ * for the SHA-256 of large files. If a mirror does not answer that, files are read at the revision itself.
  */
 export class HuggingFaceSource implements PublishedSource {
   /** `owner/name@revision`, or `owner/name/path.gguf@revision`: the same for every mirror. */
@@ -59,7 +57,7 @@ export class HuggingFaceSource implements PublishedSource {
   }
 
   async list(signal?: AbortSignal): Promise<readonly string[]> {
-    return (await this.#pin(signal)).paths;
+    return [...(await this.#pin(signal)).hashes.keys()];
   }
 
   async size(path: string, signal?: AbortSignal): Promise<number | undefined> {
@@ -73,22 +71,15 @@ export class HuggingFaceSource implements PublishedSource {
     return version && { ...version, ...(sha256 !== undefined && { sha256 }) };
   }
 
-  async read(
-    path: string,
-    offsetBytes: number,
-    into: Uint8Array,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    await (await this.#pin(signal)).files.read(path, offsetBytes, into, signal);
+  async read(from: FilePosition, into: Uint8Array, signal?: AbortSignal): Promise<void> {
+    await (await this.#pin(signal)).files.read(from, into, signal);
   }
 
   async *stream(
-    path: string,
-    offsetBytes: number,
-    sizeBytes: number,
+    range: FileRange,
     signal?: AbortSignal,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-    yield* (await this.#pin(signal)).files.stream(path, offsetBytes, sizeBytes, signal);
+    yield* (await this.#pin(signal)).files.stream(range, signal);
   }
 
   #pin(signal: AbortSignal | undefined): Promise<PinnedRepo> {
@@ -104,7 +95,7 @@ export class HuggingFaceSource implements PublishedSource {
     const commit = readCommit(info);
     const revision = encodeURIComponent(commit ?? this.#repo.revision);
     const files = this.#folder(`${this.#repo.name}/resolve/${revision}/`);
-    this.#pinned = { files, commit, ...readFiles(info) };
+    this.#pinned = { files, commit, hashes: readHashes(info) };
     return this.#pinned;
   }
 
@@ -145,17 +136,14 @@ function readCommit(info: unknown): string | undefined {
   return typeof sha === 'string' && /^[0-9a-f]{40}$/.test(sha) ? sha : undefined;
 }
 
-function readFiles(info: unknown): Pick<PinnedRepo, 'paths' | 'hashes'> {
+function readHashes(info: unknown): Map<string, string | undefined> {
   const { siblings } = (info ?? {}) as { siblings?: unknown };
-  const hashes = new Map<string, string>();
-  const paths: string[] = [];
-  if (!Array.isArray(siblings)) return { paths, hashes };
-  for (const file of siblings) {
+  const hashes = new Map<string, string | undefined>();
+  for (const file of Array.isArray(siblings) ? siblings : []) {
     const { rfilename, lfs } = (file ?? {}) as { rfilename?: unknown; lfs?: { sha256?: unknown } };
-    if (typeof rfilename !== 'string') continue;
-    paths.push(rfilename);
     const hash = lfs?.sha256;
-    if (typeof hash === 'string' && isSha256(hash)) hashes.set(rfilename, hash);
+    if (typeof rfilename !== 'string') continue;
+    hashes.set(rfilename, typeof hash === 'string' && isSha256(hash) ? hash : undefined);
   }
-  return { paths, hashes };
+  return hashes;
 }

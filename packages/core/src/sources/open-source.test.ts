@@ -72,7 +72,7 @@ const status =
 
 async function read(source: ByteSource, offset: number, size: number): Promise<Uint8Array> {
   const into = new Uint8Array(size + 2).fill(0xee);
-  await source.read('a/b.bin', offset, into.subarray(1, size + 1));
+  await source.read({ path: 'a/b.bin', offsetBytes: offset }, into.subarray(1, size + 1));
   expect([into[0], into[size + 1]]).toEqual([0xee, 0xee]);
   return into.slice(1, size + 1);
 }
@@ -119,7 +119,8 @@ test('a server that neither knows ranges nor tells lengths is counted out', asyn
 test('a server that ignores ranges is not read through for bytes far into a file', async () => {
   answer = (_, response) =>
     void response.writeHead(200, { 'Content-Length': 2 ** 33 }).write(BYTES);
-  await expect((await open()).read('big', 2 ** 32, new Uint8Array(10))).rejects.toMatchObject({
+  const far = { path: 'big', offsetBytes: 2 ** 32 };
+  await expect((await open()).read(far, new Uint8Array(10))).rejects.toMatchObject({
     code: 'download-failed',
     message: expect.stringContaining('range requests'),
   });
@@ -240,7 +241,9 @@ test('an abort ends a read with its reason, before and during the answer', async
     setTimeout(() => controller.abort(reason), 20);
   };
   const into = new Uint8Array(20);
-  await expect(source.read('a', 0, into, controller.signal)).rejects.toBe(reason);
+  await expect(source.read({ path: 'a', offsetBytes: 0 }, into, controller.signal)).rejects.toBe(
+    reason,
+  );
 });
 
 test('a file larger than allowed is refused while it arrives', async () => {
@@ -307,7 +310,9 @@ test('a picked folder is read from where its config.json lies', async () => {
   expect(await readAll(source, 'readme.txt')).toBeUndefined();
   expect(await read(source, 100, 50)).toEqual(BYTES.slice(100, 150));
   await expect(read(source, 4990, 11)).rejects.toMatchObject({ code: 'integrity' });
-  await expect(source.read('none', 0, new Uint8Array(1))).rejects.toMatchObject({
+  await expect(
+    source.read({ path: 'none', offsetBytes: 0 }, new Uint8Array(1)),
+  ).rejects.toMatchObject({
     code: 'download-failed',
   });
 });
@@ -323,7 +328,8 @@ test('a stream gives exactly the bytes asked for, in order', async () => {
   const big = Uint8Array.from({ length: 9_000_000 }, (_, i) => (i * 7 + (i >> 11)) & 0xff);
   const source = await openSource([picked('m/model.safetensors', big)]);
   const pieces: Uint8Array<ArrayBuffer>[] = [];
-  for await (const bytes of source.stream('model.safetensors', 5, 8_999_990)) pieces.push(bytes);
+  const range = { path: 'model.safetensors', offsetBytes: 5, sizeBytes: 8_999_990 };
+  for await (const bytes of source.stream(range)) pieces.push(bytes);
   const joined = new Uint8Array(await new Blob(pieces).arrayBuffer());
   expect(joined.length).toBe(8_999_990);
   expect(Buffer.compare(joined, big.subarray(5, 8_999_995))).toBe(0);
@@ -358,10 +364,12 @@ test('files on disk are read in place in Node', async () => {
     const file = new File([await openAsBlob(join(folder, 'config.json'))], 'config.json');
     const source = await openSource([file]);
     const into = new Uint8Array(100);
-    await source.read('config.json', 300, into);
+    await source.read({ path: 'config.json', offsetBytes: 300 }, into);
     expect(into).toEqual(BYTES.slice(300, 400));
     await writeFile(join(folder, 'config.json'), 'changed');
-    await expect(source.read('config.json', 300, into)).rejects.toMatchObject({
+    await expect(
+      source.read({ path: 'config.json', offsetBytes: 300 }, into),
+    ).rejects.toMatchObject({
       code: 'download-failed',
     });
   } finally {

@@ -35,7 +35,7 @@ export async function openSource(
   return new HttpSource(folder, { id, retry });
 }
 
-/** The folder of an address, and the identity of its checkpoint: for a GGUF file its own address, as a folder may have several. */
+/** The folder of an address, and the checkpoint's id: for a GGUF file its own address, as a folder may have several. */
 function splitAddress(url: URL): { folder: URL; id: string } {
   const folder = new URL('./', url);
   folder.search = url.search;

@@ -3,11 +3,9 @@ import type { ByteSource } from './byte-source.ts';
 
 /** Identifies one version of a published file among those that were or will be at its address. */
 export interface FileVersion {
-  /** Its size in bytes. */
   readonly sizeBytes: number;
   /** The server's name for these bytes, if it shows one. */
   readonly etag?: string;
-  /** When the server says they last changed. */
   readonly lastModified?: string;
   /** The publisher's SHA-256, in hexadecimal digits, if the source provides it. */
   readonly sha256?: string;
@@ -16,8 +14,9 @@ export interface FileVersion {
 /** A source that a download can store, and check for changes when it resumes. */
 export interface PublishedSource extends ByteSource {
   /**
-   * The version published at a path now; `undefined` if there is no such file. Requests it only if no earlier answer
-   * told. From then on, a read that meets another version throws {@link FileChanged} rather than mix the two.
+   * The version published at a path now; `undefined` if there is no such file. Makes a request only if no earlier
+   * answer showed it. From then on, a read that meets another version throws {@link FileChanged} rather than mix the
+   * two.
    */
   version(path: string, signal?: AbortSignal): Promise<FileVersion | undefined>;
   /** Whether parts of a file can be requested, as far as it is known. */
@@ -40,7 +39,6 @@ export class FileChanged extends OssicleError {
   /** The file's path within its source. */
   readonly path: string;
 
-  /** @param message - See {@link OssicleError}. */
   constructor(path: string, message: string) {
     super('integrity', message);
     this.path = path;

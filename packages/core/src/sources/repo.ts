@@ -21,7 +21,7 @@ const REPO_PAGE =
 const FILE_PAGE =
   /^https:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)\/(?:blob|resolve)\/([\w.%-]+)\/([^?#]+\.gguf)(?:\?.*)?$/i;
 
-/** Parses the name of a repo or of a GGUF file in it, or the address of its page; `undefined` if it is none of these. */
+/** Parses the name of a repo or of a GGUF file in it, or the address of its page; `undefined` if it is neither. */
 export function parseRepo(source: string): Repo | undefined {
   const [, name, file, revision] = REPO.exec(source) ?? [];
   if (name !== undefined) return repoOf(name, revision, file);

@@ -5,8 +5,8 @@ import { parseRepo } from './repo.ts';
  * Makes a source independent of the page's address and ready for `postMessage`: relative addresses become absolute,
  * `URL`s become strings, collections of files become arrays.
  *
- * @throws TypeError if it is none of these, or a string is neither `owner/name` nor an address, nor starts with `./`, `../`
- * or `/`.
+ * @throws TypeError if it is none of these, or a string is neither `owner/name` nor an address, nor starts with `./`,
+ * `../` or `/`.
  */
 export function resolveSource(source: ModelSource): string | File[] | FileSystemDirectoryHandle {
   if (typeof source === 'string' || source instanceof URL) {
@@ -29,15 +29,12 @@ function isDirectory(source: ModelSource): source is FileSystemDirectoryHandle {
 function resolveAddress(source: string): string {
   if (/^(\.{0,2}\/|[a-z][a-z\d+.-]*:)/i.test(source)) {
     const base = globalThis.document?.baseURI ?? globalThis.location?.href;
-    let url: URL;
-    try {
-      url = new URL(source, base);
-    } catch (cause) {
+    if (!URL.canParse(source, base)) {
       throw new TypeError(
         `The source ${JSON.stringify(source)} is not an address that can be resolved here`,
-        { cause },
       );
     }
+    const url = new URL(source, base);
     if (!/(\/|\.gguf)$/i.test(url.pathname)) url.pathname += '/';
     url.hash = '';
     return url.href;

@@ -28,7 +28,6 @@ export const RETRY_POLICY: RetryPolicy = {
 
 /** A request that failed. Callers of a source get {@link RequestFailure.error} once no further attempt is made. */
 export class RequestFailure extends Error {
-  /** The error for callers. */
   readonly error: OssicleError;
   /** The most attempts that make sense: 1 if the answer would be the same. */
   readonly maxAttempts: number;
@@ -50,7 +49,6 @@ export class Retries {
   readonly #signal: AbortSignal | undefined;
   #failures = 0;
 
-  /** @param signal - Aborts a wait. */
   constructor(policy: RetryPolicy, signal: AbortSignal | undefined) {
     this.#policy = policy;
     this.#signal = signal;
@@ -65,8 +63,8 @@ export class Retries {
    * Waits until the next attempt is due.
    *
    * @param hasAnswered - Whether the source has ever answered.
-   * @throws `failure` itself, unless it is a {@link RequestFailure}; its {@link RequestFailure.error} if no further attempt
-   * makes sense; `signal.reason` if the wait is aborted.
+   * @throws `failure` itself, unless it is a {@link RequestFailure}; its {@link RequestFailure.error} if no further
+   * attempt makes sense; `signal.reason` if the wait is aborted.
    */
   async wait(failure: unknown, hasAnswered: boolean): Promise<void> {
     if (this.#signal?.aborted) throw this.#signal.reason;

@@ -4,8 +4,8 @@ const PIECE_BYTES = 2 ** 19;
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /**
- * Yields the pieces of a stream as they arrive, each valid until the next one is requested: if the stream can fill given
- * memory, they share one buffer. Separate buffers would pile up faster than browsers collect them.
+ * Yields the pieces of a stream as they arrive, each valid until the next one is requested: if the stream can fill
+ * given memory, they share one buffer. Separate buffers would pile up faster than browsers collect them.
  *
  * @param wait - Awaits each piece.
  */

@@ -13,7 +13,6 @@ export class ChunkReader {
   readonly #chunkBytes: number;
   #memory = new Uint8Array(0);
 
-  /** @param chunkBytes - See `Manifest.chunkBytes`. */
   constructor(chunkBytes: number) {
     this.#chunkBytes = chunkBytes;
   }
@@ -21,8 +20,8 @@ export class ChunkReader {
   /**
    * Reads a chunk. If its SHA-256 is unknown, notes it in the record.
    *
-   * @returns Its bytes, valid until the next read; `undefined` if they do not have the SHA-256 in the record, or cannot be
-   * read.
+   * @returns Its bytes, valid until the next read; `undefined` if they do not have the SHA-256 in the record, or cannot
+   * be read.
    */
   async read(
     { record, handle }: OpenFile,

@@ -5,8 +5,8 @@ import { StoreWorker } from '../../test/store-client.ts';
 import type { DownloadFaults } from '../../test/store-worker.ts';
 import { store } from '../page/model-store.ts';
 import { toHex } from '../sha256.ts';
+import { LANES } from './download.ts';
 import { readManifest } from './manifest.ts';
-import { LANES } from './opfs-store.ts';
 
 const CHUNK_BYTES = 64 * 1024;
 const SIZES = { 'a.bin': 10 * CHUNK_BYTES + 1000, 'b.bin': 7 * CHUNK_BYTES, 'c.json': 700 };

@@ -20,15 +20,16 @@ const CHUNK_ATTEMPTS = 3;
 /** Attempts to fetch a file that changes meanwhile, or does not have its SHA-256. */
 const FILE_ATTEMPTS = 2;
 
+/** The number of concurrent requests. Browsers may buffer the whole answer of each before it is read. */
+export const LANES = 4;
+
 /** Settings of a {@link Download}. */
 export interface DownloadSettings {
-  /** The number of concurrent requests. */
-  readonly lanes: number;
-  /** Replaces the SHA-256 that the source tells. */
-  readonly integrity: Integrity;
-  /** Whether the known hashes of chunks are final; otherwise a file that differs from them is taken for a new version. */
+  /** Overrides the SHA-256 that the source publishes. */
+  readonly integrity: Integrity | undefined;
+  /** Whether the known hashes of chunks are final; otherwise a file that differs from them counts as a new version. */
   readonly isStrict: boolean;
-  /** Called as bytes are written; those stored before count as loaded. */
+  /** Called as bytes are written, here or by another tab; those stored before count as loaded. */
   readonly onProgress: (loadedBytes: number, totalBytes: number) => void;
   /** Called as complete files are hashed. */
   readonly onVerify: (checkedBytes: number, totalBytes: number) => void;
@@ -44,8 +45,8 @@ interface Stretch {
 }
 
 /**
- * Fetches what a manifest lacks, several chunks at once, each to its place in its file. A chunk is noted in the manifest
- * once its bytes are on disk and hashed. The caller holds the model's exclusive lock.
+ * Fetches what a manifest lacks, several chunks at once, each to its place in its file. A chunk is noted in the
+ * manifest once its bytes are on disk and hashed. The caller holds the model's exclusive lock.
  */
 export class Download {
   readonly #source: PublishedSource;
@@ -126,7 +127,7 @@ export class Download {
 
   /** Drops the stored part of files whose published version has changed, and notes the new versions. */
   async #compareVersions(): Promise<void> {
-    const { signal, integrity } = this.#settings;
+    const { signal, integrity = {} } = this.#settings;
     for (const file of this.#files) {
       const { path, sizeBytes } = file.record;
       const version = await this.#source.version(path, signal);
@@ -153,7 +154,7 @@ export class Download {
 
   async #fetchMissing(): Promise<void> {
     const failure = new AbortController();
-    const { signal, lanes } = this.#settings;
+    const { signal } = this.#settings;
     const either = signal ? AbortSignal.any([signal, failure.signal]) : failure.signal;
     const stretches = this.#files.flatMap((file) => this.#missing(file));
     const onError = (error: unknown): void => failure.abort(error);
@@ -164,7 +165,7 @@ export class Download {
         await this.#fetchChecked(next, either);
       }
     };
-    await Promise.all(Array.from({ length: lanes }, () => lane().catch(onError)));
+    await Promise.all(Array.from({ length: LANES }, () => lane().catch(onError)));
     if (signal?.aborted) throw signal.reason;
     either.throwIfAborted();
   }
@@ -200,7 +201,8 @@ export class Download {
     const { start } = this.#range(file, first);
     const stop = this.#range(file, end - 1).end;
     let at = start;
-    for await (const bytes of this.#source.stream(path, start, stop - start, signal)) {
+    const range = { path, offsetBytes: start, sizeBytes: stop - start };
+    for await (const bytes of this.#source.stream(range, signal)) {
       for (let taken = 0; taken < bytes.length; ) {
         const chunk = Math.floor(at / this.#manifest.chunkBytes);
         const chunkEnd = this.#range(file, chunk).end;
@@ -279,7 +281,7 @@ export class Download {
 
   async #close(): Promise<void> {
     await this.#hashes.dispose();
-    await (this.#nextSave ?? this.#saving).catch(() => undefined); // awaited where it matters
+    await (this.#nextSave ?? this.#saving).catch(() => undefined); // #save's callers handle it
     for (const file of this.#files) {
       const { record, handle } = file;
       // Gives back unused space.

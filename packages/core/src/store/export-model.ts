@@ -26,7 +26,8 @@ export interface Description {
  * Writes a stored model to a folder: its files as published, and a description for importing them. Checks each chunk
  * before it is written. Only in workers.
  *
- * @throws RangeError if the model is not stored whole. {@link OssicleError} `integrity` if it is damaged. `signal.reason`.
+ * @throws RangeError if the model is not stored whole. {@link OssicleError} `integrity` if it is damaged.
+ * `signal.reason`.
  */
 export async function exportStoredModel(
   id: string,

@@ -10,7 +10,6 @@ const STEP_BYTES = 2 ** 20;
 export interface HashListeners {
   /** Called when a file's record has the progress of its hash. */
   readonly onState: () => void;
-  /** Called if hashing fails. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -26,7 +25,6 @@ export class FileHashes {
   #isStopped = false;
   #memory = new Uint8Array(STEP_BYTES);
 
-  /** @param chunkBytes - See `Manifest.chunkBytes`. */
   constructor(chunkBytes: number) {
     this.#chunkBytes = chunkBytes;
   }
@@ -75,7 +73,6 @@ export class FileHashes {
     await this.#running.catch(() => undefined); // onError has reported it
   }
 
-  /** Ends the thread. */
   async dispose(): Promise<void> {
     await this.stop();
     await this.#thread?.dispose();

@@ -8,7 +8,6 @@ export interface HashStep {
   readonly offsetBytes: number;
   /** Memory that begins with them. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** Their number. */
   readonly sizeBytes: number;
   /** Whether the file ends with them. */
   readonly isLast: boolean;

@@ -24,7 +24,6 @@ export class HashThread {
     });
   }
 
-  /** Ends the worker. */
   async dispose(): Promise<void> {
     (await this.#worker)?.terminate();
   }

@@ -31,11 +31,10 @@ export interface Manifest {
   readonly version: 2;
   /** `owner/name@revision`, or a folder's address. */
   readonly id: string;
-  /** The commit of the files, if the source tells. */
+  /** The commit of the files, if the source has one. */
   readonly revision?: string | undefined;
   /** The size of all chunks except the last of each file. */
   readonly chunkBytes: number;
-  /** Every file of the checkpoint. */
   readonly files: readonly ManifestFile[];
   /** When the download began, in milliseconds since 1970. */
   readonly storedAt: number;

@@ -1,7 +1,7 @@
 import { isOssicleError, OssicleError } from '../errors.ts';
 import { type ByteSource, type SourceFile, totalBytes } from '../sources/byte-source.ts';
 import type { PublishedSource } from '../sources/published-source.ts';
-import { Download } from './download.ts';
+import { Download, type DownloadSettings } from './download.ts';
 import { type Integrity, PUBLISHED_HASHES } from './integrity.ts';
 import {
   CHUNK_BYTES,
@@ -27,48 +27,23 @@ import { reclaimOrphans } from './stored-models.ts';
 import { StoredSource } from './stored-source.ts';
 import { findDamage } from './verification.ts';
 
-/** The number of concurrent requests. Browsers buffer whatever arrives of each, up to its end, before anybody reads it. */
-export const LANES = 4;
-
 /** How often a tab that waits for another tab's download looks at its progress. */
 const WATCH_MS = 500;
 
-/** Options of {@link OpfsStore.openModel}. */
-export interface OpenOptions {
-  /** The hashes that the files must have been checked against. */
-  readonly integrity?: Integrity | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /** Options of {@link OpfsStore.download}. */
-export interface DownloadOptions {
-  /** See `LoadOptions`. */
-  readonly integrity?: Integrity | undefined;
+export interface DownloadOptions extends Partial<Omit<DownloadSettings, 'isStrict'>> {
   /** SHA-256 of chunks that are known beforehand, 32 bytes each, by file path. */
   readonly chunkHashes?: ReadonlyMap<string, Uint8Array> | undefined;
-  /** Called as bytes are written, here or by another tab; those stored before count as loaded. */
-  readonly onProgress?: ((loadedBytes: number, totalBytes: number) => void) | undefined;
-  /** Called while complete files are still being hashed. */
-  readonly onVerify?: ((checkedBytes: number, totalBytes: number) => void) | undefined;
-  /** Stops the download; whole chunks stay. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** What tests change about {@link openStore}. */
-export interface StoreSettings {
-  /** The size of chunks. Default: {@link CHUNK_BYTES}. */
-  readonly chunkBytes?: number;
-  /** The number of concurrent requests. Default: {@link LANES}. */
-  readonly lanes?: number;
 }
 
 /**
  * Opens the store of published files in the browser's private file system.
  *
+ * @param chunkBytes - For tests.
  * @returns `undefined` if it cannot be written to: outside of browsers, on the page's own thread (only workers have
  * synchronous file access), and if the browser denies storage.
  */
-export async function openStore(settings: StoreSettings = {}): Promise<OpfsStore | undefined> {
+export async function openStore(chunkBytes: number = CHUNK_BYTES): Promise<OpfsStore | undefined> {
   const canWrite =
     typeof FileSystemFileHandle !== 'undefined' &&
     'createSyncAccessHandle' in FileSystemFileHandle.prototype;
@@ -76,7 +51,7 @@ export async function openStore(settings: StoreSettings = {}): Promise<OpfsStore
   try {
     await openRoot();
     await readManifest(''); // fails if the database cannot be opened
-    return new OpfsStore(settings);
+    return new OpfsStore(chunkBytes);
   } catch {
     return undefined;
   }
@@ -85,23 +60,21 @@ export async function openStore(settings: StoreSettings = {}): Promise<OpfsStore
 /** The files of models, as published, in the origin private file system. */
 export class OpfsStore {
   readonly #chunkBytes: number;
-  readonly #lanes: number;
 
   /** @internal Made by {@link openStore}. */
-  constructor({ chunkBytes = CHUNK_BYTES, lanes = LANES }: StoreSettings) {
+  constructor(chunkBytes: number) {
     this.#chunkBytes = chunkBytes;
-    this.#lanes = lanes;
   }
 
   /**
    * Opens a stored model, without making a request. Checks the sizes of all files and the first chunk of each; damaged
    * chunks count as missing from then on. The model cannot be removed until the source is disposed of.
    *
-   * @returns `undefined` if the model is not stored whole.
+   * @returns `undefined` if the model is not stored whole, or its files were not checked against `integrity`.
    */
   async openModel(
     id: string,
-    { integrity, signal }: OpenOptions = {},
+    { integrity, signal }: Pick<DownloadOptions, 'integrity' | 'signal'> = {},
   ): Promise<ByteSource | undefined> {
     if (!(await readComplete(id, integrity))) return undefined;
     const release = await lockModel(id, 'shared', signal);
@@ -155,7 +128,6 @@ export class OpfsStore {
       const directory = await root.getDirectoryHandle(directoryName(id), { create: true });
       await removeOthers(directory, files);
       await Download.run(source, directory, manifest, {
-        lanes: this.#lanes,
         integrity: { ...PUBLISHED_HASHES[id], ...options.integrity },
         isStrict: options.chunkHashes !== undefined,
         onProgress,

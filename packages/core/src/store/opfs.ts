@@ -4,17 +4,12 @@ import { shortHash } from '../sha256.ts';
 /** The name of the folder of all models, and the prefix of their locks. */
 const ROOT = 'ossicle';
 
-/** A file open for synchronous access in a worker: a `FileSystemSyncAccessHandle`. */
+/** A `FileSystemSyncAccessHandle`: a file open in a worker. Reads and writes return the number of bytes. */
 export interface SyncFile {
-  /** Reads into memory, starting at byte `at`; returns the number of bytes read. */
   read(into: Uint8Array, options: { at: number }): number;
-  /** Writes, starting at byte `at`; returns the number of bytes written. */
   write(from: Uint8Array, options: { at: number }): number;
-  /** Makes the file longer or shorter. */
   truncate(sizeBytes: number): void;
-  /** The length of the file in bytes. */
   getSize(): number;
-  /** Writes pending changes to disk. */
   flush(): void;
   close(): void;
 }

@@ -11,7 +11,7 @@ const REMOVAL_TIMEOUT_MS = 3000;
 export interface StoredModel {
   /** Its source: `owner/name@revision`, or a folder's address. */
   readonly id: string;
-  /** The commit of its files, if the source tells. */
+  /** The commit of its files, if the source has one. */
   readonly revision?: string;
   /** Bytes stored so far: less than {@link StoredModel.totalBytes} until its download is complete. */
   readonly sizeBytes: number;
@@ -29,7 +29,7 @@ export interface StoredModel {
 export interface StoreUsage {
   /** Bytes that the site stores, models and everything else. */
   readonly usedBytes: number;
-  /** Bytes that the site may store, as the browser tells. Browsers may allow more. */
+  /** Bytes that the site may store, according to the browser. Browsers may allow more. */
   readonly quotaBytes: number;
   /** Whether the browser keeps them when it runs out of space. */
   readonly persisted: boolean;

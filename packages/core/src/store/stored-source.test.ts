@@ -14,9 +14,11 @@ test.each([
     directory as unknown as FileSystemDirectoryHandle,
     () => undefined,
   );
-  await expect(source.read('a', 0, new Uint8Array(4))).rejects.toMatchObject({
-    code,
-    message: expect.stringContaining(message),
-    cause,
-  });
+  await expect(source.read({ path: 'a', offsetBytes: 0 }, new Uint8Array(4))).rejects.toMatchObject(
+    {
+      code,
+      message: expect.stringContaining(message),
+      cause,
+    },
+  );
 });

@@ -1,5 +1,12 @@
 import { OssicleError } from '../errors.ts';
-import { type ByteSource, MissingFile, streamReads, truncated } from '../sources/byte-source.ts';
+import {
+  type ByteSource,
+  type FilePosition,
+  type FileRange,
+  MissingFile,
+  streamReads,
+  truncated,
+} from '../sources/byte-source.ts';
 import { FileSource } from '../sources/file-source.ts';
 import { isComplete, type Manifest, readManifest } from './manifest.ts';
 import { fileName, openModelDirectory, openSync, type SyncFile } from './opfs.ts';
@@ -51,12 +58,8 @@ export class StoredSource implements ByteSource {
     return this.#sizes.get(path);
   }
 
-  async read(
-    path: string,
-    offsetBytes: number,
-    into: Uint8Array,
-    signal?: AbortSignal,
-  ): Promise<void> {
+  async read(from: FilePosition, into: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const { path, offsetBytes } = from;
     signal?.throwIfAborted();
     const handle = await this.#open(path);
     let bytes: number;
@@ -73,8 +76,8 @@ export class StoredSource implements ByteSource {
     );
   }
 
-  stream(...range: Parameters<ByteSource['stream']>): AsyncIterable<Uint8Array<ArrayBuffer>> {
-    return streamReads(this, ...range);
+  stream(range: FileRange, signal?: AbortSignal): AsyncIterable<Uint8Array<ArrayBuffer>> {
+    return streamReads(this, range, signal);
   }
 
   dispose(): void {

@@ -76,8 +76,7 @@ export function notStored(id: string): RangeError {
 interface DamageOptions {
   /** Whether to check only the first chunk of each file. */
   readonly isQuick?: boolean;
-  /** Called with the number of bytes checked so far. */
-  readonly onBytes?: (bytes: number) => void;
+  readonly onBytes?: (checkedBytes: number) => void;
   readonly signal?: AbortSignal | undefined;
 }
 

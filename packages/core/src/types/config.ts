@@ -33,6 +33,9 @@ export interface RopeConfig {
   readonly betaFast: number;
   /** Dimensions with fewer rotations than this are slowed down by `factor`. */
   readonly betaSlow: number;
-  /** Whether the range between the two is rounded outwards to whole dimensions: transformers' default, but false in published models. */
+  /**
+   * Whether the range between the two is rounded outwards to whole dimensions: transformers' default, but false in
+   * published models.
+   */
   readonly truncate: boolean;
 }

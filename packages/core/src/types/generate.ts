@@ -39,7 +39,7 @@ export interface GenerateOptions {
   readonly logprobs?: number;
   /** The date in the system message, YYYY-MM-DD. Default: none. */
   readonly currentDate?: string;
-  /** The rest of the system message; `null` leaves the message out. The application's own instructions belong in `instructions`. */
+  /** The rest of the system message; `null` omits it. The application's own instructions belong in `instructions`. */
   readonly systemMessage?: SystemMessage | null;
   /** Stops the generation before its next token. */
   readonly signal?: AbortSignal;
@@ -156,7 +156,7 @@ export interface GenerateResult {
   readonly logprobs?: readonly TokenLogprobs[];
 }
 
-/** A running generation: iterate it for its events, await its result, or both. The result includes events that were not read. */
+/** A running generation: iterate it for its events, await its result, or both. The result includes unread events. */
 export interface Generation extends AsyncIterable<GenerateEvent> {
   /** Resolves when the generation ends or is aborted; rejects on failure. */
   readonly result: Promise<GenerateResult>;

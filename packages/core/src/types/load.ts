@@ -23,7 +23,7 @@ export interface LoadProgress {
   readonly etaSeconds?: number;
 }
 
-/** How the GPU stores dense weights (attention, embedding, unembedding): 8 bits in groups of 32, or as published. */
+/** How the GPU stores dense weights (attention and both embeddings): 8 bits in groups of 32, or as published. */
 export type DenseFormat = 'int8' | 'bf16';
 
 /** How the GPU stores keys and values. */
@@ -32,12 +32,15 @@ export type KvCacheFormat = 'f16' | 'f32';
 /** How Hugging Face repos are read. */
 export interface HuggingFaceOptions {
   /**
-   * An access token, for private and gated repos. It is sent to the host of {@link HuggingFaceOptions.baseUrl} only, even
-   * if that redirects elsewhere, and is neither stored nor shown. Anyone who uses the page can read it: use their own
-   * token, or a read-only one.
+   * An access token, for private and gated repos. It is sent to the host of {@link HuggingFaceOptions.baseUrl} only,
+   * even if that redirects elsewhere, and is neither stored nor shown. Anyone who uses the page can read it: use their
+   * own token, or a read-only one.
    */
   readonly token?: string;
-  /** The address of a mirror with the same paths, such as `https://hf-mirror.example`. Default: `https://huggingface.co`. */
+  /**
+   * The address of a mirror with the same paths, such as `https://hf-mirror.example`. Default:
+   * `https://huggingface.co`.
+   */
   readonly baseUrl?: string;
 }
 

@@ -18,7 +18,9 @@ export type SupportOptions = Pick<
 
 /** An upper bound of a model's speed, from the bandwidth of GPU memory. */
 export interface SpeedEstimate {
-  /** The most tokens per second: {@link SpeedEstimate.bytesPerSecond} divided by {@link SpeedEstimate.bytesPerToken}. */
+  /**
+   * The most tokens per second: {@link SpeedEstimate.bytesPerSecond} divided by {@link SpeedEstimate.bytesPerToken}.
+   */
   readonly maxTokensPerSecond: number;
   /** Bytes of weights that each token reads. */
   readonly bytesPerToken: number;
@@ -31,8 +33,8 @@ export interface SupportReport {
   /** Whether no obstacle was found. */
   readonly isSupported: boolean;
   /**
-   * Why the model will not run, each reason with a remedy; empty if no obstacle was found. `load()` with the same options
-   * rejects with these sentences.
+   * Why the model will not run, each reason with a remedy; empty if no obstacle was found. `load()` with the same
+   * options rejects with these sentences.
    */
   readonly reasons: readonly string[];
   /** The adapter that would be used; absent if there is none. */
@@ -45,7 +47,7 @@ export interface SupportReport {
   readonly model?: {
     /** Its id in the store. */
     readonly id: string;
-    /** GPU memory in bytes: weights, activations and one conversation. Browsers do not tell how much there is. */
+    /** GPU memory in bytes: weights, activations and one conversation. Browsers do not report how much there is. */
     readonly gpuBytes: number;
     /** Bytes of all its files. */
     readonly totalBytes: number;
@@ -57,8 +59,8 @@ export interface SupportReport {
   /** How fast the model can be at most; absent if it does not run. */
   readonly speed?: SpeedEstimate;
   /**
-   * Bytes that the site uses and may use, as the browser tells. Only a hint: Chrome tells less than it allows, so too
-   * little is not a reason. A load reserves all its space before it downloads.
+   * Bytes that the site uses and may use, according to the browser. Only a hint: Chrome reports less than it allows, so
+   * a low quota is not a reason. A load reserves all its space before it downloads.
    */
   readonly storage?: { readonly usedBytes: number; readonly quotaBytes: number };
 }

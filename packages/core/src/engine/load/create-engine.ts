@@ -30,8 +30,8 @@ import { ProgressMeter } from './progress.ts';
 /** Options of {@link createEngine}. */
 export interface EngineOptions extends LoadOptions {
   /**
-   * The device to run on. It stays the caller's: the engine never destroys it. Use it for engines only: until an engine is
-   * disposed of, any uncaptured error of the device fails what the engine runs, and does not reach the console.
+   * The device to run on. It stays the caller's: the engine never destroys it. Use it for engines only: until an engine
+   * is disposed of, any uncaptured error of the device fails what the engine runs, and does not reach the console.
    */
   readonly device: GPUDevice;
   /** Where the checkpoint comes from. */
@@ -44,8 +44,8 @@ export interface EngineOptions extends LoadOptions {
  * Loads a model on a device.
  *
  * @throws {@link OssicleError} `device-unsuitable`, `out-of-memory`, `download-failed`, `integrity`, `storage-full`,
- * `storage-unavailable`, `format-invalid`, `device-lost`. `signal.reason` if the load is aborted. RangeError and TypeError
- * for wrong options.
+ * `storage-unavailable`, `format-invalid`, `device-lost`. `signal.reason` if the load is aborted. RangeError and
+ * TypeError for wrong options.
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { signal, onProgress } = options;

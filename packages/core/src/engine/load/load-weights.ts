@@ -2,7 +2,6 @@ import type { Checkpoint } from '../../formats/checkpoint.ts';
 import {
   type CheckpointTensor,
   checkTensor,
-  type TensorPiece,
   tensorBytes,
 } from '../../formats/checkpoint-tensor.ts';
 import { Buffers, maxBindingBytes } from '../../gpu/buffers.ts';
@@ -12,7 +11,7 @@ import type { ExpertMatrix } from '../../kernels/matrix.ts';
 import { type NumberEncoding, type Repacking, RepackKernels } from '../../kernels/repack.ts';
 import { BLOCK_COLUMNS } from '../../kernels/shape.ts';
 import { allocateWeights, type Parameter, type Weights } from '../../model/weights.ts';
-import type { ByteSource } from '../../sources/byte-source.ts';
+import type { ByteSource, FileRange } from '../../sources/byte-source.ts';
 import type { LoadPlan } from './plan.ts';
 import type { ProgressMeter } from './progress.ts';
 import { readTensor, Uploader } from './upload.ts';
@@ -21,19 +20,16 @@ const VECTOR_ENCODINGS = ['BF16', 'F16', 'F32'] as const;
 const NUMBER_ENCODINGS: readonly NumberEncoding[] = ['BF16', 'F16', 'F32', 'Q8_0'];
 const EXPERT_ENCODINGS = ['MXFP4', ...NUMBER_ENCODINGS] as const;
 
-/** A published tensor, and the kernel that brings it to its place, `T`, or a promise of it. */
-interface Transfer<T> {
-  readonly piece: TensorPiece;
-  readonly repacking: T;
+/** A published tensor, and the kernels that bring it to its place. */
+interface Transfer {
+  readonly piece: FileRange;
+  readonly repacking: Repacking;
 }
 
 /** A parameter and its tensors in the checkpoint, checked against the model's config. */
 type Assignment = { readonly sizeBytes: number } & (
   | { readonly kind: 'vector'; readonly tensor: CheckpointTensor; readonly to: GPUBuffer }
-  | {
-      readonly kind: 'matrix';
-      prepare(repack: RepackKernels): readonly Transfer<Promise<Repacking>>[];
-    }
+  | { readonly kind: 'matrix'; prepare(repack: RepackKernels): Promise<Transfer>[] }
 );
 
 /** Weights that have their memory, but not yet their bytes. */
@@ -46,8 +42,8 @@ export interface PlacedWeights {
  * Allocates the weights and finds their tensors: everything that can fail before their first byte is read.
  *
  * @param buffers - Owns the weights.
- * @throws {@link OssicleError} `format-invalid` if a tensor is missing or does not fit the config; `out-of-memory` if the
- * GPU has no room.
+ * @throws {@link OssicleError} `format-invalid` if a tensor is missing or does not fit the config; `out-of-memory` if
+ * the GPU has no room.
  */
 export async function placeWeights(
   gpu: Gpu,
@@ -82,7 +78,7 @@ export async function uploadWeights(
     progress.start('compile', 0);
     const transfers = await Promise.all(
       assignments.map((assignment) =>
-        assignment.kind === 'matrix' ? compiled(assignment.prepare(repack)) : [],
+        assignment.kind === 'matrix' ? Promise.all(assignment.prepare(repack)) : [],
       ),
     );
     progress.start(
@@ -116,12 +112,8 @@ export async function uploadWeights(
   }
 }
 
-function compiled(
-  transfers: readonly Transfer<Promise<Repacking>>[],
-): Promise<Transfer<Repacking>[]> {
-  return Promise.all(
-    transfers.map(async ({ piece, repacking }) => ({ piece, repacking: await repacking })),
-  );
+async function transfer(piece: FileRange, repacking: Promise<Repacking>): Promise<Transfer> {
+  return { piece, repacking: await repacking };
 }
 
 function assign(parameter: Parameter, checkpoint: Checkpoint): Assignment {
@@ -135,11 +127,11 @@ function assign(parameter: Parameter, checkpoint: Checkpoint): Assignment {
   }
   const { pieces } = checkTensor(found, NUMBER_ENCODINGS, shape);
   const prepare = (repack: RepackKernels) => {
-    let first = 0;
+    let end = 0;
     return pieces.map((piece) => {
-      const repacking = repack.dense(piece.encoding, to, { first, step: 1 });
-      first += piece.shape[0] ?? 0;
-      return { piece, repacking };
+      const first = end;
+      end += piece.shape[0] ?? 0;
+      return transfer(piece, repack.dense(piece.encoding, to, { first, step: 1 }));
     });
   };
   return { kind: 'matrix', sizeBytes, prepare };
@@ -155,8 +147,8 @@ function assignExperts(name: string, to: ExpertMatrix, checkpoint: Checkpoint): 
       kind: 'matrix',
       sizeBytes: tensorBytes(blocks) + tensorBytes(scales),
       prepare: (repack) => [
-        ...blocks.pieces.map((piece) => ({ piece, repacking: repack.blocks(to) })),
-        ...scales.pieces.map((piece) => ({ piece, repacking: repack.scales(to) })),
+        ...blocks.pieces.map((piece) => transfer(piece, repack.blocks(to))),
+        ...scales.pieces.map((piece) => transfer(piece, repack.scales(to))),
       ],
     };
   }
@@ -164,19 +156,20 @@ function assignExperts(name: string, to: ExpertMatrix, checkpoint: Checkpoint): 
   if (found.form === 'columns') {
     const { pieces } = checkTensor(found.weight, VECTOR_ENCODINGS, [experts, columns, rows]);
     const prepare = (repack: RepackKernels) =>
-      pieces.map((piece) => ({ piece, repacking: repack.quantizedColumns(piece.encoding, to) }));
+      pieces.map((piece) => transfer(piece, repack.quantizedColumns(piece.encoding, to)));
     return { kind: 'matrix', sizeBytes, prepare };
   }
   // Gate and up, whose rows alternate, or down.
   const { pieces } = checkTensor(found.weight, EXPERT_ENCODINGS, [experts, rows, columns]);
   const step = pieces.length;
   const prepare = (repack: RepackKernels) =>
-    pieces.map((piece, first) => ({
-      piece,
-      repacking:
+    pieces.map((piece, first) =>
+      transfer(
+        piece,
         piece.encoding === 'MXFP4'
           ? repack.ggmlBlocks(to, { first, step })
           : repack.quantizedRows(piece.encoding, to, { first, step }),
-    }));
+      ),
+    );
   return { kind: 'matrix', sizeBytes, prepare };
 }

@@ -7,7 +7,7 @@ import type { LoadPlan } from './plan.ts';
 const CLAIM_BYTES = 2 ** 30;
 
 /**
- * Checks that the GPU has enough free memory by allocating it for a moment: WebGPU does not tell how much there is.
+ * Checks that the GPU has enough free memory by allocating it for a moment: WebGPU does not report how much there is.
  *
  * @throws {@link OssicleError} `out-of-memory`.
  */

@@ -76,7 +76,9 @@ async function describeModel(
   return { plan, summary: { id, gpuBytes, totalBytes: allBytes, missingBytes, isStored } };
 }
 
-/** Opens a checkpoint in the store; `undefined` if it is not there, or cannot be read: a load would download it again. */
+/**
+ * Opens a checkpoint in the store; `undefined` if it is not there, or cannot be read: a load would download it again.
+ */
 async function openStored(id: string): Promise<Checkpoint | undefined> {
   const files = await openStoredFiles(id).catch(() => undefined);
   return files && openCheckpoint(files).catch(ignoreFailure);

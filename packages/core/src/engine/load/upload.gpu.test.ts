@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
 import { gpuTest, randomGenerator } from '../../../test/gpu.ts';
-import type { TensorPiece } from '../../formats/checkpoint-tensor.ts';
 import { readBuffer } from '../../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../../gpu/device.ts';
-import { type ByteSource, readAll } from '../../sources/byte-source.ts';
+import { type ByteSource, type FileRange, readAll } from '../../sources/byte-source.ts';
 import { FileSource } from '../../sources/file-source.ts';
 import { Uploader } from './upload.ts';
 
@@ -32,7 +31,7 @@ async function roundTrip(
   gpu: Gpu,
   uploader: Uploader,
   source: ByteSource,
-  piece: TensorPiece,
+  piece: FileRange,
   rowBytes: number,
   rowsPerTile: number,
 ): Promise<{ chunks: Chunk[]; bytes: Uint8Array; counted: number }> {
@@ -240,11 +239,11 @@ gpuTest('reads go on in parallel, as many as there are slots', async ({ gpu }) =
     id: 'slow',
     size: (path) => inner.size(path),
     list: () => inner.list(),
-    stream: (path, offset, size) => inner.stream(path, offset, size),
-    async read(path, offsetBytes, into) {
+    stream: (range) => inner.stream(range),
+    async read(from, into) {
       most = Math.max(most, ++reading);
       await new Promise((resolve) => setTimeout(resolve, 20));
-      await inner.read(path, offsetBytes, into);
+      await inner.read(from, into);
       reading--;
     },
   };

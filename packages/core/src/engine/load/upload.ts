@@ -1,13 +1,9 @@
 import { formatInvalid, OssicleError } from '../../errors.ts';
-import type {
-  CheckpointTensor,
-  PublishedTensor,
-  TensorPiece,
-} from '../../formats/checkpoint-tensor.ts';
+import type { CheckpointTensor, PublishedTensor } from '../../formats/checkpoint-tensor.ts';
 import { Buffers } from '../../gpu/buffers.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import type { StagedRows } from '../../kernels/repack.ts';
-import type { ByteSource } from '../../sources/byte-source.ts';
+import type { ByteSource, FileRange } from '../../sources/byte-source.ts';
 
 /** The most memory for staging, on both sides of the copy together. */
 const MAX_STAGING_BYTES = 64 * 2 ** 20;
@@ -23,8 +19,7 @@ export interface UploaderOptions {
 /** One tensor to upload. */
 export interface Upload {
   /** Its bytes: whole rows. */
-  readonly piece: TensorPiece;
-  /** The size of a row. */
+  readonly piece: FileRange;
   readonly rowBytes: number;
   /** Chunks have whole multiples of this many rows, except the last. */
   readonly rowsPerTile: number;
@@ -35,7 +30,6 @@ export interface Upload {
    * @param chunk - Its first row is a multiple of the tile.
    */
   readonly consume: (encoder: GPUCommandEncoder, chunk: StagedRows) => void;
-  /** Stops between chunks. */
   readonly signal?: AbortSignal | undefined;
   /** Called with the size of each chunk once it is submitted. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
@@ -49,8 +43,8 @@ interface Slot {
 }
 
 /**
- * Streams tensors to the GPU through a ring of mapped staging buffers: the source reads straight into mapped memory, and
- * the caller's kernel brings each chunk to its place. Uploads run one after another.
+ * Streams tensors to the GPU through a ring of mapped staging buffers: the source reads straight into mapped memory,
+ * and the caller's kernel brings each chunk to its place. Uploads run one after another.
  */
 export class Uploader {
   readonly #gpu: Gpu;
@@ -106,7 +100,6 @@ export class Uploader {
     await this.#gpu.settle(this.#gpu.device.queue.onSubmittedWorkDone());
   }
 
-  /** Releases the staging buffers. */
   dispose(): void {
     this.#isDisposed = true;
     this.#buffers.dispose();
@@ -149,13 +142,13 @@ export class Uploader {
   async #fill(
     slot: Slot,
     source: ByteSource,
-    { path, offsetBytes, sizeBytes }: TensorPiece,
+    range: FileRange,
     signal: AbortSignal,
   ): Promise<void> {
     const { staging } = slot;
     try {
-      const mapped = staging.getMappedRange(0, copySize(sizeBytes));
-      await source.read(path, offsetBytes, new Uint8Array(mapped, 0, sizeBytes), signal);
+      const mapped = staging.getMappedRange(0, copySize(range.sizeBytes));
+      await source.read(range, new Uint8Array(mapped, 0, range.sizeBytes), signal);
       signal.throwIfAborted();
       this.#check();
     } catch (error) {
@@ -287,11 +280,12 @@ export async function readTensor(
 
 async function readPiece(
   source: ByteSource,
-  { name, path, offsetBytes, sizeBytes, encoding }: PublishedTensor,
+  tensor: PublishedTensor,
   signal: AbortSignal | undefined,
 ): Promise<Float32Array> {
+  const { name, encoding, sizeBytes } = tensor;
   const bytes = new Uint8Array(sizeBytes);
-  await source.read(path, offsetBytes, bytes, signal);
+  await source.read(tensor, bytes, signal);
   if (encoding === 'F32') return new Float32Array(bytes.buffer);
   if (encoding === 'BF16') {
     const words = Uint32Array.from(new Uint16Array(bytes.buffer), (half) => half << 16);
