@@ -37,9 +37,9 @@ test('a file of more than 4 GiB has its true size, and its last bytes can be rea
   expect(source.id).toMatch(/^files:large#/);
   expect(await source.size(name)).toBe(LARGE_BYTES);
   const into = new Uint8Array(7);
-  await source.read(name, LARGE_BYTES - 7, into);
+  await source.read({ path: name, offsetBytes: LARGE_BYTES - 7 }, into);
   expect([...into]).toEqual([0, 0, 1, 2, 3, 4, 5]);
-  await source.read(name, 2 ** 32 - 3, into);
+  await source.read({ path: name, offsetBytes: 2 ** 32 - 3 }, into);
   expect([...into]).toEqual([0, 0, 0, 0, 0, 0, 0]);
 });
 
@@ -78,7 +78,9 @@ test('a file that became shorter is reported, not read as zeros', async () => {
   await writeFile(path, 'GGUF and more');
   const source = await openSource(await fileSource(path));
   await truncate(path, 4);
-  await expect(source.read('model.gguf', 0, new Uint8Array(13))).rejects.toMatchObject({
+  await expect(
+    source.read({ path: 'model.gguf', offsetBytes: 0 }, new Uint8Array(13)),
+  ).rejects.toMatchObject({
     message: expect.stringContaining('changed, moved or removed'),
   });
 });

@@ -1,4 +1,5 @@
 import { Sha256, toHex } from '../sha256.ts';
+import { WakeUp } from '../wake-up.ts';
 import type { OpenFile } from './chunk-reader.ts';
 import { HashThread } from './hash-thread.ts';
 import { chunkRange, type ManifestFile } from './manifest.ts';
@@ -21,7 +22,7 @@ export class FileHashes {
   #files: readonly OpenFile[] = [];
   #running: Promise<void> = Promise.resolve();
   #onBytes: (bytes: number) => void = () => undefined;
-  #wake: () => void = () => undefined;
+  readonly #news = new WakeUp();
   #isStopped = false;
   #memory = new Uint8Array(STEP_BYTES);
 
@@ -42,7 +43,7 @@ export class FileHashes {
 
   /** Announces that a chunk has arrived. */
   wake(): void {
-    this.#wake();
+    this.#news.wake();
   }
 
   /**
@@ -69,7 +70,7 @@ export class FileHashes {
   /** Stops until the next {@link FileHashes.follow}. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#wake();
+    this.#news.wake();
     await this.#running.catch(() => undefined); // onError has reported it
   }
 
@@ -83,7 +84,7 @@ export class FileHashes {
       const { path, sizeBytes, isStored } = file.record;
       if (sizeBytes === 0) this.#found.set(path, toHex(new Sha256().digest()));
       for (let chunk = file.record.hashed?.chunks ?? 0; chunk < isStored.length; chunk++) {
-        while (isStored[chunk] === 0 && !this.#isStopped) await this.#sleep();
+        while (isStored[chunk] === 0 && !this.#isStopped) await this.#news.wait();
         const result = await this.#hashChunk(thread, file, chunk);
         if (!result) return;
         if (chunk === isStored.length - 1) this.#found.set(path, toHex(result));
@@ -114,12 +115,6 @@ export class FileHashes {
       this.#onBytes(sizeBytes);
     }
     return this.#isStopped ? undefined : result;
-  }
-
-  #sleep(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#wake = resolve;
-    });
   }
 
   #leftBytes({ sizeBytes, hashed }: ManifestFile): number {

@@ -4,6 +4,7 @@ import { Buffers } from '../../gpu/buffers.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import type { StagedRows } from '../../kernels/repack.ts';
 import type { ByteSource, FileRange } from '../../sources/byte-source.ts';
+import { WakeUp } from '../../wake-up.ts';
 
 /** The most memory for staging, on both sides of the copy together. */
 const MAX_STAGING_BYTES = 64 * 2 ** 20;
@@ -55,8 +56,8 @@ export class Uploader {
   #free: Slot[] = [];
   readonly #mapping = new Set<Promise<void>>();
   #isDisposed = false;
-  /** Called when a slot becomes free, or is lost. */
-  #wake: () => void = () => undefined;
+  /** Wakes when a slot becomes free, or is lost. */
+  readonly #slotNews = new WakeUp();
   #last: Promise<void> = Promise.resolve();
 
   /** @throws RangeError if an option is not a positive integer. */
@@ -103,7 +104,7 @@ export class Uploader {
   dispose(): void {
     this.#isDisposed = true;
     this.#buffers.dispose();
-    this.#wake();
+    this.#slotNews.wake();
   }
 
   async #upload(source: ByteSource, upload: Upload): Promise<void> {
@@ -190,7 +191,7 @@ export class Uploader {
       })
       .finally(() => {
         this.#mapping.delete(mapping);
-        this.#wake();
+        this.#slotNews.wake();
       });
     this.#mapping.add(mapping);
   }
@@ -204,10 +205,7 @@ export class Uploader {
       const slot = this.#free.shift();
       if (slot) return slot;
       if (this.#slots.length < limit) return this.#create();
-      const freed = new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-      await this.#gpu.settle(freed);
+      await this.#gpu.settle(this.#slotNews.wait());
     }
   }
 
