@@ -47,7 +47,7 @@ export interface LayerWeights {
 interface PartedMatrix {
   readonly seed: number;
   readonly rowsPerPart: number;
-  /** Rows that stay in one part. Default: 32. */
+  /** Rows that stay in one part. Default: those of a tile. */
   readonly rowsPerUnit?: number;
   readonly format?: KernelShape['dense'];
 }

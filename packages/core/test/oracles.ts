@@ -194,8 +194,8 @@ export function attention(input: AttentionInput): AttentionOutput {
 }
 
 /**
- * The clamped SwiGLU of gpt-oss: gate * sigmoid(1.702 * gate) * (up + 1), with the gate clamped from above only and up on
- * both sides.
+ * The clamped SwiGLU of gpt-oss: gate * sigmoid(1.702 * gate) * (up + 1), with the gate clamped from above only and up
+ * on both sides.
  *
  * @param x - [2 * width] for one token: gate i at 2i, up i at 2i + 1.
  * @returns [width]

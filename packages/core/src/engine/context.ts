@@ -120,7 +120,8 @@ export class Context {
    * Evaluates the remaining tokens, in passes of at most `chunkLength`.
    *
    * @param afterPass - Returns what to submit after the last pass, when the step's output row is the last token.
-   * @param onPass - Called after each pass, once the GPU has done the previous one, with the number of evaluated tokens.
+   * @param onPass - Called after each pass, once the GPU has done the previous one, with the number of evaluated
+   * tokens.
    * @param signal - Stops between passes; its reason is thrown.
    */
   async prefill(

@@ -50,7 +50,7 @@ function safetensors(of: ReadonlyMap<string, Tensor>): File[] {
   return [configFile, new File([writeSafetensors(of)], 'model.safetensors')];
 }
 
-/** Conversations per test: not all of them, as a software adapter takes seconds for each. */
+/** Conversations per test: not all 50, because a software adapter takes seconds for each. */
 const CONVERSATIONS = runsSlowTests ? 4 : 2;
 
 /**

@@ -87,7 +87,7 @@ async function expectAnswer(session: Session, conversation: Conversation): Promi
   }
 }
 
-/** Short prompts of some skills. */
+/** Skills with short prompts. */
 const SHORT = ['mul', 'greet', 'long_reverse', 'follow'];
 
 describe.each([
@@ -112,7 +112,9 @@ describe.each([
     first = shortest(...SHORT);
   });
 
-  /** Published weights call every recorded token the likeliest; 8-bit ones may differ between two that are all but equal. */
+  /**
+   * Recorded tokens must be the likeliest with published weights; 8-bit ones may swap two that are nearly as likely.
+   */
   async function expectLikely(among: readonly Conversation[]): Promise<void> {
     const unlikely = await findUnlikely(engine, among);
     const wrong =
@@ -127,14 +129,14 @@ describe.each([
     }
   });
 
-  test('finds recorded answers of several skills likeliest', async () => {
+  test('predicts recorded answers of several skills', async () => {
     await expectLikely(first);
   });
 
-  // In Chrome, load.page.test.ts has the published weights give all of them.
+  // In Chrome, load.page.test.ts generates all of them with the published weights.
   if (dense === 'int8' || !('document' in globalThis)) {
     slowTest(
-      'finds all other recorded answers likeliest',
+      'predicts all other recorded answers',
       async () => {
         await expectLikely(conversations.filter((conversation) => !first.includes(conversation)));
       },
@@ -146,7 +148,7 @@ describe.each([
     await expectAnswer(session, ...(shortest(skill) as [Conversation]));
   }
 
-  test.each(answered)('gives the recorded answer: %s', expectShortest);
+  test.each(answered)('generates the recorded answer: %s', expectShortest);
 
-  slowTest.each(alsoAnswered)('gives the recorded answer: %s', expectShortest);
+  slowTest.each(alsoAnswered)('generates the recorded answer: %s', expectShortest);
 });

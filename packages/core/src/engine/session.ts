@@ -26,8 +26,8 @@ export interface Session {
    * Appends tokens and evaluates them.
    *
    * @returns The logits after the last token, [vocabulary], or after each token, [tokens, vocabulary].
-   * @throws {@link OssicleError} `context-overflow`, `device-lost`, `disposed`, … RangeError if there are no tokens, or if
-   * one is not in the vocabulary.
+   * @throws {@link OssicleError} `context-overflow`, `device-lost`, `disposed`, … RangeError if there are no tokens, or
+   * if one is not in the vocabulary.
    */
   evaluate(
     tokens: ArrayLike<number>,

@@ -44,7 +44,7 @@ afterAll(() => {
 /** The name in the golden trace, the buffer, and the width of its rows. */
 type Capture = readonly [name: string, buffer: GPUBuffer, width: number];
 
-/** What the dispatches leave behind that read certain weights, by the label of those. */
+/** What the dispatches that read certain weights write, by the label of the weights. */
 function capturesByLabel(): ReadonlyMap<string, readonly Capture[]> {
   const { activations: a, config, weights } = runtime;
   const { hiddenSize, intermediateSize, experts, expertsPerToken, heads, kvHeads } = config;

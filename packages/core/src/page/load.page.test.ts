@@ -94,7 +94,7 @@ test('checkSupport() describes a stored model without a request, with a measured
   expect(speed?.maxTokensPerSecond).toBeGreaterThan(0);
 });
 
-/** Answers recorded conversations, and fails if an answer is not as recorded. */
+/** Generates answers to recorded conversations, and expects the recorded ones. */
 async function expectAnswers(recorded: Golden['conversations']): Promise<void> {
   const tokenizer = createTokenizer(await (await fetch(`${NANO}/tokenizer.json`)).json());
   for (const golden of recorded) {
@@ -138,7 +138,7 @@ describe('gpt-oss-nano', () => {
     others = conversations.filter((conversation) => !first.includes(conversation));
   });
 
-  test('gives a recorded answer of each of several skills', async () => {
+  test('gives the recorded answer for each of several skills', async () => {
     await expectAnswers(first);
   });
 
@@ -147,7 +147,7 @@ describe('gpt-oss-nano', () => {
     async () => {
       await expectAnswers(others);
     },
-    1_500_000, // 2,459 tokens, one by one, on a software adapter
+    1_500_000, // decodes 2,459 tokens on a software adapter
   );
 });
 

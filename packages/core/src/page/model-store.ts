@@ -65,8 +65,8 @@ export interface ModelStore {
    * Stores a model from picked files, as a download would: loads of its source then read it from the store.
    *
    * @returns The model's id, as in {@link ModelStore.list}.
-   * @throws TypeError if neither `id` nor the folder says which model it is. {@link OssicleError} `format-invalid` if the
-   * files are no checkpoint, `integrity` if they differ from the published ones. `signal.reason` if aborted.
+   * @throws TypeError if neither `id` nor the folder says which model it is. {@link OssicleError} `format-invalid` if
+   * the files are no checkpoint, `integrity` if they differ from the published ones. `signal.reason` if aborted.
    */
   import(
     files: Iterable<File> | FileSystemDirectoryHandle,
