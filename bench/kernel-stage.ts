@@ -1,9 +1,10 @@
 import { planLoad } from '../packages/core/src/engine/load/plan.ts';
+import { createRuntime } from '../packages/core/src/engine/runtime.ts';
 import {
   encodeSamplingOptions,
   parseSamplingOptions,
 } from '../packages/core/src/engine/sampling-options.ts';
-import { Buffers, readBuffer } from '../packages/core/src/gpu/buffers.ts';
+import { Buffers, maxBindingBytes, readBuffer } from '../packages/core/src/gpu/buffers.ts';
 import { Gpu } from '../packages/core/src/gpu/device.ts';
 import type { Dispatch } from '../packages/core/src/gpu/kernel.ts';
 import {
@@ -13,15 +14,8 @@ import {
   totalsByKernel,
 } from '../packages/core/src/gpu/profiler.ts';
 import { submit } from '../packages/core/src/gpu/recorder.ts';
-import { Kernels } from '../packages/core/src/kernels/kernels.ts';
 import type { KernelShape } from '../packages/core/src/kernels/shape.ts';
-import { gptOss } from '../packages/core/src/model/gpt-oss.ts';
-import { ropeTable } from '../packages/core/src/model/rope.ts';
-import {
-  type Activations,
-  createActivations,
-  createKvCache,
-} from '../packages/core/src/model/state.ts';
+import { type Activations, createKvCache } from '../packages/core/src/model/state.ts';
 import { allocateWeights, type Weights } from '../packages/core/src/model/weights.ts';
 import { readDispatches } from './bandwidth.ts';
 import { type KernelCost, kernelCost, type Operation } from './kernel-cost.ts';
@@ -89,22 +83,15 @@ export class KernelStage implements Stage {
         prefillChunkLength: options.chunk,
         ...(options.kvCache && { kvCache: options.kvCache }),
       });
-      const { maxStorageBufferBindingSize, maxBufferSize } = device.limits;
       const { weights, parameters } = allocateWeights(
         config,
         buffers,
         shape.dense,
-        Math.min(maxStorageBufferBindingSize, maxBufferSize),
+        maxBindingBytes(device.limits),
       );
-      const activations = createActivations(buffers, shape);
+      const runtime = await createRuntime(gpu, buffers, { config, shape }, weights);
+      const { activations, kernels, model, step } = runtime;
       const kv = createKvCache(buffers, config, shape);
-      const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
-      const step = buffers.create(
-        'step',
-        16,
-        GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
-      );
-      const kernels = await Kernels.compile(gpu, shape, step, buffers);
       const filler = new WeightFiller(gpu, buffers);
       for (const parameter of parameters) filler.fillParameter(parameter);
       filler.fillCache(kv, shape.kvCache);
@@ -119,7 +106,6 @@ export class KernelStage implements Stage {
       );
       device.queue.writeBuffer(activations.tokens, 0, tokens);
 
-      const model = gptOss(kernels, weights, activations, table);
       const output = [
         ...model.unembed(1),
         ...kernels.sample(activations.logits, activations.sampling, activations.tokens),

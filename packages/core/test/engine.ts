@@ -6,14 +6,10 @@ import { createEngine, type EngineOptions } from '../src/engine/load/create-engi
 import { placeWeights, uploadWeights } from '../src/engine/load/load-weights.ts';
 import { planLoad } from '../src/engine/load/plan.ts';
 import { ProgressMeter } from '../src/engine/load/progress.ts';
-import type { Runtime } from '../src/engine/runtime.ts';
+import { createRuntime, type Runtime } from '../src/engine/runtime.ts';
 import { openCheckpoint } from '../src/formats/open-checkpoint.ts';
 import type { Buffers } from '../src/gpu/buffers.ts';
 import { type Gpu, requestDevice } from '../src/gpu/device.ts';
-import { Kernels } from '../src/kernels/kernels.ts';
-import { gptOss } from '../src/model/gpt-oss.ts';
-import { ropeTable } from '../src/model/rope.ts';
-import { createActivations } from '../src/model/state.ts';
 import type { Weights } from '../src/model/weights.ts';
 import { openSource } from '../src/sources/open-source.ts';
 import { type Config, PRESETS } from './config.ts';
@@ -151,18 +147,11 @@ export async function loadRuntime(
   const source = await openSource(files);
   const checkpoint = await openCheckpoint(source);
   const plan = planLoad(checkpoint.config, options);
-  const { config, shape } = plan;
-  const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
-  const step = buffers.create('step', 16, UNIFORM | STORAGE | COPY_DST);
   const placed = await placeWeights(gpu, buffers, plan, checkpoint);
   const progress = new ProgressMeter();
   await uploadWeights(gpu, { ...placed, source, progress, signal: undefined });
-  const kernels = await Kernels.compile(gpu, shape, step, buffers);
-  const activations = createActivations(buffers, shape);
-  const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
   const { weights } = placed;
-  const model = gptOss(kernels, weights, activations, table);
-  return { gpu, config, shape, step, kernels, model, weights, activations };
+  return { ...(await createRuntime(gpu, buffers, plan, weights)), weights };
 }
 
 /** The id of the largest logit; the lowest id among equals. */

@@ -117,24 +117,19 @@ export class Context {
   }
 
   /**
-   * Evaluates the remaining tokens, in passes of at most `chunkLength`.
+   * Evaluates the remaining tokens, in passes of at most `chunkLength`, and computes the logits after the last one.
    *
-   * @param afterPass - Returns what to submit after the last pass, when the step's output row is the last token.
    * @param onPass - Called after each pass, once the GPU has done the previous one, with the number of evaluated
    * tokens.
    * @param signal - Stops between passes; its reason is thrown.
    */
-  async prefill(
-    afterPass: () => Dispatch[],
-    onPass?: (evaluated: number) => void,
-    signal?: AbortSignal,
-  ): Promise<void> {
-    const { gpu } = this.#runtime;
+  async prefill(onPass?: (evaluated: number) => void, signal?: AbortSignal): Promise<void> {
+    const { gpu, model } = this.#runtime;
     let previous: Promise<unknown> = Promise.resolve();
     while (this.#evaluated < this.tokens.length) {
       signal?.throwIfAborted();
       const count = this.#submitPass();
-      if (this.#evaluated + count === this.tokens.length) submit(gpu, afterPass());
+      if (this.#evaluated + count === this.tokens.length) submit(gpu, model.unembed(1));
       const done = gpu.device.queue.onSubmittedWorkDone();
       await gpu.settle(previous);
       previous = done;

@@ -71,7 +71,7 @@ beforeEach(async () => {
   context = new Context(runtime);
   await context.allocated();
   context.append(PROMPT);
-  await context.prefill(() => runtime.model.unembed(1));
+  await context.prefill();
   decoder = new Decoder(runtime, context);
   decoder.start(GREEDY, PROMPT);
   watched.submits.length = 0;
@@ -155,6 +155,25 @@ describe('pipelined decoding', () => {
     await leaving;
     expect(decoder.steps).toBe(watched.submits.length - 1);
   });
+});
+
+test('starting a generation uploads its sampling options', async () => {
+  const draw = async (seed: number): Promise<number[]> => {
+    const fresh = new Context(runtime);
+    await fresh.allocated();
+    fresh.append(PROMPT);
+    await fresh.prefill();
+    const drawing = new Decoder(runtime, fresh);
+    drawing.start(parseSamplingOptions({ temperature: 100, seed }), PROMPT);
+    const tokens = await collect(drawing.pipelined(8));
+    drawing.dispose();
+    fresh.dispose();
+    return tokens;
+  };
+  const first = await draw(1);
+  expect(await draw(1)).toEqual(first);
+  expect(await draw(2)).not.toEqual(first);
+  expect(await expectedTokens(8)).not.toEqual(first);
 });
 
 describe('stepwise decoding', () => {

@@ -133,16 +133,13 @@ describe.each([
     await expectLikely(first);
   });
 
-  // In Chrome, load.page.test.ts generates all of them with the published weights.
-  if (dense === 'int8' || !('document' in globalThis)) {
-    slowTest(
-      'predicts all other recorded answers',
-      async () => {
-        await expectLikely(conversations.filter((conversation) => !first.includes(conversation)));
-      },
-      900_000,
-    );
-  }
+  slowTest(
+    'predicts all other recorded answers',
+    async () => {
+      await expectLikely(conversations.filter((conversation) => !first.includes(conversation)));
+    },
+    900_000,
+  );
 
   async function expectShortest(skill: string): Promise<void> {
     await expectAnswer(session, ...(shortest(skill) as [Conversation]));

@@ -1,9 +1,13 @@
+import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { submit } from '../gpu/recorder.ts';
-import type { Kernels } from '../kernels/kernels.ts';
+import { Kernels } from '../kernels/kernels.ts';
 import type { KernelShape } from '../kernels/shape.ts';
-import type { Activations, ForwardPass } from '../model/state.ts';
+import { gptOss } from '../model/gpt-oss.ts';
+import { ropeTable } from '../model/rope.ts';
+import { type Activations, createActivations, type ForwardPass } from '../model/state.ts';
+import type { Weights } from '../model/weights.ts';
 import type { ModelConfig } from '../types/config.ts';
 
 /** Dispatches per submit during prefill: few enough for a slow GPU to finish before its driver's watchdog resets it. */
@@ -19,6 +23,29 @@ export interface Runtime {
   readonly activations: Activations;
   /** `Step` of `shaders/lib/step.wgsl`. */
   readonly step: GPUBuffer;
+}
+
+/** Bytes of `Step` of `shaders/lib/step.wgsl`, rounded up to 16. */
+const STEP_BYTES = 16;
+
+/**
+ * Compiles the kernels, and allocates what they work on besides the weights.
+ *
+ * @param buffers - Owns what is allocated.
+ */
+export async function createRuntime(
+  gpu: Gpu,
+  buffers: Buffers,
+  { config, shape }: Pick<Runtime, 'config' | 'shape'>,
+  weights: Weights,
+): Promise<Runtime> {
+  const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
+  const step = buffers.create('step', STEP_BYTES, UNIFORM | STORAGE | COPY_DST);
+  const activations = createActivations(buffers, shape);
+  const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
+  const kernels = await Kernels.compile(gpu, shape, step, buffers);
+  const model = gptOss(kernels, weights, activations, table);
+  return { gpu, config, shape, kernels, model, activations, step };
 }
 
 /** Writes the numbers that all dispatches of the next submits read. Does not affect earlier submits. */

@@ -166,7 +166,7 @@ export class EngineSession implements Session {
     let reason: FinishReason = 'length';
     try {
       report();
-      await context.prefill(() => this.#runtime.model.unembed(1), report, signal);
+      await context.prefill(report, signal);
       await context.takeSnapshot();
       for await (const token of this.#sample(maxTokens, logprobs, record)) {
         record.addToken(token);

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { readTestFile, readTestJson, testFileUrl } from '../../test/files.ts';
-import { readTensor } from '../engine/load/upload.ts';
 import { type ByteSource, totalBytes } from '../sources/byte-source.ts';
 import { openSource } from '../sources/open-source.ts';
 import { checkTensor, type PublishedTensor } from './checkpoint-tensor.ts';
 import { openCheckpoint } from './open-checkpoint.ts';
+import { readTensor } from './read-tensor.ts';
 
 const TINY = 'packages/core/test/golden/tiny';
 const HF_FILES = [

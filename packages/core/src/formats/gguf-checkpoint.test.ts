@@ -5,13 +5,13 @@ import { PRESETS } from '../../test/config.ts';
 import { readTestFile, readTestJson, testFileUrl } from '../../test/files.ts';
 import { createGguf, type GgufOptions, type TokenizerJson } from '../../test/gguf-checkpoint.ts';
 import { writeGguf } from '../../test/gguf-file.ts';
-import { readTensor } from '../engine/load/upload.ts';
 import { totalBytes } from '../sources/byte-source.ts';
 import { openSource } from '../sources/open-source.ts';
 import { resolveSource } from '../sources/resolve-source.ts';
 import { checkTensor } from './checkpoint-tensor.ts';
 import { chooseGguf, ggufPath, splitParts } from './gguf-files.ts';
 import { openCheckpoint } from './open-checkpoint.ts';
+import { readTensor } from './read-tensor.ts';
 
 const TINY = 'packages/core/test/golden/tiny';
 const NANO = 'demo/public/models/gpt-oss-nano';

@@ -4,12 +4,7 @@ import { openCheckpoint } from '../../formats/open-checkpoint.ts';
 import { summarizeAdapter } from '../../gpu/adapter-summary.ts';
 import { Buffers } from '../../gpu/buffers.ts';
 import { Gpu } from '../../gpu/device.ts';
-import { Kernels } from '../../kernels/kernels.ts';
-import { gptOss } from '../../model/gpt-oss.ts';
 import { parameterCount } from '../../model/parameters.ts';
-import { ropeTable } from '../../model/rope.ts';
-import { createActivations } from '../../model/state.ts';
-import type { Weights } from '../../model/weights.ts';
 import { notify } from '../../notify.ts';
 import type { ByteSource } from '../../sources/byte-source.ts';
 import { FileSource } from '../../sources/file-source.ts';
@@ -20,7 +15,7 @@ import { openStore } from '../../store/opfs-store.ts';
 import { storageFailure } from '../../store/storage-failure.ts';
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../../types/load.ts';
 import { type Engine, LoadedEngine } from '../engine.ts';
-import type { Runtime } from '../runtime.ts';
+import { createRuntime } from '../runtime.ts';
 import { CheckpointTokenizer } from '../tokenizer.ts';
 import { type PlacedWeights, placeWeights, uploadWeights } from './load-weights.ts';
 import { claimMemory, explainShortage } from './memory.ts';
@@ -67,7 +62,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     checkDevice(plan, options.device);
 
     const placed = await takeMemory(gpu, buffers, plan, checkpoint);
-    const runtime = prepareRuntime(gpu, buffers, plan, placed.weights);
+    const runtime = createRuntime(gpu, buffers, plan, placed.weights);
     runtime.catch(() => undefined); // awaited below, after other steps that may fail
     if (published && !stored) {
       const downloaded = await download(published, checkpoint, progress, options).catch(
@@ -173,25 +168,6 @@ async function download(
   });
   progress.end();
   return store.openModel(source.id, { integrity, signal });
-}
-
-/** Compiles the kernels, and creates their buffers other than weights. */
-async function prepareRuntime(
-  gpu: Gpu,
-  buffers: Buffers,
-  { config, shape }: LoadPlan,
-  weights: Weights,
-): Promise<Runtime> {
-  const step = buffers.create(
-    'step',
-    16,
-    GPUBufferUsage.UNIFORM | GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
-  );
-  const activations = createActivations(buffers, shape);
-  const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
-  const kernels = await Kernels.compile(gpu, shape, step, buffers);
-  const model = gptOss(kernels, weights, activations, table);
-  return { gpu, config, shape, kernels, model, activations, step };
 }
 
 function describe(id: string, { config, shape, gpuBytes }: LoadPlan, device: GPUDevice): ModelInfo {

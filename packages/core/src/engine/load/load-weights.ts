@@ -4,6 +4,7 @@ import {
   checkTensor,
   tensorBytes,
 } from '../../formats/checkpoint-tensor.ts';
+import { readTensor } from '../../formats/read-tensor.ts';
 import { Buffers, maxBindingBytes } from '../../gpu/buffers.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { encode } from '../../gpu/recorder.ts';
@@ -14,7 +15,7 @@ import { allocateWeights, type Parameter, type Weights } from '../../model/weigh
 import type { ByteSource, FileRange } from '../../sources/byte-source.ts';
 import type { LoadPlan } from './plan.ts';
 import type { ProgressMeter } from './progress.ts';
-import { readTensor, Uploader } from './upload.ts';
+import { Uploader } from './upload.ts';
 
 const VECTOR_ENCODINGS = ['BF16', 'F16', 'F32'] as const;
 const NUMBER_ENCODINGS: readonly NumberEncoding[] = ['BF16', 'F16', 'F32', 'Q8_0'];
