@@ -234,12 +234,12 @@ test.each<[string, GgufContents, RegExp]>([
   ],
   ['is declared twice', { metadata: {}, tensors: [a, a] }, /tensor a twice/],
   [
-    'begins where another does not end',
+    'leaves a gap after another',
     { metadata: { 'general.alignment': ['u32', 64] }, tensors: [a, b], alignment: 32 },
     /b begins at 32 of the data, not at 64/,
   ],
   [
-    'begins before another ends',
+    'overlaps another',
     { metadata: {}, tensors: [{ ...a, shape: [300, 2] }, b] },
     /b begins at 32 of the data, not at 1216/,
   ],
