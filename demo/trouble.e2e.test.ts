@@ -47,7 +47,7 @@ test('a cancelled load can be started again', async () => {
   await demo.ready();
 });
 
-test('text that names no source is refused where it is typed', async () => {
+test('text that is not a valid source is rejected in its input field', async () => {
   await demo.loadFrom('not a source');
   expect(await demo.count('#model-panel[open] #model-source[aria-invalid=true]')).toBe(1);
   expect(await demo.text('#model-source-hint')).toContain('neither');

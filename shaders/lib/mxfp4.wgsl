@@ -1,9 +1,10 @@
 // MXFP4: blocks of 32 columns, 4-bit floats (e2m1) with one shared power of two (e8m0).
 // https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-final-pdf
 //
-// A block is one vec4u, the vector of these matrices. Within a u32, the low nibbles of its bytes are columns 0..3 and the high nibbles columns 4..7;
-// there is no negative zero (repack_* and quantize_mxfp4 ensure both).
-// Scales are bytes, [tile][4 blocks][row in tile], one u32 for 4 blocks. Expects the binding `scales` and the override COLUMNS.
+// A block is one vec4u, the vector of these matrices. Within a u32, the low nibbles of its bytes are columns 0..3 and
+// the high nibbles columns 4..7; there is no negative zero (repack_* and quantize_mxfp4 ensure both).
+// Scales are bytes, [tile][4 blocks][row in tile], one u32 for 4 blocks. Expects the binding `scales` and the override
+// COLUMNS.
 // import: tile
 
 const VECTOR_QUADS = BLOCK_COLUMNS / 4; // vec4f of columns in a vector

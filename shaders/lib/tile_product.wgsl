@@ -1,7 +1,7 @@
 // A tile of input rows times a tile of 32 weight rows, 32 columns at a time, from workgroup memory. An invocation makes
-// 4 input rows x 4 weight rows. Expects TILE_TOKENS (the input rows of a tile), a weight format (lib/dense_*, lib/mxfp4), the
-// binding `weights`, the override COLUMNS, and two functions: input_row(i), the row that is the i-th input, and
-// input_quad(i), the i-th vec4f of the input's numbers.
+// 4 input rows x 4 weight rows. Expects TILE_TOKENS (the input rows of a tile), a weight format (lib/dense_*,
+// lib/mxfp4), the binding `weights`, the override COLUMNS, and two functions: input_row(i), the row that is the i-th
+// input, and input_quad(i), the i-th vec4f of the input's numbers.
 // import: tile
 
 const STEP_QUADS = 8u; // vec4f of columns in a step
@@ -52,7 +52,7 @@ fn tile_product(tile: u32, first: u32, count: u32, local: u32) {
   }
 }
 
-// Here and above, `%` with what an index cannot exceed shows compilers that it is in bounds: they leave out the checks.
+// Here and above, `%` lets compilers prove that an index is in bounds, and omit the check.
 fn accumulate_product(local: u32) {
   let row = local % 8 * 2;
   let token = local / 8 % (TILE_TOKENS / 4);

@@ -3,7 +3,7 @@ import { notify } from './notify.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
-test('what a listener throws is reported, and does not end what called it', () => {
+test("a listener's error is reported, and not thrown to the caller", () => {
   const reported: unknown[] = [];
   vi.stubGlobal('reportError', (error: unknown) => reported.push(error));
   const heard: number[] = [];
@@ -19,7 +19,7 @@ test('what a listener throws is reported, and does not end what called it', () =
   expect(reported).toHaveLength(1);
 });
 
-test('in Node, which reports no errors, it is thrown after all that runs', async () => {
+test('without reportError, as in Node, the error is thrown from a microtask', async () => {
   vi.stubGlobal('reportError', undefined);
   const error = new Error("the application's");
   let queued: () => void = () => undefined;

@@ -10,7 +10,7 @@ function randomBytes(size: number, seed: number): Uint8Array {
 
 const expected = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
-test("the hashes of the standard's examples come out", () => {
+test("the standard's examples have their published hashes", () => {
   const hash = (text: string): string => {
     const sha256 = new Sha256();
     sha256.update(new TextEncoder().encode(text));
@@ -23,7 +23,7 @@ test("the hashes of the standard's examples come out", () => {
   );
 });
 
-test('every length around the ends of blocks is padded right', () => {
+test('every length around block boundaries is padded correctly', () => {
   for (let size = 0; size <= 200; size++) {
     const bytes = randomBytes(size, size);
     const sha256 = new Sha256();
@@ -32,7 +32,7 @@ test('every length around the ends of blocks is padded right', () => {
   }
 });
 
-test('pieces of any size give the hash of the whole, and more may follow a digest', () => {
+test('pieces of any size give the hash of the whole, and updates may follow a digest', () => {
   const random = createRandom(7);
   const bytes = randomBytes(100_000, 8);
   const sha256 = new Sha256();
@@ -47,7 +47,7 @@ test('pieces of any size give the hash of the whole, and more may follow a diges
   expect(toHex(sha256.digest())).toBe(expected(bytes));
 });
 
-test('a hash is gone on with from its state', () => {
+test('a hash resumes from a saved state', () => {
   const bytes = randomBytes(5000, 9);
   const first = new Sha256();
   first.update(bytes.subarray(0, 4096));
@@ -56,7 +56,7 @@ test('a hash is gone on with from its state', () => {
   expect(toHex(second.digest())).toBe(expected(bytes));
 });
 
-test('there is no state within a block', () => {
+test('a state within a block throws a RangeError', () => {
   const sha256 = new Sha256();
   sha256.update(new Uint8Array(65));
   expect(() => sha256.state()).toThrow(RangeError);

@@ -173,7 +173,7 @@ describe('stop strings', () => {
     expect(summary.messages.at(-1)!.content).toBe(expected);
   });
 
-  test('hold nothing back for good if they only begin to match', () => {
+  test('release the text they held back if they match only partly', () => {
     const { summary, deltas } = read(`${ANALYSIS}${FINAL}<|return|>`, {
       stop: ['course. The', 'of courses', '.!'],
     });

@@ -94,7 +94,7 @@ test('every tensor has the same bytes, type and shape in both layouts', async ()
   }
 });
 
-test('a checkpoint lists the files that must be stored', async () => {
+test('a checkpoint lists the files to store', async () => {
   const checkpoint = await openCheckpoint(await hf());
   expect(checkpoint.files.map(({ path }) => path)).toEqual(HF_FILES);
   const files = await filesOf('hf', HF_FILES);
@@ -106,7 +106,7 @@ test('a checkpoint lists the files that must be stored', async () => {
   expect(await checkpoint.tokenizer()).toBeUndefined();
 });
 
-test('the tokenizer is found and parsed; what nothing is read from is not fetched', async () => {
+test('the tokenizer is found and parsed; files that are not used are not listed', async () => {
   const source = await openSource(testFileUrl('demo/public/models/gpt-oss-nano'));
   const checkpoint = await openCheckpoint(source);
   const paths = checkpoint.files.map(({ path }) => path);
@@ -118,13 +118,13 @@ test('the tokenizer is found and parsed; what nothing is read from is not fetche
   );
 });
 
-test('the original layout is found below original/, with the tokenizer of the root', async () => {
+test('the original layout is found in original/, with the tokenizer in the root', async () => {
   const inner = await filesOf('original', ['config.json', 'model.safetensors']);
   const source = await sourceOf({
     'original/config.json': inner['config.json'],
     'original/model.safetensors': inner['model.safetensors'],
     'tokenizer.json': json({ model: {} }),
-    'config.json': json({ model_type: 'gpt_oss' }), // the root's weights are not there
+    'config.json': json({ model_type: 'gpt_oss' }), // the root has no weights
   });
   const checkpoint = await openCheckpoint(source);
   expect(checkpoint.layout).toBe('original');
@@ -155,7 +155,7 @@ test.each([
   expect(checkpoint.files).toHaveLength(4);
 });
 
-test('a check tells what was expected, what was found, and where', async () => {
+test('a failed check names the tensor, its file, and the expected and found types and shapes', async () => {
   const checkpoint = await openCheckpoint(await hf());
   const shape = [8, 192, 3, 16];
   const blocks = checkpoint.tensor('block.1.mlp.mlp1_weight.blocks');
@@ -249,7 +249,7 @@ test.each<[string, (files: Files) => void, string, RegExp]>([
   ],
   ['has an index without a map', (f) => (f[INDEX] = json({})), 'format-invalid', /no weight_map/],
   [
-    'has an index of nothing',
+    'has an index of no files',
     (f) => (f[INDEX] = json({ weight_map: {} })),
     'format-invalid',
     /names 0 files/,
@@ -292,7 +292,7 @@ test.each<[string, (files: Files) => void, string, RegExp]>([
         /not a safetensors file beside it/,
       ] as [string, (files: Files) => void, string, RegExp],
   ),
-])('a checkpoint that %s is refused', async (_, damage, code, message) => {
+])('a checkpoint that %s is rejected', async (_, damage, code, message) => {
   const files = await filesOf('hf', HF_FILES);
   damage(files);
   await expect(openCheckpoint(await sourceOf(files))).rejects.toMatchObject({
@@ -302,7 +302,7 @@ test.each<[string, (files: Files) => void, string, RegExp]>([
   });
 });
 
-test('parts of one tensor that do not go together are refused', async () => {
+test('parts of one tensor with different types and shapes are rejected', async () => {
   const header = (name: string, dtype: string, shape: number[], start: number, size: number) => [
     name,
     { dtype, shape, data_offsets: [start, start + size] },
@@ -327,12 +327,12 @@ test('parts of one tensor that do not go together are refused', async () => {
   );
 });
 
-test('an abort ends the opening with its reason', async () => {
+test('an abort rejects the opening with its reason', async () => {
   const reason = new Error('enough');
   await expect(openCheckpoint(await hf(), AbortSignal.abort(reason))).rejects.toBe(reason);
 });
 
-test('small tensors are read as float32, in any of three types', async () => {
+test('small tensors of type BF16, F16 or F32 are read as float32', async () => {
   const source = await hf();
   const checkpoint = await openCheckpoint(source);
   const sinks = await readTensor(source, checkpoint.tensor('block.0.attn.sinks'));

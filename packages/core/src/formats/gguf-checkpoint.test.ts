@@ -24,7 +24,7 @@ async function open(files: readonly File[]) {
   return openCheckpoint(await openSource(files));
 }
 
-test('the golden file has the config of the other layouts', async () => {
+test('the golden file has the same config as the other layouts', async () => {
   const checkpoint = await openCheckpoint(await openSource(testFileUrl(`${TINY}/gguf/model.gguf`)));
   expect(checkpoint.layout).toBe('gguf');
   const published = await readTestJson<Record<string, unknown>>(`${TINY}/hf/config.json`);
@@ -37,7 +37,7 @@ test('the golden file has the config of the other layouts', async () => {
   expect(totalBytes(checkpoint.files)).toBe(2579840);
 });
 
-test('every tensor of the golden file is found, with gate and up in turn', async () => {
+test('tensors of the golden file are found, with gate and up rows alternating', async () => {
   const source = await openSource(testFileUrl(`${TINY}/gguf/model.gguf`));
   const checkpoint = await openCheckpoint(source);
   expect(checkpoint.tensor('block.3.attn.qkv.weight')).toMatchObject({
@@ -72,7 +72,7 @@ test('every tensor of the golden file is found, with gate and up in turn', async
   );
 });
 
-test('what the metadata says of YaRN counts, and the rest is as published', async () => {
+test('YaRN settings come from the metadata, with the published values as defaults', async () => {
   const rope = async (metadata: NonNullable<GgufOptions['metadata']>) =>
     (await open(gguf({ metadata }))).config.rope_scaling;
   const published = { rope_type: 'yarn', factor: 32, original_max_position_embeddings: 4096 };
@@ -93,25 +93,25 @@ test.each<[string, NonNullable<GgufOptions['metadata']>, RegExp]>([
     { 'general.architecture': ['text', 'llama'] },
     /the architecture "llama"; ossicle runs "gpt-oss"/,
   ],
-  ['of no architecture', { 'general.architecture': undefined }, /the architecture none/],
+  ['without an architecture', { 'general.architecture': undefined }, /the architecture none/],
   [
     'without the number of experts',
     { 'gpt-oss.expert_count': undefined },
     /no gpt-oss\.expert_count/,
   ],
   [
-    'with a text for a number',
+    'with a text in place of a number',
     { 'gpt-oss.block_count': ['text', '4'] },
     /gpt-oss\.block_count is not a number/,
   ],
-])('a file %s is refused', async (_, metadata, message) => {
+])('a file %s is rejected', async (_, metadata, message) => {
   await expect(open(gguf({ metadata }))).rejects.toMatchObject({
     code: 'format-invalid',
     message: expect.stringMatching(message),
   });
 });
 
-test('a type that cannot be loaded is named, with its tensor and what to use', async () => {
+test('the error for an unsupported type names the tensor and the types to use', async () => {
   const checkpoint = await open(gguf());
   const tensor = checkpoint.tensor('block.1.attn.out.weight');
   const pieces = tensor.pieces.map((piece) => ({ ...piece, encoding: 'Q4_K' as const }));
@@ -120,7 +120,7 @@ test('a type that cannot be loaded is named, with its tensor and what to use', a
   );
 });
 
-test('a split file is opened by any of its parts', async () => {
+test('a split file can be opened by any of its parts', async () => {
   const parts = gguf({ parts: 3 });
   const whole = await open(gguf());
   const checkpoint = await open([...parts].reverse());
@@ -149,19 +149,19 @@ test.each<[string, (parts: File[]) => File[], string, RegExp]>([
     /split\.count 3, but 2 was expected/,
   ],
   [
-    'has a whole file for a part',
+    'has a whole file in place of a part',
     ([a, b, c]) => [a!, b!, new File([gguf()[0]!], c!.name)],
     'format-invalid',
     /split\.no undefined/,
   ],
-])('a split file that %s is refused', async (_, change, code, message) => {
+])('a split file that %s is rejected', async (_, change, code, message) => {
   await expect(open(change(gguf({ parts: 3 })))).rejects.toMatchObject({
     code,
     message: expect.stringMatching(message),
   });
 });
 
-test('the names of parts are made up from one of them', () => {
+test('the names of all parts follow from the name of one', () => {
   expect(splitParts('a/gpt.gguf')).toEqual(['a/gpt.gguf']);
   expect(splitParts('gpt-00002-of-00003.gguf')).toEqual(
     [1, 2, 3].map((part) => `gpt-0000${part}-of-00003.gguf`),
@@ -175,7 +175,7 @@ test('the names of parts are made up from one of them', () => {
   }
 });
 
-test('a source tells by its id whether it is a GGUF file', async () => {
+test('the id of a source shows whether it is a GGUF file', async () => {
   expect(ggufPath('files:gpt.gguf#0123abcd')).toBe('gpt.gguf');
   expect(ggufPath('https://host/a/gpt-00001-of-00003.gguf')).toBe('gpt-00001-of-00003.gguf');
   expect(ggufPath('owner/gpt.gguf-repo@main')).toBeUndefined();
@@ -193,7 +193,7 @@ test('a source tells by its id whether it is a GGUF file', async () => {
   expect(() => resolveSource('o/n/../gpt.gguf')).toThrow(TypeError);
 });
 
-test('of the files of a repo, safetensors come first, then the one GGUF model', () => {
+test('in a repo, safetensors files are preferred, then a single GGUF model', () => {
   expect(chooseGguf('o/n@main', ['README.md', 'a.gguf'])).toBe('a.gguf');
   expect(chooseGguf('o/n@main', ['F16/a-00002-of-00002.gguf', 'F16/a-00001-of-00002.gguf'])).toBe(
     'F16/a-00001-of-00002.gguf',
@@ -210,7 +210,7 @@ test('of the files of a repo, safetensors come first, then the one GGUF model', 
   );
 });
 
-test('of picked files, safetensors come first, then the one GGUF model', async () => {
+test('among picked files, safetensors files are preferred, then a single GGUF model', async () => {
   const [file] = gguf() as [File];
   const [first, second] = ['a.gguf', 'b.gguf'].map((name) => new File([file], name)) as [
     File,
@@ -227,7 +227,7 @@ test('of picked files, safetensors come first, then the one GGUF model', async (
   });
 });
 
-test('a folder that a store has exported begins where its description lies', async () => {
+test('the root of an exported folder is the folder with ossicle.json', async () => {
   const picked = (path: string, file: Blob = new Blob(['{}'])): File =>
     Object.defineProperty(new File([file], path.split('/').at(-1) ?? ''), 'webkitRelativePath', {
       value: path,
@@ -256,7 +256,7 @@ const TEXTS = [
   '   leading, trailing   ',
 ];
 
-test('the tokenizer of the metadata encodes as the published tokenizer.json', async () => {
+test('the tokenizer in the metadata encodes like the published tokenizer.json', async () => {
   const json = await nanoTokenizer();
   const vocabulary = Math.max(...json.added_tokens.map(({ id }) => id)) + 5;
   const config = { ...tinyConfig, vocabulary };
@@ -271,7 +271,7 @@ test('the tokenizer of the metadata encodes as the published tokenizer.json', as
   expect(actual.isSpecial(vocabulary - 1)).toBe(true);
 });
 
-test('special tokens are known by their texts, whatever their types', async () => {
+test('special tokens are recognized by their text, whatever their type', async () => {
   const json = await nanoTokenizer();
   const types = Array.from({ length: 1600 }, () => 1);
   const checkpoint = await open(
@@ -284,7 +284,7 @@ test('special tokens are known by their texts, whatever their types', async () =
   for (const { content, id } of json.added_tokens) expect(tokenizer.tokenId(content)).toBe(id);
 });
 
-test('a tokenizer.json beside the file comes before its own', async () => {
+test('a tokenizer.json beside the file replaces the one in the metadata', async () => {
   const json = new File([JSON.stringify({ model: {} })], 'tokenizer.json');
   const checkpoint = await open([...gguf({ tokenizer: await nanoTokenizer() }), json]);
   expect(await checkpoint.tokenizer()).toEqual({ model: {} });
@@ -306,12 +306,12 @@ test.each<[string, NonNullable<GgufOptions['metadata']>, RegExp]>([
     /\d+ tokens, but 2 token types/,
   ],
   [
-    'with a text for tokens',
+    'with a text in place of the tokens',
     { 'tokenizer.ggml.tokens': ['text', 'a b'] },
     /tokens is not an array/,
   ],
-  ['with numbers for tokens', { 'tokenizer.ggml.tokens': ['i32s', [1, 2]] }, /token/],
-])('a tokenizer %s is refused', async (_, metadata, message) => {
+  ['with numbers in place of the tokens', { 'tokenizer.ggml.tokens': ['i32s', [1, 2]] }, /token/],
+])('a tokenizer %s is rejected', async (_, metadata, message) => {
   const checkpoint = await open(gguf({ tokenizer: await nanoTokenizer(), metadata }));
   await expect(checkpoint.tokenizer()).rejects.toMatchObject({
     code: 'format-invalid',
@@ -319,7 +319,7 @@ test.each<[string, NonNullable<GgufOptions['metadata']>, RegExp]>([
   });
 });
 
-test('what only looks like a GGUF file is refused', async () => {
+test('a .gguf file with other contents, or without tensors and metadata, is rejected', async () => {
   const bytes = await readTestFile(`${TINY}/hf/model-00000-of-00002.safetensors`);
   await expect(open([new File([bytes], 'model.gguf')])).rejects.toMatchObject({
     code: 'format-invalid',

@@ -74,7 +74,7 @@ test('metadata and tensors are found by name, with offsets from the start of the
   expect(file.slice(start, start + 12)).toEqual(a.bytes);
 });
 
-test('arrays are read when they are asked for', async () => {
+test('arrays are read on demand, if they have the expected element type', async () => {
   const file = writeGguf({ metadata, tensors: [] });
   const { metadata: found } = await read(file);
   const source = sourceOf(file);
@@ -92,7 +92,7 @@ test('arrays are read when they are asked for', async () => {
   });
 });
 
-test('a file of another alignment, in any order of its tensors, is valid', async () => {
+test('a file with another alignment is valid', async () => {
   const contents: GgufContents = {
     metadata: { 'general.alignment': ['u32', 256] },
     tensors: [a, b, { ...a, name: 'c' }],
@@ -103,7 +103,7 @@ test('a file of another alignment, in any order of its tensors, is valid', async
   expect([...tensors.values()].map(({ offsetBytes }) => offsetBytes % 256)).toEqual([0, 0, 0]);
 });
 
-test('a vocabulary as large as the published one is passed over in windows', async () => {
+test('a vocabulary as large as the published one is skipped and read in windows of 4 MiB', async () => {
   const tokens = Array.from({ length: 201_088 }, (_, i) => `token ${i}`);
   const merges = Array.from({ length: 446_189 }, (_, i) => `left${i} right${i}`);
   const file = writeGguf({
@@ -134,7 +134,7 @@ test('a vocabulary as large as the published one is passed over in windows', asy
   expect(largest).toBeLessThanOrEqual(4 * 2 ** 20);
 });
 
-test('texts too long for a setting are left out', async () => {
+test('texts too long to be a setting are left out', async () => {
   const template = 'x'.repeat(100_000);
   const { metadata: found } = await read(
     writeGguf({
@@ -145,12 +145,12 @@ test('texts too long for a setting are left out', async () => {
   expect([...found]).toEqual([['after', 3]]);
 });
 
-/** Where the bytes of a text begin in a file. */
+/** The byte offset of a text in a file. */
 function find(file: Uint8Array, text: string): number {
   return Buffer.from(file.buffer).indexOf(text);
 }
 
-/** A small valid file, and a number written somewhere into it. */
+/** A small valid file, damaged by `write`. */
 function damaged(write: (view: DataView, file: Uint8Array) => void): Uint8Array<ArrayBuffer> {
   const file = writeGguf({ metadata, tensors: [a, b] });
   write(new DataView(file.buffer), file);
@@ -159,14 +159,14 @@ function damaged(write: (view: DataView, file: Uint8Array) => void): Uint8Array<
 
 const u32 = (at: number, value: number) => (view: DataView) => view.setUint32(at, value, true);
 const u64 = (at: number, value: bigint) => (view: DataView) => view.setBigUint64(at, value, true);
-/** Writes so far behind the name of a tensor or key. */
+/** Writes `offset` bytes after the name of a tensor or key. */
 const behind =
   (name: string, offset: number, write: (at: number) => (view: DataView) => void) =>
   (view: DataView, file: Uint8Array) =>
     write(find(file, name) + name.length + offset)(view);
 
 test.each<[string, (view: DataView, file: Uint8Array) => void, RegExp]>([
-  ['begins otherwise', u32(0, 0x4755_4646), /begins with 0x47554646/],
+  ['begins with another magic', u32(0, 0x4755_4646), /begins with 0x47554646/],
   ['is of version 2', u32(4, 2), /version 2; version 3 can be read/],
   ['is big-endian', u32(4, 0x0300_0000), /big-endian/],
   ['declares too many tensors', u64(8, 16385n), /declares 16385 tensors/],
@@ -183,12 +183,12 @@ test.each<[string, (view: DataView, file: Uint8Array) => void, RegExp]>([
     /words has the unknown type 99/,
   ],
   [
-    'has an array beyond all headers',
+    'has an array longer than any header',
     behind('numbers', 8, (at) => u64(at, 2n ** 61n)),
     /numbers has 23058430092136\d+ elements/,
   ],
   [
-    'has texts beyond all headers',
+    'has texts longer than any header',
     behind('words', 8, (at) => u64(at, 2n ** 40n)),
     /words has 1099511627776 elements/,
   ],
@@ -218,7 +218,7 @@ test.each<[string, GgufContents, RegExp]>([
     /extents \[0, 2\]/,
   ],
   [
-    'has extents beyond all numbers',
+    'has extents beyond the safe integers',
     { metadata: {}, tensors: [{ ...a, shape: [2 ** 40, 2 ** 40] }] },
     /a has the extents/,
   ],
@@ -232,14 +232,14 @@ test.each<[string, GgufContents, RegExp]>([
     { metadata: {}, tensors: [{ ...b, shape: [2, 3, 48] }] },
     /b is MXFP4 with rows of 48 elements/,
   ],
-  ['is there twice', { metadata: {}, tensors: [a, a] }, /tensor a twice/],
+  ['is declared twice', { metadata: {}, tensors: [a, a] }, /tensor a twice/],
   [
-    'begins where another does not end',
+    'leaves a gap after another',
     { metadata: { 'general.alignment': ['u32', 64] }, tensors: [a, b], alignment: 32 },
     /b begins at 32 of the data, not at 64/,
   ],
   [
-    'begins before another ends',
+    'overlaps another',
     { metadata: {}, tensors: [{ ...a, shape: [300, 2] }, b] },
     /b begins at 32 of the data, not at 1216/,
   ],
@@ -265,7 +265,7 @@ test.each<[string, GgufContents, RegExp]>([
   });
 });
 
-test('a file that ends anywhere before its last tensor ends has no integrity', async () => {
+test('a file cut anywhere before the end of its last tensor fails the integrity check', async () => {
   const file = writeGguf({ metadata, tensors: [a, b] });
   const end = file.length - 20; // b takes 204 of 224 bytes
   for (let size = 0; size < end; size += size < 600 ? 1 : 7) {
@@ -285,7 +285,7 @@ const metadataValue = fc.oneof(
 );
 const extents = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 0, maxLength: 3 });
 const name = fc.string({ minLength: 1, maxLength: 60 });
-/** Tensors of one type with whole blocks. */
+/** A tensor of whole blocks. */
 const tensor = fc
   .tuple(
     name,
@@ -301,7 +301,7 @@ const tensor = fc
     bytes: new Uint8Array(outer.reduce((product, n) => product * n, blocks * Number(bytes))),
   }));
 
-test('whatever is written is read again', async () => {
+test('random files are read back as written', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.dictionary(name, metadataValue, { maxKeys: 8 }),

@@ -10,7 +10,7 @@ import { parseSafetensorsHeader, readSafetensorsHeader } from './safetensors.ts'
 const MUTANTS = 100_000;
 const MAX_ALLOCATED_BYTES = 64 * 2 ** 20;
 
-/** Numbers that counts, lengths and offsets go wrong with. */
+/** Edge cases of counts, lengths and offsets. */
 const EDGES = [
   0n,
   1n,
@@ -24,14 +24,14 @@ const EDGES = [
   2n ** 64n - 1n,
 ];
 
-/** What the mutants of a kind have come to. */
+/** How many mutants were read, and how many were rejected with each error. */
 interface Outcomes {
   readonly valid: number;
   readonly invalid: number;
   readonly truncated: number;
 }
 
-/** Reads mutants of a file; anything that is not an answer of the format's reader fails the test. */
+/** Reads mutants of a file; any error but `format-invalid` and `integrity` fails the test. */
 async function readMutants(
   next: Random,
   original: Uint8Array,
@@ -53,7 +53,7 @@ async function readMutants(
   return outcomes;
 }
 
-/** One to three changes: bits, bytes, whole fields, pieces cut out, doubled or moved, the end cut off. */
+/** Makes one to three changes: flips bits, sets bytes or fields, cuts, doubles or moves pieces, or cuts the end off. */
 function mutate(next: Random, original: Uint8Array): Uint8Array<ArrayBuffer> {
   let file = original.slice();
   for (let changes = 1 + next.integer(3); changes > 0; changes--) {
@@ -102,7 +102,7 @@ function splice(
   return spliced;
 }
 
-/** A source of one file that counts what readers want in memory at once. */
+/** A source of one file that tracks the largest read. */
 function countedSource(file: Uint8Array, sizeBytes: number = file.length) {
   let largest = 0;
   const source: ByteSource = {
@@ -158,7 +158,7 @@ const SAFETENSORS = writeSafetensors(
   ]),
 );
 
-test('100,000 mutated safetensors files are each read or refused', async () => {
+test('100,000 mutated safetensors files are each read or rejected', async () => {
   parseSafetensorsHeader(SAFETENSORS, fileOf(SAFETENSORS));
   const outcomes = await readMutants(createRandom(1), SAFETENSORS, (file) =>
     parseSafetensorsHeader(file, fileOf(file)),
@@ -168,7 +168,7 @@ test('100,000 mutated safetensors files are each read or refused', async () => {
   expect(outcomes.valid).toBeGreaterThan(MUTANTS / 100);
 });
 
-test('100,000 mutated GGUF files are each read or refused', async () => {
+test('100,000 mutated GGUF files are each read or rejected', async () => {
   await readGgufHeader(countedSource(GGUF).source, fileOf(GGUF));
   let largest = 0;
   const outcomes = await readMutants(createRandom(2), GGUF, async (file) => {
@@ -185,7 +185,7 @@ test('100,000 mutated GGUF files are each read or refused', async () => {
   expect(largest).toBeLessThan(MAX_ALLOCATED_BYTES);
 });
 
-test('mutated headers in files of terabytes ask for no more than their headers may have', async () => {
+test('mutated headers of 4 TiB files never cause a read of 8 MiB or more', async () => {
   const next = createRandom(3);
   let largest = 0;
   for (let i = 0; i < 20_000; i++) {
@@ -207,17 +207,17 @@ function expectRefusal(error: unknown): void {
   if (!(isOssicleError(error) && ['format-invalid', 'integrity'].includes(error.code))) throw error;
 }
 
-/** Headers of 2 MiB made to take as much memory as can be. */
+/** Headers of 2 MiB designed to take as much memory as possible. */
 const GREEDY_JSON: readonly (readonly [name: string, text: string])[] = [
-  ['objects in each other', '{"a":'.repeat(400_000)],
-  ['arrays in each other', '['.repeat(2 ** 21)],
+  ['nested objects', '{"a":'.repeat(400_000)],
+  ['nested arrays', '['.repeat(2 ** 21)],
   ['empty objects', `{"a":[${'{},'.repeat(699_000)}{}]}`],
   ['empty arrays', `{"a":[${'[],'.repeat(699_000)}[]]}`],
   ['entries', `{${Array.from({ length: 130_000 }, (_, i) => `"${i}":[{}]`).join()}}`],
   ['shapes', `{"a":{"dtype":"U8","shape":[${'1,'.repeat(2 ** 20 - 100)}1],"data_offsets":[0,1]}}`],
 ];
 
-test.each(GREEDY_JSON)('a safetensors header of %s is refused within 64 MB', async (_, text) => {
+test.each(GREEDY_JSON)('a safetensors header of %s is rejected within 64 MiB', async (_, text) => {
   const header = frameHeader(text.slice(0, 2 ** 21 - 8));
   const { source, largest } = countedSource(header, header.length + 1);
   const before = process.memoryUsage();
@@ -232,7 +232,7 @@ test.each(GREEDY_JSON)('a safetensors header of %s is refused within 64 MB', asy
   expect(grown).toBeLessThan(MAX_ALLOCATED_BYTES);
 });
 
-test('a safetensors header larger than any of a model is refused unread', async () => {
+test('a safetensors header above 2 MiB is rejected unread', async () => {
   const file = new Uint8Array(16);
   new DataView(file.buffer).setBigUint64(0, 2n ** 21n + 1n, true);
   const { source, largest } = countedSource(file, 2 ** 40);
@@ -245,7 +245,7 @@ test('a safetensors header larger than any of a model is refused unread', async 
   expect(largest()).toBeLessThanOrEqual(65536);
 });
 
-test('a GGUF header of as many and as long names as can be is read within 64 MB', async () => {
+test('a GGUF header with the most and longest names allowed is read within 64 MiB', async () => {
   const long = (i: number) => `${i}`.padEnd(256, 'x');
   const names = Array.from({ length: 16384 }, (_, i) => long(i));
   const file = writeGguf({
@@ -264,11 +264,11 @@ test('a GGUF header of as many and as long names as can be is read within 64 MB'
   expect(grown).toBeLessThan(MAX_ALLOCATED_BYTES);
 });
 
-test('a GGUF header of endless empty texts is refused soon', async () => {
+test('a GGUF header with 2^40 empty texts is rejected after reads of at most 4 MiB', async () => {
   const file = writeGguf({ metadata: { words: ['texts', []] }, tensors: [] });
   const view = new DataView(file.buffer);
   view.setBigUint64(Buffer.from(file.buffer).indexOf('words') + 5 + 8, 6_000_000n, true);
-  // Beyond its first bytes the file is all zeros: empty texts.
+  // After its first 64 bytes, the file is all zeros: empty texts.
   const { source, largest } = countedSource(file.slice(0, 64), 2 ** 42);
   await expect(readGgufHeader(source, { path: 'm', sizeBytes: 2 ** 42 })).resolves.toBeDefined();
   view.setBigUint64(Buffer.from(file.buffer).indexOf('words') + 5 + 8, 2n ** 40n, true);

@@ -46,8 +46,8 @@ test.each<[string, unknown, number, RegExp]>([
   ['is not UTF-8', '{"\ud800": 1}', 0, /dtype/],
   ['is an array', '[1]', 0, /not a JSON object/],
   ['is null', 'null', 0, /not a JSON object/],
-  ['holds a number for a tensor', { a: 1 }, 0, /a has the unknown dtype/],
-  ['holds an array for a tensor', { a: [] }, 0, /a has the unknown dtype/],
+  ['holds a number in place of a tensor', { a: 1 }, 0, /a has the unknown dtype/],
+  ['holds an array in place of a tensor', { a: [] }, 0, /a has the unknown dtype/],
   ['has an unknown dtype', { a: { ...a, dtype: 'Q4' } }, 12, /"Q4"/],
   ['has an inherited dtype', { a: { ...a, dtype: 'toString' } }, 12, /"toString"/],
   ['has a negative extent', { a: { ...a, shape: [-3, -2] } }, 12, /\[-3,-2\]/],
@@ -56,7 +56,7 @@ test.each<[string, unknown, number, RegExp]>([
   ['has no shape', { a: { ...a, shape: undefined } }, 12, /shape/],
   ['has an unsafe extent', { a: { ...a, shape: [2 ** 53, 0] } }, 0, /shape/],
   [
-    'has an extent product beyond all numbers',
+    'has an extent product beyond the safe integers',
     { a: { ...a, shape: [2 ** 52, 2 ** 52] } },
     12,
     /takes/,
@@ -74,7 +74,7 @@ test.each<[string, unknown, number, RegExp]>([
   ['has tensors that overlap', { a, b: { ...b, data_offsets: [11, 16] } }, 16, /b overlaps/],
   ['has two tensors in one place', { a, c: a }, 12, /c overlaps/],
   ['has a hole between tensors', { a, b: { ...b, data_offsets: [13, 18] } }, 18, /b leaves a hole/],
-  ['has a hole before all tensors', { b }, 17, /b leaves a hole/],
+  ['has a hole before the first tensor', { b }, 17, /b leaves a hole/],
   ['is followed by bytes of no tensor', { a, b }, 18, /take 17 bytes, but 18/],
   [
     'declares a tensor twice',
@@ -107,7 +107,7 @@ test.each([0n, 1n, 2n ** 21n + 1n, 2n ** 63n, 2n ** 64n - 1n])(
   },
 );
 
-test('a file that ends anywhere before its end has no integrity', () => {
+test('a file cut anywhere fails the integrity check', () => {
   const file = fileOf({ a, b }, 17);
   for (let size = 0; size < file.length; size++) {
     expect(() => parse(file.subarray(0, size)), `cut to ${size}`).toThrow(
@@ -116,7 +116,7 @@ test('a file that ends anywhere before its end has no integrity', () => {
   }
 });
 
-test('a header larger than the first read is read whole', async () => {
+test('a header larger than the first read is read in full', async () => {
   const entries = Array.from({ length: 3000 }, (_, i) => [
     `tensor.${i}`,
     { dtype: 'U8', shape: [1], data_offsets: [i, i + 1] },

@@ -4,7 +4,7 @@ import { gpuTest } from '../../test/gpu.ts';
 import { measureBandwidth } from './bandwidth.ts';
 import { Gpu } from './device.ts';
 
-gpuTest('the speed of copies is found, of any size, and leaves nothing behind', async ({ gpu }) => {
+gpuTest('measureBandwidth copies buffers of any size, and releases them', async ({ gpu }) => {
   for (const sizeBytes of [1, 1_000_001]) {
     const { device, counts } = countedDevice(gpu.device);
     const bytesPerSecond = await measureBandwidth(new Gpu(device), sizeBytes);

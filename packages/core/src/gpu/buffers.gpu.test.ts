@@ -5,7 +5,7 @@ import { Buffers, readBuffer } from './buffers.ts';
 import { Gpu } from './device.ts';
 
 describe('buffers', () => {
-  gpuTest('are labelled by their owner, counted, and released together', async ({ gpu }) => {
+  gpuTest('are labelled with their owner, counted, and released together', async ({ gpu }) => {
     const { device, counts } = countedDevice(gpu.device);
     const buffers = new Buffers(new Gpu(device), 'weights');
     const first = buffers.storage('embedding', 100);
@@ -34,7 +34,7 @@ describe('buffers', () => {
     },
   );
 
-  gpuTest('of equal parameters are one', async ({ buffers }) => {
+  gpuTest('of equal parameters are shared', async ({ buffers }) => {
     const params = buffers.params(1, 2);
     expect(buffers.params(1, 2)).toBe(params);
     expect(buffers.params(1, 2, 0)).not.toBe(params);
@@ -43,7 +43,7 @@ describe('buffers', () => {
   });
 
   gpuTest(
-    'larger than the device allows are refused with the numbers',
+    'larger than the device allows throw an error with the sizes',
     async ({ gpu, buffers }) => {
       const { maxBufferSize } = gpu.device.limits;
       const create = () => buffers.storage('keys.0', maxBufferSize + 4);
@@ -53,7 +53,7 @@ describe('buffers', () => {
     },
   );
 
-  gpuTest('that the GPU has no room for fail every wait for them', async ({ gpu }) => {
+  gpuTest('that do not fit into GPU memory reject every allocated()', async ({ gpu }) => {
     let isFull = true;
     const popErrorScope = async () => {
       await gpu.device.popErrorScope();

@@ -5,7 +5,7 @@ import { Gpu, requestAdapter, requestDevice } from './device.ts';
 const never = new Promise<never>(() => undefined);
 
 describe('requestDevice', () => {
-  test('gives a device with the limits of its adapter', async () => {
+  test('returns a device with the limits of its adapter', async () => {
     const adapter = await requestAdapter();
     const device = await requestDevice(adapter);
     expect(device.limits.maxBufferSize).toBe(adapter.limits.maxBufferSize);
@@ -15,7 +15,7 @@ describe('requestDevice', () => {
     device.destroy();
   });
 
-  test('gives a device with the features of its adapter that kernels and the profiler use', async () => {
+  test('returns a device with the adapter features that kernels and the profiler use', async () => {
     const adapter = await requestAdapter();
     const useful = ['timestamp-query', 'shader-f16', 'subgroups'];
     const device = await requestDevice(adapter);
@@ -25,7 +25,7 @@ describe('requestDevice', () => {
     device.destroy();
   });
 
-  test('says what to do if an adapter gives no device', async () => {
+  test('says what to do if the adapter fails to create a device', async () => {
     const adapter = {
       features: new Set(),
       limits: {},
@@ -38,7 +38,7 @@ describe('requestDevice', () => {
 });
 
 describe('a lost device', () => {
-  test('fails what waits for it, and whatever comes later', async () => {
+  test('rejects pending and later work', async () => {
     const device = await requestDevice();
     const gpu = new Gpu(device);
     const waiting = gpu.settle(never);
@@ -50,7 +50,7 @@ describe('a lost device', () => {
     expect(() => gpu.check()).toThrow(/lost/);
   });
 
-  test('fails a read-back that is under way as lost, not as a mapping that was aborted', async () => {
+  test('rejects a pending read-back with device-lost, not with an aborted mapping', async () => {
     const device = await requestDevice();
     const gpu = new Gpu(device);
     const buffer = device.createBuffer({ size: 1024, usage: GPUBufferUsage.COPY_SRC });
@@ -59,7 +59,7 @@ describe('a lost device', () => {
     await expect(reading).rejects.toMatchObject({ code: 'device-lost' });
   });
 
-  test('is noticed if it was lost before', async () => {
+  test('is detected if it was lost before the Gpu was created', async () => {
     const device = await requestDevice();
     device.destroy();
     await device.lost;
@@ -67,7 +67,7 @@ describe('a lost device', () => {
     await expect(gpu.settle(never)).rejects.toMatchObject({ code: 'device-lost' });
   });
 
-  test('is no failure of what was disposed of before', async () => {
+  test('does not fail a Gpu disposed of before the loss', async () => {
     const device = await requestDevice();
     const gpu = new Gpu(device);
     gpu.dispose();
@@ -77,13 +77,13 @@ describe('a lost device', () => {
   });
 });
 
-describe('an error that nobody caught', () => {
-  test('fails what waits, whatever that waits for, with the GPU’s words', async () => {
+describe('an uncaptured error', () => {
+  test('rejects all pending work with the message of the GPU', async () => {
     const device = await requestDevice();
     const gpu = new Gpu(device);
     const waiting = gpu.settle(never);
     device.createBuffer({ label: 'wrong', size: 16, usage: GPUBufferUsage.MAP_READ | (1 << 30) });
-    device.queue.submit([]); // Chrome sends nothing to the GPU before there is something to submit
+    device.queue.submit([]); // Chrome sends nothing to the GPU before the first submit
     await expect(waiting).rejects.toMatchObject({ code: 'gpu-error' });
     await expect(waiting).rejects.toThrow(/The GPU reported an error: .+/s);
     expect(() => gpu.check()).toThrow(/reported an error/);
@@ -91,7 +91,7 @@ describe('an error that nobody caught', () => {
     device.destroy();
   });
 
-  test('is not one that a scope has caught', async () => {
+  test('does not include an error caught by an error scope', async () => {
     const device = await requestDevice();
     const gpu = new Gpu(device);
     device.pushErrorScope('validation');
@@ -104,7 +104,7 @@ describe('an error that nobody caught', () => {
   });
 });
 
-test('work that fails by itself fails as it is', async () => {
+test('settle() passes on results and errors of work on a healthy device', async () => {
   const device = await requestDevice();
   const gpu = new Gpu(device);
   const failure = new Error('not the GPU');

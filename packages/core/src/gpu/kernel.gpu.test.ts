@@ -42,7 +42,7 @@ describe('a kernel', () => {
     expect([...(await gpu.floats(y))]).toEqual([4, 7, 10, 13, 16, 19, 22, 25]);
   });
 
-  gpuTest('that does not compile is named with file, line and text', async (gpu) => {
+  gpuTest('that does not compile fails with file, line and source text', async (gpu) => {
     const files = [SCALE, { ...PARAMS, wgsl: PARAMS.wgsl.replace('params.shift', 'params.shft') }];
     const compiling = Kernel.compile(gpu.gpu, { entryPoint: 'scale', files });
     await expect(compiling).rejects.toMatchObject({ code: 'gpu-error' });
@@ -51,10 +51,10 @@ describe('a kernel', () => {
     const first = [{ ...SCALE, wgsl: SCALE.wgsl.replace('id.x] *', 'id.q] *') }, PARAMS];
     const other = Kernel.compile(gpu.gpu, { entryPoint: 'scale', files: first });
     await expect(other).rejects.toThrow(/^shaders\/scale\.wgsl:10: /);
-    gpu.gpu.check(); // the device is none the worse for it
+    gpu.gpu.check(); // the device remains usable
   });
 
-  gpuTest('has the directives of all its files, with errors still at their lines', async (gpu) => {
+  gpuTest('has the directives of all its files, and errors keep their lines', async (gpu) => {
     const directive = 'requires packed_4x8_integer_dot_product;';
     const library = { ...PARAMS, wgsl: `// A shift.\n${directive}\n${PARAMS.wgsl}` };
     const kernel = await Kernel.compile(gpu.gpu, { entryPoint: 'scale', files: [SCALE, library] });
@@ -69,7 +69,7 @@ describe('a kernel', () => {
     }
   });
 
-  gpuTest('whose constants or entry point do not fit is named with them', async (gpu) => {
+  gpuTest('with an unknown constant or entry point fails with its name', async (gpu) => {
     const files = [SCALE, PARAMS];
     const unknown = Kernel.compile(gpu.gpu, {
       entryPoint: 'scale',
@@ -83,7 +83,7 @@ describe('a kernel', () => {
     gpu.gpu.check();
   });
 
-  gpuTest('refuses buffers under other names than the shader’s', async (gpu) => {
+  gpuTest('rejects buffers whose names differ from the shader’s', async (gpu) => {
     const kernel = await Kernel.compile(gpu.gpu, { entryPoint: 'scale', files: [SCALE, PARAMS] });
     const params = gpu.buffers.params(0);
     const [x, y] = [gpu.empty(4), gpu.empty(4)];

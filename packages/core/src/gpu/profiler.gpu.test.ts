@@ -24,7 +24,7 @@ function compile(gpu: Gpu, rounds = 1): Promise<Kernel> {
   });
 }
 
-gpuTest('dispatches run in order, and each has a row', async (gpu) => {
+gpuTest('dispatches run in order, and each has a row with its time', async (gpu) => {
   const kernel = await compile(gpu.gpu, 500);
   const y = gpu.upload(Uint32Array.from({ length: 4096 }, (_, i) => i));
   const dispatches = ['first', 'second'].map((label) => kernel.dispatch(label, { y }, [64]));
@@ -40,7 +40,7 @@ gpuTest('dispatches run in order, and each has a row', async (gpu) => {
   expect(await gpu.words(y)).toEqual(expected);
 });
 
-gpuTest('more dispatches than a query set has room for all run and are all timed', async (gpu) => {
+gpuTest('more dispatches than fit in a query set are all run and timed', async (gpu) => {
   const kernel = await compile(gpu.gpu);
   const y = gpu.upload(Uint32Array.from({ length: 64 }, (_, i) => i));
   const dispatches: Dispatch[] = new Array(2050).fill(kernel.dispatch('step', { y }, [1]));
@@ -51,7 +51,7 @@ gpuTest('more dispatches than a query set has room for all run and are all timed
   expect(await gpu.words(y)).toEqual(Uint32Array.from({ length: 64 }, (_, i) => affine(i, 2050)));
 });
 
-gpuTest('a pass of many dispatches has one time, and nothing has none', async (gpu) => {
+gpuTest('a pass of several dispatches has one time, and no passes have none', async (gpu) => {
   const kernel = await compile(gpu.gpu);
   const y = gpu.upload(Uint32Array.of(5, ...new Array(63).fill(0)));
   const dispatch = kernel.dispatch('step', { y }, [1]);
@@ -60,7 +60,7 @@ gpuTest('a pass of many dispatches has one time, and nothing has none', async (g
   expect(await timePasses(gpu.gpu, [])).toEqual([]);
 });
 
-test('a device without timestamps is refused with the reason', async () => {
+test('a device without timestamps is rejected with the reason', async () => {
   const device = await (await requestAdapter()).requestDevice();
   const gpu = new Gpu(device);
   const error = await profile(gpu, []).catch((reason: unknown) => reason);

@@ -9,14 +9,14 @@ const ROWS: readonly ProfileRow[] = [
 
 afterEach(() => performance.clearMeasures());
 
-test('rows are added up by kernel, the longest first', () => {
+test('times are summed by kernel, the longest first', () => {
   expect(totalsByKernel(ROWS)).toEqual([
     { kernel: 'qkv', nanoseconds: 2_500 },
     { kernel: 'rms_norm', nanoseconds: 1_500 },
   ]);
 });
 
-test('rows stand on a track of the Performance panel, as far apart as on the GPU', () => {
+test('rows appear on a track of the Performance panel, spaced as on the GPU', () => {
   addToTimeline(ROWS, 20);
   const [norm, qkv] = performance.getEntriesByType('measure');
   expect(norm?.name).toBe('block.0.attn.norm');

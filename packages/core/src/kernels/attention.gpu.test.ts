@@ -17,7 +17,7 @@ import { HEAD_SIZE, SPLIT_KEYS, workgroupsOf } from './shape.ts';
 
 interface Shape extends CacheShape {
   readonly heads: number;
-  /** 0: none. */
+  /** 0: full attention. */
   readonly window: number;
 }
 
@@ -32,7 +32,7 @@ interface Input {
   readonly sinks: Float64Array;
 }
 
-/** Queries of the last `tokens` of `keys` positions. Scores have a standard deviation of about `spread`. */
+/** Inputs for the last `tokens` of `keys` positions. Scores have a standard deviation of about `spread`. */
 function randomInput(shape: Shape, keys: number, tokens: number, spread = 2): Input {
   const { heads, kvHeads, kvCache } = shape;
   const next = createRandom(keys * 31 + tokens);
@@ -45,12 +45,12 @@ function randomInput(shape: Shape, keys: number, tokens: number, spread = 2): In
     q: normal(tokens * heads * HEAD_SIZE, spread),
     k: held(normal(keys * kvHeads * HEAD_SIZE, 1)),
     v: held(v),
-    // Sinks that take nearly nothing, some, about half and nearly all.
+    // Sinks that take almost none, some, about half and almost all of the weight.
     sinks: Float64Array.from({ length: heads }, (_, head) => [-1e4, 0.5, 5, 40][head % 4]!),
   };
 }
 
-/** The queries, with NaN in place of the keys and values of the same tokens. */
+/** [tokens, (heads + 2 * kvHeads) * 64]: the queries, with NaN in place of keys and values. */
 function uploadProjected(gpu: TestGpu, q: Float64Array, { heads, kvHeads }: Shape): GPUBuffer {
   const [queries, width] = [heads * HEAD_SIZE, (heads + 2 * kvHeads) * HEAD_SIZE];
   const projected = new Float32Array((q.length / queries) * width).fill(Number.NaN);
@@ -66,7 +66,7 @@ function expected({ q, k, v, sinks }: Input, { kvHeads, window }: Shape): Float6
 
 type Attend = (input: Input) => Promise<Float32Array>;
 
-/** Attention of one token, over as many splits as the window or the capacity may need. */
+/** Attention of one token, with enough splits for the window or the capacity. */
 async function compileAttend(gpu: TestGpu, shape: Shape): Promise<Attend> {
   const { heads, kvHeads, window, capacity, kvCache } = shape;
   const SPLITS = Math.ceil((window || capacity) / SPLIT_KEYS);
@@ -144,7 +144,7 @@ async function compileAttendTiled(gpu: TestGpu, shape: Shape): Promise<Attend> {
 }
 
 interface AttendCase extends Shape {
-  /** Positions seen so far, the current one included. */
+  /** Positions so far, including the current one. */
   readonly keys: readonly number[];
 }
 
@@ -174,7 +174,7 @@ const ATTENDS: readonly AttendCase[] = [
 ];
 
 gpuTest.each(ATTENDS)(
-  'attend: $heads heads share $kvHeads, window $window, $kvCache cache of $capacity',
+  'attend matches the oracle: $heads heads, $kvHeads KV heads, window $window, $kvCache cache of $capacity',
   async (shape, gpu) => {
     const attend = await compileAttend(gpu, shape);
     for (const keys of shape.keys) {
@@ -185,7 +185,7 @@ gpuTest.each(ATTENDS)(
 );
 
 interface TiledCase extends Shape {
-  /** Positions seen so far, the new ones included, and how many of them are new. */
+  /** Positions so far, including the new ones, and how many of them are new. */
   readonly spans: readonly (readonly [keys: number, tokens: number])[];
 }
 
@@ -217,7 +217,7 @@ const TILED: readonly TiledCase[] = [
       [140, 65],
     ],
   },
-  // As tight as a ring may be: the window of the first new token, and all new tokens.
+  // The smallest allowed ring: the window of the first new token, and all new tokens.
   {
     heads: 4,
     kvHeads: 2,
@@ -248,7 +248,7 @@ const TILED: readonly TiledCase[] = [
 ];
 
 gpuTest.each(TILED)(
-  'attend_tiled: $heads heads share $kvHeads, window $window, $kvCache cache of $capacity',
+  'attend_tiled matches the oracle: $heads heads, $kvHeads KV heads, window $window, $kvCache cache of $capacity',
   async (shape, gpu) => {
     const attend = await compileAttendTiled(gpu, shape);
     for (const [keys, tokens] of shape.spans) {
@@ -260,13 +260,13 @@ gpuTest.each(TILED)(
 );
 
 gpuTest(
-  'attention stays exact with scores in the hundreds, and without a key worth its sink',
+  'attention stays exact with scores in the hundreds, and with sinks that outweigh every key',
   async (gpu) => {
     const shape: Shape = { heads: 4, kvHeads: 2, window: 0, capacity: 256, kvCache: 'f32' };
     const one = await compileAttend(gpu, shape);
     const many = await compileAttendTiled(gpu, shape);
     const steep = randomInput(shape, 200, 1, 150);
-    // Rounding of scores of about 500 moves weights by 500 * 2^-24 * a few.
+    // Rounding scores of about 500 changes weights by a few times 500 * 2^-24.
     expect(await one(steep)).toBeCloseToArray(expected(steep, shape), 2e-4);
     expect(await many(steep)).toBeCloseToArray(expected(steep, shape), 2e-4);
     const swallowed = { ...randomInput(shape, 200, 1), sinks: Float64Array.of(300, 300, 300, 300) };

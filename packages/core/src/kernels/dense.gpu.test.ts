@@ -22,7 +22,7 @@ import { rowSplits, TILE_ROWS, TILE_TOKENS } from './shape.ts';
 
 const FORMATS: readonly DenseFormat[] = ['bf16', 'int8'];
 
-/** Rows of ordinary numbers, of outliers, of zeros and of tiny numbers (whose f16 scale is subnormal), and mixtures. */
+/** Rows of ordinary numbers, with outliers, zeros and tiny numbers (whose f16 scale is subnormal). */
 function variedRows(rows: number, columns: number, seed: number): Float32Array {
   const values = random(rows * columns, seed);
   for (let row = 0; row < rows; row++) {
@@ -36,7 +36,7 @@ function variedRows(rows: number, columns: number, seed: number): Float32Array {
   return values;
 }
 
-/** x = the rows of the held matrix for all `ids`, read through embed. */
+/** x [ids, columns]: the rows `ids` of the matrix, read by embed. */
 async function embed(
   gpu: TestGpu,
   { matrix }: HeldMatrix,
@@ -71,7 +71,7 @@ const EMBEDDINGS = FORMATS.flatMap((format) =>
 );
 
 gpuTest.each(EMBEDDINGS)(
-  'embed returns the exact rows of a $format matrix of $rows x $columns, re-laid $rowsPerChunk rows at a time',
+  'embed returns the exact rows of a $format matrix of $rows x $columns, repacked $rowsPerChunk rows at a time',
   async ({ format, rows, columns, ...options }, gpu) => {
     const held = await uploadDense(
       gpu,
@@ -91,7 +91,7 @@ gpuTest.each(EMBEDDINGS)(
 );
 
 gpuTest('repack_int8 rounds halves away from zero', async (gpu) => {
-  // Where the largest is 254 the scale is 2, and every odd number half-way between two of its multiples.
+  // With a largest value of 254, the scale is 2, and every odd number lies half-way between two of its multiples.
   const row = Float32Array.from({ length: 32 }, (_, i) =>
     i === 0 ? 254 : (i % 2 === 0 ? 1 : -1) * (2 * ((i * 7) % 64) + 1),
   );
@@ -100,7 +100,7 @@ gpuTest('repack_int8 rounds halves away from zero', async (gpu) => {
   expect(await embed(gpu, held, [0])).toBeCloseToArray(expected, 0);
 });
 
-gpuTest('every subnormal scale of int8 is read as what it is', async (gpu) => {
+gpuTest('every subnormal f16 scale of int8 is read exactly', async (gpu) => {
   const subnormals = Array.from({ length: 0x3ff }, (_, i) => i + 1);
   const ordinary = [0x0400, 0x7bff, 0x3c00, 0x0000];
   const positive = [...subnormals, ...ordinary];
@@ -126,7 +126,7 @@ gpuTest('every subnormal scale of int8 is read as what it is', async (gpu) => {
   expect([different, x[different]]).toEqual([-1, undefined]);
 });
 
-gpuTest('embed leaves the rows of tokens of other parts alone', async (gpu) => {
+gpuTest('embed does not write the rows of tokens in other parts', async (gpu) => {
   const held = await uploadDense(gpu, 'bf16', [64, 32], random(64 * 32), { maxBindingBytes: 1 });
   const [first] = held.matrix.parts;
   const x = await embed(gpu, { ...held, matrix: { ...held.matrix, parts: [first!] } }, [40, 3]);
@@ -168,7 +168,7 @@ async function testLinear(
   for (const count of tokens) {
     const xValues = randomValues(count * columns, 4 + count);
     const before = add ? randomValues(count * rows, 5, 10) : undefined;
-    // A row of x more than there are tokens: what the kernel must not count in.
+    // One extra row of x, which the kernel must not add.
     const x = uploadFloats(gpu, [...xValues, ...new Array(columns).fill(1e9)]);
     const y = outputBuffer(gpu, count * rows, before);
     gpu.run(
@@ -216,7 +216,7 @@ const LINEARS: readonly LinearCase[] = [
 ];
 
 gpuTest.each(LINEARS)(
-  'linear: $format, $rows x $columns, bias $bias, add $add',
+  'linear matches the oracle: $format, $rows x $columns, bias $bias, add $add',
   (linearCase, gpu) => testLinear(gpu, 'linear', linearCase),
 );
 
@@ -244,11 +244,11 @@ const TILED_LINEARS: readonly LinearCase[] = [
 ];
 
 gpuTest.each(TILED_LINEARS)(
-  'linear_tiled: $format, $rows x $columns, bias $bias, add $add',
+  'linear_tiled matches the oracle: $format, $rows x $columns, bias $bias, add $add',
   (linearCase, gpu) => testLinear(gpu, 'linear_tiled', linearCase),
 );
 
-gpuTest('linear gives the same for random shapes as the oracle', async (gpu) => {
+gpuTest('linear matches the oracle for random shapes', async (gpu) => {
   const next = createRandom(11);
   for (let round = 0; round < 6; round++) {
     const columns = 32 * (1 + next.integer(9));

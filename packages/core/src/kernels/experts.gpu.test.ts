@@ -20,17 +20,17 @@ import { rowSplits, TILE_ROWS, TILE_SLOTS, workgroupsOf } from './shape.ts';
 
 const LIMIT = 7;
 
-/** Tokens and the experts that they chose. */
+/** The experts chosen for each token. */
 interface Choice {
   readonly top: number;
   /** [tokens, top]. */
   readonly experts: readonly number[];
 }
 
-/** How slots reach their experts' weights. */
+/** The kernels for few tokens, or the tiled ones for many. */
 type Mode = 'few' | 'many';
 
-/** The buffers of a choice, by the bindings of the kernels of a mode; tiles of 32 slots as group_by_expert cuts them. */
+/** The buffers of a choice, by binding name; tiles of 32 slots, cut as by group_by_expert. */
 function bindChoice(gpu: TestGpu, mode: Mode, { top, experts }: Choice) {
   const slots = experts.length;
   if (mode === 'few') {
@@ -45,7 +45,7 @@ function bindChoice(gpu: TestGpu, mode: Mode, { top, experts }: Choice) {
     tiles.push(expert, first, count);
     first += count;
   }
-  tiles.push(0, 0, 0); // an unused one
+  tiles.push(0, 0, 0); // an unused tile
   return {
     resources: {
       tiles: gpu.upload(Uint32Array.from(tiles)),
@@ -101,7 +101,7 @@ interface Weighted {
   /** [tokens, top]. */
   readonly weights: Float64Array;
   readonly experts: readonly number[];
-  /** [tokens, rows], what is added to. */
+  /** [tokens, rows], to which the sum is added. */
   readonly x: Float64Array;
 }
 
@@ -184,7 +184,7 @@ function expectedOut(held: HeldExperts, { hidden, weights, experts, x }: Weighte
   return sum;
 }
 
-/** `top` different experts per token; a third of the tokens take the last ones, so that some tiles are full. */
+/** [tokens, top] distinct experts; every third token takes the last ones, so that some tiles are full. */
 function randomChoices(tokens: number, top: number, experts: number, seed: number): number[] {
   const next = createRandom(seed);
   return Array.from({ length: tokens }, (_, token) => {
@@ -214,7 +214,7 @@ function randomExperts(
   return uploadExperts(gpu, [experts, rows, columns], bytes, bias, options);
 }
 
-// Rows are twice the intermediate size: 32, 96 and 128 of it.
+// Rows are twice the intermediate size: 32, 96 and 128.
 const SWIGLUS: readonly ExpertCase[] = [
   {
     mode: 'few',
@@ -242,7 +242,7 @@ const SWIGLUS: readonly ExpertCase[] = [
 ];
 
 gpuTest.each(SWIGLUS)(
-  'swiglu of $experts experts of $rows x $columns, top $top, for $mode tokens',
+  'swiglu matches the oracle for $mode tokens: $experts experts of $rows x $columns, top $top',
   async (expertCase, gpu) => {
     const { mode, experts, columns, top } = expertCase;
     const held = await randomExperts(gpu, expertCase);
@@ -283,7 +283,7 @@ const OUTS: readonly ExpertCase[] = [
 ];
 
 gpuTest.each(OUTS)(
-  'the weighted sum of $experts experts of $rows x $columns, top $top, for $mode tokens',
+  'the weighted sum matches the oracle for $mode tokens: $experts experts of $rows x $columns, top $top',
   async (expertCase, gpu) => {
     const { mode, experts, rows, columns, top } = expertCase;
     const held = await randomExperts(gpu, expertCase);
@@ -310,12 +310,12 @@ interface Mxfp4Vectors {
 }
 
 gpuTest.each(['few', 'many'] as const)(
-  'every MXFP4 code comes out exactly with every scale of the golden file, for %s tokens',
+  'every MXFP4 code is decoded exactly with every scale of the golden file, for %s tokens',
   async (mode, gpu) => {
     const { vectors } = await readGoldenJson<Mxfp4Vectors>('mxfp4.json');
-    const golden = vectors.filter(({ scale_byte }) => scale_byte < 254); // beyond lies infinity
+    const golden = vectors.filter(({ scale_byte }) => scale_byte < 254); // above, values overflow
     expect(golden.length).toBeGreaterThan(8);
-    // Row r has the r-th scale; column c the code c, and beyond 16 the codes backwards, which tells nibbles apart.
+    // Row r has the r-th scale; column c has code c, or 31 - c from 16 on, which detects swapped nibbles.
     const codes = Array.from({ length: 32 }, (_, column) => (column < 16 ? column : 31 - column));
     const row = Uint8Array.from({ length: 16 }, (_, j) => codes[2 * j]! | (codes[2 * j + 1]! << 4));
     const blocks = Uint8Array.from({ length: 32 * 16 }, (_, i) => row[i % 16]!);
@@ -332,7 +332,7 @@ gpuTest.each(['few', 'many'] as const)(
     for (let column = 0; column < 32; column++) {
       for (let r = 0; r < 32; r++) {
         const { scale_byte, exact } = golden[r % golden.length]!;
-        // Scale bytes 0 and 1 make zeros of at most 7e-38: lib/mxfp4.wgsl. No code makes a negative zero.
+        // Scale bytes 0 and 1 turn values of at most 7e-38 into 0 (lib/mxfp4.wgsl). No code gives a negative zero.
         const value = scale_byte <= 1 ? 0 : Number(exact[codes[column]!]);
         expect(
           x[column * 32 + r],
@@ -344,10 +344,10 @@ gpuTest.each(['few', 'many'] as const)(
 );
 
 gpuTest.each(['few', 'many'] as const)(
-  'swiglu clamps gate from above only, up on both sides, and adds 1 to up, for %s tokens',
+  'swiglu clamps gate from above and up on both sides, and adds 1 to up, for %s tokens',
   async (mode, gpu) => {
     const numbers = [-2e4, -300, -60, -8, -7, -1.5, -1e-3, 0, 0.25, 1, 6.5, 7, 7.5, 9, 80, 2e4];
-    // With h = 0, what the kernel clamps is the bias: every gate with every up.
+    // With h = 0, the kernel clamps the bias: every gate with every up.
     const bias = Float64Array.from(
       numbers.flatMap((gate) => numbers.flatMap((up) => [gate, up])),
       Math.fround,
@@ -357,7 +357,7 @@ gpuTest.each(['few', 'many'] as const)(
     const run = await compileSwiglu(gpu, mode, held, 1);
     const hidden = await run(new Float64Array(32), [0]);
     expect(hidden).toBeCloseToArray(swiglu(bias, LIMIT), 1e-6);
-    // One by one, so that the small ones count as much as the large.
+    // One by one, with a relative tolerance, so that small values count too.
     for (const [i, value] of swiglu(bias, LIMIT).entries()) {
       const inputs = `gate ${bias[2 * i]}, up ${bias[2 * i + 1]}`;
       expect(Math.abs(hidden[i]! - value), inputs).toBeLessThan(1e-5 * Math.abs(value) + 1e-7);
@@ -365,7 +365,7 @@ gpuTest.each(['few', 'many'] as const)(
   },
 );
 
-gpuTest('few tokens leave what the experts of other parts make alone', async (gpu) => {
+gpuTest('expert_swiglu does not write the slots of experts in other parts', async (gpu) => {
   const held = await randomExperts(gpu, SWIGLUS[0]!);
   expect(held.matrix.parts.length).toBe(3);
   const [, second] = held.matrix.parts;

@@ -9,7 +9,7 @@ interface Allocation {
   readonly size: number;
 }
 
-/** Notes what is allocated, in order. */
+/** Buffers that record allocations in order. */
 function recordingBuffers(): { buffers: Buffers; allocations: Allocation[] } {
   const allocations: Allocation[] = [];
   const storage = (label: string, size: number): Allocation => {
@@ -20,23 +20,23 @@ function recordingBuffers(): { buffers: Buffers; allocations: Allocation[] } {
   return { buffers: { storage } as unknown as Buffers, allocations };
 }
 
-describe('the bytes of a tile of 32 rows', () => {
-  test('bfloat16 has two per number and no scales', () => {
+describe('a tile of 32 rows', () => {
+  test('takes two bytes per bfloat16 number and no scales', () => {
     expect(denseTileBytes('bf16', 96)).toEqual({ values: 32 * 96 * 2, scales: 0 });
   });
 
-  test('int8 has one per number, and one u32 of scales per row and begun pair of groups', () => {
+  test('takes one byte per int8 number, and one u32 of scales per row and pair of groups, rounded up', () => {
     expect(denseTileBytes('int8', 96)).toEqual({ values: 32 * 96, scales: 32 * 4 * 2 });
     expect(denseTileBytes('int8', 2880)).toEqual({ values: 32 * 2880, scales: 32 * 4 * 45 });
   });
 
-  test('an expert has half a byte per number, and one u32 of scales per row and begun 4 blocks', () => {
+  test('of an expert takes half a byte per number, and one u32 of scales per row and 4 blocks, rounded up', () => {
     expect(expertBytes(5760, 2880)).toEqual({ blocks: 5760 * 1440, scales: 5760 * 4 * 23 });
   });
 });
 
 describe('the parts of a dense matrix', () => {
-  test('are one if the binding allows it', () => {
+  test('are a single one if the binding limit allows it', () => {
     const { buffers } = recordingBuffers();
     const { parts } = allocateDense(buffers, {
       ...UNEMBEDDING,
@@ -47,7 +47,7 @@ describe('the parts of a dense matrix', () => {
   });
 
   test.each([2 ** 27, 2 ** 28, 10 ** 8])(
-    'cover the 20b unembedding in order, none above a binding of %d bytes',
+    'cover the 20b unembedding in order, each within a binding of %d bytes',
     (maxBindingBytes) => {
       const { buffers, allocations } = recordingBuffers();
       const { parts } = allocateDense(buffers, { ...UNEMBEDDING, format: 'bf16', maxBindingBytes });

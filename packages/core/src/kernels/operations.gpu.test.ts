@@ -55,7 +55,7 @@ const SHAPES: readonly KernelShape[] = [
   },
 ];
 
-/** The operations of one layer and the ends of the model, with what they read and write. */
+/** The operations of one layer, the embedding and the unembedding, with their buffers. */
 class Operations {
   readonly #gpu: TestGpu;
   readonly #k: Kernels;
@@ -103,7 +103,7 @@ class Operations {
     return Float64Array.from(await this.#gpu.floats(buffer, length));
   }
 
-  /** Expects every operation on `count` tokens to give what its oracle makes of the same inputs. */
+  /** Expects every operation on `count` tokens to match its oracle on the same inputs. */
   async expectPass(count: number): Promise<void> {
     const { hiddenSize, chunkLength } = this.#shape;
     this.#gpu.gpu.device.queue.writeBuffer(
@@ -291,7 +291,7 @@ class Operations {
     expect(await this.#read(x, after.length), 'experts').toBeCloseToArray(after, 2e-5);
   }
 
-  /** Logits of all rows, then of the last row alone, and the greedy choice from that. */
+  /** The logits of all rows, then of the last row alone, and the greedy choice from those. */
   async #expectNextToken(x: GPUBuffer, h: GPUBuffer, count: number): Promise<void> {
     const { hiddenSize, vocabularySize, normEpsilon } = this.#shape;
     const { scale, scaleBuffer, unembedding } = this.#w;
@@ -337,7 +337,7 @@ class Operations {
 }
 
 gpuTest.each(SHAPES)(
-  'every operation holds for a prompt, a few tokens and one, with dense $dense and kvCache $kvCache',
+  'every operation matches its oracle for a prompt, a few tokens and one, with dense $dense and kvCache $kvCache',
   async (shape, gpu) => {
     const operations = await Operations.create(gpu, shape);
     for (const count of [70, 5, 4, 1, 1]) await operations.expectPass(count);

@@ -9,7 +9,7 @@ import type { DenseFormat } from '../types/load.ts';
 import { allocateDense, allocateExperts, type DenseMatrix, type ExpertMatrix } from './matrix.ts';
 import { type Repacking, RepackKernels } from './repack.ts';
 
-/** Stages a tensor some rows at a time, and re-lays each chunk. */
+/** Stages a tensor `rowsPerChunk` rows at a time, and repacks each chunk. */
 function stage(
   gpu: TestGpu,
   { rowBytes, dispatches }: Repacking,
@@ -27,7 +27,7 @@ function stage(
   }
 }
 
-/** Fails at the first element that differs. Vitest's own comparison takes seconds for as many. */
+/** Fails at the first element that differs. Vitest's own comparison takes seconds for arrays of this size. */
 function expectSame(actual: ArrayLike<number>, expected: ArrayLike<number>): void {
   expect(actual.length).toBe(expected.length);
   for (let i = 0; i < expected.length; i++) {
@@ -35,7 +35,7 @@ function expectSame(actual: ArrayLike<number>, expected: ArrayLike<number>): voi
   }
 }
 
-/** Rows of ordinary numbers with outliers, zeros, tiny numbers, halves between int8, and halves between bfloat16. */
+/** Rows of ordinary numbers, with zeros, tiny numbers, and ties between int8 and between bfloat16 numbers. */
 function variedRows(rows: number, columns: number, seed: number): Float64Array {
   const values = Float64Array.from(random(rows * columns, seed));
   for (let row = 0; row < rows; row++) {
@@ -57,7 +57,7 @@ const SHAPES = [
 
 const FORMATS: readonly NumberFormat[] = ['BF16', 'F16', 'F32', 'Q8_0'];
 
-/** Every shape in one format, and the ragged one in all. */
+/** Every shape for BF16, and one ragged shape for the other formats. */
 const CASES = FORMATS.flatMap((encoding) =>
   SHAPES.filter(({ rows }) => encoding === 'BF16' || rows === 97).map((shape) => ({
     encoding,
@@ -65,7 +65,7 @@ const CASES = FORMATS.flatMap((encoding) =>
   })),
 );
 
-/** A dense matrix of two tensors of 5 rows and the rest, as q, k and v follow each other. */
+/** A dense matrix of two consecutive tensors, like q, k and v: 5 rows, and the rest. */
 async function repackDense(
   gpu: TestGpu,
   encoding: NumberFormat,
@@ -90,7 +90,7 @@ async function repackDense(
 }
 
 gpuTest.each(CASES)(
-  '$encoding rows become the nearest bfloat16, of $rows x $columns',
+  '$encoding rows become the nearest bfloat16: $rows x $columns',
   async ({ encoding, ...shape }, gpu) => {
     const { bytes, values } = writeNumbers(encoding, variedRows(shape.rows, shape.columns, 3));
     const matrix = await repackDense(gpu, encoding, 'bf16', shape, bytes);
@@ -99,7 +99,7 @@ gpuTest.each(CASES)(
   },
 );
 
-gpuTest('float32 and float16 become bfloat16 at the edges of their ranges, too', async (gpu) => {
+gpuTest('float32 and float16 become bfloat16 also at the edges of their ranges', async (gpu) => {
   const f32 = [1e-40, -1e-40, 2 ** -149, 3.4e38, -3.4e38, 3.39e38, -0, 1.00390625, 1.01171875];
   const f16 = [2 ** -24, -(2 ** -24), 2 ** -14, 1023 * 2 ** -24, 65504, -65504, -0, Infinity];
   for (const [encoding, edges] of [
@@ -118,7 +118,7 @@ gpuTest('float32 and float16 become bfloat16 at the edges of their ranges, too',
 });
 
 gpuTest.each(CASES.filter(({ encoding }) => encoding !== 'Q8_0'))(
-  '$encoding rows become the nearest int8, of $rows x $columns',
+  '$encoding rows become the nearest int8: $rows x $columns',
   async (item, gpu) => {
     const { encoding, ...shape } = item;
     const { bytes, values } = writeNumbers(encoding, variedRows(shape.rows, shape.columns, 4));
@@ -130,7 +130,7 @@ gpuTest.each(CASES.filter(({ encoding }) => encoding !== 'Q8_0'))(
       expectSame(elements, expected.q);
       return;
     }
-    // float32 may lie nearer to a half than the GPU's division is exact.
+    // A float32 value may lie closer to a tie than the error of the GPU's division.
     let worst = 0;
     for (let first = 0; first < values.length; first += 32) {
       const group = values.subarray(first, first + 32);
@@ -144,11 +144,11 @@ gpuTest.each(CASES.filter(({ encoding }) => encoding !== 'Q8_0'))(
   },
 );
 
-gpuTest.each(SHAPES)('Q8_0 stays what it is, in $rows x $columns', async (shape, gpu) => {
+gpuTest.each(SHAPES)('Q8_0 numbers stay exact: $rows x $columns', async (shape, gpu) => {
   const next = createRandom(8);
   const elements = shape.rows * shape.columns;
   const q = Int8Array.from({ length: elements }, () => next.integer(256) - 128);
-  // Subnormals, a negative scale, and zero among ordinary ones.
+  // Subnormals, a negative scale and zeros among ordinary scales.
   const special = [0x0001, 0x03ff, 0xa000, 0x0000, 0x8000, 0x7bff];
   const scaleBits = Uint16Array.from(
     { length: elements / 32 },
@@ -171,7 +171,7 @@ function allocate(gpu: TestGpu, shape: (typeof EXPERTS)[number]): ExpertMatrix {
   return allocateExperts(gpu.buffers, { ...shape, label: 'experts', bias: gpu.empty(1) });
 }
 
-/** The even rows or the odd ones. */
+/** The even rows (parity 0) or the odd rows (1). */
 function halfOfRows(bytes: Uint8Array, rowBytes: number, parity: number): Uint8Array<ArrayBuffer> {
   const half = new Uint8Array(bytes.length / 2);
   for (let row = 0; row < half.length / rowBytes; row++) {
@@ -182,7 +182,7 @@ function halfOfRows(bytes: Uint8Array, rowBytes: number, parity: number): Uint8A
 }
 
 gpuTest.each(EXPERTS)(
-  "ggml's blocks of $experts experts of $rows x $columns become the same bytes as the published ones",
+  'ggml blocks are repacked to the same bytes as published blocks: $experts experts of $rows x $columns',
   async (shape, gpu) => {
     const { experts, rows, columns, rowsPerChunk } = shape;
     const published = randomMxfp4(experts * rows * columns, 12);
@@ -218,7 +218,7 @@ gpuTest.each(EXPERTS)(
   },
 );
 
-gpuTest('experts of any shape, parts and chunks come out the same', async (gpu) => {
+gpuTest('experts of random shapes, parts and chunks are repacked exactly', async (gpu) => {
   const next = createRandom(40);
   const repack = new RepackKernels(gpu.gpu, gpu.buffers);
   for (let round = 0; round < 3; round++) {
@@ -246,7 +246,7 @@ gpuTest('experts of any shape, parts and chunks come out the same', async (gpu) 
   }
 });
 
-/** The codes of a block with a scale, and the squared error of what they are. */
+/** The nearest codes of a block for a scale, and their squared error. */
 function encodeBlock(x: Float64Array, scaleByte: number): { codes: number[]; error: number } {
   const scale = 2 ** (scaleByte - 127);
   const codes = Array.from(x, (value) => {
@@ -262,7 +262,7 @@ function encodeBlock(x: Float64Array, scaleByte: number): { codes: number[]; err
   return { codes, error };
 }
 
-/** Checks that each block has the better of the two scales, up to rounding, and the codes that go with it. */
+/** Checks that each block has the better of two scales, up to rounding, and the nearest codes for it. */
 function checkQuantized(
   { codes, scales }: { codes: Uint8Array; scales: Uint8Array },
   values: Float64Array,
@@ -289,7 +289,7 @@ function checkQuantized(
   }
 }
 
-/** Numbers as weights have them; some blocks of zeros, of tiny and of huge numbers, and of halves between codes. */
+/** Numbers in the range of weights; some blocks of zeros, of tiny or huge numbers, or of ties between codes. */
 function expertNumbers(length: number, seed: number): Float64Array {
   const next = createRandom(seed);
   const values = Float64Array.from({ length }, () => next.normal() * 0.05);
@@ -329,7 +329,7 @@ gpuTest.each(
     })),
   ),
 )(
-  '$encoding columns of $experts experts of $rows x $columns become the nearest MXFP4',
+  '$encoding columns become the nearest MXFP4: $experts experts of $rows x $columns',
   async ({ encoding, ...shape }, gpu) => {
     const matrix = allocate(gpu, shape);
     const numbers = expertNumbers(shape.experts * shape.rows * shape.columns, 21);
@@ -343,7 +343,7 @@ gpuTest.each(
   },
 );
 
-gpuTest.each(FORMATS)('alternating rows of %s become the nearest MXFP4', async (encoding, gpu) => {
+gpuTest.each(FORMATS)('alternating %s rows become the nearest MXFP4', async (encoding, gpu) => {
   for (const shape of EXPERTS.slice(1, encoding === 'BF16' ? 3 : 2)) {
     const matrix = allocate(gpu, shape);
     const numbers = expertNumbers(shape.experts * shape.rows * shape.columns, 22);
@@ -357,12 +357,12 @@ gpuTest.each(FORMATS)('alternating rows of %s become the nearest MXFP4', async (
   }
 });
 
-gpuTest('what is MXFP4 already is quantised to exactly the same numbers', async (gpu) => {
+gpuTest('numbers that MXFP4 can represent are quantized without loss', async (gpu) => {
   const next = createRandom(31);
   for (const shape of EXPERTS) {
     const length = shape.experts * shape.rows * shape.columns;
     const blocks = Uint8Array.from({ length: length / 2 }, () => next.integer(256));
-    // Some blocks have small codes only, so that another scale holds them too.
+    // Some blocks have small codes only, so that another scale represents them too.
     for (let i = 0; i < blocks.length; i++) if ((i >> 4) % 3 === 0) blocks[i]! &= 0x99 | 0x11;
     const scales = Uint8Array.from({ length: length / 32 }, () => 6 + next.integer(240));
     const published = decodeMxfp4(blocks, scales);

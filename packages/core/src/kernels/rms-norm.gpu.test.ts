@@ -15,9 +15,9 @@ import { rowInvocations } from './shape.ts';
 interface Norm {
   readonly columns: number;
   readonly epsilon: number;
-  /** Rows to make. */
+  /** Rows to normalize. */
   readonly count: number;
-  /** `step.output_row`, in a kernel that starts there. */
+  /** `step.output_row`, to start there. Default: start at row 0. */
   readonly outputRow?: number;
 }
 
@@ -60,7 +60,7 @@ gpuTest.each([
   { columns: 160, count: 4 },
   { columns: 2880, count: 3 },
   { columns: 2912, count: 2 },
-])('rms_norm of $count rows of $columns', async ({ columns, count }, gpu) => {
+])('rms_norm matches the oracle: $count rows of $columns', async ({ columns, count }, gpu) => {
   const x = randomValues(columns * count, 1, 30);
   const scale = randomValues(columns, 2);
   const y = await norm(gpu, x, scale, { columns, epsilon: 1e-5, count });
@@ -68,7 +68,7 @@ gpuTest.each([
 });
 
 gpuTest(
-  'rms_norm keeps numbers as large as a residual stream has, beyond the f16 range',
+  'rms_norm is exact for numbers beyond the f16 range, as in a residual stream',
   async (gpu) => {
     const x = randomValues(96, 3, 1e5);
     const scale = randomValues(96, 4);
@@ -80,7 +80,7 @@ gpuTest(
 gpuTest.each([1e-5, 1e-6])(
   'rms_norm adds the epsilon %f to the mean square',
   async (epsilon, gpu) => {
-    // Numbers so small that the epsilon is most of what is under the root.
+    // Numbers so small that the epsilon dominates under the root.
     const x = randomValues(96, 5, 1e-4);
     const scale = randomValues(96, 6);
     const y = await norm(gpu, x, scale, { columns: 96, epsilon, count: 1 });
@@ -91,7 +91,7 @@ gpuTest.each([1e-5, 1e-6])(
   },
 );
 
-gpuTest('rms_norm makes zeros of zeros', async (gpu) => {
+gpuTest('rms_norm of zeros is zeros', async (gpu) => {
   const y = await norm(gpu, new Float64Array(64), randomValues(64, 7), {
     columns: 64,
     epsilon: 1e-5,
@@ -100,7 +100,7 @@ gpuTest('rms_norm makes zeros of zeros', async (gpu) => {
   expect(y).toBeCloseToArray(new Float64Array(64), 0);
 });
 
-gpuTest('rms_norm from the output row on writes those rows from the first on', async (gpu) => {
+gpuTest('rms_norm with FROM_OUTPUT_ROW reads from that row and writes from row 0', async (gpu) => {
   const x = randomValues(7 * 160, 8, 3);
   const scale = randomValues(160, 9);
   const y = await norm(gpu, x, scale, { columns: 160, epsilon: 1e-5, count: 2, outputRow: 4 });

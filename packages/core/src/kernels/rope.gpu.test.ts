@@ -38,7 +38,7 @@ function emptyCache(gpu: TestGpu, shape: Shape): Cache {
   return { keys: outputBuffer(gpu, words), values: outputBuffer(gpu, words) };
 }
 
-/** Expects `rows` [tokens, kvHeads * 64] at their places of a cache, and nothing written elsewhere. */
+/** Expects `rows` [tokens, kvHeads * 64] at their slots of a cache, and nothing written elsewhere. */
 async function expectAppended(
   gpu: TestGpu,
   cache: GPUBuffer,
@@ -74,7 +74,7 @@ async function expectAppended(
     expect(got).toBeCloseToArray(expected, 1e-5);
     return;
   }
-  // f16 has 11 bits, and WGSL lets a GPU round them either way.
+  // f16 has 11 significant bits, and WGSL allows rounding in either direction.
   const relative = got.map((value, i) => (value - expected[i]!) / (Math.abs(expected[i]!) + 1e-3));
   expect(relative).toBeCloseToArray(new Float64Array(got.length), 2 ** -10);
 }
@@ -114,7 +114,7 @@ const ROPES: readonly RopeCase[] = [
 ];
 
 gpuTest.each(ROPES)(
-  'rope rotates $tokens tokens of $heads and $kvHeads heads, and appends to $kvCache rings of $capacity',
+  'rope rotates $tokens tokens of $heads heads and $kvHeads KV heads, and appends to $kvCache rings of $capacity',
   async (shape, gpu) => {
     const { heads, kvHeads, capacity, kvCache, tokens } = shape;
     const kernel = await Kernel.compile(
@@ -194,7 +194,7 @@ const QKVS: readonly QkvCase[] = [
 ];
 
 gpuTest.each(QKVS)(
-  'qkv of $tokens tokens, $dense, $columns columns, $heads and $kvHeads heads, $kvCache cache of $capacity',
+  'qkv of $tokens tokens matches the oracle: $dense, $columns columns, $heads + $kvHeads heads, $kvCache cache of $capacity',
   async (shape, gpu) => {
     const { dense, columns, heads, kvHeads, capacity, kvCache, tokens, maxBindingBytes } = shape;
     const rows = (heads + 2 * kvHeads) * HEAD_SIZE;

@@ -97,7 +97,7 @@ gpuTest.each([
   { experts: 40, columns: 32, top: 2, tokens: 9 },
   { experts: 300, columns: 32, top: 1, tokens: 2 },
 ])(
-  'route: the best $top of $experts experts, $columns columns',
+  'route chooses the best $top of $experts experts: $columns columns',
   async ({ tokens, ...router }, gpu) => {
     const { experts, top } = router;
     const got = await runRoute(gpu, router, randomRouterInput(router, tokens));
@@ -114,11 +114,11 @@ gpuTest.each([
 );
 
 gpuTest(
-  'route takes the lower expert first among equals, even if they straddle the cut',
+  'route takes the lower expert first among equals, also across the top-k cut',
   async (gpu) => {
     const router: Router = { experts: 40, columns: 64, top: 4 };
     const input = randomRouterInput(router, 6);
-    // Experts of four kinds, each kind with the same weights and bias: its logits are equal to the bit.
+    // Four kinds of experts; those of a kind share weights and bias, so their logits are bit-identical.
     const { columns } = router;
     const gate = input.gate.map(
       (_, i) => input.gate[(i % columns) + (Math.floor(i / columns) % 4) * columns]!,
@@ -143,7 +143,7 @@ gpuTest(
   },
 );
 
-gpuTest.each([1e-5, 1e-6])('route normalises with the epsilon %f', async (epsilon, gpu) => {
+gpuTest.each([1e-5, 1e-6])('route normalizes with the epsilon %f', async (epsilon, gpu) => {
   const router: Router = { experts: 8, columns: 96, top: 2, epsilon };
   const input = randomRouterInput(router, 2);
   const x = input.x.map((value) => Math.fround(value * 3e-5));
@@ -160,7 +160,7 @@ interface Grouping {
   readonly maxTiles: number;
 }
 
-/** What group_by_expert makes of the `chosen` experts [tokens, top]. */
+/** Runs group_by_expert on the `chosen` experts [tokens, top]. */
 async function compileGroup(gpu: TestGpu, { experts, top, maxTiles }: Grouping) {
   const kernel = await Kernel.compile(
     gpu.gpu,
@@ -176,7 +176,7 @@ async function compileGroup(gpu: TestGpu, { experts, top, maxTiles }: Grouping) 
         'group',
         {
           step: stepBuffer(gpu, 9, chosen.length / top),
-          // One choice more than there are slots: not to be counted.
+          // One extra choice beyond the slots, which must not be counted.
           experts: gpu.upload(Uint32Array.of(...chosen, 0)),
           sorted_slots: sortedSlots,
           tiles,
@@ -223,7 +223,7 @@ function expectGrouped(
   expect(next).toBe(chosen.length);
 }
 
-/** `top` different experts per token, of the first `reach` alone. */
+/** [tokens, top] distinct experts among the first `reach`. */
 function randomChoices(tokens: number, top: number, reach: number, seed: number): number[] {
   const next = createRandom(seed);
   return Array.from({ length: tokens }, () => {
@@ -239,7 +239,7 @@ gpuTest.each([
   { experts: 128, top: 4 },
   { experts: 300, top: 2 },
 ])(
-  'group_by_expert puts every slot into one tile of its expert: $experts experts, top $top',
+  'group_by_expert puts every slot in one tile of its expert: $experts experts, top $top',
   async ({ experts, top }, gpu) => {
     const group = await compileGroup(gpu, {
       experts,
@@ -250,20 +250,20 @@ gpuTest.each([
       const chosen = randomChoices(tokens, top, experts, tokens);
       expectGrouped(chosen, await group(chosen));
     }
-    // All but a few experts empty.
+    // Only top + 1 experts in use.
     const few = randomChoices(130, top, top + 1, 1);
     expectGrouped(few, await group(few));
   },
 );
 
-gpuTest('group_by_expert fills the last tile that there is room for', async (gpu) => {
-  // 3 x 33 + 1 slots of 4 experts: a full tile and a ragged one each, and the ragged one of the last.
+gpuTest('group_by_expert fills up to MAX_TILES tiles', async (gpu) => {
+  // 3 x 33 + 1 slots of 4 experts: a full and a ragged tile for three, and a ragged one for the last.
   const chosen = [...new Array(33).fill(3), ...new Array(33).fill(1), ...new Array(33).fill(2), 0];
   const group = await compileGroup(gpu, { experts: 4, top: 1, maxTiles: 7 });
   expectGrouped(chosen, await group(chosen));
 });
 
-gpuTest('group_by_expert takes all slots to one expert', async (gpu) => {
+gpuTest('group_by_expert can assign all slots to one expert', async (gpu) => {
   const group = await compileGroup(gpu, { experts: 8, top: 1, maxTiles: 12 });
   for (const slots of [32, 64, 65, 130]) {
     const chosen = new Array(slots).fill(5);

@@ -14,11 +14,11 @@ import { STRIP } from './shape.ts';
 
 interface Draw extends SamplingOptions {
   readonly logits: Float64Array;
-  /** Tokens to draw, each at the position after the one before. Default: 1. */
+  /** Tokens to draw, each one position after the last. Default: 1. */
   readonly count?: number;
   readonly seed?: readonly [low: number, high: number];
   readonly penalty?: number;
-  /** Tokens that have occurred. */
+  /** Ids already marked as seen. */
   readonly seen?: readonly number[];
   /** The step before the first draw. Default: position 0, 1 token. */
   readonly step?: readonly [position: number, tokens: number, outputRow: number];
@@ -26,7 +26,7 @@ interface Draw extends SamplingOptions {
 
 interface Drawn {
   readonly tokens: Uint32Array;
-  /** What the draws leave behind. */
+  /** The step after the draws. */
   readonly step: readonly number[];
   readonly seen: readonly number[];
   readonly logits: Float32Array;
@@ -98,7 +98,7 @@ function allowedIds(distribution: Float64Array): number[] {
   return [...distribution.keys()].filter((id) => distribution[id]! > 0);
 }
 
-/** Expects draws to be as frequent as probable: chi-square within what one in about 100,000 runs exceeds. */
+/** Expects draws to follow the distribution: a chi-square that about one in 100,000 runs would exceed. */
 function expectDistributed(tokens: Uint32Array, distribution: Float64Array): void {
   const counts = new Float64Array(distribution.length);
   for (const token of tokens) counts[token]!++;
@@ -128,7 +128,7 @@ function expectDistributed(tokens: Uint32Array, distribution: Float64Array): voi
   expect(chiSquare, `chi-square with ${freedom} degrees of freedom`).toBeLessThan(bound);
 }
 
-gpuTest('temperature 0 takes the likeliest token, the lowest id among equals', async (gpu) => {
+gpuTest('temperature 0 takes the likeliest token, with the lowest id among equals', async (gpu) => {
   const sample = await compileSampler(gpu, 10000);
   const logits = normalLogits(10000, 1);
   for (const ids of [
@@ -165,7 +165,7 @@ gpuTest('a draw becomes the next input, is marked as seen, and advances the step
 });
 
 gpuTest(
-  'the repetition penalty divides positive and multiplies negative logits of seen tokens alone',
+  'the repetition penalty divides positive and multiplies negative logits of seen tokens only',
   async (gpu) => {
     const sample = await compileSampler(gpu, 5000);
     const logits = normalLogits(5000, 3).with(4100, 30).with(17, 25).with(0, -3);
@@ -176,7 +176,7 @@ gpuTest(
   },
 );
 
-gpuTest('tokens are drawn as often as they are probable', async (gpu) => {
+gpuTest('draws follow the probabilities of the tokens', async (gpu) => {
   const sample = await compileSampler(gpu, 30);
   const logits = normalLogits(30, 4, 1.5);
   const cases: readonly SamplingOptions[] = [
@@ -196,7 +196,7 @@ gpuTest('tokens are drawn as often as they are probable', async (gpu) => {
   }
 });
 
-gpuTest('the tokens that top-k, top-p and min-p leave are all drawn, and no other', async (gpu) => {
+gpuTest('exactly the tokens within top-k, top-p and min-p are drawn', async (gpu) => {
   const sample = await compileSampler(gpu, 600);
   const ids = [599, 2, 300, 255, 256, 31, 512, 77];
   const probabilities = [0.3, 0.2, 0.15, 0.1, 0.1, 0.08, 0.04, 0.03];
@@ -216,7 +216,7 @@ gpuTest('the tokens that top-k, top-p and min-p leave are all drawn, and no othe
     [{ temperature: 1, topK: 2, topP: 0.61 }, 2],
     [{ temperature: 1, minP: 0.6 }, 2],
     [{ temperature: 1, minP: 0.32 }, 5],
-    [{ temperature: 2, minP: 0.6 }, 3], // of the square roots
+    [{ temperature: 2, minP: 0.6 }, 3], // applied to the square roots
     [{ temperature: 1, minP: 1 }, 1],
     [{ temperature: 1, topP: 0.9, minP: 0.6 }, 2],
   ];
@@ -229,7 +229,7 @@ gpuTest('the tokens that top-k, top-p and min-p leave are all drawn, and no othe
   }
 });
 
-gpuTest('no draw leaves the tokens that random options allow', async (gpu) => {
+gpuTest('draws stay within the tokens allowed by random options', async (gpu) => {
   const sample = await compileSampler(gpu, 300);
   const next = createRandom(5);
   for (let round = 0; round < 12; round++) {
@@ -241,7 +241,7 @@ gpuTest('no draw leaves the tokens that random options allow', async (gpu) => {
       topP: next.integer(2) ? next.uniform() : 1,
       minP: next.integer(2) ? 0.2 * next.uniform() : 0,
     };
-    // As the rounding of f32 may move a bound, the oracle's are a little wider.
+    // f32 rounding may move a bound, so those of the oracle are a little wider.
     const wider = {
       ...options,
       topP: Math.min(1, options.topP + 1e-5),
@@ -257,7 +257,7 @@ gpuTest('no draw leaves the tokens that random options allow', async (gpu) => {
   }
 });
 
-gpuTest('seed and position alone decide a draw', async (gpu) => {
+gpuTest('a draw depends only on logits, seed and position', async (gpu) => {
   const sample = await compileSampler(gpu, 1000);
   const flat = { logits: new Float64Array(1000), temperature: 1, count: 40 };
   const draws = async (seed: readonly [number, number], position: number): Promise<string> =>
@@ -271,7 +271,7 @@ gpuTest('seed and position alone decide a draw', async (gpu) => {
   expect(new Set(first.split(',')).size).toBeGreaterThan(30);
 });
 
-gpuTest('logits that are not numbers give no id of the vocabulary', async (gpu) => {
+gpuTest('NaN logits give the vocabulary size, which is not a valid id', async (gpu) => {
   const sample = await compileSampler(gpu, 5000);
   const logits = new Float64Array(5000).fill(Number.NaN);
   for (const options of [{ temperature: 0 }, { temperature: 1, topK: 5, topP: 0.9 }]) {
@@ -279,7 +279,7 @@ gpuTest('logits that are not numbers give no id of the vocabulary', async (gpu) 
   }
 });
 
-gpuTest('sampling covers the vocabulary of 201,088', async (gpu) => {
+gpuTest('sampling covers a vocabulary of 201,088 tokens', async (gpu) => {
   const sample = await compileSampler(gpu, 201088);
   const logits = normalLogits(201088, 6, 1);
   expect((await sample({ logits: logits.with(201087, 20), temperature: 0 })).tokens[0]).toBe(
@@ -299,7 +299,7 @@ gpuTest('sampling covers the vocabulary of 201,088', async (gpu) => {
       allowedIds(samplingDistribution(peaked, options)),
     );
   }
-  // Without a cut, any token: by the quarter that it lies in.
+  // Without a cut, every token may be drawn: counted by quarters of the vocabulary.
   const { tokens } = await sample({ logits: new Float64Array(201088), temperature: 1, count: 40 });
   const quarters = new Float64Array(4).fill(0.25);
   expectDistributed(

@@ -20,20 +20,20 @@ describe('a variant', () => {
     { features: ['subgroups'], paths: ['scale', 'lib/shift_subgroups'] },
     { features: ['shader-f16'], paths: ['scale_f16', 'lib/shift'] },
     { features: ['shader-f16', 'subgroups', 'timestamp-query'], paths: ['scale_both'] },
-  ])('takes the place of a file if the device has $features', ({ features, paths }) => {
+  ])('replaces a file if the device has $features', ({ features, paths }) => {
     const shaders = { files: FILES, variants: VARIANTS };
     const { entryPoint, files } = kernelSource('scale', { features: new Set(features) }, shaders);
     expect(files.map(({ path }) => path)).toEqual(paths.map((path) => `${path}.wgsl`));
     expect(entryPoint).toBe('scale');
   });
 
-  test('asked for by its name has the entry point of the kernel that it stands for', () => {
+  test('requested by its own name has the entry point of the kernel it replaces', () => {
     expect(kernelSource('scale_f16', {}, { files: FILES, variants: {} }).entryPoint).toBe('scale');
   });
 });
 
 describe('a kernel', () => {
-  test('comes with what its libraries import, each file once', () => {
+  test('includes the imports of its libraries, each file once', () => {
     expect(pathsOf('linear_tiled', { dense: 'int8' })).toEqual([
       'linear_tiled.wgsl',
       'lib/dense_int8.wgsl',
@@ -43,27 +43,27 @@ describe('a kernel', () => {
     ]);
   });
 
-  test('has the library that stands for an interface, for its own libraries too', () => {
+  test('gets the chosen library for an interface, also within its libraries', () => {
     const paths = pathsOf('repack_int8', { int8: 'quantized', rows: 'f16' });
     expect(paths).toEqual(expect.arrayContaining(['lib/int8_quantized.wgsl', 'lib/rows_f16.wgsl']));
     expect(paths).toHaveLength(new Set(paths).size);
   });
 
-  test('whose interface nothing stands for is an error', () => {
+  test('without a library for an interface throws an error', () => {
     expect(() => kernelSource('linear')).toThrow('There is no shaders/lib/dense.wgsl');
   });
 
-  test('that is no file is an error', () => {
+  test('without a file throws an error', () => {
     expect(() => kernelSource('teleport')).toThrow('There is no shaders/teleport.wgsl');
   });
 });
 
-test('a constant is what its file says', () => {
+test('shaderConstant returns the literal in the file', () => {
   expect(shaderConstant('lib/head', 'HEAD_SIZE')).toBe(64);
   expect(shaderConstant('lib/q8_0', 'Q8_0_BYTES')).toBe(34);
 });
 
-test('a constant that is not a literal, or not there, is an error', () => {
+test('shaderConstant throws if the constant is missing or not a literal', () => {
   expect(() => shaderConstant('lib/head', 'HEAD_QUADS')).toThrow(
     'lib/head.wgsl declares no literal HEAD_QUADS',
   );

@@ -40,20 +40,20 @@ describe('parseConfig', () => {
   });
 
   test.each(['20b', '120b', 'nano', 'tiny'] as const)(
-    'reads the same of %s in the original layout',
+    'reads the same config for %s from the original layout',
     (name) => {
       const config = parseConfig(JSON.parse(originalConfig(PRESETS[name])));
       expect(config).toEqual(parseConfig(JSON.parse(huggingFaceConfig(PRESETS[name]))));
     },
   );
 
-  test('reads rope settings from where newer files have them', () => {
+  test('reads rope settings from rope_parameters, as newer files have them', () => {
     const { rope_scaling, rope_theta, ...json } = huggingFace();
     const rope_parameters = { ...(rope_scaling as Json), rope_theta };
     expect(parseConfig({ ...json, rope_parameters })).toEqual(parseConfig(huggingFace()));
   });
 
-  test('takes what a file leaves out as transformers does', () => {
+  test('uses the defaults of transformers for missing values', () => {
     const { layer_types: _, ...json } = huggingFace();
     const { truncate: __, ...rope_scaling } = json.rope_scaling as Json;
     expect(parseConfig({ ...json, rope_scaling })).toEqual({
@@ -71,7 +71,7 @@ describe('parseConfig', () => {
       const elements = tensorTable(PRESETS[name], 'hf').map(({ name: tensor, shape }) => {
         if (tensor.endsWith('_scales')) return 0;
         const count = shape.reduce((product, n) => product * n, 1);
-        return tensor.endsWith('_blocks') ? 2 * count : count; // two codes in a byte
+        return tensor.endsWith('_blocks') ? 2 * count : count; // two codes per byte
       });
       expect(parameterCount(config)).toBe(elements.reduce((a, b) => a + b, 0));
     }
@@ -98,14 +98,14 @@ describe('parseConfig', () => {
     [{ sliding_window: Number.NaN }, /sliding_window/],
   ];
 
-  test.each(WRONG)('refuses %j', (change, message) => {
+  test.each(WRONG)('rejects %j', (change, message) => {
     const parse = () => parseConfig({ ...huggingFace(), ...change });
     expect(parse).toThrow(OssicleError);
     expect(parse).toThrow(expect.objectContaining({ code: 'format-invalid' }));
     expect(parse).toThrow(message);
   });
 
-  test('refuses a config of the original layout that lacks a number', () => {
+  test('rejects a config of the original layout with a missing number', () => {
     for (const name of ['num_experts', 'experts_per_token', 'rope_scaling_factor', 'rope_theta']) {
       expect(() => parseConfig({ ...original(), [name]: undefined }), name).toThrow(name);
     }

@@ -19,8 +19,8 @@ interface Yarn {
 const yarn = await readGoldenJson<Yarn>('yarn.json');
 const config: ModelConfig = parseConfig(JSON.parse(huggingFaceConfig(PRESETS['20b'])));
 
-describe('the frequencies', () => {
-  test('are those of YaRN with the range as it is', () => {
+describe('inverseFrequencies', () => {
+  test('gives the frequencies of YaRN without rounding the range', () => {
     const frequencies = inverseFrequencies(config.rope);
     expect(frequencies).toHaveLength(32);
     yarn.inv_freq_f64.forEach((expected, i) => {
@@ -28,7 +28,7 @@ describe('the frequencies', () => {
     });
   });
 
-  test('change if the range is rounded outwards', () => {
+  test('rounds the range outwards if `truncate` is true', () => {
     const frequencies = inverseFrequencies({ ...config.rope, truncate: true });
     yarn.rounded_range_variant.inv_freq_f64.forEach((expected, i) => {
       expect(frequencies[i]! / expected).toBeCloseTo(1, 13);
@@ -36,7 +36,7 @@ describe('the frequencies', () => {
     expect(frequencies[12]).not.toBe(inverseFrequencies(config.rope)[12]);
   });
 
-  test('keep the fastest dimension, and no more, if the context was short', () => {
+  test('keeps only the fastest dimension if the original context was short', () => {
     const short = { ...config.rope, theta: 10000, originalContextLength: 16 };
     const frequencies = inverseFrequencies(short);
     const high = (32 * Math.log(16 / (2 * Math.PI))) / Math.log(10000);
@@ -46,7 +46,7 @@ describe('the frequencies', () => {
     expect(frequencies[4]).toBeCloseTo(10000 ** (-4 / 32) / 32, 14);
   });
 
-  test('are plain ones, and rotations keep lengths, if the context was not extended', () => {
+  test('gives plain frequencies and attention factor 1 if the context was not extended', () => {
     const plain = { ...config.rope, factor: 1 };
     inverseFrequencies(plain).forEach((frequency, i) => {
       expect(frequency).toBeCloseTo(plain.theta ** (-i / 32), 15);
@@ -56,16 +56,16 @@ describe('the frequencies', () => {
   });
 });
 
-describe('the table', () => {
+describe('ropeTable', () => {
   const table = ropeTable(config, 131072);
 
-  test('has the golden cosines and sines, attention factor included, up to the last position', () => {
+  test('has the golden cosines and sines, times the attention factor, up to the last position', () => {
     expect(table).toHaveLength(131072 * 64);
     expect(yarn.positions.map(({ position }) => position)).toContain(131071);
     for (const { position, cos_f64, sin_f64 } of yarn.positions) {
       const row = table.subarray(position * 64, (position + 1) * 64);
       [...cos_f64, ...sin_f64].forEach((expected, i) => {
-        // Rounded to float32 once: the angles are float64.
+        // Angles are float64; values are rounded to float32 once.
         expect(Math.abs(row[i]! - expected), `${position}, ${i}`).toBeLessThan(1.2e-7);
       });
     }

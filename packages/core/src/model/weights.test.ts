@@ -24,10 +24,10 @@ function allocate(preset: '20b' | '120b' | 'tiny', format: 'int8' | 'bf16', bind
 
 describe('the weights', () => {
   test.each(['20b', '120b', 'tiny'] as const)(
-    'of %s are the published tensors, all of them',
+    'of %s are exactly the published tensors',
     (preset) => {
       const { parameters } = allocate(preset, 'int8', 2 ** 30);
-      // Blocks and scales are of one parameter, with the shape of the numbers that they are.
+      // Blocks and scales form one parameter, with the shape of the decoded numbers.
       const published = tensorTable(PRESETS[preset], 'original').flatMap(({ name, shape }) => {
         if (name.endsWith('.scales')) return [];
         if (!name.endsWith('.blocks')) return [{ name, shape }];
@@ -46,7 +46,7 @@ describe('the weights', () => {
     ['120b', 'int8', 2 ** 27],
     ['tiny', 'bf16', 2 ** 27],
   ] as const)(
-    'of %s with %s matrices take the bytes that weightBytes() says',
+    'of %s with %s matrices take as many bytes as weightBytes() returns',
     (preset, format, bindingBytes) => {
       const { config, sizes } = allocate(preset, format, bindingBytes);
       expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(weightBytes(config, format));
@@ -55,7 +55,7 @@ describe('the weights', () => {
   );
 
   test.each(['20b', '120b'] as const)(
-    'of %s are whole matrices if bindings of 1 GiB are allowed, so that none takes two dispatches',
+    'of %s are unsplit matrices if bindings of 1 GiB are allowed',
     (preset) => {
       const { weights } = allocate(preset, 'int8', 2 ** 30);
       const matrices = [

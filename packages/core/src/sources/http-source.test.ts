@@ -32,7 +32,7 @@ async function readStream(source: HttpSource, start: number, size: number): Prom
   return bytes;
 }
 
-test('a broken connection is gone on with from the byte where it broke', async () => {
+test('a download resumes where it broke', async () => {
   await session.script({ fault: { kind: 'cut', afterBytes: 70_000 }, times: 3 });
   expect(await readStream(open(), 1000, 250_000)).toEqual(expected.slice(1000, 251_000));
   const log = await session.log();
@@ -40,12 +40,12 @@ test('a broken connection is gone on with from the byte where it broke', async (
   expect(log[0]?.range).toEqual([1000, 251_000]);
   for (const [i, { range }] of log.entries()) {
     expect(range?.[1]).toBe(251_000);
-    expect(range?.[0]).toBeLessThanOrEqual(1000 + i * 70_000); // what was sent may not all have arrived
+    expect(range?.[0]).toBeLessThanOrEqual(1000 + i * 70_000); // bytes sent may be lost in the break
   }
   expect(log[3]?.range?.[0]).toBeGreaterThan(1000);
 });
 
-test('a connection on which nothing comes any more is given up, and made anew', async () => {
+test('a stalled connection is dropped, and the download resumes on a new one', async () => {
   await session.script({ fault: { kind: 'stall', afterBytes: 100_000 }, times: 1 });
   expect(await readStream(open(), 0, SIZE)).toEqual(expected);
   expect((await session.log()).map(({ range }) => range)).toEqual([
@@ -54,13 +54,13 @@ test('a connection on which nothing comes any more is given up, and made anew', 
   ]);
 });
 
-test.each([429, 500, 502, 503, 504])('HTTP %i is waited for', async (status) => {
+test.each([429, 500, 502, 503, 504])('HTTP %i is retried after a wait', async (status) => {
   await session.script({ fault: { kind: 'status', status }, times: 1 });
   expect(await readStream(open(), 5, 10)).toEqual(expected.slice(5, 15));
   expect((await session.log()).map((record) => record.status)).toEqual([status, 206]);
 });
 
-test('failures in a row end it, with the last one; bytes in between count them anew', async () => {
+test('a read fails with the last of `attempts` failures in a row; received bytes reset the count', async () => {
   const source = open();
   await source.size(FILE);
   await session.script({ fault: { kind: 'status', status: 503 } });
@@ -73,13 +73,13 @@ test('failures in a row end it, with the last one; bytes in between count them a
   expect(await readStream(source, 0, SIZE)).toEqual(expected);
 });
 
-test('an address that never answered is given up sooner', async () => {
+test('an address that has never answered gets fewer attempts', async () => {
   await session.script({ fault: { kind: 'status', status: 500 } });
   await expect(open().size(FILE)).rejects.toMatchObject({ code: 'download-failed' });
   expect(await session.log()).toHaveLength(retry.firstAttempts);
 });
 
-test('a wait that a server asks for is refused where it is too long', async () => {
+test('a Retry-After beyond the limit fails the read at once', async () => {
   const refuse = (seconds: string): Promise<void> =>
     session.script({
       fault: { kind: 'status', status: 429, headers: { 'Retry-After': seconds } },
@@ -93,7 +93,7 @@ test('a wait that a server asks for is refused where it is too long', async () =
   expect(await session.log()).toHaveLength(1);
 });
 
-test('an expired signed address is got anew from the first one', async () => {
+test('an expired signed URL is renewed through the original URL', async () => {
   const signed = `${session.url}${FILE}?signature=`;
   await session.script(
     { query: 'signature=old', fault: { kind: 'status', status: 403 } },
@@ -113,7 +113,7 @@ test('an expired signed address is got anew from the first one', async () => {
   ]);
 });
 
-test('a file that was given before and is denied for good is told after a few attempts', async () => {
+test('a file that was readable and is now forbidden fails after three requests', async () => {
   const source = open();
   await source.size(FILE);
   await session.script({ fault: { kind: 'status', status: 403 } });
@@ -124,7 +124,7 @@ test('a file that was given before and is denied for good is told after a few at
   expect(await session.log()).toHaveLength(3);
 });
 
-test.each([404, 416])('HTTP %i is final', async (status) => {
+test.each([404, 416])('HTTP %i is not retried', async (status) => {
   const source = open();
   await source.size(FILE);
   await session.script({ fault: { kind: 'status', status } });
@@ -134,7 +134,7 @@ test.each([404, 416])('HTTP %i is final', async (status) => {
   expect(await session.log()).toHaveLength(1);
 });
 
-test('a file that changes between two reads is never mixed', async () => {
+test('bytes of two versions of a file are never mixed', async () => {
   const source = open();
   await readStream(source, 0, 10);
   await session.script({ fault: { kind: 'version', etag: '"2"', flip: 0x0f } });
@@ -144,11 +144,11 @@ test('a file that changes between two reads is never mixed', async () => {
     path: FILE,
     message: expect.stringContaining('has changed'),
   });
-  const now = await readStream(source, 10, 10); // from here on it is another file
+  const now = await readStream(source, 10, 10); // the next read accepts the new version
   expect(now).toEqual(expected.slice(10, 20).map((byte) => byte ^ 0x0f));
 });
 
-test('a file without an ETag is told by its date and its length', async () => {
+test('the version of a file without an ETag is its date and its size', async () => {
   const served = (date: string): Promise<FaultSession> =>
     FaultSession.start(inject('faultServer'), {
       sizes: { [FILE]: SIZE },
@@ -165,7 +165,7 @@ test('a file without an ETag is told by its date and its length', async () => {
   await expect(readStream(source, 10, 10)).rejects.toMatchObject({ path: FILE });
 });
 
-test('a host without ranges gives a file as one stream, from the start again after a break', async () => {
+test('without range support, a stream restarts from the beginning after a break', async () => {
   await session.script(
     { fault: { kind: 'no-range' } },
     { fault: { kind: 'cut', afterBytes: 100_000 }, times: 1 },
@@ -199,7 +199,7 @@ const openRepo = (token?: string): HuggingFaceSource =>
     retry,
   );
 
-test('a repo is read at the commit that its revision is now, and tells the SHA-256 of its files', async () => {
+test('a repo is read at the current commit of its revision, with the SHA-256 of its files', async () => {
   session = await startMirror();
   const source = openRepo();
   expect(source.id).toBe('o/n@main');
@@ -211,7 +211,7 @@ test('a repo is read at the commit that its revision is now, and tells the SHA-2
   ]);
 });
 
-test('a mirror that tells nothing of a repo is read at the revision itself, of one commit all the same', async () => {
+test('without repo metadata, a mirror is read at the revision, pinned to the commit of its headers', async () => {
   session = await startMirror();
   await session.script({ path: 'revision/main', fault: { kind: 'status', status: 404 } });
   const source = openRepo();
@@ -226,7 +226,7 @@ test('a mirror that tells nothing of a repo is read at the revision itself, of o
   expect(pinned.revision).toBe(COMMIT);
 });
 
-test('a token is sent to the host it is for, never along a redirect, and shows in no error', async () => {
+test('a token is sent only to its own host, never to a redirect target, and appears in no error', async () => {
   session = await startMirror();
   const elsewhere = session.url.replace('localhost', '127.0.0.1');
   await session.script({
@@ -253,7 +253,7 @@ test('a token is sent to the host it is for, never along a redirect, and shows i
   expect(`${error} ${JSON.stringify(error)}`).not.toContain('hf_secret');
 });
 
-test('a mirror must have an address', () => {
+test('a mirror needs an absolute http(s) address', () => {
   const repo = { name: 'o/n', revision: 'main' };
   for (const baseUrl of ['', 'mirror.example', 'file:///models']) {
     expect(() => new HuggingFaceSource(repo, { baseUrl })).toThrow(TypeError);

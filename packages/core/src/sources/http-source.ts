@@ -93,8 +93,8 @@ export class HttpSource implements PublishedSource {
   }
 
   /**
-   * If the server ignores ranges, the file is received from its start, however much that repeats after a break if the
-   * stream starts there, too.
+   * Without range support, a stream from byte 0 restarts from the beginning after a break; others give up beyond
+   * 64 MiB.
    */
   async *stream(
     range: FileRange,

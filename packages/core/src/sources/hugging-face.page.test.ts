@@ -1,4 +1,4 @@
-// Repos of Hugging Face, and GGUF files, from the network into the store and out of it, in Chrome.
+// Downloads of Hugging Face repos and GGUF files into the store, and loads from it, in Chrome.
 import { beforeEach, describe, expect, inject, test } from 'vitest';
 import { type FaultRule, FaultSession } from '../../test/fault-session.ts';
 import { createGguf } from '../../test/gguf-checkpoint.ts';
@@ -26,7 +26,7 @@ async function sha256(file: Blob): Promise<string> {
   return toHex(new Uint8Array(hash));
 }
 
-/** Plays a mirror of Hugging Face with one repo; what is said of large files may be changed. */
+/** A mirror of Hugging Face with one repo; `hashes` overrides the published SHA-256 of its large files. */
 async function startMirror(
   repo: string,
   revision: string,
@@ -48,7 +48,7 @@ async function startMirror(
   return session;
 }
 
-/** Loads from the store, and fails where that asks anything of the server. */
+/** Loads from the store, and fails if that sends any request to the server. */
 async function expectStored(session: FaultSession, id: string): Promise<void> {
   await session.script(STOPPED);
   const loaded = await worker.call('load', id, TENSOR);
@@ -60,9 +60,9 @@ async function expectStored(session: FaultSession, id: string): Promise<void> {
 
 describe('a repo', () => {
   const cases: [string, () => Promise<readonly File[]>, string][] = [
-    ['of one GGUF file', async () => [await readTinyGguf()], 'model.gguf'],
+    ['with one GGUF file', async () => [await readTinyGguf()], 'model.gguf'],
     [
-      'of a split GGUF file',
+      'with a split GGUF file',
       async () => {
         const { config, tensors } = await readTiny('hf');
         const parts = createGguf(config, tensors, { parts: 3 });
@@ -71,14 +71,14 @@ describe('a repo', () => {
       'BF16/model-00002-of-00003.gguf',
     ],
     [
-      'of safetensors, with a GGUF file beside them',
+      'with safetensors files and a GGUF file',
       async () => [...(await readTiny('hf')).files, await readTinyGguf()],
       'model-00001-of-00002.safetensors',
     ],
   ];
 
   test.each(cases)(
-    '%s is stored by its commit and its hashes, and needs no server after',
+    '%s is stored with its commit and its hashes, and loads without a server',
     async (_, read, path) => {
       const files = await read();
       const session = await startMirror('o/n', 'v2', files);
@@ -102,7 +102,7 @@ describe('a repo', () => {
     },
   );
 
-  test('with several GGUF models names them, and one can be named', async () => {
+  test('with several GGUF models lists them in the error, and one can be chosen by its path', async () => {
     const file = await readTinyGguf();
     const names = ['a.gguf', 'F16/b.gguf'];
     const session = await startMirror(
@@ -121,7 +121,7 @@ describe('a repo', () => {
     await expectStored(session, 'o/n/F16/b.gguf@main');
   });
 
-  test('whose bytes are not those that it tells of is refused', async () => {
+  test('whose bytes do not match the published hash is rejected', async () => {
     const hashes = { 'model.gguf': 'ab'.repeat(32) };
     const session = await startMirror('o/n', 'main', [await readTinyGguf()], hashes);
     await expect(
@@ -133,7 +133,7 @@ describe('a repo', () => {
     expect(await store.list()).toMatchObject([{ complete: false, sizeBytes: 0 }]);
   });
 
-  test('of a mirror that tells of hashes with each file only is checked by those', async () => {
+  test('on a mirror without metadata is checked against the hashes in the file headers', async () => {
     const file = await readTinyGguf();
     const path = 'o/n/resolve/main/model.gguf';
     for (const hash of [await sha256(file), 'cd'.repeat(32)]) {
@@ -157,7 +157,7 @@ describe('a repo', () => {
 });
 
 describe('openai/gpt-oss-20b', () => {
-  test('has the hashes that were published with it, on the revision main', () => {
+  test('has its published hashes for the revision main', () => {
     expect(PUBLISHED_HASHES).toEqual({
       'openai/gpt-oss-20b@main': {
         'model-00000-of-00002.safetensors':
@@ -179,7 +179,7 @@ describe('openai/gpt-oss-20b', () => {
     ['openai/gpt-oss-20b', 'main', false],
     ['openai/gpt-oss-20b', 'other', true],
     ['openai/gpt-oss-20b-finetune', 'main', true],
-  ])('%s@%s from a mirror that passes off other bytes: loads %s', async (repo, revision, loads) => {
+  ])('%s@%s with other bytes from a mirror: downloads %s', async (repo, revision, loads) => {
     const file = new File(['other bytes'], FILE);
     const session = await startMirror(repo, revision, [file]);
     const files = [{ path: FILE, sizeBytes: file.size }];
@@ -193,7 +193,7 @@ describe('openai/gpt-oss-20b', () => {
   });
 });
 
-test('a split GGUF file of any server is stored whole, and needs no server after', async () => {
+test('a split GGUF file from any server is stored whole, and loads without a server', async () => {
   const { config, tensors } = await readTiny('hf');
   const session = await FaultSession.start(inject('faultServer'), {});
   const parts = createGguf(config, tensors, { parts: 3 });

@@ -11,7 +11,7 @@ import type { RetryPolicy } from './retry.ts';
 
 const BYTES = Uint8Array.from({ length: 5000 }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
 
-/** As patient as is needed, and as fast as can be. */
+/** Short delays, with a long stall limit. */
 const retry: RetryPolicy = {
   attempts: 4,
   firstAttempts: 2,
@@ -79,7 +79,7 @@ async function read(source: ByteSource, offset: number, size: number): Promise<U
 
 const open = (): Promise<ByteSource> => openSource(`${origin}/models/x`, { retry });
 
-test('a folder is read by ranges, and only what was asked for', async () => {
+test('a folder is read by ranges, and only the bytes asked for', async () => {
   const source = await open();
   expect(source.id).toBe(`${origin}/models/x/`);
   expect(await source.size('a/b.bin')).toBe(5000);
@@ -92,12 +92,12 @@ test('a folder is read by ranges, and only what was asked for', async () => {
   ]);
 });
 
-test('nothing is requested for no bytes', async () => {
+test('a read of no bytes sends no request', async () => {
   expect(await read(await open(), 7, 0)).toEqual(new Uint8Array());
   expect(requests).toEqual([]);
 });
 
-test('a server that ignores ranges still gives the right bytes', async () => {
+test('a server that ignores ranges is still read correctly', async () => {
   answer = rangeless;
   const source = await open();
   expect(await source.size('a/b.bin')).toBe(5000);
@@ -105,7 +105,7 @@ test('a server that ignores ranges still gives the right bytes', async () => {
   expect(await read(source, 0, 5000)).toEqual(BYTES);
 });
 
-test('a server that neither knows ranges nor tells lengths is counted out', async () => {
+test('the size of a file without ranges or Content-Length is counted from its bytes', async () => {
   answer = (_, response) => {
     response.writeHead(200);
     response.write(BYTES.subarray(0, 1000));
@@ -116,7 +116,7 @@ test('a server that neither knows ranges nor tells lengths is counted out', asyn
   expect(await read(source, 990, 20)).toEqual(BYTES.slice(990, 1010));
 });
 
-test('a server that ignores ranges is not read through for bytes far into a file', async () => {
+test('a read far into a file fails if the server ignores ranges', async () => {
   answer = (_, response) =>
     void response.writeHead(200, { 'Content-Length': 2 ** 33 }).write(BYTES);
   const far = { path: 'big', offsetBytes: 2 ** 32 };
@@ -126,7 +126,7 @@ test('a server that ignores ranges is not read through for bytes far into a file
   });
 });
 
-test('a server that hides Content-Range is asked for the length', async () => {
+test('a server that hides Content-Range is asked for the length by HEAD', async () => {
   answer = (request, response) => {
     if (request.method === 'HEAD') {
       response.writeHead(200, { 'Content-Length': BYTES.length }).end();
@@ -169,7 +169,7 @@ test.each([
   });
 });
 
-test('403 means missing only on a server that has given other files', async () => {
+test('HTTP 403 means missing only if the server has served other files', async () => {
   const source = await open();
   answer = status(403);
   await expect(source.size('config.json')).rejects.toMatchObject({ code: 'download-failed' });
@@ -179,7 +179,7 @@ test('403 means missing only on a server that has given other files', async () =
   expect(await source.size('index.json')).toBeUndefined();
 });
 
-test.each([401, 403, 429, 500, 503])('HTTP %i is told with the address', async (code) => {
+test.each([401, 403, 429, 500, 503])('the error for HTTP %i names the address', async (code) => {
   answer = status(code);
   const source = await openSource(`${origin}/models/x/?token=secret`, { retry });
   const error = await readAll(source, 'config.json').catch((reason: unknown) => reason);
@@ -190,7 +190,7 @@ test.each([401, 403, 429, 500, 503])('HTTP %i is told with the address', async (
   expect((error as Error).message).not.toContain('secret');
 });
 
-test('a query is sent with each request and is no part of the identity', async () => {
+test('a query is sent with each request and is not part of the id', async () => {
   const source = await openSource(new URL(`${origin}/models/x/?token=secret#top`));
   await source.size('a.json');
   expect(requests[0]?.url).toBe('/models/x/a.json?token=secret');
@@ -203,19 +203,19 @@ test.each<[string, Answer]>([
     (_, r) => void r.writeHead(206, { 'Content-Range': 'bytes 10-29/5000' }).end('short'),
   ],
   [
-    'another range',
+    'of another range',
     (_, r) =>
       void r.writeHead(206, { 'Content-Range': 'bytes 0-19/5000' }).end(BYTES.subarray(0, 20)),
   ],
-  ['too much', (_, r) => void r.writeHead(206, { 'Content-Range': 'bytes 10-29/5000' }).end(BYTES)],
-  ['beyond its end', status(416)],
+  ['too long', (_, r) => void r.writeHead(206, { 'Content-Range': 'bytes 10-29/5000' }).end(BYTES)],
+  ['HTTP 416', status(416)],
   ['a whole file that ends earlier', (_, r) => void r.writeHead(200).end(BYTES.subarray(0, 25))],
-])('an answer that is %s has no integrity', async (_, wrong) => {
+])('an answer that is %s fails the integrity check', async (_, wrong) => {
   answer = wrong;
   await expect(read(await open(), 10, 20)).rejects.toMatchObject({ code: 'integrity' });
 });
 
-test('a connection that breaks, or never comes about, is a failed download', async () => {
+test('a connection that breaks or cannot be made fails the download', async () => {
   answer = (_, response) => {
     response.writeHead(200, { 'Content-Length': 5000 });
     response.flushHeaders();
@@ -229,7 +229,7 @@ test('a connection that breaks, or never comes about, is a failed download', asy
   });
 });
 
-test('an abort ends a read with its reason, before and during the answer', async () => {
+test('an abort rejects a read with its reason, before and during the answer', async () => {
   const reason = new Error('enough');
   const source = await open();
   await expect(source.size('a', AbortSignal.abort(reason))).rejects.toBe(reason);
@@ -246,7 +246,7 @@ test('an abort ends a read with its reason, before and during the answer', async
   );
 });
 
-test('a file larger than allowed is refused while it arrives', async () => {
+test('a file larger than allowed is rejected while it arrives', async () => {
   await expect(readAll(await open(), 'a/b.bin', { maxBytes: 4999 })).rejects.toMatchObject({
     code: 'format-invalid',
   });
@@ -296,7 +296,7 @@ function picked(path: string, bytes: BlobPart): File {
   return Object.defineProperty(file, 'webkitRelativePath', { value: path });
 }
 
-test('a picked folder is read from where its config.json lies', async () => {
+test('the root of a picked folder is the outermost folder with a config.json', async () => {
   const source = await openSource([
     picked('downloads/gpt/original/config.json', 'inner'),
     picked('downloads/gpt/config.json', 'outer'),
@@ -317,14 +317,14 @@ test('a picked folder is read from where its config.json lies', async () => {
   });
 });
 
-test('files of other sizes or times are another checkpoint', async () => {
+test('files of other sizes get another id', async () => {
   const id = async (text: string): Promise<string> =>
     (await openSource([picked('m/config.json', text)])).id;
   expect(await id('12')).toBe(await id('34'));
   expect(await id('12')).not.toBe(await id('123'));
 });
 
-test('a stream gives exactly the bytes asked for, in order', async () => {
+test('a stream yields exactly the bytes asked for, in order', async () => {
   const big = Uint8Array.from({ length: 9_000_000 }, (_, i) => (i * 7 + (i >> 11)) & 0xff);
   const source = await openSource([picked('m/model.safetensors', big)]);
   const pieces: Uint8Array<ArrayBuffer>[] = [];
@@ -335,7 +335,7 @@ test('a stream gives exactly the bytes asked for, in order', async () => {
   expect(Buffer.compare(joined, big.subarray(5, 8_999_995))).toBe(0);
 });
 
-test('a directory handle is read through, and what is not a file is passed over', async () => {
+test('a directory handle is read with its subdirectories', async () => {
   const file = (name: string, text: string) => ({
     kind: 'file',
     name,
@@ -357,7 +357,7 @@ test('a directory handle is read through, and what is not a file is passed over'
   expect(new TextDecoder().decode(await readAll(source, 'original/config.json'))).toBe('inner');
 });
 
-test('files on disk are read in place in Node', async () => {
+test('files on disk are read in place in Node, and fail once they have changed', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ossicle-'));
   try {
     await writeFile(join(folder, 'config.json'), BYTES);
@@ -377,7 +377,7 @@ test('files on disk are read in place in Node', async () => {
   }
 });
 
-test('what is no source at all is a TypeError', async () => {
+test('a value that is not a source throws a TypeError', async () => {
   await expect(openSource(5 as never)).rejects.toThrow(TypeError);
   await expect(openSource(null as never)).rejects.toThrow(TypeError);
 });

@@ -18,7 +18,7 @@ export interface SourceOptions {
 /**
  * Opens a source, without making a request.
  *
- * @throws TypeError if the source is none, as {@link resolveSource} says, or `huggingFace.baseUrl` is not an http(s)
+ * @throws TypeError if it is not a valid source, see {@link resolveSource}, or `huggingFace.baseUrl` is not an http(s)
  * address.
  */
 export async function openSource(

@@ -1,7 +1,7 @@
 import { OssicleError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 
-/** Identifies one version of a published file among those that were or will be at its address. */
+/** One version of a published file. */
 export interface FileVersion {
   readonly sizeBytes: number;
   /** The server's name for these bytes, if it shows one. */

@@ -2,14 +2,14 @@ import { expect, test } from 'vitest';
 import { resolveSource } from './resolve-source.ts';
 
 test.each(['gpt-oss-20b', 'a/b/c', 'models/x/', '', 'owner/name@'])(
-  '%j is no source, and the error says what one looks like',
+  '%j is not a valid source, and the error shows a valid one',
   (given) => {
     expect(() => resolveSource(given)).toThrow(TypeError);
     expect(() => resolveSource(given)).toThrow('owner/name');
   },
 );
 
-test('sources become plain data for a worker, with absolute addresses', () => {
+test('sources resolve to plain data for a worker, with absolute addresses', () => {
   const files = [new File(['1'], 'a'), new File(['2'], 'b')];
   expect(resolveSource(new Set(files))).toEqual(files);
   expect(resolveSource(new URL('https://example.com/m'))).toBe('https://example.com/m/');
@@ -24,7 +24,7 @@ test('sources become plain data for a worker, with absolute addresses', () => {
   }
 });
 
-test.each([null, 5, {}, ['config.json'], [null]])('%j is no source', (source) => {
+test.each([null, 5, {}, ['config.json'], [null]])('%j is not a source', (source) => {
   const resolve = () => resolveSource(source as unknown as File[]);
   expect(resolve).toThrow(TypeError);
   expect(resolve).toThrow(/must be a string, a URL, files/);

@@ -2,7 +2,7 @@ import { expect, test, vi } from 'vitest';
 import { OssicleError } from '../errors.ts';
 import { parseRetryAfter, RETRY_POLICY, RequestFailure, Retries } from './retry.ts';
 
-test('waits grow, are as long as the server asks, and end with an abort', async () => {
+test('waits double, follow Retry-After, and end on an abort', async () => {
   vi.useFakeTimers();
   try {
     const error = new OssicleError('download-failed', 'no');
@@ -35,7 +35,7 @@ test('waits grow, are as long as the server asks, and end with an abort', async 
   }
 });
 
-test('Retry-After is seconds or a date', () => {
+test('Retry-After is parsed as seconds or as a date', () => {
   const now = Date.parse('Fri, 01 Aug 2025 12:00:00 GMT');
   expect(parseRetryAfter('7', now)).toBe(7000);
   expect(parseRetryAfter('Fri, 01 Aug 2025 12:01:00 GMT', now)).toBe(60_000);

@@ -54,7 +54,7 @@ export class Retries {
     this.#signal = signal;
   }
 
-  /** Starts counting anew, because bytes have arrived. */
+  /** Resets the count, because bytes have arrived. */
   reset(): void {
     this.#failures = 0;
   }

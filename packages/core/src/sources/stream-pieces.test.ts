@@ -6,7 +6,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const sources = [[1, 2, 3], [4], [5, 6]].map((values) => Uint8Array.from(values));
 
 const streams: Record<string, (onCancel: () => void) => ReadableStream<Bytes>> = {
-  'a stream that fills memory': (cancel) => {
+  'a byte stream': (cancel) => {
     const left = [...sources];
     return new ReadableStream({
       type: 'bytes',
@@ -19,7 +19,7 @@ const streams: Record<string, (onCancel: () => void) => ReadableStream<Bytes>> =
       cancel,
     });
   },
-  'a stream that brings its own': (cancel) => {
+  'a default stream': (cancel) => {
     const left = [...sources];
     return new ReadableStream({
       pull(controller) {
@@ -33,13 +33,13 @@ const streams: Record<string, (onCancel: () => void) => ReadableStream<Bytes>> =
 };
 
 for (const [name, open] of Object.entries(streams)) {
-  test(`${name} gives all of its bytes in order`, async () => {
+  test(`${name} yields all of its bytes in order`, async () => {
     const found: number[] = [];
     for await (const piece of streamPieces(open(() => undefined))) found.push(...piece);
     expect(found).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
-  test(`${name} is let go where its reader stops early`, async () => {
+  test(`${name} is cancelled if its reader stops early`, async () => {
     let isCancelled = false;
     const stream = open(() => {
       isCancelled = true;
@@ -52,11 +52,11 @@ for (const [name, open] of Object.entries(streams)) {
   });
 }
 
-test('pieces of a stream that fills memory share it', async () => {
-  const open = streams['a stream that fills memory'];
+test('pieces of a byte stream share one buffer', async () => {
+  const open = streams['a byte stream'];
   const pieces: Bytes[] = [];
   for await (const piece of streamPieces(open!(() => undefined))) {
-    expect(pieces.every(({ length }) => length === 0)).toBe(true); // their memory went to this one
+    expect(pieces.every(({ length }) => length === 0)).toBe(true); // their buffer was transferred to this piece
     pieces.push(piece);
   }
   expect(pieces).toHaveLength(3);

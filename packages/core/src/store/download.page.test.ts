@@ -1,4 +1,4 @@
-// Downloads from a server that fails, in Chrome. Each ends in a whole model, or in an error that says what is kept.
+// Downloads from a failing server, in Chrome. Each ends with a whole model, or with an error that says what is kept.
 import { beforeEach, expect, inject, test } from 'vitest';
 import { type FaultRule, FaultSession } from '../../test/fault-session.ts';
 import { StoreWorker } from '../../test/store-client.ts';
@@ -13,7 +13,7 @@ const SIZES = { 'a.bin': 10 * CHUNK_BYTES + 1000, 'b.bin': 7 * CHUNK_BYTES, 'c.j
 const FILES = Object.entries(SIZES).map(([path, sizeBytes]) => ({ path, sizeBytes }));
 const TOTAL_BYTES = FILES.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
-test('the server of these tests fails as it is told to, and counts what it sent', async () => {
+test('the test server fails as scripted, and logs the bytes it sent', async () => {
   const session = await FaultSession.start(inject('faultServer'), { sizes: SIZES });
   await session.script({ fault: { kind: 'cut', afterBytes: 1000 }, times: 1 });
   const get = async (): Promise<ArrayBuffer> => {
@@ -62,7 +62,7 @@ const chunksOf = (path: string): Promise<readonly number[]> =>
     ...(manifest?.files.find((file) => file.path === path)?.isStored ?? []),
   ]);
 
-test('a download asks for each chunk once, several at a time, and counts every byte', async () => {
+test('a download requests each chunk once, and its progress ends at the total', async () => {
   const { progress } = await download();
   const log = (await session.log()).filter(({ range }) => range?.[1] !== 1);
   expect(log).toHaveLength(11 + 7 + 1);
@@ -72,7 +72,7 @@ test('a download asks for each chunk once, several at a time, and counts every b
   await expectWhole();
 });
 
-test('an abort keeps the chunks that are whole; the next download asks for the others alone', async () => {
+test('an aborted download keeps its whole chunks, and the next one requests only the rest', async () => {
   await session.script({ fault: { kind: 'slow', bytesPerSecond: 400_000 } });
   await expect(download({ abortAtBytes: TOTAL_BYTES / 2 })).rejects.toMatchObject({
     message: 'enough',
@@ -83,11 +83,11 @@ test('an abort keeps the chunks that are whole; the next download asks for the o
   const { progress } = await download();
   expect(progress[0]).toEqual([kept, TOTAL_BYTES]);
   const again = await session.sentBytes();
-  expect(again).toBeLessThanOrEqual(TOTAL_BYTES - kept + FILES.length); // one byte of each tells its version
+  expect(again).toBeLessThanOrEqual(TOTAL_BYTES - kept + FILES.length); // one byte of each to learn its version
   await expectWhole();
 });
 
-test('a worker that is killed loses at most the chunks in flight', async () => {
+test('a killed worker loses at most the chunks in flight', async () => {
   await session.script({ fault: { kind: 'slow', bytesPerSecond: 400_000 } });
   const isHalf = new Promise<void>((resolve) => {
     worker.onProgress = (bytes) => {
@@ -111,12 +111,12 @@ const passing: [string, FaultRule[]][] = [
     [{ fromBytes: 1, fault: { kind: 'stall', afterBytes: 30_000 }, times: 2 }],
   ],
   ...[429, 500, 503, 403].map((status): [string, FaultRule[]] => [
-    `HTTP ${status} now and then`,
+    `occasional HTTP ${status}`,
     [{ fromBytes: CHUNK_BYTES, fault: { kind: 'status', status }, times: 2 }],
   ]),
-  ['no ranges', [{ fault: { kind: 'no-range' } }]],
+  ['a server without ranges', [{ fault: { kind: 'no-range' } }]],
   [
-    'no ranges, and connections that break',
+    'a server without ranges, on connections that break',
     [
       { fault: { kind: 'no-range' } },
       { path: 'a.bin', fault: { kind: 'cut', afterBytes: 200_000 }, times: 2 },
@@ -125,7 +125,7 @@ const passing: [string, FaultRule[]][] = [
   ['a slow server', [{ fault: { kind: 'slow', bytesPerSecond: 1_000_000 } }]],
 ];
 
-test.each(passing)('a download comes through %s', async (_, rules) => {
+test.each(passing)('a download completes despite %s', async (_, rules) => {
   await session.script(...rules);
   await download();
   await expectWhole();
@@ -138,7 +138,7 @@ const failing: [string, FaultRule[], string][] = [
     'download-failed',
   ],
   [
-    'HTTP 403 for good',
+    'permanent HTTP 403',
     [{ path: 'b.bin', fromBytes: CHUNK_BYTES, fault: { kind: 'status', status: 403 } }],
     'download-failed',
   ],
@@ -159,7 +159,7 @@ const failing: [string, FaultRule[], string][] = [
   ],
 ];
 
-test.each(failing)('%s ends a download; the next one goes on', async (_, rules, code) => {
+test.each(failing)('%s fails a download, and the next one resumes it', async (_, rules, code) => {
   await session.script(...rules);
   await expect(download()).rejects.toMatchObject({
     code,
@@ -171,7 +171,7 @@ test.each(failing)('%s ends a download; the next one goes on', async (_, rules, 
   await expectWhole();
 });
 
-test('a file that changed since is fetched anew as a whole; the others are kept', async () => {
+test('a file changed after an abort is downloaded whole again, and the other files are kept', async () => {
   await session.script({ fault: { kind: 'slow', bytesPerSecond: 400_000 } });
   await expect(download({ abortAtBytes: TOTAL_BYTES * 0.8 })).rejects.toThrow('enough');
   const change: FaultRule = {
@@ -193,7 +193,7 @@ test('a file that changed since is fetched anew as a whole; the others are kept'
   expect(await worker.call('hash', session.url, 'a.bin')).toBe(now);
 });
 
-test('a file that changes meanwhile is fetched anew within the same download', async () => {
+test('a file that changes during a download is downloaded again within it', async () => {
   await session.script({
     path: 'a.bin',
     fromBytes: 5 * CHUNK_BYTES,
@@ -205,7 +205,7 @@ test('a file that changes meanwhile is fetched anew within the same download', a
   expect(await session.sentBytes('a.bin')).toBeGreaterThan(SIZES['a.bin']);
 });
 
-test("wrong bytes do not pass the file's SHA-256, and it is fetched again", async () => {
+test('a file that does not match its SHA-256 is downloaded again', async () => {
   await session.script({
     path: 'a.bin',
     covers: 200_000,
@@ -217,7 +217,7 @@ test("wrong bytes do not pass the file's SHA-256, and it is fetched again", asyn
   expect(await session.sentBytes('b.bin')).toBeLessThanOrEqual(SIZES['b.bin'] + 1);
 });
 
-test('a file that never has its SHA-256 is named, and never looks whole', async () => {
+test('a file that never matches its SHA-256 is named in the error, and not kept', async () => {
   const integrity = { ...hashes, 'b.bin': 'ab'.repeat(32) };
   await expect(download({ integrity })).rejects.toMatchObject({
     code: 'integrity',
@@ -231,7 +231,7 @@ test('a file that never has its SHA-256 is named, and never looks whole', async 
   await expectWhole();
 });
 
-test('a killed download goes on with the hash of the whole file as well', async () => {
+test('a killed download also resumes the hash of the whole file', async () => {
   await session.script({ fault: { kind: 'slow', bytesPerSecond: 400_000 } });
   const isFar = new Promise<void>((resolve) => {
     worker.onProgress = (bytes) => {
@@ -248,7 +248,7 @@ test('a killed download goes on with the hash of the whole file as well', async 
   await expectWhole();
 });
 
-test('a tab that waits for another one shows how far that has come', async () => {
+test('a tab that waits for the download of another reports its progress', async () => {
   await session.script({ fault: { kind: 'slow', bytesPerSecond: 100_000 } });
   const other = new StoreWorker();
   try {
@@ -270,7 +270,7 @@ test('a tab that waits for another one shows how far that has come', async () =>
   }
 });
 
-test('a tab that is killed hands its download over to the one that waits', async () => {
+test('a waiting tab takes over the download of a killed tab', async () => {
   await session.script({ fault: { kind: 'slow', bytesPerSecond: 200_000 } });
   const other = new StoreWorker();
   const isUnderWay = new Promise<void>((resolve) => {

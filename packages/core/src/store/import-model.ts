@@ -81,7 +81,7 @@ function hashesOf({ files }: Description): ReadonlyMap<string, Uint8Array> {
   );
 }
 
-/** The files under the id of the model that they are. */
+/** Presents local files as the published source `id`. */
 function asPublished(
   source: ByteSource,
   id: string,

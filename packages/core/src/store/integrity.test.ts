@@ -4,7 +4,7 @@ import { checkIntegrity, PUBLISHED_HASHES } from './integrity.ts';
 
 const HASH = 'ab'.repeat(32);
 
-test('hashes that a caller wants must be SHA-256, and need files that are stored', () => {
+test('the integrity option takes SHA-256 hashes, and requires the store', () => {
   checkIntegrity(undefined, false);
   checkIntegrity({ 'model.safetensors': HASH }, true);
   for (const wrong of ['', 'ab', HASH.toUpperCase(), `${HASH}00`]) {

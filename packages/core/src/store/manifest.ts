@@ -19,7 +19,7 @@ export interface ManifestFile extends SourceFile {
   readonly hashes: Uint8Array;
   /** The SHA-256 that the whole file must have, in hexadecimal digits, if it is known. */
   readonly sha256?: string | undefined;
-  /** Whether the whole file was found to have it. */
+  /** Whether the SHA-256 of the whole file has been verified. */
   readonly isConfirmed: boolean;
   /** The progress of the whole file's hash: its state after that many chunks. */
   readonly hashed?: { readonly chunks: number; readonly state: Uint8Array } | undefined;

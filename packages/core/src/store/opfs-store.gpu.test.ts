@@ -1,4 +1,4 @@
-// The store needs a browser, and a worker in it. Elsewhere there is none, which is tested as well.
+// The store exists only in a worker of a browser. The first test runs in Node too.
 import { beforeEach, expect, test } from 'vitest';
 import { readTestFile, testFileUrl } from '../../test/files.ts';
 import { StoreWorker } from '../../test/store-client.ts';
@@ -15,7 +15,7 @@ const SMALL = ['config.json', 'model.safetensors.index.json'];
 const TENSOR = 'block.2.attn.qkv.weight';
 const TOTAL_BYTES = 771360 + 902552 + 857128 + 1320 + 6205;
 
-test('neither Node nor the page of a browser has a store to write to', async () => {
+test('openStore() returns undefined in Node and on a page', async () => {
   expect(await openStore()).toBeUndefined();
 });
 
@@ -93,14 +93,14 @@ if ('document' in globalThis) {
     await expect(directory()).rejects.toMatchObject({ name: 'NotFoundError' });
   });
 
-  inWorker('what is stored whole is not downloaded again', async (worker) => {
+  inWorker('a complete model is not downloaded again', async (worker) => {
     await worker.call('download', id);
     const again = await worker.call('download', id);
     expect(again.requests).toEqual([]);
     expect(again.progress).toEqual([[TOTAL_BYTES, TOTAL_BYTES]]);
   });
 
-  inWorker('an aborted download goes on with the files that it lacks', async (worker) => {
+  inWorker('an aborted download resumes with the missing files', async (worker) => {
     const aborted = worker.call('download', id, {
       abortAtBytes: 1_000_000,
       stall: SHARDS[2] as string,
@@ -119,7 +119,7 @@ if ('document' in globalThis) {
     expect(await worker.call('load', id, TENSOR)).toBeDefined();
   });
 
-  inWorker('a full disk is told with numbers, and what is whole is kept', async (worker) => {
+  inWorker('a full disk fails a download with the sizes; whole files stay', async (worker) => {
     const full = worker.call('download', id, { quotaBytes: 1_000_000 });
     await expect(full).rejects.toMatchObject({
       code: 'storage-full',
@@ -132,7 +132,7 @@ if ('document' in globalThis) {
     expect(await worker.call('load', id, TENSOR)).toBeDefined();
   });
 
-  inWorker('a file that comes short is not stored', async (worker) => {
+  inWorker('a truncated file is not stored', async (worker) => {
     const path = SHARDS[1] as string;
     await expect(worker.call('download', id, { cut: path })).rejects.toMatchObject({
       code: 'integrity',
@@ -143,7 +143,7 @@ if ('document' in globalThis) {
     expect(await worker.call('load', id, TENSOR)).toBeDefined();
   });
 
-  inWorker('a lost or shortened file is found, and downloaded again alone', async (worker) => {
+  inWorker('only a missing or shortened file is downloaded again', async (worker) => {
     await worker.call('download', id);
     await (await directory()).removeEntry(SHARDS[1] as string);
     expect(await worker.call('load', id, TENSOR)).toBeUndefined();
@@ -159,7 +159,7 @@ if ('document' in globalThis) {
   });
 
   inWorker(
-    'a manifest without files, and files without a manifest, are made good',
+    'a manifest without files, or files without a manifest, are repaired',
     async (worker) => {
       await worker.call('download', id);
       const manifest = await readManifest(id);
@@ -178,7 +178,7 @@ if ('document' in globalThis) {
     },
   );
 
-  inWorker('two tabs that want the same model download it once', async (worker) => {
+  inWorker('two tabs that load the same model download it once', async (worker) => {
     const other = new StoreWorker();
     try {
       const results = await Promise.all([
@@ -198,7 +198,7 @@ if ('document' in globalThis) {
     }
   });
 
-  inWorker('a tab that is killed while it downloads hinders nobody', async (worker) => {
+  inWorker('a tab killed during a download does not block others', async (worker) => {
     const killed = new StoreWorker();
     const isUnderWay = new Promise<void>((resolve) => {
       killed.onProgress = () => resolve();

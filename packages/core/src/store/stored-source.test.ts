@@ -5,7 +5,7 @@ import { StoredSource } from './stored-source.ts';
 test.each([
   ['NoModificationAllowedError', 'model-in-use', 'another tab'],
   ['NotFoundError', 'storage-unavailable', 'may have been cleared'],
-])('a stored file that does not open for a %s is reported as %s', async (name, code, message) => {
+])('a stored file that fails to open with %s is reported as %s', async (name, code, message) => {
   const cause = new DOMException('no', name);
   const manifest = { id: 'o/n@main', files: [{ path: 'a', sizeBytes: 4 }] } as unknown as Manifest;
   const directory = { getFileHandle: () => Promise.reject(cause) };

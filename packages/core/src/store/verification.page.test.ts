@@ -1,4 +1,4 @@
-// Checking, healing, exporting, importing and reclaiming what is stored, in Chrome.
+// Verifying, repairing, exporting, importing and reclaiming stored models, in Chrome.
 import { beforeEach, expect, inject, test } from 'vitest';
 import { FaultSession } from '../../test/fault-session.ts';
 import { testFileUrl } from '../../test/files.ts';
@@ -12,7 +12,7 @@ const FOLDER = 'packages/core/test/golden/tiny/hf/';
 const CHUNK_BYTES = 64 * 1024;
 const SHARD = 'model-00001-of-00002.safetensors';
 
-test('there is nothing to verify or to export where nothing is stored', async () => {
+test('verifying or exporting a model that is not stored throws a RangeError', async () => {
   const root = await navigator.storage.getDirectory();
   await expect(store.verify('nobody/nothing@main')).rejects.toThrow(RangeError);
   await expect(store.export('nobody/nothing@main', root)).rejects.toThrow(RangeError);
@@ -50,7 +50,7 @@ const shardHash = async (id: string): Promise<string | undefined> => worker.call
 const exportFolder = async (): Promise<FileSystemDirectoryHandle> =>
   (await navigator.storage.getDirectory()).getDirectoryHandle('exported', { create: true });
 
-test('a flipped byte is found, named, and healed by fetching its chunk alone', async () => {
+test('a flipped byte is found, reported by chunk, and repaired by downloading only that chunk', async () => {
   await download();
   const right = await shardHash(session.url);
   for (const at of [5, 3 * CHUNK_BYTES + 17, 902_551]) {
@@ -71,7 +71,7 @@ test('a flipped byte is found, named, and healed by fetching its chunk alone', a
     ]);
     expect(progress[0]).toBe(0);
     expect(progress.at(-1)).toBe(1);
-    expect(await shardHash(session.url)).toBeUndefined(); // it is no longer whole
+    expect(await shardHash(session.url)).toBeUndefined(); // the file is no longer whole
     expect((await store.list())[0]?.complete).toBe(false);
 
     await session.script();
@@ -85,7 +85,7 @@ test('a flipped byte is found, named, and healed by fetching its chunk alone', a
   }
 });
 
-test('a load finds damage where a file begins, without being asked', async () => {
+test('a load detects damage at the beginning of a file', async () => {
   await download();
   await flip(await modelFolder(session.url), SHARD, 100);
   expect(await worker.call('load', session.url, 'block.2.attn.qkv.weight')).toBeUndefined();
@@ -93,7 +93,7 @@ test('a load finds damage where a file begins, without being asked', async () =>
   expect(await worker.call('load', session.url, 'block.2.attn.qkv.weight')).toBeDefined();
 });
 
-test('a chunk that comes back with other bytes is not taken; the file is fetched as a whole', async () => {
+test('if a repaired chunk has other bytes, the whole file is downloaded again', async () => {
   await download();
   const right = await shardHash(session.url);
   await flip(await modelFolder(session.url), SHARD, 3 * CHUNK_BYTES);
@@ -108,7 +108,7 @@ test('a chunk that comes back with other bytes is not taken; the file is fetched
   expect(await shardHash(session.url)).toBe(right);
 });
 
-test('an aborted check changes nothing', async () => {
+test('an aborted verification changes nothing', async () => {
   await download();
   await flip(await modelFolder(session.url), SHARD, 0);
   const controller = new AbortController();
@@ -120,7 +120,7 @@ test('an aborted check changes nothing', async () => {
   expect((await store.list())[0]?.complete).toBe(true);
 });
 
-test('an exported model is imported under its own id, and loads without a request', async () => {
+test('an exported model is imported under its own id, without a request', async () => {
   await worker.call('download', session.url);
   const right = await shardHash(session.url);
   const folder = await exportFolder();
@@ -138,7 +138,7 @@ test('an exported model is imported under its own id, and loads without a reques
   expect(await store.list()).toMatchObject([{ id: session.url, complete: true }]);
 });
 
-test('an exported model that was changed is not imported, and the error names the file', async () => {
+test('a changed export is not imported, and the error names the file', async () => {
   await worker.call('download', session.url);
   const folder = await exportFolder();
   await store.export(session.url, folder);
@@ -151,7 +151,7 @@ test('an exported model that was changed is not imported, and the error names th
   expect((await store.list())[0]?.complete).toBe(false);
 });
 
-test('files without a description are imported under the name that the caller gives', async () => {
+test('files without ossicle.json are imported under the given name', async () => {
   await worker.call('download', session.url);
   const folder = await exportFolder();
   await store.export(session.url, folder);
@@ -170,7 +170,7 @@ test('a damaged model is not exported', async () => {
   });
 });
 
-test('folders of nobody are reclaimed; those of models, and of later versions, are not', async () => {
+test('orphaned folders are reclaimed; those of models and of newer manifest versions are not', async () => {
   await download();
   const root = await (await navigator.storage.getDirectory()).getDirectoryHandle('ossicle');
   const orphan = await root.getDirectoryHandle('left-by-a-crash', { create: true });
@@ -190,7 +190,7 @@ test('folders of nobody are reclaimed; those of models, and of later versions, a
   await store.remove('later/model@main');
 });
 
-test('the caller may ask for hashes of a model that is stored already', async () => {
+test('a stored model is checked against the hashes of the integrity option', async () => {
   const id = testFileUrl(FOLDER);
   await worker.call('download', id);
   const right = (await shardHash(id)) as string;

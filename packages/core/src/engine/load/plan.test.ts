@@ -5,7 +5,7 @@ import { checkLimits, findObstacles, planLoad } from './plan.ts';
 const config = (name: '20b' | '120b'): Record<string, unknown> =>
   JSON.parse(huggingFaceConfig(PRESETS[name]));
 
-/** The limits that every WebGPU device has, but for those given. */
+/** The default limits of WebGPU, with changes. */
 function limits(changes: Partial<Record<keyof GPUSupportedLimits, number>>): GPUSupportedLimits {
   return {
     maxBufferSize: 2 ** 28,
@@ -17,8 +17,8 @@ function limits(changes: Partial<Record<keyof GPUSupportedLimits, number>>): GPU
   } as unknown as GPUSupportedLimits;
 }
 
-describe('the plan of a load', () => {
-  test('holds 20b in 8 bits with a context of 8192 tokens unless told otherwise', () => {
+describe('planLoad', () => {
+  test('plans 20b by default with int8 matrices and a context of 8192 tokens', () => {
     const { shape, gpuBytes } = planLoad(config('20b'), {});
     expect(shape).toMatchObject({
       dense: 'int8',
@@ -27,24 +27,24 @@ describe('the plan of a load', () => {
       chunkLength: 512,
       ringCapacity: 128 + 512,
     });
-    // 10.6 GB of experts, 1.2 GB of embeddings, 0.7 GB of attention; caches and activations of some hundred MB.
+    // 10.6 GB of experts, 1.2 GB of embeddings, 0.7 GB of attention; a few hundred MB of caches and activations.
     expect(gpuBytes).toBeGreaterThan(12.3e9);
     expect(gpuBytes).toBeLessThan(13.5e9);
   });
 
-  test('counts the bytes that a token reads: 4 of 32 experts, attention, and the unembedding once', () => {
+  test('counts the bytes read per token: 4 of 32 experts, attention, and the unembedding once', () => {
     const gigabytes = (dense: 'int8' | 'bf16') =>
       planLoad(config('20b'), { dense }).tokenBytes / 1e9;
     expect(gigabytes('int8')).toBeCloseTo(0.679 + 1.269 + 0.615, 1);
     expect(gigabytes('bf16')).toBeCloseTo(1.278 + 1.269 + 1.158, 1);
   });
 
-  test('holds the cache in float32 where the weights are as published', () => {
+  test('defaults to a float32 cache for bfloat16 weights', () => {
     expect(planLoad(config('20b'), { dense: 'bf16' }).shape.kvCache).toBe('f32');
     expect(planLoad(config('20b'), { dense: 'bf16', kvCache: 'f16' }).shape.kvCache).toBe('f16');
   });
 
-  test('counts what a longer context costs: the caches of full layers, and the rotation table', () => {
+  test('adds the caches of full layers and the rotation table for a longer context', () => {
     const bytes = (contextLength: number) => planLoad(config('20b'), { contextLength }).gpuBytes;
     // 12 full layers, keys and values, 8 heads of 64 halves; 64 floats.
     const perToken = 12 * 2 * 8 * 64 * 2 + 64 * 4;
@@ -53,19 +53,19 @@ describe('the plan of a load', () => {
     expect(more / 32768).toBeLessThan(perToken * 1.1);
   });
 
-  test('takes no longer passes than the context is', () => {
+  test('limits the chunk length to the context length', () => {
     const { shape } = planLoad(config('20b'), { contextLength: 100 });
     expect(shape).toMatchObject({ chunkLength: 100, ringCapacity: 228, contextLength: 100 });
   });
 
-  test('gives a short model its own context length', () => {
+  test('defaults to the context length of the model, if that is shorter', () => {
     const json = { ...config('20b'), max_position_embeddings: 2048 };
     expect(planLoad(json, {}).shape.contextLength).toBe(2048);
     expect(() => planLoad(json, { contextLength: 2049 })).toThrow(RangeError);
   });
 
   test.each(['20b', '120b'] as const)(
-    'finds no obstacle to %s in the limits of any device',
+    'finds no obstacle to %s in the default limits of WebGPU',
     (name) => {
       expect(findObstacles(planLoad(config(name), {}), limits({}))).toEqual([]);
       const whole = planLoad(config(name), { contextLength: 131072 });
@@ -73,7 +73,7 @@ describe('the plan of a load', () => {
     },
   );
 
-  test('names a context that fits where one does not', () => {
+  test('names the longest context that fits, if the given one does not', () => {
     const plan = planLoad(config('20b'), { contextLength: 131072, kvCache: 'f32' });
     const [obstacle = '', ...others] = findObstacles(plan, limits({}));
     expect(others).toEqual([]);
@@ -84,7 +84,7 @@ describe('the plan of a load', () => {
     expect(findObstacles(longer, limits({}))).toHaveLength(1);
   });
 
-  test('counts queries, keys and values of a chunk where experts leave less', () => {
+  test('counts the queries, keys and values of a chunk, if they are larger than the expert buffers', () => {
     const narrow = {
       ...config('20b'),
       hidden_size: 64,
@@ -107,7 +107,7 @@ describe('the plan of a load', () => {
     expect(needed).toBe(4096 * (64 + 2 * 8) * 64 * 4);
   });
 
-  test('counts the rotation table of a long context where keys are smaller', () => {
+  test('counts the rotation table of a long context, if it is larger than the keys', () => {
     const json = { ...config('20b'), num_key_value_heads: 1, num_attention_heads: 8 };
     const plan = (contextLength: number) =>
       planLoad(json, { contextLength, prefillChunkLength: 256 });
@@ -118,7 +118,7 @@ describe('the plan of a load', () => {
     expect(findObstacles(plan(65536), binding)).toEqual([]);
   });
 
-  test('counts the workgroup memory of a model with more query heads to a key head', () => {
+  test('counts the workgroup memory of a model with many query heads per key head', () => {
     const json = { ...config('20b'), num_key_value_heads: 2 };
     const plan = planLoad(json, {});
     const { needed, available } = checkLimits(plan, limits({})).find(
@@ -132,7 +132,7 @@ describe('the plan of a load', () => {
     expect(findObstacles(plan, enough)).toEqual([]);
   });
 
-  test('counts the router and the rings of windows, which cannot be split either', () => {
+  test('counts the router and the window caches, which cannot be split', () => {
     const binding = limits({ maxStorageBufferBindingSize: 2 ** 27 });
     const many = planLoad({ ...config('20b'), num_local_experts: 2 ** 15 }, {});
     expect(findObstacles(many, binding)).toEqual([
@@ -144,7 +144,7 @@ describe('the plan of a load', () => {
     ]);
   });
 
-  test('names every limit that is too low, with its number', () => {
+  test('names every limit that is too low, with its value', () => {
     const low = limits({
       maxComputeInvocationsPerWorkgroup: 128,
       maxStorageBufferBindingSize: 2 ** 20,

@@ -18,7 +18,7 @@ function setUp(): { meter: ProgressMeter; events: LoadProgress[]; wait: (ms: num
   };
 }
 
-test('a phase has an event at its start and at its end, however short it is', () => {
+test('every phase has an event at its start and at its end', () => {
   const { meter, events } = setUp();
   meter.start('compile', 100);
   meter.add(40);
@@ -29,7 +29,7 @@ test('a phase has an event at its start and at its end, however short it is', ()
   ]);
 });
 
-test('events come at most ten times a second', () => {
+test('events are sent at most ten times a second', () => {
   const { meter, events, wait } = setUp();
   meter.start('download', 1e6);
   for (let i = 0; i < 1000; i++) {
@@ -39,7 +39,7 @@ test('events come at most ten times a second', () => {
   expect(events).toHaveLength(11);
 });
 
-test('speed and time left follow the last three seconds', () => {
+test('speed and time left are measured over the last three seconds', () => {
   const { meter, events, wait } = setUp();
   meter.start('download', 1_000_000);
   const run = (seconds: number, perSecond: number): void => {
@@ -57,7 +57,7 @@ test('speed and time left follow the last three seconds', () => {
   expect(events.at(-1)?.etaSeconds).toBeCloseTo(15);
 });
 
-test('bytes that were there before count as loaded, not as speed', () => {
+test('bytes loaded before the start count as loaded, not towards the speed', () => {
   const { meter, events, wait } = setUp();
   meter.start('download', 1000, 900);
   wait(1000);
@@ -65,7 +65,7 @@ test('bytes that were there before count as loaded, not as speed', () => {
   expect(events.at(-1)).toMatchObject({ loadedBytes: 910, bytesPerSecond: 10, etaSeconds: 9 });
 });
 
-test('no time left is told before it can be', () => {
+test('etaSeconds is missing while the speed is unknown or zero', () => {
   const { meter, events, wait } = setUp();
   meter.start('upload', 1000);
   expect(events.at(-1)).not.toHaveProperty('etaSeconds');
@@ -75,11 +75,11 @@ test('no time left is told before it can be', () => {
   wait(5000);
   meter.add(0);
   wait(5000);
-  meter.add(0); // stalled: no speed, so no time
+  meter.add(0); // stalled: speed 0, no time left
   expect(events.at(-1)).not.toHaveProperty('etaSeconds');
 });
 
-test('the count never falls, and never passes the total', () => {
+test('loadedBytes never falls and never exceeds the total', () => {
   const { meter, events, wait } = setUp();
   meter.start('upload', 1000);
   for (const loaded of [500, 300, 5000]) {
@@ -91,7 +91,7 @@ test('the count never falls, and never passes the total', () => {
   expect(events.at(-1)?.etaSeconds).toBe(0);
 });
 
-test('a new phase begins anew', () => {
+test('a new phase starts from zero', () => {
   const { meter, events, wait } = setUp();
   meter.start('download', 1000);
   wait(1000);

@@ -6,7 +6,7 @@ import { examineSupport } from './support.ts';
 
 const NANO = 'demo/public/models/gpt-oss-nano';
 
-/** The limits that every WebGPU device has. */
+/** The default limits of WebGPU. */
 const LIMITS = {
   maxBufferSize: 2 ** 28,
   maxStorageBufferBindingSize: 2 ** 27,
@@ -15,14 +15,14 @@ const LIMITS = {
   maxStorageBuffersPerShaderStage: 8,
 };
 
-/** What a made-up GPU has. */
+/** The properties of a fake GPU. */
 interface FakeGpu {
   readonly limits?: Partial<typeof LIMITS>;
-  /** Allocations that there is room for. */
+  /** Memory for allocations. Default: unlimited. */
   readonly memoryBytes?: number;
 }
 
-/** A device that has memory, and nothing else. */
+/** A device that only counts memory. */
 function fakeDevice({ limits, memoryBytes = Infinity }: FakeGpu): GPUDevice {
   let heldBytes = 0;
   return {
@@ -71,7 +71,7 @@ beforeEach(async () => {
 });
 afterEach(() => vi.unstubAllGlobals());
 
-/** Nothing but JSON, sizes, and the beginnings of weights was asked for. */
+/** Expects requests for JSON, sizes and the first 64 KiB of weights only. */
 async function expectHeadersOnly(): Promise<void> {
   const log = await session.log();
   expect(log.length).toBeGreaterThan(3);
@@ -85,7 +85,7 @@ async function expectHeadersOnly(): Promise<void> {
   expect(await session.sentBytes('tokenizer.json')).toBeLessThanOrEqual(1);
 }
 
-/** What a load with the same options is refused with. */
+/** The error of a load with these options. */
 async function refusal(gpu: FakeGpu, options = {}): Promise<{ code: string; message: string }> {
   await session.script();
   const device = fakeDevice(gpu);
@@ -96,8 +96,8 @@ async function refusal(gpu: FakeGpu, options = {}): Promise<{ code: string; mess
   );
 }
 
-describe('a report', () => {
-  test('says what a model comes to and how fast it can be, from its headers alone', async () => {
+describe('examineSupport', () => {
+  test('reports the size and top speed of a model from its headers alone', async () => {
     const report = await examineSupport(session.url, { contextLength: 1024 });
     expect(report).toMatchObject({
       isSupported: true,
@@ -125,7 +125,7 @@ describe('a report', () => {
     expect(await session.sentBytes('.safetensors')).toBeLessThanOrEqual(2 * 65536 + 4);
   });
 
-  test('is given up with its signal, also while the machine is looked at', async () => {
+  test('rejects with the reason of an abort, also during the adapter request', async () => {
     const reason = new Error('enough');
     const signal = AbortSignal.abort(reason);
     await expect(examineSupport(session.url, { signal })).rejects.toBe(reason);
@@ -141,12 +141,12 @@ describe('a report', () => {
     expect(await session.log()).toEqual([]);
   });
 
-  test('asks for no room where nothing will be stored', async () => {
+  test('counts no missing bytes if nothing is to be stored', async () => {
     const { model } = await examineSupport(session.url, { store: false });
     expect(model).toMatchObject({ isStored: false, missingBytes: 0 });
   });
 
-  test('of the machine alone makes no request', async () => {
+  test('sends no request without a source', async () => {
     const report = await examineSupport();
     expect(report).toMatchObject({ isSupported: true, adapter: { vendor: 'acme' } });
     expect(report.limits?.map(({ name }) => name)).toContain('maxStorageBuffersPerShaderStage');
@@ -159,7 +159,7 @@ describe('a report', () => {
   });
 });
 
-describe('a reason with a remedy is given', () => {
+describe('examineSupport gives a reason with a remedy', () => {
   const expectReason = async (pattern: RegExp, options = {}): Promise<string> => {
     const report = await examineSupport(session.url, options);
     expect(report.isSupported).toBe(false);
@@ -189,7 +189,7 @@ describe('a reason with a remedy is given', () => {
     await expectReason(/no graphics adapter\. Update the graphics driver/);
   });
 
-  test('where limits are too small, and a load is refused with the same words', async () => {
+  test('if limits are too small, and a load fails with the same message', async () => {
     const gpu = { limits: { maxStorageBufferBindingSize: 2 ** 16 } };
     useGpu(gpu);
     const options = { contextLength: 4096, prefillChunkLength: 8 } satisfies LoadOptions;
@@ -200,7 +200,7 @@ describe('a reason with a remedy is given', () => {
   });
 
   test.each([0.01, 0.999])(
-    'where the GPU has %d of the memory, and a load is refused with the same words',
+    'if the GPU has %d of the memory needed, and a load fails with the same message',
     async (share) => {
       const memoryBytes = share * (await examineSupport(session.url)).model!.gpuBytes;
       await session.script();
@@ -214,7 +214,7 @@ describe('a reason with a remedy is given', () => {
   );
 });
 
-test('wrong options are told as load() tells them', async () => {
+test('invalid options throw the same error types as load()', async () => {
   await expect(examineSupport(session.url, { contextLength: 0 })).rejects.toThrow(RangeError);
   await expect(examineSupport('nonsense')).rejects.toThrow(TypeError);
 });

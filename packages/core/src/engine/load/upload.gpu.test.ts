@@ -24,7 +24,7 @@ interface Chunk {
 }
 
 /**
- * Uploads a tensor, copies what is staged into one buffer a chunk, and returns the chunks in order of rows with all rows
+ * Uploads a tensor, copies each staged chunk into its own buffer, and returns the chunks in row order, with all rows
  * joined.
  */
 async function roundTrip(
@@ -47,7 +47,7 @@ async function roundTrip(
         size,
         usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC,
       });
-      // The staged buffer can only be bound, so it is copied by a kernel.
+      // The staged buffer lacks COPY_SRC, so a kernel copies it.
       copyWords(gpu, encoder, staged, buffer, size / 4);
       copies.push({ firstRow, rows, buffer });
     },
@@ -176,7 +176,7 @@ gpuTest.each([
     chunks: 48,
   },
 ])(
-  'every byte arrives: $what',
+  'an upload stages every byte: $what',
   async ({ rows, rowBytes, rowsPerTile, chunkBytes, slots, chunks }, { gpu }) => {
     const f = randomBytes(7 + rows * rowBytes, 1);
     const piece = { path: 'f', offsetBytes: 7, sizeBytes: rows * rowBytes };
@@ -192,7 +192,7 @@ gpuTest.each([
   },
 );
 
-gpuTest('tensors of several sizes share the ring, also when asked for at once', async ({ gpu }) => {
+gpuTest('concurrent uploads of several sizes share the ring', async ({ gpu }) => {
   const uploader = new Uploader(gpu, { chunkBytes: 4096, slots: 3 });
   const files = { a: randomBytes(30_000, 1), b: randomBytes(8000, 2), c: randomBytes(96_000, 3) };
   const source = sourceOf(files);
@@ -213,7 +213,7 @@ gpuTest('tensors of several sizes share the ring, also when asked for at once', 
   expect(uploader.sizeBytes).toBe(0);
 });
 
-gpuTest('staging stays within 64 MiB, whatever the tile', async ({ gpu }) => {
+gpuTest('staging stays within 64 MiB for any tile size', async ({ gpu }) => {
   const uploader = new Uploader(gpu);
   const bytes = randomBytes(24 * 2 ** 20 + 12, 5);
   const source = sourceOf({ f: bytes });
@@ -230,7 +230,7 @@ gpuTest('staging stays within 64 MiB, whatever the tile', async ({ gpu }) => {
   uploader.dispose();
 });
 
-gpuTest('reads go on in parallel, as many as there are slots', async ({ gpu }) => {
+gpuTest('as many reads run in parallel as there are slots', async ({ gpu }) => {
   const uploader = new Uploader(gpu, { chunkBytes: 64, slots: 3 });
   let reading = 0;
   let most = 0;
@@ -261,7 +261,7 @@ gpuTest('reads go on in parallel, as many as there are slots', async ({ gpu }) =
 });
 
 gpuTest(
-  'an abort in the middle ends with its reason, and the next upload works',
+  'an abort rejects the upload with its reason, and the next upload works',
   async ({ gpu }) => {
     const uploader = new Uploader(gpu, { chunkBytes: 256, slots: 2 });
     const files = { f: randomBytes(64_000, 6) };
@@ -289,7 +289,7 @@ gpuTest(
 );
 
 gpuTest(
-  'errors of the source and of the consumer come through, and the next upload works',
+  'errors of the source and the consumer reject the upload, and the next upload works',
   async ({ gpu }) => {
     const uploader = new Uploader(gpu, { chunkBytes: 256, slots: 2 });
     const files = { f: randomBytes(1000, 7) };
@@ -313,7 +313,7 @@ gpuTest(
   },
 );
 
-gpuTest('disposing in the middle ends the upload and leaves the device usable', async ({ gpu }) => {
+gpuTest('disposing during an upload rejects it and leaves the device usable', async ({ gpu }) => {
   const uploader = new Uploader(gpu, { chunkBytes: 256, slots: 2 });
   const files = { f: randomBytes(64_000, 8) };
   const piece = { path: 'f', offsetBytes: 0, sizeBytes: 64_000 };
@@ -333,7 +333,7 @@ gpuTest('disposing in the middle ends the upload and leaves the device usable', 
   next.dispose();
 });
 
-test('a device that is lost in the middle ends the upload and says so', async () => {
+test('a device lost during an upload rejects it with device-lost', async () => {
   const device = await requestDevice();
   const gpu = new Gpu(device);
   const uploader = new Uploader(gpu, { chunkBytes: 256, slots: 2 });

@@ -155,7 +155,7 @@ export class Uploader {
       this.#check();
       // The mapped memory may have gone with the device; then mapping fails, and the device says why.
       if (staging.mapState !== 'mapped') await this.#gpu.settle(staging.mapAsync(GPUMapMode.WRITE));
-      // A range stays handed out until its buffer is unmapped, so the slot must be mapped anew.
+      // A range stays handed out until its buffer is unmapped, so the slot must be mapped again.
       staging.unmap();
       this.#recycle(slot);
       throw error;
