@@ -1,5 +1,6 @@
 import type { Message } from '@ossicle/harmony';
-import { EventStream } from '../generation/event-stream.ts';
+import { checkGenerateOptions } from '../generation/check-generate-options.ts';
+import { EventStream, startGeneration } from '../generation/event-stream.ts';
 import { generateWithTools } from '../generation/tool-loop.ts';
 import type {
   GenerateEvent,
@@ -42,7 +43,9 @@ export class WorkerModel implements Model {
   }
 
   generate(input: string | readonly Message[], options: GenerateOptions = {}): Generation {
-    return generateWithTools((messages, once) => this.#generate(messages, once), input, options);
+    return startGeneration(options, () =>
+      generateWithTools((messages, once) => this.#generate(messages, once), input, options),
+    );
   }
 
   #generate(input: readonly Message[], options: GenerateOptions): Generation {
@@ -56,7 +59,11 @@ export class WorkerModel implements Model {
     );
   }
 
-  countTokens(input: string | readonly Message[], options: GenerateOptions = {}): Promise<number> {
+  async countTokens(
+    input: string | readonly Message[],
+    options: GenerateOptions = {},
+  ): Promise<number> {
+    checkGenerateOptions(options);
     return this.#worker.call((service) => service.countTokens(input, toPlain(options)));
   }
 

@@ -80,3 +80,22 @@ test('reports arrive in order, before the answer', async () => {
   );
   expect(texts).toEqual(['a', 'b', 'c']);
 });
+
+test.each([
+  [{ tools: 'x' }, TypeError],
+  [{ signal: {} }, TypeError],
+  [null, TypeError],
+  [{ instructions: 5 }, TypeError],
+  [{ currentDate: {} }, TypeError],
+  [{ topP: 2 }, RangeError],
+])(
+  'wrong options reject the result and the iteration, and never reach the worker: %j',
+  async (options, Class) => {
+    const { calls, model } = createModel();
+    const generation = model.generate('Hi', options as never);
+    await expect(generation.result).rejects.toThrow(Class);
+    await expect(generation[Symbol.asyncIterator]().next()).rejects.toThrow(Class);
+    await expect(model.countTokens('Hi', options as never)).rejects.toThrow(Class);
+    expect(calls).toEqual([]);
+  },
+);
