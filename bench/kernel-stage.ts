@@ -2,7 +2,7 @@ import { planLoad } from '../packages/core/src/engine/load/plan.ts';
 import { createRuntime } from '../packages/core/src/engine/runtime.ts';
 import {
   encodeSamplingOptions,
-  parseSamplingOptions,
+  samplingOptions,
 } from '../packages/core/src/engine/sampling-options.ts';
 import { Buffers, maxBindingBytes, readBuffer } from '../packages/core/src/gpu/buffers.ts';
 import { Gpu } from '../packages/core/src/gpu/device.ts';
@@ -98,7 +98,7 @@ export class KernelStage implements Stage {
       device.queue.writeBuffer(
         activations.sampling.options,
         0,
-        encodeSamplingOptions(parseSamplingOptions({ temperature: 0, seed: 1 })),
+        encodeSamplingOptions(samplingOptions({ temperature: 0, seed: 1 })),
       );
       const tokens = Uint32Array.from(
         { length: shape.chunkLength },

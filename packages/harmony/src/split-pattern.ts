@@ -1,3 +1,5 @@
+import { isAffordablePattern } from './pattern-cost.ts';
+
 /**
  * Translates the regular expression of a `tokenizer.json`, written for the Rust engines behind published tokenizers, to
  * JavaScript. The two differ in `\s` (JavaScript includes U+FEFF and lacks U+0085), in `.`, and in `(?i:…)`, which some
@@ -32,7 +34,7 @@ function unsupported(pattern: string, index: number, what: string): Error {
  *
  * @param pattern - The `Regex` of a `Split` pre-tokenizer.
  * @returns A regular expression with the flags `gu`.
- * @throws Error if the pattern uses syntax that is not supported.
+ * @throws Error if the pattern uses syntax that is not supported, or can take too long to match.
  */
 export function compileSplitPattern(pattern: string): RegExp {
   let source = '';
@@ -98,13 +100,16 @@ export function compileSplitPattern(pattern: string): RegExp {
     }
   }
 
+  let compiled: RegExp;
   try {
-    return new RegExp(source, 'gu');
+    compiled = new RegExp(source, 'gu');
   } catch (cause) {
     throw new Error(`tokenizer.json: the Split pattern cannot be used in JavaScript: ${pattern}`, {
       cause,
     });
   }
+  if (isAffordablePattern(source)) return compiled;
+  throw new Error(`tokenizer.json: the Split pattern can take too long to match: ${pattern}`);
 }
 
 function bothCases(letter: string): string {

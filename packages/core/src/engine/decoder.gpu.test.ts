@@ -6,10 +6,10 @@ import { Gpu, requestDevice } from '../gpu/device.ts';
 import { Context } from './context.ts';
 import { Decoder } from './decoder.ts';
 import type { Runtime } from './runtime.ts';
-import { parseSamplingOptions } from './sampling-options.ts';
+import { samplingOptions } from './sampling-options.ts';
 
 const PROMPT = smallIds(9, 1);
-const GREEDY = parseSamplingOptions({ temperature: 0, seed: 1 });
+const GREEDY = samplingOptions({ temperature: 0, seed: 1 });
 
 /** A real device that lists its submits, and can hold back the readbacks of tokens. */
 class WatchedDevice {

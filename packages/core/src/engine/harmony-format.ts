@@ -15,11 +15,6 @@ export class HarmonyFormat implements ChatFormat {
   encode(messages: readonly Message[], options: GenerateOptions): number[] {
     const { instructions, reasoningEffort, tools, responseFormat, currentDate } = options;
     const { systemMessage = {} } = options;
-    if (typeof systemMessage !== 'object') {
-      throw new TypeError(
-        'systemMessage must be an object or null; put what the application tells the model into instructions',
-      );
-    }
     return renderConversation(this.#tokenizer, messages, {
       ...(instructions !== undefined && { instructions }),
       ...(reasoningEffort !== undefined && { reasoningEffort }),

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { GenerateOptions } from '../types/generate.ts';
-import { encodeSamplingOptions, parseSamplingOptions } from './sampling-options.ts';
+import { encodeSamplingOptions, samplingOptions } from './sampling-options.ts';
 
 describe('the sampling options', () => {
   test('default to those that OpenAI recommends, with a new seed for each generation', () => {
-    const { seed, ...others } = parseSamplingOptions({});
+    const { seed, ...others } = samplingOptions({});
     expect(others).toEqual({
       temperature: 1,
       topP: 1,
@@ -13,7 +13,7 @@ describe('the sampling options', () => {
       repetitionPenalty: 1,
     });
     expect(Number.isSafeInteger(seed)).toBe(true);
-    const seeds = Array.from({ length: 50 }, () => parseSamplingOptions({}).seed);
+    const seeds = Array.from({ length: 50 }, () => samplingOptions({}).seed);
     expect(new Set(seeds).size).toBe(50);
     expect(Math.max(...seeds)).toBeGreaterThan(2 ** 32);
   });
@@ -27,14 +27,14 @@ describe('the sampling options', () => {
       repetitionPenalty: 1.5,
       seed: 2 ** 33 + 3,
     };
-    const view = new DataView(encodeSamplingOptions(parseSamplingOptions(options)));
+    const view = new DataView(encodeSamplingOptions(samplingOptions(options)));
     expect([0, 4, 8, 12].map((at) => view.getFloat32(at, true))).toEqual([0.5, 0.25, 0.125, 1.5]);
     expect([16, 20, 24, 28].map((at) => view.getUint32(at, true))).toEqual([7, 3, 2, 0]);
   });
 
   test('keep every bit of a seed, negative ones included', () => {
     const words = (seed: number) => {
-      const view = new DataView(encodeSamplingOptions(parseSamplingOptions({ seed })));
+      const view = new DataView(encodeSamplingOptions(samplingOptions({ seed })));
       return [view.getUint32(20, true), view.getUint32(24, true)];
     };
     expect(words(-1)).toEqual([0xffffffff, 0xffffffff]);
@@ -44,7 +44,7 @@ describe('the sampling options', () => {
 
   test('keep divisors large enough that no GPU flushes them to zero', () => {
     const encoded = (options: GenerateOptions) =>
-      new DataView(encodeSamplingOptions(parseSamplingOptions({ ...options, seed: 1 })));
+      new DataView(encodeSamplingOptions(samplingOptions({ ...options, seed: 1 })));
     const temperature = (value: number) => encoded({ temperature: value }).getFloat32(0, true);
     expect(temperature(0)).toBe(0);
     expect(temperature(1e-40)).toBeGreaterThan(1.2e-38);
@@ -57,7 +57,7 @@ describe('the sampling options', () => {
   test('are accepted at both ends of their ranges', () => {
     const least = { temperature: 0, topP: 1e-6, topK: 0, minP: 0, repetitionPenalty: 0.1 };
     const most = { temperature: 100, topP: 1, topK: 2 ** 32 - 1, minP: 1, repetitionPenalty: 100 };
-    expect(parseSamplingOptions({ ...least, seed: 1 })).toEqual({ ...least, seed: 1 });
-    expect(parseSamplingOptions({ ...most, seed: 1 })).toEqual({ ...most, seed: 1 });
+    expect(samplingOptions({ ...least, seed: 1 })).toEqual({ ...least, seed: 1 });
+    expect(samplingOptions({ ...most, seed: 1 })).toEqual({ ...most, seed: 1 });
   });
 });

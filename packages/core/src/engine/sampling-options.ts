@@ -10,12 +10,8 @@ export interface SamplingOptions {
   readonly seed: number;
 }
 
-/**
- * Checks the sampling options and fills in the defaults that OpenAI recommends: temperature 1, everything else off.
- *
- * @throws RangeError if an option is out of range.
- */
-export function parseSamplingOptions(options: GenerateOptions): SamplingOptions {
+/** Fills in the defaults that OpenAI recommends: temperature 1, everything else off. */
+export function samplingOptions(options: GenerateOptions): SamplingOptions {
   const {
     temperature = 1,
     topP = 1,
@@ -24,22 +20,6 @@ export function parseSamplingOptions(options: GenerateOptions): SamplingOptions 
     repetitionPenalty = 1,
     seed = randomSeed(),
   } = options;
-  check('temperature', temperature, temperature >= 0 && temperature <= 100, 'from 0 to 100');
-  check('topP', topP, topP > 0 && topP <= 1, 'above 0 and up to 1');
-  check(
-    'topK',
-    topK,
-    Number.isInteger(topK) && topK >= 0 && topK < 2 ** 32,
-    'a whole number from 0 to 4294967295',
-  );
-  check('minP', minP, minP >= 0 && minP <= 1, 'from 0 to 1');
-  check(
-    'repetitionPenalty',
-    repetitionPenalty,
-    repetitionPenalty > 0 && repetitionPenalty <= 100,
-    'above 0 and up to 100',
-  );
-  check('seed', seed, Number.isSafeInteger(seed), 'a whole number');
   return { temperature, topP, topK, minP, repetitionPenalty, seed };
 }
 
@@ -58,11 +38,6 @@ export function encodeSamplingOptions(options: SamplingOptions): ArrayBuffer {
   view.setUint32(20, Number(seed & 0xffffffffn), true);
   view.setUint32(24, Number(seed >> 32n), true);
   return view.buffer;
-}
-
-function check(name: string, value: number, isValid: boolean, range: string): void {
-  if (typeof value !== 'number' || !isValid)
-    throw new RangeError(`${name} must be ${range}, not ${value}`);
 }
 
 function randomSeed(): number {

@@ -1,6 +1,6 @@
 import type { Message } from '@ossicle/harmony';
 import { OssicleError } from '../errors.ts';
-import { EventStream } from '../generation/event-stream.ts';
+import { EventStream, startGeneration } from '../generation/event-stream.ts';
 import { generateWithTools } from '../generation/tool-loop.ts';
 import type {
   FinishReason,
@@ -15,7 +15,7 @@ import { GenerationRecord } from './generation-record.ts';
 import { tokenLogprobs } from './logprobs.ts';
 import type { Queue } from './queue.ts';
 import type { Runtime } from './runtime.ts';
-import { parseSamplingOptions } from './sampling-options.ts';
+import { samplingOptions } from './sampling-options.ts';
 import { type CheckpointTokenizer, noTokenizer } from './tokenizer.ts';
 
 /** One conversation: its tokens, with their keys and values on the GPU. Calls run one at a time. */
@@ -94,11 +94,10 @@ export class EngineSession implements Session {
     input: string | readonly Message[] | Uint32Array,
     options: GenerateOptions = {},
   ): Generation {
-    if (input instanceof Uint32Array) return this.#generateOnce(input.slice(), options);
-    return generateWithTools(
-      (messages, once) => this.#generateOnce(messages, once),
-      input,
-      options,
+    return startGeneration(options, () =>
+      input instanceof Uint32Array
+        ? this.#generateOnce(input.slice(), options)
+        : generateWithTools((messages, once) => this.#generateOnce(messages, once), input, options),
     );
   }
 
@@ -145,9 +144,8 @@ export class EngineSession implements Session {
     record: GenerationRecord,
     push: (event: GenerateEvent) => void,
   ): Promise<GenerateResult> {
-    checkOptions(options);
     const { signal, logprobs } = options;
-    const sampling = parseSamplingOptions(options);
+    const sampling = samplingOptions(options);
     const prompt = this.#encode(input, options);
     const room = this.#checkRoom(prompt);
     const maxTokens = Math.min(options.maxTokens ?? room, room);
@@ -236,19 +234,6 @@ export class EngineSession implements Session {
       );
     }
     return contextLength - prompt.length;
-  }
-}
-
-/** Checks the options that do not concern sampling. */
-function checkOptions({ maxTokens = 1, logprobs = 0, stop = [] }: GenerateOptions): void {
-  if (!(Number.isInteger(maxTokens) && maxTokens > 0)) {
-    throw new RangeError(`maxTokens must be a whole number above 0, not ${maxTokens}`);
-  }
-  if (!(Number.isInteger(logprobs) && logprobs >= 0 && logprobs <= 20)) {
-    throw new RangeError(`logprobs must be a whole number from 0 to 20, not ${logprobs}`);
-  }
-  if (!Array.isArray(stop) || stop.some((text) => typeof text !== 'string' || text === '')) {
-    throw new TypeError('stop must be an array of non-empty strings');
   }
 }
 

@@ -5,6 +5,7 @@ import {
   specialTokens,
 } from '@ossicle/harmony';
 import { messageOf, OssicleError } from '../errors.ts';
+import { checkGenerateOptions } from '../generation/check-generate-options.ts';
 import type { GenerateOptions } from '../types/generate.ts';
 import type { ChatFormat } from './chat-format.ts';
 import { HarmonyFormat } from './harmony-format.ts';
@@ -69,6 +70,7 @@ export class CheckpointTokenizer implements Tokenizer {
         { cause: this.#lack },
       );
     }
+    checkGenerateOptions(options);
     const messages: readonly Message[] =
       typeof input === 'string' ? [{ role: 'user', content: input }] : input;
     return this.chat.encode(messages, options);

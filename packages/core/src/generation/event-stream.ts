@@ -1,5 +1,16 @@
 import type { GenerateEvent, GenerateResult, Generation } from '../types/generate.ts';
 import { WakeUp } from '../wake-up.ts';
+import { checkGenerateOptions } from './check-generate-options.ts';
+
+/** Checks the options, then starts a generation. Whatever is thrown meanwhile rejects the generation. */
+export function startGeneration(options: unknown, start: () => Generation): Generation {
+  try {
+    checkGenerateOptions(options);
+    return start();
+  } catch (error) {
+    return new EventStream(() => Promise.reject(error));
+  }
+}
 
 /**
  * A generation whose events are pushed as they happen. Each iteration starts at the first event; leaving one before its

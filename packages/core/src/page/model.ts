@@ -1,5 +1,7 @@
 import type { Message } from '@ossicle/harmony';
-import { EventStream } from '../generation/event-stream.ts';
+import { isOssicleError } from '../errors.ts';
+import { checkGenerateOptions } from '../generation/check-generate-options.ts';
+import { EventStream, startGeneration } from '../generation/event-stream.ts';
 import { generateWithTools } from '../generation/tool-loop.ts';
 import type {
   GenerateEvent,
@@ -22,7 +24,9 @@ export interface Model {
    * @param input - A user's message, or a conversation. Append the messages of each result to the conversation, so that
    * their keys and values are reused.
    * @returns Iterate it for its events, or await its `result`. Both reject with {@link OssicleError}, or with TypeError
-   * or RangeError if an option is wrong. An aborted generation does not reject: it ends with the reason `aborted`.
+   * or RangeError if an option is wrong. An aborted generation does not reject: it ends with the reason `aborted`,
+   * within seconds. If the worker is then too busy to notice, it is terminated, and later calls reject with
+   * `worker-failed`.
    */
   generate(input: string | readonly Message[], options?: GenerateOptions): Generation;
   /** Counts the tokens in the prompt that {@link Model.generate} would evaluate. */
@@ -42,27 +46,69 @@ export class WorkerModel implements Model {
   }
 
   generate(input: string | readonly Message[], options: GenerateOptions = {}): Generation {
-    return generateWithTools((messages, once) => this.#generate(messages, once), input, options);
-  }
-
-  #generate(input: readonly Message[], options: GenerateOptions): Generation {
-    return new EventStream(
-      (push, signal) =>
-        this.#worker.run<GenerateResult, GenerateEvent>(
-          (service, task) => service.generate(...task, input, toPlain(options)),
-          { signal, onReport: push },
-        ),
-      options.signal,
+    return startGeneration(options, () =>
+      generateWithTools((messages, once) => this.#generate(messages, once), input, options),
     );
   }
 
-  countTokens(input: string | readonly Message[], options: GenerateOptions = {}): Promise<number> {
+  #generate(input: readonly Message[], options: GenerateOptions): Generation {
+    return new EventStream(async (push, signal) => {
+      const events: GenerateEvent[] = [];
+      const startMs = performance.now();
+      const onReport = (event: GenerateEvent): void => {
+        events.push(event);
+        push(event);
+      };
+      try {
+        return await this.#worker.run<GenerateResult, GenerateEvent>(
+          (service, task) => service.generate(...task, input, toPlain(options)),
+          { signal, onReport },
+        );
+      } catch (error) {
+        const isBroken = isOssicleError(error) && error.code === 'worker-failed';
+        if (!signal.aborted || !isBroken) throw error;
+        return abortedResult(events, performance.now() - startMs);
+      }
+    }, options.signal);
+  }
+
+  async countTokens(
+    input: string | readonly Message[],
+    options: GenerateOptions = {},
+  ): Promise<number> {
+    checkGenerateOptions(options);
     return this.#worker.call((service) => service.countTokens(input, toPlain(options)));
   }
 
   async dispose(): Promise<void> {
     await this.#worker.dispose((service) => service.dispose());
   }
+}
+
+/** The result of an aborted generation whose worker never answered, from the events that arrived. */
+function abortedResult(events: readonly GenerateEvent[], elapsedMs: number): GenerateResult {
+  const textOf = (type: 'reasoning-delta' | 'text-delta'): string =>
+    events.map((event) => (event.type === type ? event.text : '')).join('');
+  const [reasoning, text] = [textOf('reasoning-delta'), textOf('text-delta')];
+  const messages: Message[] = [
+    { role: 'assistant', channel: 'analysis', content: reasoning },
+    { role: 'assistant', channel: 'final', content: text },
+  ];
+  return {
+    text,
+    reasoning,
+    toolCalls: [],
+    messages: messages.filter(({ content }) => content !== ''),
+    reason: 'aborted',
+    usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0 },
+    timings: {
+      timeToFirstTokenMs: elapsedMs,
+      prefillMs: 0,
+      decodeMs: 0,
+      prefillTokensPerSecond: 0,
+      decodeTokensPerSecond: 0,
+    },
+  };
 }
 
 /** The options that can be cloned: without the signal and the functions of the tools. */

@@ -1,5 +1,5 @@
 import * as Comlink from 'comlink';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { GenerateEvent, GenerateResult } from '../types/generate.ts';
 import type { ModelInfo } from '../types/load.ts';
 import type { Report } from '../worker/model-service.ts';
@@ -79,4 +79,92 @@ test('reports arrive in order, before the answer', async () => {
     },
   );
   expect(texts).toEqual(['a', 'b', 'c']);
+});
+
+test.each([
+  [{ tools: 'x' }, TypeError],
+  [{ signal: {} }, TypeError],
+  [null, TypeError],
+  [{ instructions: 5 }, TypeError],
+  [{ currentDate: {} }, TypeError],
+  [{ topP: 2 }, RangeError],
+])(
+  'wrong options reject the result and the iteration, and never reach the worker: %j',
+  async (options, Class) => {
+    const { calls, model } = createModel();
+    const generation = model.generate('Hi', options as never);
+    await expect(generation.result).rejects.toThrow(Class);
+    await expect(generation[Symbol.asyncIterator]().next()).rejects.toThrow(Class);
+    await expect(model.countTokens('Hi', options as never)).rejects.toThrow(Class);
+    expect(calls).toEqual([]);
+  },
+);
+
+describe('a worker that does not answer', () => {
+  /** A model whose worker is busy from now on, and whether it was terminated. */
+  function createBusyModel(): {
+    model: WorkerModel;
+    client: WorkerClient;
+    isTerminated: () => boolean;
+  } {
+    const { port1, port2 } = new MessageChannel();
+    ports.push(port1, port2); // nobody listens to port2
+    const terminate = vi.fn(() => port1.close());
+    const client = new WorkerClient(Object.assign(port1, { terminate }) as unknown as Worker);
+    const isTerminated = (): boolean => terminate.mock.calls.length > 0;
+    return { model: new WorkerModel(client, {} as ModelInfo), client, isTerminated };
+  }
+
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+    return () => vi.useRealTimers();
+  });
+
+  test('is terminated some seconds after an abort, which ends the generation as aborted', async () => {
+    const { model, isTerminated } = createBusyModel();
+    const controller = new AbortController();
+    const { result } = model.generate('Hi', { signal: controller.signal });
+    const other = model.countTokens('Hi');
+    other.catch(() => undefined);
+    controller.abort();
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(isTerminated()).toBe(false);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(await result).toMatchObject({ text: '', reason: 'aborted', messages: [] });
+    expect(isTerminated()).toBe(true);
+    await expect(other).rejects.toMatchObject({ code: 'worker-failed' });
+    await expect(model.generate('Hi').result).rejects.toMatchObject({
+      code: 'worker-failed',
+      message: expect.stringMatching(/did not answer 3 s after an abort.*Load the model again/),
+    });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('fails the calls in progress after a minute', async () => {
+    const { model, isTerminated } = createBusyModel();
+    const { result } = model.generate('Hi');
+    result.catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(55_000);
+    expect(isTerminated()).toBe(false);
+    await vi.advanceTimersByTimeAsync(15_000);
+    await expect(result).rejects.toMatchObject({
+      code: 'worker-failed',
+      message: expect.stringContaining('did not answer for 60 s'),
+    });
+    expect(isTerminated()).toBe(true);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('is not confused with one whose task takes long', async () => {
+    const { calls, model } = createModel();
+    const controller = new AbortController();
+    const { result } = model.generate('Hi', { signal: controller.signal });
+    for (let i = 0; i < 100; i++) {
+      await vi.advanceTimersByTimeAsync(5000);
+      for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
+    }
+    controller.abort();
+    expect(await result).toMatchObject({ reason: 'aborted' });
+    expect(calls).toEqual(['generate 1', 'abort 1']);
+  });
 });

