@@ -41,7 +41,7 @@ const lazyWorkers: Plugin = {
     const lazy = code
       .replace(/const blob = (.*);$/m, 'const createBlob = () => $1;')
       .replace('objURL = blob &&', 'const blob = createBlob();\nobjURL = blob &&');
-    if (!/createBlob = [^]*= createBlob\(\)/.test(lazy)) {
+    if (!/createBlob = [\s\S]*= createBlob\(\)/.test(lazy)) {
       throw new Error('Vite inlines workers in another way now; see lazyWorkers.');
     }
     return { code: lazy, map: null };
