@@ -44,6 +44,10 @@ const KNOWN: Record<ErrorCode, { headline: string; steps: readonly NextStep[] }>
     headline: 'This is not a gpt-oss checkpoint',
     steps: ['choose-model', 'use-embedded'],
   },
+  'format-unsupported': {
+    headline: 'This format cannot be read',
+    steps: ['choose-model', 'use-embedded'],
+  },
   'context-overflow': { headline: 'The conversation is too long', steps: ['new-chat'] },
   'gpu-error': { headline: 'The GPU reported an error', steps: ['load-again', 'use-embedded'] },
   'worker-failed': { headline: 'The background worker stopped', steps: ['load-again', 'reload'] },

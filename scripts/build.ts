@@ -7,6 +7,8 @@ import { build, type InlineConfig, type Plugin } from 'vite';
 interface Library {
   readonly folder: string;
   readonly entries: Readonly<Record<string, string>>;
+  /** Further entries, each built into one file without imports, which a page can serve as it is. */
+  readonly wholeFiles?: Readonly<Record<string, string>>;
 }
 
 /** Packages after those they depend on. */
@@ -15,6 +17,7 @@ const LIBRARIES: readonly Library[] = [
   {
     folder: 'packages/core',
     entries: { index: 'src/index.ts', engine: 'src/engine/index.ts', node: 'src/node/index.ts' },
+    wholeFiles: { worker: 'src/worker/worker.ts' },
   },
 ];
 
@@ -29,6 +32,22 @@ const shaders: Plugin = {
   },
 };
 
+/** Makes the blob of an inlined worker when the worker starts: at module level, no bundler could leave it out. */
+const lazyWorkers: Plugin = {
+  name: 'lazy-workers',
+  enforce: 'post',
+  transform(code, id) {
+    if (!id.endsWith('?worker&inline')) return undefined;
+    const lazy = code
+      .replace(/const blob = (.*);$/m, 'const createBlob = () => $1;')
+      .replace('objURL = blob &&', 'const blob = createBlob();\nobjURL = blob &&');
+    if (!/createBlob = [\s\S]*= createBlob\(\)/.test(lazy)) {
+      throw new Error('Vite inlines workers in another way now; see lazyWorkers.');
+    }
+    return { code: lazy, map: null };
+  },
+};
+
 export async function main(): Promise<void> {
   await buildLibraries();
   await buildDemo();
@@ -38,6 +57,9 @@ export async function main(): Promise<void> {
 export async function buildLibraries(): Promise<void> {
   for (const library of LIBRARIES) {
     await buildForProduction(await libraryConfig(library));
+    for (const [name, file] of Object.entries(library.wholeFiles ?? {})) {
+      await buildForProduction(await wholeFileConfig(library, name, file));
+    }
     await emitTypes(library);
   }
 }
@@ -66,10 +88,10 @@ async function libraryConfig({ folder, entries }: Library): Promise<InlineConfig
     logLevel: 'warn',
     root: folder,
     publicDir: false,
-    plugins: [shaders],
+    plugins: [shaders, lazyWorkers],
     worker: {
       format: 'es',
-      plugins: () => [shaders],
+      plugins: () => [shaders, lazyWorkers],
       rolldownOptions: { output: { minify: true } },
     },
     build: {
@@ -86,8 +108,26 @@ async function libraryConfig({ folder, entries }: Library): Promise<InlineConfig
   };
 }
 
+async function wholeFileConfig(
+  library: Library,
+  name: string,
+  file: string,
+): Promise<InlineConfig> {
+  const config = await libraryConfig(library);
+  const { external, ...options } = config.build?.rolldownOptions ?? {};
+  return {
+    ...config,
+    build: {
+      ...config.build,
+      emptyOutDir: false,
+      lib: { entry: { [name]: file }, formats: ['es'] },
+      rolldownOptions: { ...options, output: { minify: true } },
+    },
+  };
+}
+
 /** Writes dist/types, in which package names mean the packages and not their sources. */
-async function emitTypes({ folder, entries }: Library): Promise<void> {
+async function emitTypes({ folder, entries, wholeFiles }: Library): Promise<void> {
   await rm(`${folder}/dist/types`, { recursive: true, force: true });
   const config = `${folder}/dist/tsconfig.json`;
   await writeFile(
@@ -103,7 +143,7 @@ async function emitTypes({ folder, entries }: Library): Promise<void> {
         outDir: 'types',
       },
       include: [],
-      files: Object.values(entries).map((entry) => `../${entry}`),
+      files: Object.values({ ...entries, ...wholeFiles }).map((entry) => `../${entry}`),
     }),
   );
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', config], {

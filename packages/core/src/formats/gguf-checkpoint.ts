@@ -13,13 +13,14 @@ import { splitParts } from './gguf-files.ts';
 import { ggufTokenizer } from './gguf-tokenizer.ts';
 import { readJson } from './json-file.ts';
 import { publishedNames } from './tensor-names.ts';
+import { checkGgmlTypes, ggufAdapter } from './unsupported.ts';
 
 /**
  * Opens a GGUF file, or all parts of a split one. A tokenizer.json beside it replaces its own tokenizer.
  *
  * @param path - The file, or any part of it.
  * @throws {@link OssicleError} `download-failed` if files are missing, `format-invalid` or `integrity` if they are
- * broken.
+ * broken, `format-unsupported` if its tensors have types that cannot be read, or it is an adapter.
  */
 export async function openGguf(
   source: ByteSource,
@@ -31,7 +32,12 @@ export async function openGguf(
   checkSplit(parts, headers);
   const [first] = parts as [SourceFile];
   const [{ metadata }] = headers as [GgufHeader];
+  if (metadata.get('general.type') === 'adapter') throw ggufAdapter(first.path);
   const tensors = mergeTensors(parts, headers);
+  const layers = metadata.get('gpt-oss.block_count');
+  if (metadata.get('general.architecture') === 'gpt-oss') {
+    checkGgmlTypes(first.path, { num_hidden_layers: layers }, tensors);
+  }
   const config = ggufConfig(first.path, metadata, tensors.get('token_embd.weight')?.shape[0]);
   const tokenizer = await findFile(source, 'tokenizer.json', signal);
   const tensor = (name: string): CheckpointTensor => {

@@ -1,8 +1,10 @@
 import { formatInvalid } from '../errors.ts';
 import { type GgufValue, invalid } from './gguf.ts';
 import type { Json } from './json-file.ts';
+import { ollamaGguf } from './unsupported.ts';
 
 const ARCHITECTURE = 'gpt-oss';
+const OLLAMA_ARCHITECTURE = 'gptoss';
 
 /** Fields of config.json, and their keys below `gpt-oss.`; of several keys, the first one present counts. */
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
@@ -37,7 +39,8 @@ const OPTIONAL_ROPE_FIELDS: Readonly<Record<string, readonly string[]>> = {
  *
  * @param path - The file, for errors.
  * @param vocabularySize - The number of rows of the embedding.
- * @throws {@link OssicleError} `format-invalid` if it is another architecture, or something is missing.
+ * @throws {@link OssicleError} `format-invalid` if it is another architecture, or something is missing;
+ * `format-unsupported` if it is Ollama's.
  */
 export function ggufConfig(
   path: string,
@@ -45,6 +48,11 @@ export function ggufConfig(
   vocabularySize: number | undefined,
 ): Json {
   const architecture = metadata.get('general.architecture');
+  if (architecture === OLLAMA_ARCHITECTURE) {
+    throw ollamaGguf(path, {
+      num_hidden_layers: metadata.get(`${OLLAMA_ARCHITECTURE}.block_count`),
+    });
+  }
   if (architecture !== ARCHITECTURE) {
     const shown = typeof architecture === 'string' ? JSON.stringify(architecture) : 'none';
     throw formatInvalid(

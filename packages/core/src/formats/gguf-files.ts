@@ -1,5 +1,6 @@
 import { formatInvalid } from '../errors.ts';
 import { isSafePath } from '../sources/byte-source.ts';
+import { displayName } from '../sources/display-name.ts';
 import { parseRepo } from '../sources/repo.ts';
 
 /** How llama.cpp names the parts of a split file. */
@@ -51,7 +52,7 @@ export function chooseGguf(id: string, paths: readonly string[]): string | undef
   const { name = id, revision = 'main' } = parseRepo(id) ?? {};
   const at = revision === 'main' ? '' : `@${revision}`;
   throw formatInvalid(
-    `${id} has ${others.length + 1} GGUF models: ${[model, ...others].join(', ')}. Name one of them as the source, as in ` +
+    `${displayName(id)} has ${others.length + 1} GGUF models: ${[model, ...others].join(', ')}. Name one of them as the source, as in ` +
       `${JSON.stringify(`${name}/${model}${at}`)}.`,
   );
 }

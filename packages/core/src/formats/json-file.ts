@@ -1,5 +1,6 @@
 import { formatInvalid } from '../errors.ts';
 import { type ByteSource, type ReadOptions, readAll } from '../sources/byte-source.ts';
+import { displayName } from '../sources/display-name.ts';
 
 /** A JSON object. */
 export type Json = Record<string, unknown>;
@@ -25,8 +26,8 @@ export async function readJson(
   try {
     value = JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
-    throw formatInvalid(`${path} of ${source.id} is not JSON.`, cause);
+    throw formatInvalid(`${path} of ${displayName(source.id)} is not JSON.`, cause);
   }
   if (isJsonObject(value)) return value;
-  throw formatInvalid(`${path} of ${source.id} is not a JSON object.`);
+  throw formatInvalid(`${path} of ${displayName(source.id)} is not a JSON object.`);
 }

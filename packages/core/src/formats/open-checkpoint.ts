@@ -10,7 +10,7 @@ import { openSafetensors } from './safetensors-checkpoint.ts';
  * and the headers of the weights.
  *
  * @throws {@link OssicleError} `download-failed` if files are missing, `format-invalid` or `integrity` if they are
- * broken.
+ * broken, `format-unsupported` if the weights are in a format that ossicle does not read.
  */
 export async function openCheckpoint(
   source: ByteSource,

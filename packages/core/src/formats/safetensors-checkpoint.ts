@@ -6,11 +6,13 @@ import {
   requireFiles,
   type SourceFile,
 } from '../sources/byte-source.ts';
+import { displayName } from '../sources/display-name.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { type CheckpointTensor, joinTensors, type PublishedTensor } from './checkpoint-tensor.ts';
 import { isJsonObject, type Json, readJson } from './json-file.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 import { publishedNames } from './tensor-names.ts';
+import { checkQuantization, checkTensorNames, findOtherFormat } from './unsupported.ts';
 
 const INDEX = 'model.safetensors.index.json';
 const MAX_CONFIG_BYTES = 2 ** 20;
@@ -31,36 +33,43 @@ interface Weights {
  * its JSON files and the headers of its weights.
  *
  * @throws {@link OssicleError} `download-failed` if files are missing, `format-invalid` or `integrity` if they are
- * broken.
+ * broken, `format-unsupported` if the weights are in another format.
  */
 export async function openSafetensors(
   source: ByteSource,
   signal?: AbortSignal,
 ): Promise<Checkpoint> {
   let folderWithConfig: string | undefined;
+  let firstConfig: Json | undefined;
   for (const folder of ['', 'original/']) {
     const options = { signal, maxBytes: MAX_CONFIG_BYTES };
     const config = await readJson(source, `${folder}config.json`, options);
     if (!config) continue;
     folderWithConfig ??= folder;
+    firstConfig ??= config;
     const weights = await findWeights(source, folder, signal);
     if (!weights) continue;
+    checkQuantization(source.id, config);
     const [files, tensors] = await Promise.all([
       findSmallFiles(source, folder, weights, signal),
       readTensors(source, weights, signal),
     ]);
+    checkTensorNames(source.id, config, tensors.keys());
     return createCheckpoint(source, config, [...files, ...weights.shards], tensors);
   }
+  const otherFormat = await findOtherFormat(source, firstConfig, signal);
+  if (otherFormat) throw otherFormat;
+  const name = displayName(source.id);
   if (folderWithConfig === undefined) {
     throw new OssicleError(
       'download-failed',
-      `${source.id} has no config.json, neither at its root nor below original/. Check the name of the source; ` +
+      `There is no config.json in ${name}, neither at its root nor below original/. Check the name of the source; ` +
         'for a GGUF file, give the address of the file itself, or owner/name/file.gguf.',
     );
   }
   throw new OssicleError(
     'download-failed',
-    `${source.id} has ${folderWithConfig}config.json, but beside it neither ${INDEX}, nor ` +
+    `Beside ${folderWithConfig}config.json of ${name}, there is neither ${INDEX}, nor ` +
       'model.safetensors, nor shards of it. Check that the checkpoint is complete, and in safetensors format.',
   );
 }
@@ -81,7 +90,7 @@ function createCheckpoint(
       if (found) return found;
       const alias = published === name ? '' : ` (${published})`;
       throw formatInvalid(
-        `${source.id} has no tensor ${name}${alias} among the ${tensors.size} in its files. ` +
+        `There is no tensor ${name}${alias} among the ${tensors.size} of ${displayName(source.id)}. ` +
           'It is not a gpt-oss checkpoint, or not a complete one.',
       );
     });
@@ -194,7 +203,9 @@ async function readTensors(
     for (const [name, { dtype: encoding, ...place }] of headers[i] ?? []) {
       const other = tensors.get(name);
       if (other) {
-        throw formatInvalid(`${source.id} has ${name} both in ${other.path} and in ${path}.`);
+        throw formatInvalid(
+          `The tensor ${name} of ${displayName(source.id)} is both in ${other.path} and in ${path}.`,
+        );
       }
       tensors.set(name, { name, path, encoding, ...place });
     }
@@ -202,7 +213,7 @@ async function readTensors(
   for (const [name, path] of index ?? []) {
     if (tensors.get(name)?.path !== path) {
       throw formatInvalid(
-        `The index of ${source.id} puts ${name} in ${path}, but it is not there.`,
+        `The index of ${displayName(source.id)} puts ${name} in ${path}, but it is not there.`,
       );
     }
   }

@@ -2,7 +2,7 @@ import { notify } from '../notify.ts';
 import { resolveSource } from '../sources/resolve-source.ts';
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../types/load.ts';
 import { type Model, WorkerModel } from './model.ts';
-import { WorkerClient } from './worker-client.ts';
+import { toWorker, WorkerClient } from './worker-client.ts';
 
 /** The model to load if no source is given. */
 const DEFAULT_SOURCE = 'openai/gpt-oss-20b';
@@ -24,10 +24,10 @@ export async function load(
   source: ModelSource = DEFAULT_SOURCE,
   options: LoadOptions = {},
 ): Promise<Model> {
-  const { onProgress, signal, ...plain } = options;
+  const { onProgress, signal, worker: own, ...plain } = options;
   signal?.throwIfAborted();
   const resolved = resolveSource(source);
-  const worker = new WorkerClient();
+  const worker = new WorkerClient(toWorker(own));
   let patience: ReturnType<typeof setTimeout> | undefined;
   const limitPatience = (): void => {
     // Compilation cannot be interrupted. Stored bytes are safe if the worker is terminated.

@@ -1,5 +1,6 @@
 import * as Comlink from 'comlink';
 import { messageOf, OssicleError } from '../errors.ts';
+import type { LoadOptions } from '../types/load.ts';
 import { restoreError } from '../worker/error-transfer.ts';
 import type { ModelService, TaskArguments } from '../worker/model-service.ts';
 import InlineWorker from '../worker/worker.ts?worker&inline';
@@ -181,6 +182,18 @@ export async function runInWorker<T, Report = never>(
   }
 }
 
+/**
+ * The worker to load a model in; `undefined` for the library's own.
+ *
+ * @throws TypeError if it is not a worker.
+ */
+export function toWorker(worker: LoadOptions['worker']): Worker | undefined {
+  const found = typeof worker === 'function' ? worker() : worker;
+  if (found === undefined && worker === undefined) return undefined;
+  if (typeof found?.postMessage === 'function') return found;
+  throw new TypeError('worker must be a Worker, or a function that returns one');
+}
+
 function startWorker(): Worker {
   if (typeof Worker === 'undefined') {
     throw new OssicleError(
@@ -224,7 +237,8 @@ function workerFailed(reason: string, cause?: unknown): OssicleError {
   return new OssicleError(
     'worker-failed',
     `The worker of ossicle did not start, or it crashed${reason ? `: ${reason}` : ''}. If the page has a ` +
-      'Content-Security-Policy, it must allow worker-src blob:. Otherwise, load the model again.',
+      'Content-Security-Policy, it must allow worker-src blob:, or load() needs a worker made from ossicle/worker. ' +
+      'Otherwise, load the model again.',
     { cause },
   );
 }

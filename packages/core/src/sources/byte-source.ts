@@ -1,4 +1,5 @@
 import { formatInvalid, OssicleError } from '../errors.ts';
+import { displayName } from './display-name.ts';
 
 /** The most that {@link readAll} takes into memory by default: 64 MiB. */
 const MAX_READ_BYTES = 64 * 2 ** 20;
@@ -93,7 +94,7 @@ export function requireFiles(
   return Promise.all(
     paths.map(async (path) => {
       const file = await findFile(source, path, signal);
-      if (!file) throw new MissingFile(path, source.id);
+      if (!file) throw new MissingFile(path, displayName(source.id));
       return file;
     }),
   );
@@ -124,7 +125,7 @@ export async function readAll(
       sizeBytes += piece.length;
       if (sizeBytes > maxBytes) {
         throw formatInvalid(
-          `${path} of ${source.id} is larger than ${maxBytes} bytes, the most that such a file may have. ` +
+          `${path} of ${displayName(source.id)} is larger than ${maxBytes} bytes, the most that such a file may have. ` +
             'Check that it is the right file.',
         );
       }

@@ -8,6 +8,7 @@ import {
   streamReads,
   truncated,
 } from './byte-source.ts';
+import { displayName } from './display-name.ts';
 
 /** How deep a picked folder is searched: the checkpoint's own folder, and one like `original/` below it. */
 const MAX_DEPTH = 3;
@@ -92,16 +93,16 @@ export class FileSource implements ByteSource {
     const { path, offsetBytes } = from;
     signal?.throwIfAborted();
     const file = this.#files.get(path);
-    if (!file) throw new MissingFile(path, this.id);
+    if (!file) throw new MissingFile(path, displayName(this.id));
     const end = offsetBytes + into.length;
-    if (end > file.size) throw truncated(`${path} of ${this.id}`, end, file.size);
+    if (end > file.size) throw truncated(`${path} of ${displayName(this.id)}`, end, file.size);
     let bytes: ArrayBuffer;
     try {
       bytes = await file.slice(offsetBytes, end).arrayBuffer();
     } catch (cause) {
       throw new OssicleError(
         'download-failed',
-        `${path} of ${this.id} can no longer be read: it was changed, moved or removed. Pick the files again.`,
+        `${path} of ${displayName(this.id)} can no longer be read: it was changed, moved or removed. Pick the files again.`,
         { cause },
       );
     }

@@ -68,6 +68,12 @@ export interface LoadOptions {
    * reported like that of an event listener, and the load goes on.
    */
   readonly onProgress?: (progress: LoadProgress) => void;
+  /**
+   * The worker to run in, made from the file `ossicle/worker`, or a function that makes one. For pages whose
+   * Content-Security-Policy does not allow `worker-src blob:`, or that require Trusted Types. It serves one load, and is
+   * terminated with the model. Default: a worker that the library makes from a blob.
+   */
+  readonly worker?: Worker | (() => Worker);
   /** Aborts the load; what is stored stays. */
   readonly signal?: AbortSignal;
 }

@@ -14,7 +14,7 @@ import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../types
 import type { SupportOptions, SupportReport } from '../types/support.ts';
 
 /** Options that can be cloned. */
-export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'signal'>;
+export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'signal' | 'worker'>;
 
 /** Options that can be cloned. */
 export type PlainSupportOptions = Omit<SupportOptions, 'signal'>;

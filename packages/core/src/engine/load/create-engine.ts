@@ -23,7 +23,7 @@ import { checkDevice, type LoadPlan, planLoad } from './plan.ts';
 import { ProgressMeter } from './progress.ts';
 
 /** Options of {@link createEngine}. */
-export interface EngineOptions extends LoadOptions {
+export interface EngineOptions extends Omit<LoadOptions, 'worker'> {
   /**
    * The device to run on. It stays the caller's: the engine never destroys it. Use it for engines only: until an engine
    * is disposed of, any uncaptured error of the device fails what the engine runs, and does not reach the console.
