@@ -76,8 +76,9 @@ export class HuggingFaceSource implements PublishedSource {
   async *stream(
     range: FileRange,
     signal?: AbortSignal,
+    isUnbroken?: boolean,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-    yield* (await this.#pin(signal)).files.stream(range, signal);
+    yield* (await this.#pin(signal)).files.stream(range, signal, isUnbroken);
   }
 
   #pin(signal: AbortSignal | undefined): Promise<PinnedRepo> {

@@ -126,6 +126,6 @@ function asPublished(
     list: (signal) => source.list(signal),
     size: (...args) => source.size(...args),
     read: (...args) => source.read(...args),
-    stream: (...args) => source.stream(...args),
+    stream: (range, signal) => source.stream(range, signal),
   };
 }
