@@ -178,7 +178,7 @@ test('a deleted model leaves the list', async () => {
 test('an exported folder is imported as the model it names', async () => {
   await demo.pickFolderNext(`exported/${exported}`);
   await demo.click('.storage > .button');
-  await demo.textLike('.storage > .task', /Imported http/);
+  await demo.textLike('.storage > .task', /Imported import:http/);
   await demo.page.waitForSelector(`.stored [aria-label="Load ${exported}"]`);
 });
 
@@ -191,7 +191,7 @@ test('a folder that names no model is imported as the one the user enters', asyn
   await demo.click('.storage > .button');
   await demo.textLike('.storage > .task', /does not say which model it holds/);
   await demo.page.keyboard.type('owner/nano\n');
-  await demo.textLike('.storage > .task', /Imported owner\/nano@main/);
+  await demo.textLike('.storage > .task', /Imported import:owner\/nano@main/);
   await demo.page.waitForSelector('.stored [aria-label="Load nano"]');
   await deleteFirst();
   await demo.page.keyboard.press('Escape');

@@ -1,19 +1,26 @@
 import { type StoredModel, store } from 'ossicle';
 import { type CheckpointSource, parseSource } from './checkpoint-source.ts';
-import { openedFor } from './connection-policy.ts';
 
-/**
- * The checkpoint of a stored model, from the mirror the page was opened for, if any; `undefined` if this page cannot
- * load its id.
- */
-export function checkpointOf({ id }: StoredModel): CheckpointSource | undefined {
-  return parseSource(id, location.href, openedFor.mirror);
+/** The checkpoint of a stored model, from its mirror if it has one; `undefined` if this page cannot load its id. */
+export function checkpointOf({ id, origin }: StoredModel): CheckpointSource | undefined {
+  if (origin === 'import') {
+    const claimed = parseSource(id.replace(/^import:/, ''), location.href);
+    return claimed && { source: id, name: claimed.name, origin: 'files', host: 'this computer' };
+  }
+  const [, source = id, mirror] = /^(.+) via (https?:\/\/\S+)$/.exec(id) ?? [];
+  return parseSource(source, location.href, mirror);
 }
 
 /** What is stored of a checkpoint; `undefined` if nothing is, or if storage cannot be read. */
-export async function findStored({ source }: CheckpointSource): Promise<StoredModel | undefined> {
+export async function findStored({
+  source,
+  mirror,
+}: CheckpointSource): Promise<StoredModel | undefined> {
   const models = await store.list().catch(() => []); // loading reports it
-  return models.find((stored) => checkpointOf(stored)?.source === source);
+  return models.find((stored) => {
+    const checkpoint = checkpointOf(stored);
+    return checkpoint?.source === source && checkpoint.mirror === mirror;
+  });
 }
 
 /** The most recent unfinished download, and its checkpoint. */

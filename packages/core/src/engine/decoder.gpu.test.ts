@@ -164,7 +164,7 @@ test('starting a generation uploads its sampling options', async () => {
     fresh.append(PROMPT);
     await fresh.prefill();
     const drawing = new Decoder(runtime, fresh);
-    drawing.start(parseSamplingOptions({ temperature: 100, seed }), PROMPT);
+    drawing.start(samplingOptions({ temperature: 100, seed }), PROMPT);
     const tokens = await collect(drawing.pipelined(8));
     drawing.dispose();
     fresh.dispose();

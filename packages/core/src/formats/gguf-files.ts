@@ -1,7 +1,7 @@
 import { formatInvalid } from '../errors.ts';
 import { isSafePath } from '../sources/byte-source.ts';
 import { displayName } from '../sources/display-name.ts';
-import { parseRepo } from '../sources/repo.ts';
+import { claimedId, parseRepo } from '../sources/repo.ts';
 
 /** How llama.cpp names the parts of a split file. */
 const SPLIT_NAME = /^(.*)-(\d{5})-of-(\d{5})(\.gguf)$/i;
@@ -10,9 +10,10 @@ const MAX_PARTS = 256;
 
 /** The GGUF file that a source's id names, if it names one; of a split one, any part. */
 export function ggufPath(id: string): string | undefined {
-  const repo = parseRepo(id);
+  const name = claimedId(id);
+  const repo = parseRepo(name);
   if (repo) return repo.file;
-  return /(?:^files:|\/)([^/#]+\.gguf)(?:#[\da-f]*)?$/i.exec(id)?.[1];
+  return /(?:^files:|\/)([^/#]+\.gguf)(?:#[\da-f]*)?$/i.exec(name)?.[1];
 }
 
 /**
@@ -49,7 +50,7 @@ export function chooseGguf(id: string, paths: readonly string[]): string | undef
   if (paths.some((path) => /^(original\/)?[^/]+\.safetensors$/.test(path))) return undefined;
   const [model, ...others] = ggufModels(paths.filter(isSafePath));
   if (model === undefined || others.length === 0) return model;
-  const { name = id, revision = 'main' } = parseRepo(id) ?? {};
+  const { name = id, revision = 'main' } = parseRepo(claimedId(id)) ?? {};
   const at = revision === 'main' ? '' : `@${revision}`;
   throw formatInvalid(
     `${displayName(id)} has ${others.length + 1} GGUF models: ${[model, ...others].join(', ')}. Name one of them as the source, as in ` +

@@ -275,7 +275,7 @@ describe('a load', () => {
     await session.put('o/nano/resolve/main/nano-mxfp4.gguf', file);
     const options = { contextLength: 512, huggingFace: { baseUrl: session.url } };
     const first = await load('o/nano', options);
-    expect(first.info.id).toBe('o/nano@main');
+    expect(first.info.id).toBe(`o/nano@main via ${session.url.replace(/\/$/, '')}`);
     await first.dispose();
     await session.script({ fault: { kind: 'status', status: 500 } });
     const second = await load('o/nano', options);

@@ -18,8 +18,7 @@ export type { DamagedChunk, StoredModel, StoreUsage, TaskOptions, VerifyResult }
 /** Options of {@link ModelStore.import}. */
 export interface ImportOptions extends TaskOptions {
   /**
-   * The source that the stored model stands for, for example `openai/gpt-oss-20b`. Default: the one that
-   * {@link ModelStore.export} wrote into the folder.
+   * What the files are, for example `openai/gpt-oss-20b`. Default: what {@link ModelStore.export} wrote into the folder.
    */
   readonly id?: string;
 }
@@ -62,11 +61,14 @@ export interface ModelStore {
    */
   export(id: string, directory: FileSystemDirectoryHandle, options?: TaskOptions): Promise<void>;
   /**
-   * Stores a model from picked files, as a download would: loads of its source then read it from the store.
+   * Stores a model from picked files. The library knows the hashes of `openai/gpt-oss-20b`: files that have them are
+   * stored as that model, and loads of it read them. Others could be anything: they are stored under `import:` and what
+   * they claim to be, and only `load('import:owner/name')` reads them. An import that fails leaves nothing.
    *
    * @returns The model's id, as in {@link ModelStore.list}.
-   * @throws TypeError if neither `id` nor the folder says which model it is. {@link OssicleError} `format-invalid` if
-   * the files are no checkpoint, `integrity` if they differ from the published ones. `signal.reason` if aborted.
+   * @throws TypeError if neither `id` nor the folder says which model it is, or the id is wrong. RangeError if other
+   * files were imported under that id. {@link OssicleError} `format-invalid` if the files are no checkpoint, `integrity`
+   * if they do not have the known hashes. `signal.reason` if aborted.
    */
   import(
     files: Iterable<File> | FileSystemDirectoryHandle,

@@ -202,7 +202,7 @@ const openRepo = (token?: string): HuggingFaceSource =>
 test('a repo is read at the current commit of its revision, with the SHA-256 of its files', async () => {
   session = await startMirror();
   const source = openRepo();
-  expect(source.id).toBe('o/n@main');
+  expect(source.id).toBe(`o/n@main via ${session.url.replace(/\/$/, '')}`);
   expect(await source.version(FILE)).toEqual({ sizeBytes: SIZE, etag: '"1"', sha256: SHA256 });
   expect(source.revision).toBe(COMMIT);
   expect((await session.log()).map(({ path, query }) => path + query)).toEqual([

@@ -3,6 +3,7 @@ import { type FilePosition, type FileRange, MissingFile, truncated } from './byt
 import { HttpAnswer } from './http-answer.ts';
 import { failureOf, withoutSecrets } from './http-failure.ts';
 import {
+  BrokenStream,
   FileChanged,
   type FileVersion,
   isSameVersion,
@@ -99,6 +100,7 @@ export class HttpSource implements PublishedSource {
   async *stream(
     range: FileRange,
     signal?: AbortSignal,
+    isUnbroken = false,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
     signal?.throwIfAborted();
     const { path, offsetBytes, sizeBytes } = range;
@@ -115,6 +117,13 @@ export class HttpSource implements PublishedSource {
         }
         return;
       } catch (failure) {
+        if (isUnbroken && start > offsetBytes && failure instanceof RequestFailure) {
+          throw new BrokenStream(
+            path,
+            `${failure.error.message} The server names no version of the file (ETag, Last-Modified), so that it cannot be ` +
+              'continued.',
+          );
+        }
         await retries.wait(failure, this.#hasAnswered);
       }
     }

@@ -48,6 +48,10 @@ async function startMirror(
   return session;
 }
 
+/** The id in the store of a repo that was read through a mirror. */
+const mirrored = (id: string, { url }: FaultSession): string =>
+  `${id} via ${url.replace(/\/$/, '')}`;
+
 /** Loads from the store, and fails if that sends any request to the server. */
 async function expectStored(session: FaultSession, id: string): Promise<void> {
   await session.script(STOPPED);
@@ -91,14 +95,14 @@ describe('a repo', () => {
       expect(log.slice(1).every((record) => record.path.startsWith(`o/n/resolve/${COMMIT}/`))).toBe(
         true,
       );
-      expect(await store.list()).toMatchObject([
-        { id: 'o/n@v2', revision: COMMIT, complete: true },
-      ]);
-      const manifest = await readManifest('o/n@v2');
+      const id = mirrored('o/n@v2', session);
+      const { origin } = new URL(session.url);
+      expect(await store.list()).toMatchObject([{ id, origin, revision: COMMIT, complete: true }]);
+      const manifest = await readManifest(id);
       const file = manifest?.files.find((stored) => stored.path === path);
       const published = files.find(({ name }) => name === path);
       expect(file).toMatchObject({ sha256: await sha256(published!), isConfirmed: true });
-      await expectStored(session, 'o/n@v2');
+      await expectStored(session, id);
     },
   );
 
@@ -116,9 +120,22 @@ describe('a repo', () => {
       message: expect.stringMatching(/F16\/b\.gguf, a\.gguf.*"o\/n\/F16\/b\.gguf"/),
     });
     await worker.call('download', 'o/n/F16/b.gguf', { huggingFace });
-    const manifest = await readManifest('o/n/F16/b.gguf@main');
+    const id = mirrored('o/n/F16/b.gguf@main', session);
+    const manifest = await readManifest(id);
     expect(manifest?.files).toMatchObject([{ path: 'F16/b.gguf', isConfirmed: true }]);
-    await expectStored(session, 'o/n/F16/b.gguf@main');
+    await expectStored(session, id);
+  });
+
+  test('is not served as what huggingface.co or another mirror would have', async () => {
+    const session = await startMirror('o/n', 'main', [await readTinyGguf()]);
+    await worker.call('download', 'o/n', { huggingFace: { baseUrl: session.url } });
+    expect(await worker.call('load', 'o/n@main', TENSOR)).toBeUndefined();
+    const other = await startMirror('o/n', 'main', [await readTinyGguf()]);
+    await worker.call('download', 'o/n', { huggingFace: { baseUrl: other.url } });
+    expect(await other.sentBytes('model.gguf')).toBeGreaterThan(0);
+    expect((await store.list()).map(({ id }) => id)).toEqual(
+      [other, session].map((mirror) => mirrored('o/n@main', mirror)),
+    );
   });
 
   test('whose bytes do not match the published hash is rejected', async () => {
@@ -150,7 +167,7 @@ describe('a repo', () => {
         });
       } else {
         await download;
-        await store.remove('o/n/model.gguf@main');
+        await store.remove(mirrored('o/n/model.gguf@main', session));
       }
     }
   });
@@ -160,6 +177,9 @@ describe('openai/gpt-oss-20b', () => {
   test('has its published hashes for the revision main', () => {
     expect(PUBLISHED_HASHES).toEqual({
       'openai/gpt-oss-20b@main': {
+        'config.json': '3a2a26ded679375b7928ddeca59764df7cea83220c1961035f6d6e232659e9ce',
+        'model.safetensors.index.json':
+          '0e085b977c4c9942f85938828e8c989ed7d5cdabf852e4da6a67c116cd502cd1',
         'model-00000-of-00002.safetensors':
           '16d0f997dcfc4462089d536bffe51b4bcea2f872f5c430be09ef8ed392312427',
         'model-00001-of-00002.safetensors':

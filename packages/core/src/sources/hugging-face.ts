@@ -5,11 +5,8 @@ import { type FilePosition, type FileRange, readAll } from './byte-source.ts';
 import { checkCredentials, shownAddress } from './http-failure.ts';
 import { HttpSource } from './http-source.ts';
 import type { FileVersion, PublishedSource } from './published-source.ts';
-import type { Repo } from './repo.ts';
+import { HUGGING_FACE, mirroredId, type Repo } from './repo.ts';
 import { RETRY_POLICY, type RetryPolicy } from './retry.ts';
-
-/** The default host of repos. */
-const HUGGING_FACE = 'https://huggingface.co';
 
 /** The largest answer that is read about a repo. */
 const MAX_INFO_BYTES = 8 * 2 ** 20;
@@ -27,7 +24,7 @@ interface PinnedRepo {
  * for the SHA-256 of large files. If a mirror does not answer that, files are read at the revision itself.
  */
 export class HuggingFaceSource implements PublishedSource {
-  /** `owner/name@revision`, or `owner/name/path.gguf@revision`: the same for every mirror. */
+  /** `owner/name@revision`, or `owner/name/path.gguf@revision`; ` via ` and the mirror's address, if there is one. */
   readonly id: string;
   readonly #repo: Repo;
   readonly #base: URL;
@@ -43,8 +40,9 @@ export class HuggingFaceSource implements PublishedSource {
     retry: RetryPolicy = RETRY_POLICY,
   ) {
     this.#repo = repo;
-    this.id = `${[repo.name, repo.file].filter(Boolean).join('/')}@${repo.revision}`;
     this.#base = parseBase(baseUrl);
+    const id = `${[repo.name, repo.file].filter(Boolean).join('/')}@${repo.revision}`;
+    this.id = this.#base.href === `${HUGGING_FACE}/` ? id : mirroredId(id, this.#base);
     this.#authorization = token === undefined ? undefined : `Bearer ${parseToken(token)}`;
     this.#retry = retry;
   }
@@ -79,8 +77,9 @@ export class HuggingFaceSource implements PublishedSource {
   async *stream(
     range: FileRange,
     signal?: AbortSignal,
+    isUnbroken?: boolean,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-    yield* (await this.#pin(signal)).files.stream(range, signal);
+    yield* (await this.#pin(signal)).files.stream(range, signal, isUnbroken);
   }
 
   #pin(signal: AbortSignal | undefined): Promise<PinnedRepo> {

@@ -2,8 +2,9 @@ import type { HuggingFaceOptions, ModelSource } from '../types/load.ts';
 import { type FileSource, openFiles, readDirectory } from './file-source.ts';
 import { HttpSource } from './http-source.ts';
 import { HuggingFaceSource } from './hugging-face.ts';
+import { ImportedSource } from './imported-source.ts';
 import type { PublishedSource } from './published-source.ts';
-import { decoded, parseRepo } from './repo.ts';
+import { decoded, IMPORT, parseRepo } from './repo.ts';
 import { resolveSource } from './resolve-source.ts';
 import type { RetryPolicy } from './retry.ts';
 
@@ -28,6 +29,9 @@ export async function openSource(
   const resolved = resolveSource(source);
   if (typeof resolved !== 'string') {
     return openFiles(Array.isArray(resolved) ? resolved : await readDirectory(resolved));
+  }
+  if (resolved.startsWith(IMPORT)) {
+    return new ImportedSource(IMPORT + (await openSource(resolved.slice(IMPORT.length))).id);
   }
   const repo = parseRepo(resolved);
   if (repo) return new HuggingFaceSource(repo, huggingFace, retry);

@@ -1,5 +1,5 @@
 import { OssicleError } from '../errors.ts';
-import type { ByteSource } from './byte-source.ts';
+import type { ByteSource, FileRange } from './byte-source.ts';
 
 /** One version of a published file. */
 export interface FileVersion {
@@ -19,6 +19,15 @@ export interface PublishedSource extends ByteSource {
    * two.
    */
   version(path: string, signal?: AbortSignal): Promise<FileVersion | undefined>;
+  /**
+   * See {@link ByteSource.stream}. With `isUnbroken`, all bytes are those of a single answer: if it breaks, the stream
+   * throws {@link BrokenStream}.
+   */
+  stream(
+    range: FileRange,
+    signal?: AbortSignal,
+    isUnbroken?: boolean,
+  ): AsyncIterable<Uint8Array<ArrayBuffer>>;
   /** Whether parts of a file can be requested, as far as it is known. */
   readonly hasRanges: boolean;
   /** The commit that all files are read from, once it is known. */
@@ -34,6 +43,14 @@ export function isSameVersion(a: FileVersion, b: FileVersion): boolean {
   return a.lastModified === b.lastModified;
 }
 
+/** Checks whether the server tells versions apart, and says that these are the same. Equal sizes prove nothing. */
+export function isProvenSame(a: FileVersion, b: FileVersion): boolean {
+  const isNamed = (['sha256', 'etag', 'lastModified'] as const).some(
+    (name) => a[name] !== undefined && b[name] !== undefined,
+  );
+  return isNamed && isSameVersion(a, b);
+}
+
 /** A file is not, or is no longer, the version that was started with: all of it must be read again. */
 export class FileChanged extends OssicleError {
   /** The file's path within its source. */
@@ -44,3 +61,6 @@ export class FileChanged extends OssicleError {
     this.path = path;
   }
 }
+
+/** An answer broke whose rest cannot be told to be of the same version. */
+export class BrokenStream extends FileChanged {}

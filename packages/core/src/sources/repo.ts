@@ -1,5 +1,8 @@
 import { isSafePath } from './byte-source.ts';
 
+/** The default host of repos. */
+export const HUGGING_FACE = 'https://huggingface.co';
+
 /** A Hugging Face repo, or one GGUF file in it. */
 export interface Repo {
   /** `owner/name`. */
@@ -28,6 +31,19 @@ export function parseRepo(source: string): Repo | undefined {
   const page = REPO_PAGE.exec(source) ?? FILE_PAGE.exec(source);
   if (!page?.[1]) return undefined;
   return repoOf(page[1], page[2] && decoded(page[2]), page[3] && decoded(page[3]));
+}
+
+/** What the ids of imported models start with. */
+export const IMPORT = 'import:';
+
+/** The id that a repo read through a mirror has: other bytes may lie there than at huggingface.co. */
+export function mirroredId(id: string, base: URL): string {
+  return `${id} via ${base.origin}${base.pathname.replace(/\/$/, '')}`;
+}
+
+/** What the files under an id claim to be: the id without the mirror or the import that they came from. */
+export function claimedId(id: string): string {
+  return id.replace(/^(import:)+/, '').replace(/ via https?:\/\/\S+$/, '');
 }
 
 function repoOf(name: string, revision = 'main', file?: string): Repo | undefined {

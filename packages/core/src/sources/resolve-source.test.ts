@@ -24,6 +24,14 @@ test('sources resolve to plain data for a worker, with absolute addresses', () =
   }
 });
 
+test('imported models are named by what they claim to be', () => {
+  expect(resolveSource('import:owner/name')).toBe('import:owner/name');
+  expect(resolveSource('import:https://example.com/m')).toBe('import:https://example.com/m/');
+  expect(resolveSource('import:import:owner/name@v2')).toBe('import:owner/name@v2');
+  expect(() => resolveSource('import:nonsense')).toThrow('owner/name');
+  expect(() => resolveSource('import:')).toThrow('owner/name');
+});
+
 test.each([null, 5, {}, ['config.json'], [null]])('%j is not a source', (source) => {
   const resolve = () => resolveSource(source as unknown as File[]);
   expect(resolve).toThrow(TypeError);

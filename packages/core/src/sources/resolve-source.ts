@@ -1,6 +1,6 @@
 import type { ModelSource } from '../types/load.ts';
 import { checkCredentials, shownAddress } from './http-failure.ts';
-import { parseRepo } from './repo.ts';
+import { claimedId, IMPORT, parseRepo } from './repo.ts';
 
 /**
  * Makes a source independent of the page's address and ready for `postMessage`: relative addresses become absolute,
@@ -28,6 +28,7 @@ function isDirectory(source: ModelSource): source is FileSystemDirectoryHandle {
 }
 
 function resolveAddress(source: string): string {
+  if (source.startsWith(IMPORT)) return IMPORT + resolveAddress(claimedId(source));
   if (/^(\.{0,2}\/|[a-z][a-z\d+.-]*:)/i.test(source)) {
     const base = globalThis.document?.baseURI ?? globalThis.location?.href;
     if (!URL.canParse(source, base)) {

@@ -248,6 +248,61 @@ test('a killed download also resumes the hash of the whole file', async () => {
   await expectWhole();
 });
 
+const startUnnamed = async (): Promise<void> => {
+  session = await FaultSession.start(inject('faultServer'), { sizes: SIZES, isWithoutEtag: true });
+};
+
+const isFlipped = async (path: 'a.bin' | 'b.bin'): Promise<boolean> => {
+  const published = await (await fetch(session.url + path)).arrayBuffer();
+  const flipped = new Uint8Array(published).map((byte) => byte ^ 0x33);
+  const expected = toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', flipped)));
+  return (await worker.call('hash', session.url, path)) === expected;
+};
+
+const FLIP = { kind: 'version', etag: '"2"', flip: 0x33 } as const;
+
+test('a file whose version the server does not name is not continued, but fetched anew', async () => {
+  await startUnnamed();
+  await session.script({ fault: { kind: 'slow', bytesPerSecond: 400_000 } });
+  await expect(download({ abortAtBytes: TOTAL_BYTES / 2 })).rejects.toThrow('enough');
+  expect(await storedBytes()).toBeGreaterThan(0);
+  await session.script({ path: 'bin', fault: FLIP });
+  await download();
+  await session.script();
+  expect(await isFlipped('a.bin')).toBe(true);
+});
+
+test('such a file is fetched in one request, and anew if that breaks', async () => {
+  await startUnnamed();
+  await session.script(
+    { path: 'a.bin', fromBytes: 5 * CHUNK_BYTES, fault: FLIP },
+    { path: 'b.bin', fault: { kind: 'cut', afterBytes: 200_000 }, covers: 100_000, times: 1 },
+    { path: 'b.bin', fault: FLIP, fromBytes: 1 },
+  );
+  await download();
+  const ranges = (await session.log()).filter(
+    ({ path, range }) => path === 'b.bin' && range?.[1] !== 1,
+  );
+  expect(ranges.map(({ range }) => range)).toEqual([
+    [0, SIZES['b.bin']],
+    [0, SIZES['b.bin']],
+  ]);
+  await session.script();
+  await expectWhole();
+});
+
+test('with a known SHA-256, such a file is continued by chunks', async () => {
+  await startUnnamed();
+  await session.script({ fault: { kind: 'slow', bytesPerSecond: 400_000 } });
+  const half = download({ integrity: hashes, abortAtBytes: TOTAL_BYTES / 2 });
+  await expect(half).rejects.toThrow('enough');
+  const kept = await storedBytes();
+  await session.script();
+  await download({ integrity: hashes });
+  expect(await session.sentBytes()).toBeLessThanOrEqual(TOTAL_BYTES - kept + FILES.length);
+  await expectWhole();
+});
+
 test('a tab that waits for the download of another reports its progress', async () => {
   await session.script({ fault: { kind: 'slow', bytesPerSecond: 100_000 } });
   const other = new StoreWorker();

@@ -1,14 +1,23 @@
 import { OssicleError } from '../errors.ts';
 import { MissingFile, totalBytes, truncated } from '../sources/byte-source.ts';
-import { FileChanged, isSameVersion, type PublishedSource } from '../sources/published-source.ts';
+import {
+  BrokenStream,
+  FileChanged,
+  type FileVersion,
+  isProvenSame,
+  isSameVersion,
+  type PublishedSource,
+} from '../sources/published-source.ts';
 import { ChunkReader, type OpenFile } from './chunk-reader.ts';
 import { FileHashes } from './file-hashes.ts';
 import type { Integrity } from './integrity.ts';
 import {
+  chunkHash,
   chunkRange,
   emptyFile,
   isWhole,
   type Manifest,
+  type ManifestFile,
   storedBytes,
   writeManifest,
 } from './manifest.ts';
@@ -19,6 +28,9 @@ const CHUNK_ATTEMPTS = 3;
 
 /** Attempts to fetch a file that changes meanwhile, or does not have its SHA-256. */
 const FILE_ATTEMPTS = 2;
+
+/** Attempts to fetch a file without a break, if the server does not name its version. */
+const UNBROKEN_ATTEMPTS = 8;
 
 /** The number of concurrent requests. Browsers may buffer the whole answer of each before it is read. */
 export const LANES = 4;
@@ -98,7 +110,8 @@ export class Download {
           if (!(error instanceof FileChanged)) throw error;
           await download.#drop(error.path);
           const attempt = (attempts.get(error.path) ?? 0) + 1;
-          if (attempt === FILE_ATTEMPTS) throw error;
+          const allowed = error instanceof BrokenStream ? UNBROKEN_ATTEMPTS : FILE_ATTEMPTS;
+          if (attempt >= allowed) throw error;
           attempts.set(error.path, attempt);
         }
       }
@@ -125,7 +138,10 @@ export class Download {
     }
   }
 
-  /** Drops the stored part of files whose published version has changed, and notes the new versions. */
+  /**
+   * Drops the stored part of files whose published version has changed, or could have without a trace, and notes the new
+   * versions.
+   */
   async #compareVersions(): Promise<void> {
     const { signal, integrity = {} } = this.#settings;
     for (const file of this.#files) {
@@ -139,11 +155,11 @@ export class Download {
             'It was changed: load again.',
         );
       }
-      if (file.record.version && !isSameVersion(version, file.record.version)) {
-        await this.#drop(path);
-      }
-      const { record } = file;
       const sha256 = integrity[path] ?? version.sha256;
+      const before = file.record.version;
+      if (before && !isSameVersion(version, before)) await this.#drop(path);
+      else if (!canMix({ ...file.record, sha256 }, version)) await this.#drop(path);
+      const { record } = file;
       const isConfirmed = record.isConfirmed && record.sha256 === sha256;
       file.record = { ...record, version: { ...record.version, ...version }, sha256, isConfirmed };
     }
@@ -170,11 +186,15 @@ export class Download {
     either.throwIfAborted();
   }
 
-  /** The requests for a file: one for each missing chunk, or one for the whole file if the server knows no ranges. */
+  /**
+   * The requests for a file: one for each missing chunk; or one for the whole file if the server knows no ranges, or
+   * nothing would tell that its chunks are of the same version.
+   */
   #missing(file: OpenFile): Stretch[] {
-    const { isStored } = file.record;
+    const { isStored, version } = file.record;
     if (isStored.every((stored) => stored === 1)) return [];
-    if (!this.#source.hasRanges) return [{ file, first: 0, end: isStored.length }];
+    const isMixable = this.#source.hasRanges && version && canMix(file.record, version);
+    if (!isMixable) return [{ file, first: 0, end: isStored.length }];
     return [...isStored.keys()]
       .filter((chunk) => isStored[chunk] === 0)
       .map((chunk) => ({ file, first: chunk, end: chunk + 1 }));
@@ -202,7 +222,9 @@ export class Download {
     const stop = this.#range(file, end - 1).end;
     let at = start;
     const range = { path, offsetBytes: start, sizeBytes: stop - start };
-    for await (const bytes of this.#source.stream(range, signal)) {
+    const { version } = file.record;
+    const isUnbroken = version !== undefined && !canMix(file.record, version);
+    for await (const bytes of this.#source.stream(range, signal, isUnbroken)) {
       for (let taken = 0; taken < bytes.length; ) {
         const chunk = Math.floor(at / this.#manifest.chunkBytes);
         const chunkEnd = this.#range(file, chunk).end;
@@ -319,6 +341,13 @@ export class Download {
     const { offsetBytes, sizeBytes } = chunkRange(record, this.#manifest.chunkBytes, chunk);
     return { start: offsetBytes, end: offsetBytes + sizeBytes };
   }
+}
+
+/** Whether a mix of the stored part of a file and its present version would show. */
+function canMix(record: ManifestFile, now: FileVersion): boolean {
+  if (record.sha256 !== undefined) return true;
+  if (record.version && isProvenSame(record.version, now)) return true;
+  return record.isStored.every((stored, i) => stored === 1 || chunkHash(record, i) !== undefined);
 }
 
 /** A chunk arrived with other bytes than it had before. */

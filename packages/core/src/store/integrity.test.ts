@@ -13,8 +13,8 @@ test('the integrity option takes SHA-256 hashes, and requires the store', () => 
   expect(() => checkIntegrity({ 'model.safetensors': HASH }, false)).toThrow('store');
 });
 
-test('the built-in hashes are SHA-256 of five files', () => {
+test('the built-in hashes are SHA-256 of seven files', () => {
   const known = Object.values(PUBLISHED_HASHES['openai/gpt-oss-20b@main'] ?? {});
-  expect(known).toHaveLength(5);
+  expect(known).toHaveLength(7);
   expect(known.every(isSha256)).toBe(true);
 });

@@ -1,29 +1,22 @@
 import { isOssicleError, OssicleError } from '../errors.ts';
 import { type ByteSource, type SourceFile, totalBytes } from '../sources/byte-source.ts';
 import type { PublishedSource } from '../sources/published-source.ts';
+import { IMPORT } from '../sources/repo.ts';
+import { readComplete } from './complete-model.ts';
 import { Download, type DownloadSettings } from './download.ts';
-import { type Integrity, PUBLISHED_HASHES } from './integrity.ts';
+import { publishedHashes } from './integrity.ts';
 import {
   CHUNK_BYTES,
   emptyFile,
-  isComplete,
   type Manifest,
-  type ManifestFile,
   readManifest,
   storedBytes,
   updateManifest,
   withoutChunks,
   writeManifest,
 } from './manifest.ts';
-import {
-  directoryName,
-  fileName,
-  fileSize,
-  lockModel,
-  openModelDirectory,
-  openRoot,
-} from './opfs.ts';
-import { reclaimOrphans } from './stored-models.ts';
+import { directoryName, fileName, lockModel, openModelDirectory, openRoot } from './opfs.ts';
+import { deleteModel, reclaimOrphans } from './stored-models.ts';
 import { StoredSource } from './stored-source.ts';
 import { findDamage } from './verification.ts';
 
@@ -34,6 +27,8 @@ const WATCH_MS = 500;
 export interface DownloadOptions extends Partial<Omit<DownloadSettings, 'isStrict'>> {
   /** SHA-256 of chunks that are known beforehand, 32 bytes each, by file path. */
   readonly chunkHashes?: ReadonlyMap<string, Uint8Array> | undefined;
+  /** Whether the files come from the user: if they are refused, nothing of them stays. Default: false. */
+  readonly isImport?: boolean;
 }
 
 /**
@@ -104,7 +99,8 @@ export class OpfsStore {
    * waits for it to end.
    *
    * @throws {@link OssicleError} `storage-full` if the browser refuses to store more, `integrity` if files do not have
-   * their hashes, and the errors of {@link ByteSource.stream}; the message says what is kept.
+   * their hashes, and the errors of {@link ByteSource.stream}; the message says what is kept. RangeError if other files
+   * were imported under the same id.
    */
   async download(
     source: PublishedSource,
@@ -112,31 +108,41 @@ export class OpfsStore {
     options: DownloadOptions = {},
   ): Promise<void> {
     const { onProgress = () => undefined, onVerify = () => undefined, signal } = options;
+    const { isImport = false } = options;
     const { id } = source;
+    const isUnproven = id.startsWith(IMPORT);
     const allBytes = totalBytes(files);
     const isStored = async (): Promise<boolean> => {
       const manifest = await readComplete(id, options.integrity);
-      return manifest !== undefined && hasSameFiles(manifest, files);
+      if (!manifest) return false;
+      if (!isUnproven) return hasSameFiles(manifest, files);
+      if (hasSameFiles(manifest, files) && hasHashes(manifest, options.chunkHashes)) return true;
+      throw new RangeError(
+        `${id} is stored, perhaps with other files than these. Remove it first, or import these under another id.`,
+      );
     };
     if (await isStored()) return onProgress(allBytes, allBytes);
     const release = await lockWatching(id, onProgress, signal);
+    let isRemovable = false;
     try {
       if (await isStored()) return onProgress(allBytes, allBytes); // by another tab, meanwhile
+      isRemovable = isImport && (isUnproven || !(await readManifest(id)));
       await reclaimOrphans().catch(() => 0); // if the space is needed, its lack is reported later
       const manifest = await this.#begin(id, files, options.chunkHashes);
       const root = await openRoot();
       const directory = await root.getDirectoryHandle(directoryName(id), { create: true });
       await removeOthers(directory, files);
       await Download.run(source, directory, manifest, {
-        integrity: { ...PUBLISHED_HASHES[id], ...options.integrity },
+        integrity: { ...publishedHashes(id), ...options.integrity },
         isStrict: options.chunkHashes !== undefined,
         onProgress,
         onVerify,
         signal,
       });
     } catch (error) {
+      if (isRemovable) await deleteModel(id).catch(() => undefined); // the first error counts
       if (signal?.aborted) throw signal.reason;
-      throw await explainKept(error, id, allBytes);
+      throw isImport ? error : await explainKept(error, id, allBytes);
     } finally {
       release();
     }
@@ -148,7 +154,7 @@ export class OpfsStore {
     files: readonly SourceFile[],
     chunkHashes: ReadonlyMap<string, Uint8Array> | undefined,
   ): Promise<Manifest> {
-    const before = await readManifest(id);
+    const before = id.startsWith(IMPORT) ? undefined : await readManifest(id);
     const chunkBytes = before?.chunkBytes ?? this.#chunkBytes;
     const manifest: Manifest = {
       version: 2,
@@ -187,25 +193,25 @@ async function lockWatching(
   }
 }
 
-/** Reads the manifest of a model whose files are all whole, and were checked against `integrity`. */
-async function readComplete(id: string, integrity: Integrity = {}): Promise<Manifest | undefined> {
-  const manifest = await readManifest(id);
-  if (!manifest || !isComplete(manifest)) return undefined;
-  const isRight = ({ path, sha256, isConfirmed }: ManifestFile): boolean =>
-    integrity[path] === undefined || (isConfirmed && sha256 === integrity[path]);
-  if (!manifest.files.every(isRight)) return undefined;
-  const directory = await openModelDirectory(id);
-  if (!directory) return undefined;
-  const sizes = await Promise.all(manifest.files.map(({ path }) => fileSize(directory, path)));
-  return manifest.files.every(({ sizeBytes }, i) => sizes[i] === sizeBytes) ? manifest : undefined;
-}
-
 function hasSameFiles(manifest: Manifest, files: readonly SourceFile[]): boolean {
   const sizes = new Map(manifest.files.map(({ path, sizeBytes }) => [path, sizeBytes]));
   return (
     sizes.size === files.length &&
     files.every(({ path, sizeBytes }) => sizes.get(path) === sizeBytes)
   );
+}
+
+function hasHashes(
+  { files }: Manifest,
+  hashes: ReadonlyMap<string, Uint8Array> | undefined,
+): boolean {
+  return files.every((file) => {
+    const expected = hashes?.get(file.path);
+    return (
+      expected?.length === file.hashes.length &&
+      expected.every((byte, i) => byte === file.hashes[i])
+    );
+  });
 }
 
 /** Removes everything else from a model's folder. */

@@ -1,6 +1,8 @@
 // What the page shows and changes of the store. Runs on the page and in workers.
 import { OssicleError } from '../errors.ts';
 import { totalBytes } from '../sources/byte-source.ts';
+import { HUGGING_FACE, IMPORT } from '../sources/repo.ts';
+import { withPresentChunks } from './complete-model.ts';
 import { deleteManifest, isComplete, readManifests, readOwners, storedBytes } from './manifest.ts';
 import { directoryName, ignoreNotFound, lockModel, openRoot } from './opfs.ts';
 
@@ -9,8 +11,13 @@ const REMOVAL_TIMEOUT_MS = 3000;
 
 /** A model in the browser's private file system. */
 export interface StoredModel {
-  /** Its source: `owner/name@revision`, or a folder's address. */
+  /**
+   * Its source: `owner/name@revision`, or the address of a folder or GGUF file; with ` via ` and the address of the
+   * mirror that it was read through, or `import:` and what imported files claim to be.
+   */
   readonly id: string;
+  /** Where its bytes came from: an origin such as `https://huggingface.co`, or `import`. */
+  readonly origin: string;
   /** The commit of its files, if the source has one. */
   readonly revision?: string;
   /** Bytes stored so far: less than {@link StoredModel.totalBytes} until its download is complete. */
@@ -25,6 +32,14 @@ export interface StoredModel {
   readonly usedAt: number;
 }
 
+/** Where the bytes under an id came from. */
+function originOf(id: string): string {
+  if (id.startsWith(IMPORT)) return 'import';
+  const [, mirror = ''] = / via (https?:\/\/\S+)$/.exec(id) ?? [];
+  const address = [mirror, id].find((text) => URL.canParse(text));
+  return address === undefined ? HUGGING_FACE : new URL(address).origin;
+}
+
 /** How much the site stores in the browser. */
 export interface StoreUsage {
   /** Bytes that the site stores, models and everything else. */
@@ -37,9 +52,11 @@ export interface StoreUsage {
 
 /** Lists the stored models, most recently used first. */
 export async function listStoredModels(): Promise<StoredModel[]> {
-  return (await readManifests())
+  const manifests = (await readManifests()).map(withPresentChunks);
+  return (await Promise.all(manifests))
     .map((manifest) => ({
       id: manifest.id,
+      origin: originOf(manifest.id),
       ...(manifest.revision !== undefined && { revision: manifest.revision }),
       sizeBytes: storedBytes(manifest),
       totalBytes: totalBytes(manifest.files),
@@ -64,12 +81,17 @@ export async function removeStoredModel(id: string): Promise<void> {
     );
   });
   try {
-    const root = await openRoot();
-    await root.removeEntry(directoryName(id), { recursive: true }).catch(ignoreNotFound);
-    await deleteManifest(id);
+    await deleteModel(id);
   } finally {
     release();
   }
+}
+
+/** Removes a model's files and its manifest. The caller holds its exclusive lock. */
+export async function deleteModel(id: string): Promise<void> {
+  const root = await openRoot();
+  await root.removeEntry(directoryName(id), { recursive: true }).catch(ignoreNotFound);
+  await deleteManifest(id);
 }
 
 /**

@@ -8,7 +8,8 @@ import {
   truncated,
 } from '../sources/byte-source.ts';
 import { FileSource } from '../sources/file-source.ts';
-import { isComplete, type Manifest, readManifest } from './manifest.ts';
+import { readComplete } from './complete-model.ts';
+import type { Manifest } from './manifest.ts';
 import { fileName, openModelDirectory, openSync, type SyncFile } from './opfs.ts';
 import { storageFailure } from './storage-failure.ts';
 
@@ -19,9 +20,8 @@ import { storageFailure } from './storage-failure.ts';
  * @returns `undefined` if the model is not stored whole.
  */
 export async function openStoredFiles(id: string): Promise<FileSource | undefined> {
-  const manifest = await readManifest(id);
-  if (!manifest || !isComplete(manifest)) return undefined;
-  const directory = await openModelDirectory(id);
+  const manifest = await readComplete(id);
+  const directory = manifest && (await openModelDirectory(id));
   if (!directory) return undefined;
   const files = await Promise.all(
     manifest.files.map(async ({ path }): Promise<[string, File]> => {

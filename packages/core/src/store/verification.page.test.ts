@@ -120,7 +120,14 @@ test('an aborted verification changes nothing', async () => {
   expect((await store.list())[0]?.complete).toBe(true);
 });
 
-test('an exported model is imported under its own id, without a request', async () => {
+const describeFolder = async (folder: FileSystemDirectoryHandle, text: string): Promise<void> => {
+  const file = await folder.getFileHandle('ossicle.json', { create: true });
+  const writable = await file.createWritable();
+  await writable.write(text);
+  await writable.close();
+};
+
+test('an exported model is imported as what it was, and loads without a request', async () => {
   await worker.call('download', session.url);
   const right = await shardHash(session.url);
   const folder = await exportFolder();
@@ -132,10 +139,17 @@ test('an exported model is imported under its own id, without a request', async 
 
   await store.remove(session.url);
   await session.script();
-  expect(await worker.call('import', folder)).toBe(session.url);
+  const id = `import:${session.url}`;
+  expect(await worker.call('import', folder)).toBe(id);
   expect(await session.log()).toEqual([]);
-  expect(await shardHash(session.url)).toBe(right);
-  expect(await store.list()).toMatchObject([{ id: session.url, complete: true }]);
+  expect(await shardHash(id)).toBe(right);
+  expect(await store.list()).toMatchObject([{ id, origin: 'import', complete: true }]);
+  expect(await worker.call('import', folder)).toBe(id); // the same bytes, by their hashes
+
+  const other = await exportFolder();
+  await store.export(id, other);
+  await store.remove(id);
+  expect(await worker.call('import', other)).toBe(id);
 });
 
 test('a changed export is not imported, and the error names the file', async () => {
@@ -148,7 +162,10 @@ test('a changed export is not imported, and the error names the file', async () 
     code: 'integrity',
     message: expect.stringContaining(SHARD),
   });
-  expect((await store.list())[0]?.complete).toBe(false);
+  expect(await store.list()).toEqual([]);
+  await expect(modelFolder(`import:${session.url}`)).rejects.toMatchObject({
+    name: 'NotFoundError',
+  });
 });
 
 test('files without ossicle.json are imported under the given name', async () => {
@@ -157,9 +174,68 @@ test('files without ossicle.json are imported under the given name', async () =>
   await store.export(session.url, folder);
   await folder.removeEntry('ossicle.json');
   await expect(worker.call('import', folder)).rejects.toThrow('ossicle.json');
-  expect(await worker.call('import', folder, 'owner/name')).toBe('owner/name@main');
-  expect(await shardHash('owner/name@main')).toBe(await shardHash(session.url));
+  const id = 'import:owner/name@main';
+  expect(await worker.call('import', folder, 'owner/name')).toBe(id);
+  expect(await shardHash(id)).toBe(await shardHash(session.url));
 });
+
+test('an import is never served as the repo that it claims to be, and replaces no other import', async () => {
+  await worker.call('download', session.url);
+  const folder = await exportFolder();
+  await store.export(session.url, folder);
+  const text = await (await (await folder.getFileHandle('ossicle.json')).getFile()).text();
+  await describeFolder(folder, JSON.stringify({ ...JSON.parse(text), id: 'owner/name@main' }));
+  const id = 'import:owner/name@main';
+  expect(await worker.call('import', folder)).toBe(id);
+  expect(await shardHash('owner/name@main')).toBeUndefined();
+  const right = await shardHash(id);
+  expect(right).toBeDefined();
+
+  await folder.removeEntry('ossicle.json');
+  await flip(folder, SHARD, 12_345);
+  await expect(worker.call('import', folder, 'owner/name')).rejects.toMatchObject({
+    message: expect.stringMatching(/import:owner\/name@main is stored.*Remove it first/),
+  });
+  expect(await shardHash(id)).toBe(right);
+});
+
+test('an import that claims to be openai/gpt-oss-20b is refused unless it is, and leaves nothing', async () => {
+  await worker.call('download', session.url);
+  const folder = await exportFolder();
+  await store.export(session.url, folder);
+  await store.remove(session.url);
+  await folder.removeEntry('ossicle.json');
+  await expect(worker.call('import', folder, 'openai/gpt-oss-20b')).rejects.toMatchObject({
+    code: 'integrity',
+  });
+  expect(await store.list()).toEqual([]);
+});
+
+test.each([
+  ['no id', { id: '' }],
+  ['a huge id', { id: `owner/${'n'.repeat(2 ** 20)}` }],
+  ['an id that is no string', { id: { length: 3 } }],
+  ['a revision that is no string', { id: 'owner/name', revision: { toString: 1 } }],
+  ['a huge revision', { id: 'owner/name', revision: 'a'.repeat(2 ** 20) }],
+])('a description with %s does not count, and nothing is stored by it', async (_, change) => {
+  await worker.call('download', session.url);
+  const folder = await exportFolder();
+  await store.export(session.url, folder);
+  await store.remove(session.url);
+  const text = await (await (await folder.getFileHandle('ossicle.json')).getFile()).text();
+  await describeFolder(folder, JSON.stringify({ ...JSON.parse(text), ...change }));
+  await expect(worker.call('import', folder)).rejects.toThrow('ossicle.json');
+  expect(await store.list()).toEqual([]);
+});
+
+test.each(['', 'owner/'.padEnd(2 ** 20, 'n'), 'nonsense', 5 as never])(
+  'an import under a wrong id is refused before anything is stored',
+  async (id) => {
+    const folder = await exportFolder();
+    await expect(worker.call('import', folder, id)).rejects.toMatchObject({ name: 'TypeError' });
+    expect(await store.list()).toEqual([]);
+  },
+);
 
 test('a damaged model is not exported', async () => {
   await download();

@@ -2,7 +2,8 @@ import type { ModelConfig } from './config.ts';
 
 /**
  * Where a checkpoint comes from: a Hugging Face repo (`owner/name`, `owner/name@revision`) or a GGUF file in one
- * (`owner/name/file.gguf`, `owner/name/file.gguf@revision`), the URL of a folder or of a GGUF file, or local files.
+ * (`owner/name/file.gguf`, `owner/name/file.gguf@revision`), the URL of a folder or of a GGUF file, local files, or an
+ * imported model (`import:owner/name`).
  */
 export type ModelSource = string | URL | Iterable<File> | FileSystemDirectoryHandle;
 
@@ -38,8 +39,8 @@ export interface HuggingFaceOptions {
    */
   readonly token?: string;
   /**
-   * The address of a mirror with the same paths, such as `https://hf-mirror.example`. Default:
-   * `https://huggingface.co`.
+   * The address of a mirror with the same paths, such as `https://hf-mirror.example`. What is read through a mirror is
+   * stored apart, and served to loads through that mirror only. Default: `https://huggingface.co`.
    */
   readonly baseUrl?: string;
 }
