@@ -1,5 +1,5 @@
 // Entry of one side: the worker of the bench's page, driven by Puppeteer, or a module in Node.
-import { StageHost } from './stage-host.ts';
+import { StageHost } from './stages/stage-host.ts';
 
 declare global {
   /** What drives the stages of this side. */

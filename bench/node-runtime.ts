@@ -2,7 +2,7 @@ import { runnerImport } from 'vite';
 import { create, globals } from 'webgpu';
 import { openCheckpointFolder } from '../packages/core/test/checkpoint-folder.ts';
 import type { Side, SideRuntime } from './side.ts';
-import type { StageHost } from './stage-host.ts';
+import type { StageHost } from './stages/stage-host.ts';
 
 /** Files without which the engine takes and returns token ids only. */
 const TOKENIZER_FILE = /^tokenizer.*\.json$/;

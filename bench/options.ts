@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { PRESETS } from '../packages/core/test/config.ts';
-import type { StageName } from './stage.ts';
+import type { StageName } from './stages/stage.ts';
 
 /** Help on the command line. */
 export const USAGE: string = `Measures speed: a checkpoint end to end, and the kernels of its forward pass.

@@ -1,4 +1,4 @@
-import type { Sample } from './stage.ts';
+import type { Sample } from './stages/stage.ts';
 
 /** Names of the sides of a comparison; without one, there is only A. */
 export type SideName = 'A' | 'B';

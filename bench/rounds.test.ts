@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { type RoundSide, runRounds } from './rounds.ts';
 import type { Side } from './side.ts';
-import type { StageOptions } from './stage.ts';
+import type { StageOptions } from './stages/stage.ts';
 
 test('sides take turns at every measurement, alternate in going first, and do not count the first round', async () => {
   const calls: string[] = [];

@@ -1,6 +1,6 @@
 import { type BenchRecord, SampleLog, type SideName } from './records.ts';
 import type { Side } from './side.ts';
-import type { Sample, StageName, StageOptions } from './stage.ts';
+import type { Sample, StageName, StageOptions } from './stages/stage.ts';
 
 /** Time between two readings of the heap. */
 const HEAP_POLL_MS = 20;

@@ -18,7 +18,7 @@ import {
 } from './records.ts';
 import { type RoundSide, runRounds, sideName } from './rounds.ts';
 import type { Side, SideRuntime } from './side.ts';
-import type { StageName, StageOptions } from './stage.ts';
+import type { StageName, StageOptions } from './stages/stage.ts';
 
 /** The engine's default context length. */
 const DEFAULT_CONTEXT = 8192;

@@ -1,5 +1,5 @@
 import type { AdapterSummary } from '../packages/core/src/types/load.ts';
-import type { Sample, Stage, StageName, StageOptions } from './stage.ts';
+import type { Sample, Stage, StageName, StageOptions } from './stages/stage.ts';
 
 /** One side of a bench: a {@link StageHost} in a page or in Node, driven from here. */
 export interface Side {

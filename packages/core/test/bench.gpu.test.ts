@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { Sample, StageOptions } from '../../../bench/stage.ts';
-import { StageHost } from '../../../bench/stage-host.ts';
+import type { Sample, StageOptions } from '../../../bench/stages/stage.ts';
+import { StageHost } from '../../../bench/stages/stage-host.ts';
 import { createCheckpoint } from './checkpoint.ts';
 import { huggingFaceConfig, PRESETS } from './config.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { KernelShape } from '../packages/core/src/kernels/shape.ts';
-import { SHAPE_20B } from '../packages/core/test/kernel-shape.ts';
+import type { KernelShape } from '../../packages/core/src/kernels/shape.ts';
+import { SHAPE_20B } from '../../packages/core/test/kernel-shape.ts';
 import { distinctExperts, kernelCost, type Operation } from './kernel-cost.ts';
 
 test('a token reads every row of an 8-bit matrix and its scales once', () => {

@@ -1,25 +1,25 @@
-import { planLoad } from '../packages/core/src/engine/load/plan.ts';
-import { createRuntime } from '../packages/core/src/engine/runtime.ts';
+import { planLoad } from '../../packages/core/src/engine/load/plan.ts';
+import { createRuntime } from '../../packages/core/src/engine/runtime.ts';
 import {
   encodeSamplingOptions,
   samplingOptions,
-} from '../packages/core/src/engine/sampling-options.ts';
-import { Buffers, maxBindingBytes, readBuffer } from '../packages/core/src/gpu/buffers.ts';
-import { Gpu } from '../packages/core/src/gpu/device.ts';
-import type { Dispatch } from '../packages/core/src/gpu/kernel.ts';
+} from '../../packages/core/src/engine/sampling-options.ts';
+import { Buffers, maxBindingBytes, readBuffer } from '../../packages/core/src/gpu/buffers.ts';
+import { Gpu } from '../../packages/core/src/gpu/device.ts';
+import type { Dispatch } from '../../packages/core/src/gpu/kernel.ts';
 import {
   addToTimeline,
   profile,
   timePasses,
   totalsByKernel,
-} from '../packages/core/src/gpu/profiler.ts';
-import { submit } from '../packages/core/src/gpu/recorder.ts';
-import type { KernelShape } from '../packages/core/src/kernels/shape.ts';
-import { type Activations, createKvCache } from '../packages/core/src/model/state.ts';
-import { allocateWeights, type Weights } from '../packages/core/src/model/weights.ts';
+} from '../../packages/core/src/gpu/profiler.ts';
+import { submit } from '../../packages/core/src/gpu/recorder.ts';
+import type { KernelShape } from '../../packages/core/src/kernels/shape.ts';
+import { type Activations, createKvCache } from '../../packages/core/src/model/state.ts';
+import { allocateWeights, type Weights } from '../../packages/core/src/model/weights.ts';
+import { RATE_SUFFIXES } from '../records.ts';
 import { readDispatches } from './bandwidth.ts';
 import { type KernelCost, kernelCost, type Operation } from './kernel-cost.ts';
-import { RATE_SUFFIXES } from './records.ts';
 import type { Sample, Stage, StageOptions } from './stage.ts';
 import { WeightFiller } from './synthetic-weights.ts';
 

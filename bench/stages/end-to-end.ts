@@ -1,6 +1,6 @@
-import { createEngine, type Engine, type Session } from '../packages/core/src/engine/index.ts';
-import type { Timings } from '../packages/core/src/types/generate.ts';
-import type { LoadProgress, ModelSource } from '../packages/core/src/types/load.ts';
+import { createEngine, type Engine, type Session } from '../../packages/core/src/engine/index.ts';
+import type { Timings } from '../../packages/core/src/types/generate.ts';
+import type { LoadProgress, ModelSource } from '../../packages/core/src/types/load.ts';
 import { countCalls } from './call-counter.ts';
 import type { Sample, Stage, StageOptions } from './stage.ts';
 

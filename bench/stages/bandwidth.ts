@@ -1,6 +1,6 @@
-import type { Buffers } from '../packages/core/src/gpu/buffers.ts';
-import type { Gpu } from '../packages/core/src/gpu/device.ts';
-import { type Dispatch, Kernel } from '../packages/core/src/gpu/kernel.ts';
+import type { Buffers } from '../../packages/core/src/gpu/buffers.ts';
+import type { Gpu } from '../../packages/core/src/gpu/device.ts';
+import { type Dispatch, Kernel } from '../../packages/core/src/gpu/kernel.ts';
 
 const INVOCATIONS = 256;
 const LOADS = 16;

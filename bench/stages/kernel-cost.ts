@@ -1,11 +1,11 @@
-import { denseTileBytes, expertBytes } from '../packages/core/src/kernels/matrix.ts';
+import { denseTileBytes, expertBytes } from '../../packages/core/src/kernels/matrix.ts';
 import {
   HEAD_SIZE,
   type KernelShape,
   SPLIT_KEYS,
   STRIP,
   TILE_ROWS,
-} from '../packages/core/src/kernels/shape.ts';
+} from '../../packages/core/src/kernels/shape.ts';
 
 /** The least work that one operation of the forward pass requires. */
 export interface KernelCost {
@@ -91,7 +91,7 @@ export function kernelCost(shape: KernelShape, operation: Operation): KernelCost
     case 'sample':
       return { bytes: 8 * Math.ceil(shape.vocabularySize / STRIP), flops: 0 };
     default:
-      throw new Error(`bench/kernel-cost.ts does not know what the kernel ${kernel} costs`);
+      throw new Error(`bench/stages/kernel-cost.ts does not know what the kernel ${kernel} costs`);
   }
 }
 
@@ -105,7 +105,7 @@ function denseExtents(shape: KernelShape, part: string): [rows: number, columns:
   if (part.startsWith('attn.qkv')) return [(heads + 2 * kvHeads) * HEAD_SIZE, hiddenSize];
   if (part.startsWith('attn.out')) return [hiddenSize, heads * HEAD_SIZE];
   if (part.startsWith('unembedding')) return [vocabularySize, hiddenSize];
-  throw new Error(`bench/kernel-cost.ts does not know the shape of ${part}`);
+  throw new Error(`bench/stages/kernel-cost.ts does not know the shape of ${part}`);
 }
 
 function denseBytes({ dense }: KernelShape, rows: number, columns: number): number {

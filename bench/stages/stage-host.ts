@@ -1,6 +1,6 @@
-import { requestDevice } from '../packages/core/src/engine/index.ts';
-import { summarizeAdapter } from '../packages/core/src/gpu/adapter-summary.ts';
-import type { AdapterSummary, ModelSource } from '../packages/core/src/types/load.ts';
+import { requestDevice } from '../../packages/core/src/engine/index.ts';
+import { summarizeAdapter } from '../../packages/core/src/gpu/adapter-summary.ts';
+import type { AdapterSummary, ModelSource } from '../../packages/core/src/types/load.ts';
 import { EndToEndStage } from './end-to-end.ts';
 import { KernelStage } from './kernel-stage.ts';
 import type { Sample, Stage, StageName, StageOptions } from './stage.ts';
