@@ -144,6 +144,25 @@ describe('in a new chat', () => {
     expect(await demo.count('.reply [aria-label="Answer again"]')).toBe(1);
   });
 
+  test('a turn that cannot be shown does not keep the next one from being answered', async () => {
+    const { demo } = visit;
+    await demo.page.evaluate(() => {
+      const { replaceChildren } = Element.prototype;
+      Element.prototype.replaceChildren = function (...nodes) {
+        if (this.className === 'message-foot') throw new Error('out of order');
+        replaceChildren.apply(this, nodes);
+      };
+      Object.assign(globalThis, {
+        repair: () => Object.assign(Element.prototype, { replaceChildren }),
+      });
+    });
+    await demo.send('What is 17 + 25?');
+    await demo.page.waitForSelector('.failure');
+    await demo.page.waitForSelector('#send:not([hidden])');
+    await demo.page.evaluate(() => (globalThis as unknown as { repair(): void }).repair());
+    expect(await demo.ask('What is 30 + 11?')).toContain('41');
+  });
+
   test('the model calls a tool of the page and answers with its result', async () => {
     const { demo } = visit;
     await demo.click('.suggestions li:last-child button');

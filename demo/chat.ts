@@ -87,7 +87,10 @@ export class Chat {
     shown.scrollIntoView({ block: 'end' });
     find('prompt', HTMLTextAreaElement).focus({ preventScroll: true });
     const history = historyOf(this.#turns.map(({ turn: earlier }) => earlier));
-    this.#running = this.#running.then(() => this.#answer(turn, history, view, abort));
+    // A turn that fails must not keep the next one from running.
+    this.#running = this.#running
+      .then(() => this.#answer(turn, history, view, abort))
+      .catch(reportError);
   }
 
   async #answer(
@@ -119,6 +122,7 @@ export class Chat {
         announce('Stopped');
       } else view.fail(error);
     } finally {
+      abort.abort(); // ends the generation if the view failed
       if (this.#abort === abort) {
         this.#abort = undefined;
         onChange();
