@@ -76,12 +76,16 @@ export class ReplyView {
     else if (event.type === 'tool-result') this.#showToolResult(event.id, event.output);
   }
 
-  /** Ends the reply with its numbers. */
-  finish(result: GenerateResult): void {
+  /**
+   * Ends the reply with its numbers.
+   *
+   * @param why why it was stopped, if the user did not stop it.
+   */
+  finish(result: GenerateResult, why?: string): void {
     this.#close();
     const { timings, usage, reason } = result;
     const facts = [
-      reason in ENDINGS && ENDINGS[reason as keyof typeof ENDINGS],
+      why ? `${ENDINGS.aborted}: ${why}` : ENDINGS[reason as keyof typeof ENDINGS],
       `${formatCount(usage.completionTokens)} tokens`,
       usage.completionTokens > 1 && formatTokensPerSecond(timings.decodeTokensPerSecond),
       usage.completionTokens > 0 &&
