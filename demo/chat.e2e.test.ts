@@ -21,6 +21,50 @@ function recordGrowth(page: DemoPage): Promise<void> {
 const contextUsed = async (): Promise<number> =>
   Number(/(\d+) of 8,192 tokens/.exec(await visit.demo.text('#status-line'))?.[1]);
 
+/** The suggestions for the embedded model, with its answers. */
+const CHIPS: Readonly<Record<string, string>> = {
+  'What is 17 + 25?': '17 + 25 = 42',
+  'What can you do?':
+    'I can add and subtract, call tools, write JSON, check text against a policy, count, spell and explain gpt-oss.',
+  'What is a mixture of experts?':
+    'In a mixture of experts, each layer has many small networks and a router picks a few of them for each token.',
+  'Show the times table of 7.': Array.from(
+    { length: 10 },
+    (_, i) => `7 x ${i + 1} = ${7 * (i + 1)}`,
+  ).join('\n'),
+  'What is the date today?': 'Today is 2026-11-20.',
+  'What time is it in Paris?': 'It is 06:30 in Paris.',
+};
+
+/** Every chip after every other: a walk over all ordered pairs. */
+function* chipAfterChip(): Generator<number> {
+  const count = Object.keys(CHIPS).length;
+  for (let first = 0; first < count; first++) {
+    yield first;
+    for (let second = first + 1; second < count; second++) {
+      yield second;
+      yield first;
+    }
+  }
+}
+
+test('each suggestion gets its whole answer, whichever was asked before', async () => {
+  const { demo } = visit;
+  const chips = Object.entries(CHIPS);
+  await demo.startOver();
+  expect(
+    await demo.page.evaluate(() =>
+      Array.from(document.querySelectorAll('.suggestions button'), (chip) => chip.textContent),
+    ),
+  ).toEqual(Object.keys(CHIPS));
+  for (const chip of chipAfterChip()) {
+    await demo.click('#new-chat');
+    await demo.click(`.suggestions li:nth-child(${chip + 1}) button`);
+    const [question, answer] = chips[chip] ?? [];
+    expect(await demo.answer(), question).toBe(answer);
+  }
+}, 900_000);
+
 // Each test continues from the one before.
 describe('a question and a follow-up', () => {
   let used: number;
@@ -144,14 +188,78 @@ describe('in a new chat', () => {
     expect(await demo.count('.reply [aria-label="Answer again"]')).toBe(1);
   });
 
+  test('a turn that cannot be shown does not keep the next one from being answered', async () => {
+    const { demo } = visit;
+    await demo.page.evaluate(() => {
+      const { replaceChildren } = Element.prototype;
+      Element.prototype.replaceChildren = function (...nodes) {
+        if (this.className === 'message-foot') throw new Error('out of order');
+        replaceChildren.apply(this, nodes);
+      };
+      Object.assign(globalThis, {
+        repair: () => {
+          Element.prototype.replaceChildren = replaceChildren;
+        },
+      });
+    });
+    await demo.send('What is 17 + 25?');
+    await demo.page.waitForSelector('.failure');
+    await demo.page.waitForSelector('#send:not([hidden])');
+    await demo.page.evaluate(() => (globalThis as unknown as { repair(): void }).repair());
+    expect(await demo.ask('What is 30 + 11?')).toContain('41');
+  });
+
   test('the model calls a tool of the page and answers with its result', async () => {
     const { demo } = visit;
     await demo.click('.suggestions li:last-child button');
     const answer = await demo.answer();
     expect(await demo.text('.tool-call')).toMatch(
-      /get_time\s+Arguments\s+{"city":"Tokyo"}\s+Result\s+{"time":"14:30"}/,
+      /get_time\s+Arguments\s+{"city":"Paris"}\s+Result\s+{"city":"Paris","time":"06:30"}/,
     );
-    expect(answer).toContain('14:30');
+    expect(answer).toBe('It is 06:30 in Paris.');
+  });
+
+  test('a suggestion that needs tools leaves them off for the next question', async () => {
+    const { demo } = visit;
+    await demo.click('.suggestions li:last-child button');
+    await demo.answer();
+    expect(await demo.ask('Show the times table of 7.')).toBe(CHIPS['Show the times table of 7.']);
+    expect(await demo.count('.tool-call')).toBe(1);
+    expect(await demo.count('#tools:checked')).toBe(0);
+    await demo.click('.turn:first-child [aria-label="Answer again"]');
+    expect(await demo.answer()).toBe('It is 06:30 in Paris.');
+  });
+
+  test('the built-in model stops at the token limit if tools lead it astray', async () => {
+    const { demo } = visit;
+    await demo.page.evaluate(() => document.querySelector<HTMLElement>('#tools')?.click());
+    await demo.send('What time is it?');
+    await demo.page.waitForSelector('.reply[aria-busy=false]');
+    expect(await demo.text('.reply .facts')).toContain('Token limit reached · 512 tokens');
+  });
+
+  test('the context counter grows while the model answers', async () => {
+    const { demo } = visit;
+    await demo.page.evaluate(() => {
+      const shown: number[] = [];
+      Object.assign(globalThis, { shown });
+      const note = (): void => {
+        const line = document.querySelector('#status-line')?.textContent ?? '';
+        const isBusy = document.querySelector('.reply[aria-busy=true]') !== null;
+        const used = Number(/([\d,]+) of 8,192/.exec(line)?.[1]);
+        if (isBusy && used !== shown.at(-1)) shown.push(used);
+      };
+      new MutationObserver(note).observe(document.body, {
+        ...{ subtree: true, childList: true, characterData: true },
+      });
+    });
+    await demo.ask('What is 17 + 25?');
+    const shown = await demo.page.evaluate(
+      () => (globalThis as unknown as { shown: number[] }).shown,
+    );
+    expect(new Set(shown).size).toBeGreaterThan(10);
+    expect(shown.toSorted((a, b) => a - b)).toEqual(shown);
+    expect(Math.abs((await contextUsed()) - (shown.at(-1) ?? 0))).toBeLessThan(16);
   });
 
   test('the model reasons longer with high effort than with low', async () => {

@@ -1,6 +1,5 @@
-import type { Message } from 'ossicle';
 import { announce } from './announcer.ts';
-import { contextTokens, historyOf, type Turn } from './conversation.ts';
+import { CallCounter, contextAfter, contextTokens, historyOf, type Turn } from './conversation.ts';
 import { element, find } from './element.ts';
 import type { NextStep } from './failure-card.ts';
 import { generateOptions } from './generate-options.ts';
@@ -13,6 +12,8 @@ interface ShownTurn {
   readonly turn: Turn;
   readonly element: HTMLElement;
 }
+
+const LOOPS = new DOMException('The model repeats a tool call.', 'AbortError');
 
 /** What a chat needs from the page around it. */
 export interface ChatSurroundings {
@@ -50,9 +51,13 @@ export class Chat {
     return this.#abort !== undefined;
   }
 
-  /** Asks a question at the end of the conversation. */
-  ask(prompt: string): void {
-    this.#askAt(this.#turns.length, prompt);
+  /**
+   * Asks a question at the end of the conversation.
+   *
+   * @param usesTools whether this question needs the tools, whatever the settings say.
+   */
+  ask(prompt: string, usesTools = false): void {
+    this.#askAt(this.#turns.length, prompt, usesTools);
   }
 
   /** Stops the current answer and keeps what it has so far. */
@@ -68,16 +73,16 @@ export class Chat {
   }
 
   /** Replaces the turn at `index` and all later ones with a new question. */
-  #askAt(index: number, prompt: string): void {
+  #askAt(index: number, prompt: string, usesTools: boolean): void {
     const { onChange, onStep } = this.#surroundings;
     this.#truncate(index);
-    const turn: Turn = { prompt, reply: [] };
-    const retry = (): void => this.#askAt(index, prompt);
+    const turn: Turn = { prompt, usesTools, reply: [] };
+    const retry = (): void => this.#askAt(index, prompt, usesTools);
     const view = new ReplyView({
       retry,
       step: (step) => (step === 'new-chat' ? this.clear() : onStep(step, retry)),
     });
-    const question = new PromptView(prompt, (edited) => this.#askAt(index, edited));
+    const question = new PromptView(prompt, (edited) => this.#askAt(index, edited, usesTools));
     const shown = element('div', { class: 'turn' }, question.element, view.element);
     this.#turns.push({ turn, element: shown });
     this.#list.append(shown);
@@ -86,13 +91,16 @@ export class Chat {
     onChange();
     shown.scrollIntoView({ block: 'end' });
     find('prompt', HTMLTextAreaElement).focus({ preventScroll: true });
-    const history = historyOf(this.#turns.map(({ turn: earlier }) => earlier));
-    this.#running = this.#running.then(() => this.#answer(turn, history, view, abort));
+    const turns = this.#turns.map(({ turn: earlier }) => earlier);
+    // A turn that fails must not keep the next one from running.
+    this.#running = this.#running
+      .then(() => this.#answer(turn, turns, view, abort))
+      .catch(reportError);
   }
 
   async #answer(
     turn: Turn,
-    history: readonly Message[],
+    turns: readonly Turn[],
     view: ReplyView,
     abort: AbortController,
   ): Promise<void> {
@@ -102,28 +110,43 @@ export class Chat {
       const loaded = model();
       if (loaded === undefined) throw new Error('No model is loaded. Choose one first.');
       announce('Thinking');
-      const options = generateOptions(settings(), abort.signal);
+      const chosen = settings();
+      const usesTools = chosen.usesTools || turn.usesTools;
+      const history = historyOf(turns, usesTools);
+      const options = generateOptions({ ...chosen, usesTools }, loaded.checkpoint, abort.signal);
       const generation = loaded.model.generate(history, options);
-      for await (const event of generation) view.show(event);
+      const calls = new CallCounter();
+      let tokens = 0;
+      for await (const event of generation) {
+        view.show(event);
+        if (event.type === 'tool-call' && calls.add(event)) abort.abort(LOOPS);
+        tokens = contextAfter(event, tokens);
+        if (tokens > 0 && this.#isLast(turn)) onContext(tokens);
+      }
       const result = await generation.result;
       turn.reply = result.messages;
       const used = await contextTokens(loaded.model, [...history, ...turn.reply], options);
-      view.finish(result);
+      view.finish(result, abort.signal.reason === LOOPS ? LOOPS.message : undefined);
       announce(
         result.reason === 'aborted' ? 'Stopped' : view.spokenAnswer || 'The model gave no answer.',
       );
-      if (used !== undefined && this.#turns.at(-1)?.turn === turn) onContext(used);
+      if (used !== undefined && this.#isLast(turn)) onContext(used);
     } catch (error) {
       if (abort.signal.aborted) {
         view.stop();
         announce('Stopped');
       } else view.fail(error);
     } finally {
+      abort.abort(); // ends the generation if the view failed
       if (this.#abort === abort) {
         this.#abort = undefined;
         onChange();
       }
     }
+  }
+
+  #isLast(turn: Turn): boolean {
+    return this.#turns.at(-1)?.turn === turn;
   }
 
   #truncate(length: number): void {

@@ -65,6 +65,10 @@ test.each([
   'ftp://host/m/',
   'https://',
   'a b/c',
+  'https://a.example;script-src/x/',
+  "https://a.example'self'/x/",
+  'https://a.example,b.example/x/',
+  'https://a*.example/x/',
 ])('"%s" is not a source', (text) => {
   expect(parseSource(text, PAGE)).toBeUndefined();
 });
@@ -125,6 +129,25 @@ test('a mirror is part of the policy and the URL, and is reachable only if the p
   expect(isReachable(parse('a/b'), mirrored)).toBe(true);
   for (const text of ['', 'mirror.example', 'ftp://mirror.example', 'https://'])
     expect(parseMirror(text)).toBeUndefined();
+});
+
+test.each([
+  'https://models.example/m/',
+  'https://127.0.0.1:8443/m/',
+  'http://[::1]:8080/m/',
+  'https://xn--bcher-kva.example/m/',
+  'https://bücher.example/m/',
+  'https://my_host.example/m/',
+])('%s allows one host and nothing else', (text) => {
+  const { origin } = new URL(text);
+  expect(allowedConnections(parse(text))).toEqual(["'self'", origin]);
+  expect(origin).toMatch(/^https?:\/\/[\w.:[\]-]+$/);
+});
+
+test('a mirror with a host that would end the directive is refused', () => {
+  expect(parseMirror('https://mirror.example;script-src/hf')).toBeUndefined();
+  const page = 'https://demo.example/?model=a/b&mirror=https://mirror.example;script-src/hf';
+  expect(requestedSource(page).mirror).toBeUndefined();
 });
 
 test('local files are named after their folder or GGUF file, and leave the URL as it is', () => {

@@ -28,6 +28,8 @@ const REPOSITORY_FILE =
   /^https?:\/\/huggingface\.co\/([\w.-]+\/[\w.-]+)\/(?:blob|resolve)\/([\w.-]+)\/([^?#]+\.gguf)/i;
 const EMBEDDED_FOLDER = 'models/gpt-oss-nano/';
 const GGUF = /\.gguf$/i;
+/** Hosts that may enter a Content-Security-Policy: URLs also allow `;`, `,` and `*`, which have a meaning there. */
+const HOST = /^[\w.:[\]-]+$/;
 
 /** The model that comes with the page. */
 export function embeddedSource(page: string): CheckpointSource {
@@ -73,14 +75,19 @@ export function parseSource(
     : { source, name, origin: 'huggingface', host: new URL(mirror).host, mirror };
 }
 
-/** Parses the base URL of a mirror; `undefined` if it is not an http(s) URL. */
+/** Parses the base URL of a mirror; `undefined` if it is not an http(s) URL of a plain host. */
 export function parseMirror(text: string): string | undefined {
   const trimmed = text.trim().replace(/\/+$/, '');
-  return /^https?:\/\//i.test(trimmed) && URL.canParse(trimmed) ? trimmed : undefined;
+  const isMirror = /^https?:\/\//i.test(trimmed) && hasPlainHost(trimmed);
+  return isMirror ? trimmed : undefined;
+}
+
+function hasPlainHost(text: string, base?: string): boolean {
+  return URL.canParse(text, base) && HOST.test(new URL(text, base).host);
 }
 
 function parseAddress(text: string, page: string): CheckpointSource | undefined {
-  if (!URL.canParse(text, page)) return undefined;
+  if (!hasPlainHost(text, page)) return undefined;
   const url = new URL(text, page);
   url.search = '';
   url.hash = '';

@@ -27,10 +27,15 @@ let browser: DemoBrowser;
 let demo: DemoPage;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ossicle-checkpoints-'));
-  await mkdir(join(folder, 'hub/owner/nano/resolve'), { recursive: true });
+  await Promise.all(
+    ['owner/nano', 'openai/gpt-oss-20b'].map((repository) =>
+      mkdir(join(folder, 'hub', repository, 'resolve'), { recursive: true }),
+    ),
+  );
   await Promise.all([
     symlink(resolve(NANO), join(folder, 'nano')),
     symlink(resolve(NANO), join(folder, 'hub/owner/nano/resolve/main')),
+    symlink(join(folder, 'large'), join(folder, 'hub/openai/gpt-oss-20b/resolve/main')),
     writeSparseCheckpoint(join(folder, 'large'), LARGE),
     writeSparseCheckpoint(join(folder, 'unfit'), UNFIT),
   ]);
@@ -284,4 +289,18 @@ test('a download paused from a mirror resumes from the mirror', async () => {
   await demo.ready();
   expect(await hub.sentBytes(FIRST)).toBeGreaterThan(HEADER_BYTES);
   expect(browser.proxy.requests.join()).not.toContain('huggingface');
+});
+
+test('one click on the link to gpt-oss-20b describes the download, and does not begin it', async () => {
+  const visitor = await browser.open(`?model=owner/nano&mirror=${encodeURIComponent(hub.url)}`);
+  await visitor.ready(); // the embedded model
+  await visitor.page.keyboard.press('Escape');
+  await visitor.click('.lede .link-button');
+  await visitor.page.waitForSelector('#preflight[open]');
+  expect(await visitor.text('#preflight h2')).toMatch(/^gpt-oss-20b /);
+  expect(await visitor.count('#model-panel[open]')).toBe(0);
+  const sent = await hub.log();
+  expect(sent.some(({ path }) => path.includes('openai/gpt-oss-20b'))).toBe(true);
+  expect(browser.proxy.requests.join()).not.toContain('huggingface');
+  await visitor.close();
 });

@@ -1,10 +1,18 @@
 import type { GenerateOptions } from 'ossicle';
+import type { CheckpointSource } from './checkpoint-source.ts';
 import { isoDate } from './format.ts';
 import type { Settings } from './settings.ts';
 import { pageTools } from './tools.ts';
 
-/** The options of `generate()` for these settings. */
-export function generateOptions(settings: Settings, signal?: AbortSignal): GenerateOptions {
+/** gpt-oss-nano's own answers are shorter; if asked what it has not learned, it may write without end. */
+const MAX_EMBEDDED_TOKENS = 512;
+
+/** The options of `generate()` for these settings and the model of this checkpoint. */
+export function generateOptions(
+  settings: Settings,
+  { origin }: Pick<CheckpointSource, 'origin'>,
+  signal?: AbortSignal,
+): GenerateOptions {
   const { instructions, reasoningEffort, temperature, usesTools } = settings;
   return {
     reasoningEffort,
@@ -12,6 +20,7 @@ export function generateOptions(settings: Settings, signal?: AbortSignal): Gener
     currentDate: isoDate(new Date()),
     ...(instructions.trim() !== '' && { instructions: instructions.trim() }),
     ...(usesTools && { tools: pageTools }),
+    ...(origin === 'embedded' && { maxTokens: MAX_EMBEDDED_TOKENS }),
     ...(signal && { signal }),
   };
 }

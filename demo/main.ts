@@ -12,7 +12,7 @@ import type { NextStep } from './failure-card.ts';
 import { HubAccess } from './hub-access.ts';
 import { LoadNotice } from './load-notice.ts';
 import { acceptDrops } from './local-files.ts';
-import { ModelPanel } from './model-panel.ts';
+import { LARGE_REPOSITORY, ModelPanel } from './model-panel.ts';
 import { type LoadedModel, ModelSlot, type ModelState } from './model-slot.ts';
 import { showPreflight } from './preflight.ts';
 import { followEnd } from './scroll.ts';
@@ -95,7 +95,9 @@ function showModel(state: ModelState): void {
   const isMoving = status === 'loading' || (status === 'failed' && loaded === undefined);
   const name = isMoving ? state.checkpoint.name : loaded?.checkpoint.name;
   find('model-name', HTMLElement).textContent = name ?? 'No model';
-  find('model-button', HTMLElement).dataset.status = status;
+  // A load that failed says so in its own card; the model shown here works.
+  find('model-button', HTMLElement).dataset.status =
+    status === 'failed' && loaded ? 'ready' : status;
   statusLine.showModel(loaded);
   if (status === 'ready') {
     const { checkpoint } = state.model;
@@ -111,11 +113,8 @@ function showState(): void {
   find('welcome', HTMLElement).hidden = !chat.isEmpty;
   if (loaded !== welcomed)
     showWelcome(loaded, {
-      ask: (prompt, usesTools) => {
-        if (usesTools) settings.enableTools();
-        chat.ask(prompt);
-      },
-      chooseModel: () => panel.open(),
+      ask: (prompt, usesTools) => chat.ask(prompt, usesTools),
+      loadLarge: () => panel.load(LARGE_REPOSITORY),
     });
   welcomed = loaded;
 }

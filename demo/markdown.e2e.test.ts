@@ -111,3 +111,31 @@ test('text rendered as it grows ends up like text rendered at once', async () =>
   await render('');
   expect(grown).toBe(await render(text));
 });
+
+test.each([
+  ['2,601 quotes', '>'.repeat(2601)],
+  ['2,400 lists', `${'* '.repeat(2400)}x`],
+  ['3,000 numbered lists', `${'1. '.repeat(3000)}x`],
+  ['emphasis that does not end', '**_a '.repeat(6000)],
+])('%s are shown whole', async (_name, markdown) => {
+  const html = await render(markdown);
+  expect(html.match(/<(blockquote|ul|ol)>/g)?.length ?? 0).toBeLessThanOrEqual(16);
+  const shown = await page.evaluate(() => document.querySelector('.markdown')?.textContent ?? '');
+  const isWord = /[ax]/g;
+  expect(shown.match(isWord)?.length).toBe(markdown.match(isWord)?.length);
+});
+
+test('text that cannot be rendered is shown as it is, until it can', async () => {
+  await render('First.\n\nSecond');
+  await page.evaluate(() => {
+    const { querySelectorAll } = DocumentFragment.prototype;
+    DocumentFragment.prototype.querySelectorAll = () => {
+      DocumentFragment.prototype.querySelectorAll = querySelectorAll;
+      throw new Error('out of order');
+    };
+  });
+  expect(await render('First.\n\n**Second**')).toBe('<p class="plain">First.\n\n**Second**</p>');
+  expect(await render('First.\n\n**Second**.')).toBe(
+    '<p>First.</p>\n<p><strong>Second</strong>.</p>\n',
+  );
+});

@@ -1,5 +1,6 @@
 import createDOMPurify from 'dompurify';
 import { Marked, type Token, type Tokens } from 'marked';
+import { BoundedLexer } from './bounded-lexer.ts';
 import { copyButton } from './copy-button.ts';
 import { element } from './element.ts';
 
@@ -42,9 +43,20 @@ export class MarkdownView {
   /** URLs that the text defines for `[references]`, possibly after the blocks that use them. */
   #definitions = '{}';
 
-  /** Shows the Markdown text. */
+  /** Shows the Markdown text, or the text as it is if it cannot be rendered. */
   render(markdown: string): void {
-    const tokens = marked.lexer(markdown);
+    try {
+      this.#render(markdown);
+    } catch (error) {
+      reportError(error);
+      const plain = element('p', { class: 'plain' }, markdown);
+      this.#blocks = [{ source: '', nodes: [plain] }];
+      this.element.replaceChildren(plain);
+    }
+  }
+
+  #render(markdown: string): void {
+    const tokens = new BoundedLexer(marked.defaults).lex(markdown);
     const definitions = JSON.stringify(tokens.links);
     const isRedefined = definitions !== this.#definitions;
     this.#definitions = definitions;

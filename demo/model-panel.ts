@@ -14,7 +14,8 @@ import type { ModelSlot, ModelState } from './model-slot.ts';
 import { adapterName } from './status-line.ts';
 import { StorageList } from './storage-list.ts';
 
-const LARGE_REPOSITORY = 'openai/gpt-oss-20b';
+/** The repository of the model to suggest for real answers. */
+export const LARGE_REPOSITORY = 'openai/gpt-oss-20b';
 
 /** The panel for choosing, loading and deleting models. */
 export class ModelPanel {
@@ -63,6 +64,12 @@ export class ModelPanel {
       if (section === 'storage') this.#storage.element.scrollIntoView();
     });
     if (source !== undefined) this.#source.focus();
+  }
+
+  /** Loads what a user would type as a source, from the mirror if one is entered. */
+  load(source: string): void {
+    const checkpoint = this.#parse(source);
+    if (checkpoint) this.#load(checkpoint);
   }
 
   /** Closes the panel. */
@@ -155,13 +162,9 @@ export class ModelPanel {
   }
 
   #choice(source: string, name: string, detail: string): HTMLElement {
-    const choose = (): void => {
-      const checkpoint = this.#parse(source);
-      if (checkpoint) this.#load(checkpoint);
-    };
     return element(
       'button',
-      { type: 'button', class: 'choice', 'data-source': source, onclick: choose },
+      { type: 'button', class: 'choice', 'data-source': source, onclick: () => this.load(source) },
       element('strong', {}, name),
       element('span', {}, detail),
       icon('chevron'),

@@ -20,6 +20,9 @@ export interface ReplyActions {
   readonly step: (step: NextStep) => void;
 }
 
+/** Rendering takes at most this share of the time: a long answer is shown in fewer, larger steps. */
+const RENDER_SHARE = 0.25;
+
 const ENDINGS = { aborted: 'Stopped', length: 'Token limit reached' };
 
 /** One answer: reasoning, tool calls and text in order of arrival, then its buttons and numbers. */
@@ -38,6 +41,7 @@ export class ReplyView {
   #current: TextPart | undefined;
   #answer = '';
   #frame = 0;
+  #restUntilMs = 0;
 
   constructor(actions: ReplyActions) {
     this.#actions = actions;
@@ -72,12 +76,16 @@ export class ReplyView {
     else if (event.type === 'tool-result') this.#showToolResult(event.id, event.output);
   }
 
-  /** Ends the reply with its numbers. */
-  finish(result: GenerateResult): void {
+  /**
+   * Ends the reply with its numbers.
+   *
+   * @param why why it was stopped, if the user did not stop it.
+   */
+  finish(result: GenerateResult, why?: string): void {
     this.#close();
     const { timings, usage, reason } = result;
     const facts = [
-      reason in ENDINGS && ENDINGS[reason as keyof typeof ENDINGS],
+      why ? `${ENDINGS.aborted}: ${why}` : ENDINGS[reason as keyof typeof ENDINGS],
       `${formatCount(usage.completionTokens)} tokens`,
       usage.completionTokens > 1 && formatTokensPerSecond(timings.decodeTokensPerSecond),
       usage.completionTokens > 0 &&
@@ -116,7 +124,7 @@ export class ReplyView {
     }
     this.#current.text += text;
     if (kind === 'text') this.#answer += text;
-    this.#frame ||= requestAnimationFrame(() => this.#render());
+    this.#frame ||= requestAnimationFrame(() => this.#renderFrame());
   }
 
   #showToolCall(call: ToolCall): void {
@@ -145,6 +153,17 @@ export class ReplyView {
   #wait(text: string): void {
     this.#pending.hidden = false;
     this.#pending.replaceChildren(element('span', { class: 'pulse' }), text);
+  }
+
+  #renderFrame(): void {
+    const startMs = performance.now();
+    if (startMs < this.#restUntilMs) {
+      this.#frame = requestAnimationFrame(() => this.#renderFrame());
+      return;
+    }
+    this.#render();
+    const endMs = performance.now();
+    this.#restUntilMs = endMs + (endMs - startMs) * (1 / RENDER_SHARE - 1);
   }
 
   #render(): void {

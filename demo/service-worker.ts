@@ -22,12 +22,14 @@ interface Fetch {
   respondWith(response: Promise<Response>): void;
 }
 
-const CACHE_PREFIX = 'ossicle-page-';
-const CACHE = CACHE_PREFIX + PRECACHE.version;
 /** How long the network may take before the cached page is served. */
 const NETWORK_TIMEOUT_MS = 4000;
 
 const scope = globalThis as unknown as WorkerScope;
+
+/** The page's folder is part of the name: other deployments on this origin have caches of their own. */
+const CACHE_PREFIX = `ossicle-page ${new URL('.', scope.location.href).pathname} `;
+const CACHE = CACHE_PREFIX + PRECACHE.version;
 const files = new Set(PRECACHE.files.map((path) => new URL(path, scope.location.href).href));
 
 scope.addEventListener('install', (event) => {

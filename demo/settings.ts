@@ -58,11 +58,6 @@ export class SettingsView {
     this.#show();
   }
 
-  /** Turns the tools on. */
-  enableTools(): void {
-    this.#choose({ usesTools: true });
-  }
-
   #choose(choice: Stored): void {
     this.#chosen = { ...this.#chosen, ...choice };
     localStorage.setItem(STORAGE_KEY, JSON.stringify(this.#chosen));

@@ -7,6 +7,7 @@ export class StatusLine {
   readonly #line = find('status-line', HTMLElement);
   #model: LoadedModel | undefined;
   #contextTokens = 0;
+  readonly #context = element('span', { title: 'Context used' });
 
   /** Shows another model, or none. */
   showModel(model: LoadedModel | undefined): void {
@@ -17,7 +18,7 @@ export class StatusLine {
   /** Shows how many tokens are in the conversation. */
   showContext(tokens: number): void {
     this.#contextTokens = tokens;
-    this.#show();
+    this.#showContext();
   }
 
   #show(): void {
@@ -25,8 +26,8 @@ export class StatusLine {
       element('span', { class: 'private' }, icon('lock'), 'Nothing you type leaves this page'),
     ];
     if (this.#model) {
-      const { adapter, gpuBytes, contextLength } = this.#model.model.info;
-      const used = this.#contextTokens;
+      const { adapter, gpuBytes } = this.#model.model.info;
+      this.#showContext();
       facts.push(
         element('span', { title: 'GPU adapter' }, adapterName(adapter)),
         element(
@@ -34,14 +35,18 @@ export class StatusLine {
           { title: 'GPU memory for weights and caches' },
           `${formatBytes(gpuBytes)} on the GPU`,
         ),
-        element(
-          'span',
-          { title: 'Context used', class: used > 0.9 * contextLength ? 'is-warning' : undefined },
-          `${formatCount(used)} of ${formatCount(contextLength)} tokens`,
-        ),
+        this.#context,
       );
     }
     this.#line.replaceChildren(...facts);
+  }
+
+  #showContext(): void {
+    if (!this.#model) return;
+    const { contextLength } = this.#model.model.info;
+    const used = this.#contextTokens;
+    this.#context.classList.toggle('is-warning', used > 0.9 * contextLength);
+    this.#context.textContent = `${formatCount(used)} of ${formatCount(contextLength)} tokens`;
   }
 }
 

@@ -42,8 +42,8 @@ test.each([
 
 test('the clock knows the time in cities that time zones are named after', () => {
   const inCity = (city: string) => run('get_time', { city });
-  expect(inCity('Tokyo')).toEqual({ time: expect.stringMatching(/^\d\d:\d\d$/) });
-  expect(inCity('New York')).toEqual({ time: expect.stringMatching(/^\d\d:\d\d$/) });
+  for (const city of ['Tokyo', 'New York'])
+    expect(inCity(city)).toEqual({ city, time: expect.stringMatching(/^\d\d:\d\d$/) });
   expect(() => inCity('Atlantis')).toThrow('Atlantis');
 });
 

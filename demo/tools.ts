@@ -100,7 +100,11 @@ export const pageTools: readonly ToolDefinition[] = [
       properties: { city: { type: 'string', description: 'The city.' } },
       required: ['city'],
     },
-    execute: (input) => ({ time: timeIn(text(input, 'city')) }),
+    // With the city: gpt-oss-nano otherwise spells it from memory, which it does badly.
+    execute: (input) => {
+      const city = text(input, 'city');
+      return { city, time: timeIn(city) };
+    },
   },
   {
     name: 'calculator',

@@ -54,6 +54,19 @@ test('text that is not a valid source is rejected in its input field', async () 
   await demo.page.keyboard.press('Escape');
 });
 
+/** The suggestions that are not wholly in view. */
+function hiddenChips(): Promise<readonly (string | null)[]> {
+  return demo.page.evaluate(() => {
+    const { top, bottom } = document.querySelector('main')!.getBoundingClientRect();
+    return [...document.querySelectorAll('.suggestions button')]
+      .filter((chip) => {
+        const box = chip.getBoundingClientRect();
+        return box.top < top || box.bottom > bottom;
+      })
+      .map((chip) => chip.textContent);
+  });
+}
+
 const missing = (): number =>
   browser.proxy.requests.filter((url) => url.includes('/missing/')).length;
 
@@ -62,6 +75,19 @@ test('a URL without a model is reported', async () => {
   await demo.page.waitForSelector('.failure');
   expect(await demo.text('.failure h3')).toBe('The model could not be loaded');
   expect(await demo.text('.failure p')).toMatch(/missing.*config\.json/);
+  expect(await demo.text('#model-name')).toBe('gpt-oss-nano');
+  expect(await demo.count('[data-status=ready]')).toBe(1);
+});
+
+test.each([
+  [1000, 760],
+  [1280, 640],
+  [390, 844],
+])('the report leaves the suggestions in view at %i x %i', async (width, height) => {
+  const before = demo.page.viewport();
+  await demo.page.setViewport({ width, height });
+  expect(await hiddenChips()).toEqual([]);
+  await demo.page.setViewport(before);
 });
 
 test('Try again requests the model once more', async () => {

@@ -15,7 +15,7 @@ const EMBEDDED: readonly Suggestion[] = [
   { prompt: 'What is a mixture of experts?' },
   { prompt: 'Show the times table of 7.' },
   { prompt: 'What is the date today?' },
-  { prompt: 'What time is it in Tokyo?', usesTools: true },
+  { prompt: 'What time is it in Paris?', usesTools: true },
 ];
 
 const GENERAL: readonly Suggestion[] = [
@@ -29,8 +29,8 @@ const GENERAL: readonly Suggestion[] = [
 export interface WelcomeActions {
   /** Asks the model. */
   readonly ask: (prompt: string, usesTools: boolean) => void;
-  /** Opens the model panel. */
-  readonly chooseModel: () => void;
+  /** Loads gpt-oss-20b, once the user has agreed to the download. */
+  readonly loadLarge: () => void;
 }
 
 /** Shows what this page is, what the loaded model is good for, and questions to start with. */
@@ -64,7 +64,7 @@ export function showWelcome(loaded: LoadedModel | undefined, actions: WelcomeAct
   );
 }
 
-function embeddedText({ chooseModel }: WelcomeActions): HTMLElement {
+function embeddedText({ loadLarge }: WelcomeActions): HTMLElement {
   return element(
     'div',
     { class: 'lede' },
@@ -81,7 +81,7 @@ function embeddedText({ chooseModel }: WelcomeActions): HTMLElement {
       'For real answers, ',
       element(
         'button',
-        { type: 'button', class: 'link-button', onclick: chooseModel },
+        { type: 'button', class: 'link-button', onclick: loadLarge },
         'load gpt-oss-20b',
       ),
       ': a one-time 13.8 GB download, and 12.4 GB of GPU memory. Or drop a model folder or GGUF files here.',
