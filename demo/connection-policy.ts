@@ -1,7 +1,11 @@
 // The page's first script: it runs before anything connects. The static policy (vite-plugin.ts) allows checkpoints from
 // any host; a second policy can only forbid more, and this one leaves the page itself and one model host.
 // The library's worker starts later and inherits both.
-import { allowedConnections, type CheckpointSource, requestedSource } from './checkpoint-source.ts';
+import {
+  allowedConnections,
+  type CheckpointSource,
+  requestedSource,
+} from './model/checkpoint-source.ts';
 
 /** The checkpoint whose host this page may connect to for as long as it is open. */
 export const openedFor: CheckpointSource = requestedSource(location.href);

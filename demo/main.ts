@@ -1,25 +1,25 @@
-import { Chat } from './chat.ts';
+import { Chat } from './chat/chat.ts';
+import { Composer } from './chat/composer.ts';
+import { followEnd } from './chat/scroll.ts';
+import { openedFor } from './connection-policy.ts';
+import { find } from './element.ts';
 import {
   type CheckpointSource,
   embeddedSource,
   isReachable,
   pageAddress,
-} from './checkpoint-source.ts';
-import { Composer } from './composer.ts';
-import { openedFor } from './connection-policy.ts';
-import { find } from './element.ts';
-import type { NextStep } from './failure-card.ts';
-import { HubAccess } from './hub-access.ts';
-import { LoadNotice } from './load-notice.ts';
-import { acceptDrops } from './local-files.ts';
-import { LARGE_REPOSITORY, ModelPanel } from './model-panel.ts';
-import { type LoadedModel, ModelSlot, type ModelState } from './model-slot.ts';
-import { showPreflight } from './preflight.ts';
-import { followEnd } from './scroll.ts';
+} from './model/checkpoint-source.ts';
+import type { NextStep } from './model/failure-card.ts';
+import { HubAccess } from './model/hub-access.ts';
+import { LoadNotice } from './model/load-notice.ts';
+import { acceptDrops } from './model/local-files.ts';
+import { LARGE_REPOSITORY, ModelPanel } from './model/model-panel.ts';
+import { type LoadedModel, ModelSlot, type ModelState } from './model/model-slot.ts';
+import { showPreflight } from './model/preflight.ts';
+import { findPartial, findStored } from './model/stored-checkpoint.ts';
 import { registerServiceWorker } from './service-worker-registration.ts';
 import { SettingsView } from './settings.ts';
 import { StatusLine } from './status-line.ts';
-import { findPartial, findStored } from './stored-checkpoint.ts';
 import { showWelcome } from './welcome.ts';
 
 /** Session storage key of the checkpoint chosen in this tab just before the page reopened for its host. */

@@ -1,6 +1,6 @@
 import { element, find, icon } from './element.ts';
 import { formatBytes, formatCount } from './format.ts';
-import type { LoadedModel } from './model-slot.ts';
+import type { LoadedModel } from './model/model-slot.ts';
 
 /** The line below the message field: the GPU, the memory the model takes, and how full its context is. */
 export class StatusLine {

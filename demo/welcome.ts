@@ -1,6 +1,6 @@
 import { element, find, icon } from './element.ts';
 import { formatParameters } from './format.ts';
-import type { LoadedModel } from './model-slot.ts';
+import type { LoadedModel } from './model/model-slot.ts';
 
 /** A question to start with. */
 interface Suggestion {

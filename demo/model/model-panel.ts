@@ -1,3 +1,7 @@
+import { openedFor } from '../connection-policy.ts';
+import { element, find, icon } from '../element.ts';
+import { formatBytes, formatCount, formatParameters } from '../format.ts';
+import { adapterName } from '../status-line.ts';
 import {
   type CheckpointSource,
   embeddedSource,
@@ -5,13 +9,9 @@ import {
   localSource,
   parseSource,
 } from './checkpoint-source.ts';
-import { openedFor } from './connection-policy.ts';
-import { element, find, icon } from './element.ts';
-import { formatBytes, formatCount, formatParameters } from './format.ts';
 import type { HubAccess } from './hub-access.ts';
 import { type LocalFiles, pickFolder, pickGguf } from './local-files.ts';
 import type { ModelSlot, ModelState } from './model-slot.ts';
-import { adapterName } from './status-line.ts';
 import { StorageList } from './storage-list.ts';
 
 /** The repository of the model to suggest for real answers. */

@@ -1,8 +1,8 @@
 import type { LoadProgress } from 'ossicle';
-import { announce } from './announcer.ts';
-import { element, find, iconButton } from './element.ts';
+import { announce } from '../announcer.ts';
+import { element, find, iconButton } from '../element.ts';
+import { formatBytes, formatBytesOf, formatSeconds } from '../format.ts';
 import { failureCard, type NextStep } from './failure-card.ts';
-import { formatBytes, formatBytesOf, formatSeconds } from './format.ts';
 import type { ModelSlot, ModelState, PausedDownload } from './model-slot.ts';
 
 const PHASES: Record<LoadProgress['phase'], string> = {

@@ -1,5 +1,5 @@
-import { element, icon } from './element.ts';
-import { formatSeconds } from './format.ts';
+import { element, icon } from '../element.ts';
+import { formatSeconds } from '../format.ts';
 
 const TICK_MS = 250;
 

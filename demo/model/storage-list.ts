@@ -1,10 +1,10 @@
 import { type StoreUsage, store } from 'ossicle';
-import { announce } from './announcer.ts';
-import { element, icon } from './element.ts';
-import { formatBytes } from './format.ts';
+import { announce } from '../announcer.ts';
+import { element, icon } from '../element.ts';
+import { formatBytes } from '../format.ts';
+import { TaskLine } from '../task-line.ts';
 import { type LocalFiles, pickFolder } from './local-files.ts';
 import { type RowActions, StoredRow } from './stored-row.ts';
-import { TaskLine } from './task-line.ts';
 
 const NOTHING_STORED = 'Nothing yet. Models you load are stored here and open offline next time.';
 

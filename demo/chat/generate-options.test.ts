@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import type { Settings } from '../settings.ts';
 import { generateOptions } from './generate-options.ts';
-import type { Settings } from './settings.ts';
 
 const settings: Settings = {
   instructions: '',

@@ -1,4 +1,4 @@
-import { find } from './element.ts';
+import { find } from '../element.ts';
 
 /** What the composer can ask the page to do. */
 export interface ComposerActions {

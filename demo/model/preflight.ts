@@ -1,8 +1,8 @@
 import type { SupportReport } from 'ossicle';
+import { element, find, icon } from '../element.ts';
+import { formatBytes, formatTokensPerSecond } from '../format.ts';
+import { adapterName } from '../status-line.ts';
 import type { CheckpointSource } from './checkpoint-source.ts';
-import { element, find, icon } from './element.ts';
-import { formatBytes, formatTokensPerSecond } from './format.ts';
-import { adapterName } from './status-line.ts';
 
 type Fact = readonly [name: string, value: string, note?: string];
 

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { visitDemo } from './test/demo-browser.ts';
+import { visitDemo } from '../test/demo-browser.ts';
 
 // One visitor's story: each test continues from the one before.
 const visit = visitDemo();

@@ -1,7 +1,7 @@
 import puppeteer, { type Browser, type Page } from 'puppeteer-core';
 import { createServer, type ViteDevServer } from 'vite';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { chromeOptions } from '../scripts/browser.ts';
+import { chromeOptions } from '../../scripts/browser.ts';
 
 let server: ViteDevServer;
 let browser: Browser;
@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 beforeEach(() =>
   // A string, because the test runner would rewrite the import.
-  page.evaluate(`import('/markdown.ts').then(({ MarkdownView }) => {
+  page.evaluate(`import('/chat/markdown.ts').then(({ MarkdownView }) => {
     globalThis.view = new MarkdownView();
     document.body.replaceChildren(view.element);
   })`),

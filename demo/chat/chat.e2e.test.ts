@@ -1,6 +1,6 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { visitDemo } from './test/demo-browser.ts';
-import type { DemoPage } from './test/demo-page.ts';
+import { visitDemo } from '../test/demo-browser.ts';
+import type { DemoPage } from '../test/demo-page.ts';
 
 const visit = visitDemo();
 

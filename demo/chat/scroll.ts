@@ -1,4 +1,4 @@
-import { find } from './element.ts';
+import { find } from '../element.ts';
 
 const NEAR_PX = 80;
 

@@ -1,5 +1,5 @@
+import { element, icon } from '../element.ts';
 import { parseMirror } from './checkpoint-source.ts';
-import { element, icon } from './element.ts';
 
 /**
  * The fields for an access token and a mirror of Hugging Face. The token stays in this page's memory: it is not stored,

@@ -1,5 +1,5 @@
 import { type ErrorCode, isOssicleError } from 'ossicle';
-import { element, icon, iconButton } from './element.ts';
+import { element, icon, iconButton } from '../element.ts';
 
 /** A next step to offer after a failure. */
 export type NextStep =

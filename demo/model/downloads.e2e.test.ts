@@ -2,12 +2,12 @@ import { mkdir, mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Config, PRESETS } from '../packages/core/test/config.ts';
-import { type FaultServer, startFaultServer } from '../packages/core/test/fault-server.ts';
-import { FaultSession } from '../packages/core/test/fault-session.ts';
-import { DemoBrowser } from './test/demo-browser.ts';
-import type { DemoPage } from './test/demo-page.ts';
-import { writeSparseCheckpoint } from './test/sparse-checkpoint.ts';
+import { type Config, PRESETS } from '../../packages/core/test/config.ts';
+import { type FaultServer, startFaultServer } from '../../packages/core/test/fault-server.ts';
+import { FaultSession } from '../../packages/core/test/fault-session.ts';
+import { DemoBrowser } from '../test/demo-browser.ts';
+import type { DemoPage } from '../test/demo-page.ts';
+import { writeSparseCheckpoint } from '../test/sparse-checkpoint.ts';
 
 const NANO = 'demo/public/models/gpt-oss-nano';
 const FIRST = 'model-00001-of-00002.safetensors';

@@ -1,8 +1,8 @@
 import createDOMPurify from 'dompurify';
 import { Marked, type Token, type Tokens } from 'marked';
+import { element } from '../element.ts';
 import { BoundedLexer } from './bounded-lexer.ts';
 import { copyButton } from './copy-button.ts';
-import { element } from './element.ts';
 
 const purify = createDOMPurify(window);
 const marked = new Marked({ gfm: true, breaks: true });

@@ -1,12 +1,12 @@
-import { announce } from './announcer.ts';
+import { announce } from '../announcer.ts';
+import { element, find } from '../element.ts';
+import type { NextStep } from '../model/failure-card.ts';
+import type { LoadedModel } from '../model/model-slot.ts';
+import type { Settings } from '../settings.ts';
 import { CallCounter, contextAfter, contextTokens, historyOf, type Turn } from './conversation.ts';
-import { element, find } from './element.ts';
-import type { NextStep } from './failure-card.ts';
 import { generateOptions } from './generate-options.ts';
-import type { LoadedModel } from './model-slot.ts';
 import { PromptView } from './prompt-view.ts';
 import { ReplyView } from './reply-view.ts';
-import type { Settings } from './settings.ts';
 
 interface ShownTurn {
   readonly turn: Turn;

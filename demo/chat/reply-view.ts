@@ -1,8 +1,8 @@
 import type { GenerateEvent, GenerateResult, ToolCall } from 'ossicle';
+import { element, icon, iconButton } from '../element.ts';
+import { formatCount, formatSeconds, formatTokensPerSecond } from '../format.ts';
+import { failureCard, type NextStep } from '../model/failure-card.ts';
 import { copyButton } from './copy-button.ts';
-import { element, icon, iconButton } from './element.ts';
-import { failureCard, type NextStep } from './failure-card.ts';
-import { formatCount, formatSeconds, formatTokensPerSecond } from './format.ts';
 import { MarkdownView } from './markdown.ts';
 import { ReasoningPane } from './reasoning-pane.ts';
 

@@ -1,5 +1,5 @@
+import { element, iconButton } from '../element.ts';
 import { copyButton } from './copy-button.ts';
-import { element, iconButton } from './element.ts';
 
 /** The user's message, which can be edited and asked again. */
 export class PromptView {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type FolderServer, serveFolder } from '../scripts/static-server.ts';
-import { DemoBrowser } from './test/demo-browser.ts';
-import type { DemoPage } from './test/demo-page.ts';
+import { type FolderServer, serveFolder } from '../../scripts/static-server.ts';
+import { DemoBrowser } from '../test/demo-browser.ts';
+import type { DemoPage } from '../test/demo-page.ts';
 
 // One visitor's story, up to the model of another host: each test continues from the one before.
 let browser: DemoBrowser;

@@ -1,11 +1,11 @@
 import { type StoredModel, store, type VerifyResult } from 'ossicle';
+import { confirm } from '../confirm.ts';
+import { element, iconButton } from '../element.ts';
+import { formatAgo, formatBytes, formatBytesOf } from '../format.ts';
+import { TaskLine } from '../task-line.ts';
 import type { CheckpointSource } from './checkpoint-source.ts';
-import { confirm } from './confirm.ts';
-import { element, iconButton } from './element.ts';
-import { formatAgo, formatBytes, formatBytesOf } from './format.ts';
 import { canPickTarget, pickTarget } from './local-files.ts';
 import { checkpointOf } from './stored-checkpoint.ts';
-import { TaskLine } from './task-line.ts';
 
 /** What a row can ask the page to do. */
 export interface RowActions {

@@ -1,5 +1,5 @@
-import { announce } from './announcer.ts';
-import { icon, iconButton } from './element.ts';
+import { announce } from '../announcer.ts';
+import { icon, iconButton } from '../element.ts';
 
 const SHOWN_MS = 1600;
 

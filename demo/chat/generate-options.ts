@@ -1,7 +1,7 @@
 import type { GenerateOptions } from 'ossicle';
-import type { CheckpointSource } from './checkpoint-source.ts';
-import { isoDate } from './format.ts';
-import type { Settings } from './settings.ts';
+import { isoDate } from '../format.ts';
+import type { CheckpointSource } from '../model/checkpoint-source.ts';
+import type { Settings } from '../settings.ts';
 import { pageTools } from './tools.ts';
 
 /** gpt-oss-nano's own answers are shorter; if asked what it has not learned, it may write without end. */

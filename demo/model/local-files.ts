@@ -1,5 +1,5 @@
+import { element, find } from '../element.ts';
 import { type CheckpointSource, localSource } from './checkpoint-source.ts';
-import { element, find } from './element.ts';
 
 /** Files on this computer that the user picked or dropped. */
 export type LocalFiles = readonly File[] | FileSystemDirectoryHandle;

@@ -2,11 +2,11 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { parseConfig } from '../packages/core/test/config.ts';
-import { createGguf } from '../packages/core/test/gguf-checkpoint.ts';
-import { readSafetensors } from '../packages/core/test/safetensors-file.ts';
-import { DemoBrowser } from './test/demo-browser.ts';
-import type { DemoPage } from './test/demo-page.ts';
+import { parseConfig } from '../../packages/core/test/config.ts';
+import { createGguf } from '../../packages/core/test/gguf-checkpoint.ts';
+import { readSafetensors } from '../../packages/core/test/safetensors-file.ts';
+import { DemoBrowser } from '../test/demo-browser.ts';
+import type { DemoPage } from '../test/demo-page.ts';
 
 const NANO = 'demo/public/models/gpt-oss-nano';
 
