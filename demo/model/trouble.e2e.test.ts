@@ -74,7 +74,7 @@ test('a URL without a model is reported', async () => {
   await demo.loadFrom('./missing/');
   await demo.page.waitForSelector('.failure');
   expect(await demo.text('.failure h3')).toBe('The model could not be loaded');
-  expect(await demo.text('.failure p')).toMatch(/missing.*config\.json/);
+  expect(await demo.text('.failure p')).toMatch(/config\.json.*missing/);
   expect(await demo.text('#model-name')).toBe('gpt-oss-nano');
   expect(await demo.count('[data-status=ready]')).toBe(1);
 });
