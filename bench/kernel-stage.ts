@@ -14,6 +14,7 @@ import {
 } from '../packages/core/src/gpu/profiler.ts';
 import { submit } from '../packages/core/src/gpu/recorder.ts';
 import { Kernels } from '../packages/core/src/kernels/kernels.ts';
+import { Operations } from '../packages/core/src/kernels/operations.ts';
 import type { KernelShape } from '../packages/core/src/kernels/shape.ts';
 import { gptOss } from '../packages/core/src/model/gpt-oss.ts';
 import { ropeTable } from '../packages/core/src/model/rope.ts';
@@ -122,7 +123,11 @@ export class KernelStage implements Stage {
       const model = gptOss(kernels, weights, activations, table);
       const output = [
         ...model.unembed(1),
-        ...kernels.sample(activations.logits, activations.sampling, activations.tokens),
+        ...new Operations(kernels, 1).sample(
+          activations.logits,
+          activations.sampling,
+          activations.tokens,
+        ),
       ];
       const pass = (count: number, last: readonly Dispatch[]): Pass => {
         const depth = Math.min(Math.max(0, ...options.depths), shape.contextLength - count);

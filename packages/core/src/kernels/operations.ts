@@ -1,5 +1,5 @@
-import type { Buffers } from '../gpu/buffers.ts';
-import type { Dispatch, Kernel, Resource } from '../gpu/kernel.ts';
+import type { Dispatch, Resource } from '../gpu/kernel.ts';
+import type { Kernels } from './kernels.ts';
 import type { DenseMatrix, ExpertMatrix } from './matrix.ts';
 import type {
   AttentionSplits,
@@ -10,7 +10,6 @@ import type {
 } from './operands.ts';
 import {
   HEAD_SIZE,
-  type KernelShape,
   SPLIT_KEYS,
   STRIP,
   slotTileCount,
@@ -23,18 +22,6 @@ import {
 /** Up to this many tokens, matmuls read the weights once per token; from there on, once per tile of tokens. */
 const FEW_TOKENS = 4;
 
-/** What all operations of a model share. */
-export interface CompiledKernels {
-  /** The numbers that the kernels are compiled for. */
-  readonly shape: KernelShape;
-  /** The kernels, by the names of {@link pipelineSources}. */
-  readonly pipelines: ReadonlyMap<string, Kernel>;
-  /** Uniform and storage `Step` of `shaders/lib/step.wgsl`. */
-  readonly step: GPUBuffer;
-  /** Owns the constant parameters of dispatches. */
-  readonly buffers: Buffers;
-}
-
 type Resources = Readonly<Record<string, Resource>>;
 type Grid = readonly [x: number, y?: number];
 
@@ -44,13 +31,13 @@ type Grid = readonly [x: number, y?: number];
  * weights that they read. Arguments are inputs, weights, outputs, in this order.
  */
 export class Operations {
-  readonly #k: CompiledKernels;
+  readonly #kernels: Kernels;
   readonly #count: number;
   readonly #isFew: boolean;
 
   /** @param count - Tokens of a pass, or rows of logits. */
-  constructor(kernels: CompiledKernels, count: number) {
-    this.#k = kernels;
+  constructor(kernels: Kernels, count: number) {
+    this.#kernels = kernels;
     this.#count = count;
     this.#isFew = count <= FEW_TOKENS;
   }
@@ -58,10 +45,10 @@ export class Operations {
   /** x = the rows of `w` for the token ids. */
   embed(tokens: GPUBuffer, w: DenseMatrix, x: GPUBuffer): Dispatch[] {
     return w.parts.map(({ firstRow, rows, values, scales }) =>
-      this.#dispatch(
+      this.#kernels.dispatch(
         'embed',
         w.label,
-        { params: this.#params(firstRow, rows), tokens, weights: values, scales, x },
+        { params: this.#kernels.params(firstRow, rows), tokens, weights: values, scales, x },
         [1, this.#count],
       ),
     );
@@ -69,14 +56,16 @@ export class Operations {
 
   /** y = x / rms(x) * scale. */
   norm(x: GPUBuffer, scale: GPUBuffer, y: GPUBuffer): Dispatch[] {
-    const { step } = this.#k;
-    return [this.#dispatch('norm', scale.label, { step, x, scale, y }, [1, this.#count])];
+    const { step } = this.#kernels;
+    return [this.#kernels.dispatch('norm', scale.label, { step, x, scale, y }, [1, this.#count])];
   }
 
   /** {@link Operations.norm} from the step's output row on: of the rows whose logits are needed. */
   outputNorm(x: GPUBuffer, scale: GPUBuffer, y: GPUBuffer): Dispatch[] {
-    const { step } = this.#k;
-    return [this.#dispatch('norm/output', scale.label, { step, x, scale, y }, [1, this.#count])];
+    const { step } = this.#kernels;
+    return [
+      this.#kernels.dispatch('norm/output', scale.label, { step, x, scale, y }, [1, this.#count]),
+    ];
   }
 
   /** Queries to `projected`; rotated keys, and values, to the cache. */
@@ -87,27 +76,27 @@ export class Operations {
     { isSliding, keys, values }: LayerCache,
     projected: GPUBuffer,
   ): Dispatch[] {
-    const { step } = this.#k;
+    const { step } = this.#kernels;
     const { weight, bias } = w;
     const rotation = { step, rope_table, projected, keys, values };
     if (!this.#isFew) {
-      const { heads, kvHeads } = this.#k.shape;
+      const { heads, kvHeads } = this.#kernels.shape;
       const grid: Grid = [
         workgroupsOf('rope', ((heads + 2 * kvHeads) * HEAD_SIZE) / 8), // 8 dimensions an invocation
         this.#count,
       ];
       return [
         ...this.#linear('qkv', x, w, projected),
-        this.#dispatch(`rope/${spanOf(isSliding)}`, weight.label, rotation, grid),
+        this.#kernels.dispatch(`rope/${spanOf(isSliding)}`, weight.label, rotation, grid),
       ];
     }
     return weight.parts.map((part) =>
-      this.#dispatch(
+      this.#kernels.dispatch(
         `qkv/${spanOf(isSliding)}`,
         weight.label,
         {
           ...rotation,
-          params: this.#params(part.firstRow / HEAD_SIZE),
+          params: this.#kernels.params(part.firstRow / HEAD_SIZE),
           weights: part.values,
           scales: part.scales,
           bias,
@@ -126,26 +115,26 @@ export class Operations {
     splits: AttentionSplits,
     attended: GPUBuffer,
   ): Dispatch[] {
-    const { step, shape } = this.#k;
+    const { step, shape } = this.#kernels;
     const { heads, kvHeads } = shape;
     const span = spanOf(isSliding);
     const resources = { step, projected, keys, values, sinks, attended };
     if (this.#count > 1) {
       const queries = this.#count * (heads / kvHeads);
       const grid: Grid = [kvHeads, workgroupsOf('attend_tiled', queries)];
-      return [this.#dispatch(`attend_tiled/${span}`, sinks.label, resources, grid)];
+      return [this.#kernels.dispatch(`attend_tiled/${span}`, sinks.label, resources, grid)];
     }
     const split = { split_out: splits.out, split_stats: splits.stats };
     const splitsOfLayer = splitCount(shape, isSliding);
     const attend: Dispatch = {
-      ...this.#dispatch(`attend/${span}`, sinks.label, { ...resources, ...split }, [
+      ...this.#kernels.dispatch(`attend/${span}`, sinks.label, { ...resources, ...split }, [
         kvHeads,
         splitsOfLayer,
       ]),
       elementsPerWorkgroup: SPLIT_KEYS,
     };
     if (splitsOfLayer === 1) return [attend];
-    const reduce = this.#dispatch(
+    const reduce = this.#kernels.dispatch(
       `attend_reduce/${span}`,
       sinks.label,
       { step, ...split, sinks, attended },
@@ -167,20 +156,20 @@ export class Operations {
     h: GPUBuffer,
     { routerLogits, experts, weights: expert_weights, sortedSlots, tiles }: ExpertChoice,
   ): Dispatch[] {
-    const { step } = this.#k;
+    const { step } = this.#kernels;
     const [part] = weight.parts; // the only one: a model whose router needs more is refused at load
     const weights = (part as DenseMatrix['parts'][number]).values;
     const outputs = { h, router_logits: routerLogits, experts, expert_weights };
     const resources = { x, scale, weights, bias, ...outputs };
-    const route = this.#dispatch('route', weight.label, resources, [1, this.#count]);
+    const route = this.#kernels.dispatch('route', weight.label, resources, [1, this.#count]);
     if (this.#isFew) return [route];
     const group = { step, experts, sorted_slots: sortedSlots, tiles };
-    return [route, this.#dispatch('group_by_expert', weight.label, group, [1])];
+    return [route, this.#kernels.dispatch('group_by_expert', weight.label, group, [1])];
   }
 
   /** hidden = swiglu(mlp1 h) of the chosen experts. */
   swiglu(h: GPUBuffer, choice: ExpertChoice, mlp1: ExpertMatrix, hidden: GPUBuffer): Dispatch[] {
-    const slots = this.#count * this.#k.shape.expertsPerToken;
+    const slots = this.#count * this.#kernels.shape.expertsPerToken;
     return this.#isFew
       ? this.#experts('expert_swiglu', mlp1, { experts: choice.experts, h, hidden }, slots)
       : this.#experts('expert_swiglu_tiled', mlp1, { ...slotTiles(choice), h, hidden });
@@ -199,10 +188,10 @@ export class Operations {
       return this.#experts('expert_out', mlp2, { experts, expert_weights, hidden, x }, this.#count);
     }
     const tiled = { ...slotTiles(choice), expert_weights, hidden, out };
-    const quads = this.#k.shape.hiddenSize / 4;
+    const quads = this.#kernels.shape.hiddenSize / 4;
     return [
       ...this.#experts('expert_out_tiled', mlp2, tiled),
-      this.#dispatch('expert_sum', mlp2.label, { out, x }, [
+      this.#kernels.dispatch('expert_sum', mlp2.label, { out, x }, [
         workgroupsOf('expert_sum', quads),
         this.#count,
       ]),
@@ -216,7 +205,7 @@ export class Operations {
 
   /** Chooses the next token from the first row of logits, makes it the next input, and advances the step. */
   sample(logits: GPUBuffer, sampling: SamplingState, tokens: GPUBuffer): Dispatch[] {
-    const { step, shape } = this.#k;
+    const { step, shape } = this.#kernels;
     const { options, seen, stripLogits, stripTokens } = sampling;
     const shared = {
       sampling: options,
@@ -227,8 +216,8 @@ export class Operations {
     };
     const strips = Math.ceil(shape.vocabularySize / STRIP);
     return [
-      this.#dispatch('sample_strips', 'sample', shared, [strips]),
-      this.#dispatch('sample', 'sample', { ...shared, step, tokens }, [1]),
+      this.#kernels.dispatch('sample_strips', 'sample', shared, [strips]),
+      this.#kernels.dispatch('sample', 'sample', { ...shared, step, tokens }, [1]),
     ];
   }
 
@@ -241,11 +230,11 @@ export class Operations {
   ): Dispatch[] {
     const [kernel, tokensPerTile] = this.#isFew ? ['linear', 1] : ['linear_tiled', TILE_TOKENS];
     return weight.parts.map(({ firstRow, rows, values, scales }) =>
-      this.#dispatch(
+      this.#kernels.dispatch(
         `${kernel}/${use}`,
         weight.label,
         {
-          params: this.#params(firstRow),
+          params: this.#kernels.params(firstRow),
           weights: values,
           scales,
           bias: bias ?? scales, // a kernel without a bias still binds one: any buffer will do
@@ -262,25 +251,20 @@ export class Operations {
     kernel: string,
     { label, rows, bias, parts }: ExpertMatrix,
     resources: Resources,
-    rowsOfGrid: number = slotTileCount(this.#k.shape, this.#count),
+    rowsOfGrid: number = slotTileCount(this.#kernels.shape, this.#count),
   ): Dispatch[] {
     return parts.map(({ firstExpert, experts, blocks, scales }) => {
-      const weights = { params: this.#params(firstExpert, experts), weights: blocks, scales, bias };
-      return this.#dispatch(kernel, label, { ...weights, ...resources }, [
+      const weights = {
+        params: this.#kernels.params(firstExpert, experts),
+        weights: blocks,
+        scales,
+        bias,
+      };
+      return this.#kernels.dispatch(kernel, label, { ...weights, ...resources }, [
         rows / TILE_ROWS,
         rowsOfGrid,
       ]);
     });
-  }
-
-  #params(...values: readonly number[]): GPUBuffer {
-    return this.#k.buffers.params(...values);
-  }
-
-  #dispatch(pipeline: string, label: string, resources: Resources, grid: Grid): Dispatch {
-    const kernel = this.#k.pipelines.get(pipeline);
-    if (!kernel) throw new Error(`There is no pipeline ${pipeline}`);
-    return kernel.dispatch(label, resources, grid);
   }
 }
 

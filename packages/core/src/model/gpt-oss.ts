@@ -1,7 +1,7 @@
 import type { Dispatch } from '../gpu/kernel.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { LayerCache } from '../kernels/operands.ts';
-import type { Operations } from '../kernels/operations.ts';
+import { Operations } from '../kernels/operations.ts';
 import type { Activations, ForwardPass, KvCache } from './state.ts';
 import type { AttentionWeights, MlpWeights, Weights } from './weights.ts';
 
@@ -73,7 +73,8 @@ export function gptOss(
   ropeTable: GPUBuffer,
 ): ForwardPass {
   return {
-    forward: (kv, count) => forward(kernels.forTokens(count), weights, activations, kv, ropeTable),
-    unembed: (rows) => unembed(kernels.forTokens(rows), weights, activations),
+    forward: (kv, count) =>
+      forward(new Operations(kernels, count), weights, activations, kv, ropeTable),
+    unembed: (rows) => unembed(new Operations(kernels, rows), weights, activations),
   };
 }
