@@ -1,7 +1,7 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { type Dispatch, Kernel, type Resource } from '../gpu/kernel.ts';
-import { pipelineSources } from './pipelines.ts';
+import { type PipelineName, pipelineSources } from './pipelines.ts';
 import type { KernelShape } from './shape.ts';
 
 /** The compiled kernels of one model, and what all its operations share. */
@@ -10,13 +10,13 @@ export class Kernels {
   readonly shape: KernelShape;
   /** Uniform and storage `Step` of `shaders/lib/step.wgsl`. */
   readonly step: GPUBuffer;
-  readonly #pipelines: ReadonlyMap<string, Kernel>;
+  readonly #pipelines: ReadonlyMap<PipelineName, Kernel>;
   readonly #buffers: Buffers;
 
   private constructor(
     shape: KernelShape,
     step: GPUBuffer,
-    pipelines: ReadonlyMap<string, Kernel>,
+    pipelines: ReadonlyMap<PipelineName, Kernel>,
     buffers: Buffers,
   ) {
     this.shape = shape;
@@ -37,7 +37,7 @@ export class Kernels {
     step: GPUBuffer,
     buffers: Buffers,
   ): Promise<Kernels> {
-    const sources = Object.entries(pipelineSources(shape, gpu.device.features));
+    const sources = [...pipelineSources(shape, gpu.device.features)];
     const pipelines = await Promise.all(
       sources.map(async ([name, source]) => [name, await Kernel.compile(gpu, source)] as const),
     );
@@ -51,7 +51,7 @@ export class Kernels {
 
   /** A dispatch of a pipeline, see {@link Kernel.dispatch}. */
   dispatch(
-    pipeline: string,
+    pipeline: PipelineName,
     label: string,
     resources: Readonly<Record<string, Resource>>,
     grid: readonly [x: number, y?: number],

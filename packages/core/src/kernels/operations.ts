@@ -8,6 +8,7 @@ import type {
   Linear,
   SamplingState,
 } from './operands.ts';
+import { type PipelineName, spanOf } from './pipelines.ts';
 import {
   HEAD_SIZE,
   SPLIT_KEYS,
@@ -56,16 +57,14 @@ export class Operations {
 
   /** y = x / rms(x) * scale. */
   norm(x: GPUBuffer, scale: GPUBuffer, y: GPUBuffer): Dispatch[] {
-    const { step } = this.#kernels;
-    return [this.#kernels.dispatch('norm', scale.label, { step, x, scale, y }, [1, this.#count])];
+    const resources = { step: this.#kernels.step, x, scale, y };
+    return [this.#kernels.dispatch('rms_norm', scale.label, resources, [1, this.#count])];
   }
 
   /** {@link Operations.norm} from the step's output row on: of the rows whose logits are needed. */
   outputNorm(x: GPUBuffer, scale: GPUBuffer, y: GPUBuffer): Dispatch[] {
-    const { step } = this.#kernels;
-    return [
-      this.#kernels.dispatch('norm/output', scale.label, { step, x, scale, y }, [1, this.#count]),
-    ];
+    const resources = { step: this.#kernels.step, x, scale, y };
+    return [this.#kernels.dispatch('rms_norm/output', scale.label, resources, [1, this.#count])];
   }
 
   /** Queries to `projected`; rotated keys, and values, to the cache. */
@@ -86,7 +85,7 @@ export class Operations {
         this.#count,
       ];
       return [
-        ...this.#linear('qkv', x, w, projected),
+        ...this.#linear('linear_tiled/qkv', x, w, projected),
         this.#kernels.dispatch(`rope/${spanOf(isSliding)}`, weight.label, rotation, grid),
       ];
     }
@@ -145,7 +144,7 @@ export class Operations {
 
   /** y += w x + bias. */
   addOut(x: GPUBuffer, w: Linear, y: GPUBuffer): Dispatch[] {
-    return this.#linear('out', x, w, y);
+    return this.#linear(this.#isFew ? 'linear/out' : 'linear_tiled/out', x, w, y);
   }
 
   /** h = norm(x); the experts that each token chooses, and their weights. */
@@ -200,7 +199,8 @@ export class Operations {
 
   /** logits = w x. */
   unembed(x: GPUBuffer, w: DenseMatrix, logits: GPUBuffer): Dispatch[] {
-    return this.#linear('unembedding', x, { weight: w }, logits);
+    const pipeline = this.#isFew ? 'linear/unembedding' : 'linear_tiled/unembedding';
+    return this.#linear(pipeline, x, { weight: w }, logits);
   }
 
   /** Chooses the next token from the first row of logits, makes it the next input, and advances the step. */
@@ -221,17 +221,17 @@ export class Operations {
     ];
   }
 
-  /** y = w x + bias, or y += w x + bias, according to the use of the matrix. */
+  /** y = w x + bias, or y += w x + bias, according to the pipeline. */
   #linear(
-    use: 'qkv' | 'out' | 'unembedding',
+    pipeline: PipelineName,
     x: GPUBuffer,
     { weight, bias }: Omit<Linear, 'bias'> & Partial<Linear>,
     y: GPUBuffer,
   ): Dispatch[] {
-    const [kernel, tokensPerTile] = this.#isFew ? ['linear', 1] : ['linear_tiled', TILE_TOKENS];
+    const tokensPerTile = this.#isFew ? 1 : TILE_TOKENS;
     return weight.parts.map(({ firstRow, rows, values, scales }) =>
       this.#kernels.dispatch(
-        `${kernel}/${use}`,
+        pipeline,
         weight.label,
         {
           params: this.#kernels.params(firstRow),
@@ -248,7 +248,7 @@ export class Operations {
 
   /** A matmul of the chosen experts; without `rowsOfGrid`, of as many tiles of slots as there may be. */
   #experts(
-    kernel: string,
+    pipeline: PipelineName,
     { label, rows, bias, parts }: ExpertMatrix,
     resources: Resources,
     rowsOfGrid: number = slotTileCount(this.#kernels.shape, this.#count),
@@ -260,16 +260,12 @@ export class Operations {
         scales,
         bias,
       };
-      return this.#kernels.dispatch(kernel, label, { ...weights, ...resources }, [
+      return this.#kernels.dispatch(pipeline, label, { ...weights, ...resources }, [
         rows / TILE_ROWS,
         rowsOfGrid,
       ]);
     });
   }
-}
-
-function spanOf(isSliding: boolean): 'sliding' | 'full' {
-  return isSliding ? 'sliding' : 'full';
 }
 
 function slotTiles({ tiles, sortedSlots }: ExpertChoice): Resources {
