@@ -16,6 +16,9 @@ fn affine(@builtin(global_invocation_id) id: vec3u) {
   y[id.x] = value;
 }`;
 
+/** A test that needs timestamps. */
+const timedTest = gpuTest.requiring('timestamp-query');
+
 function compile(gpu: Gpu, rounds = 1): Promise<Kernel> {
   return Kernel.compile(gpu, {
     entryPoint: 'affine',
@@ -24,7 +27,7 @@ function compile(gpu: Gpu, rounds = 1): Promise<Kernel> {
   });
 }
 
-gpuTest('dispatches run in order, and each has a row', async (gpu) => {
+timedTest('dispatches run in order, and each has a row', async (gpu) => {
   const kernel = await compile(gpu.gpu, 500);
   const y = gpu.upload(Uint32Array.from({ length: 4096 }, (_, i) => i));
   const dispatches = ['first', 'second'].map((label) => kernel.dispatch(label, { y }, [64]));
@@ -40,18 +43,21 @@ gpuTest('dispatches run in order, and each has a row', async (gpu) => {
   expect(await gpu.words(y)).toEqual(expected);
 });
 
-gpuTest('more dispatches than a query set has room for all run and are all timed', async (gpu) => {
-  const kernel = await compile(gpu.gpu);
-  const y = gpu.upload(Uint32Array.from({ length: 64 }, (_, i) => i));
-  const dispatches: Dispatch[] = new Array(2050).fill(kernel.dispatch('step', { y }, [1]));
-  const rows = await profile(gpu.gpu, dispatches);
-  expect(rows).toHaveLength(2050);
-  const starts = rows.map(({ startNanoseconds }) => startNanoseconds);
-  expect(starts).toEqual([...starts].sort((a, b) => a - b));
-  expect(await gpu.words(y)).toEqual(Uint32Array.from({ length: 64 }, (_, i) => affine(i, 2050)));
-});
+timedTest(
+  'more dispatches than a query set has room for all run and are all timed',
+  async (gpu) => {
+    const kernel = await compile(gpu.gpu);
+    const y = gpu.upload(Uint32Array.from({ length: 64 }, (_, i) => i));
+    const dispatches: Dispatch[] = new Array(2050).fill(kernel.dispatch('step', { y }, [1]));
+    const rows = await profile(gpu.gpu, dispatches);
+    expect(rows).toHaveLength(2050);
+    const starts = rows.map(({ startNanoseconds }) => startNanoseconds);
+    expect(starts).toEqual([...starts].sort((a, b) => a - b));
+    expect(await gpu.words(y)).toEqual(Uint32Array.from({ length: 64 }, (_, i) => affine(i, 2050)));
+  },
+);
 
-gpuTest('a pass of many dispatches has one time, and nothing has none', async (gpu) => {
+timedTest('a pass of many dispatches has one time, and nothing has none', async (gpu) => {
   const kernel = await compile(gpu.gpu);
   const y = gpu.upload(Uint32Array.of(5, ...new Array(63).fill(0)));
   const dispatch = kernel.dispatch('step', { y }, [1]);
