@@ -1,6 +1,6 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { type Dispatch, Kernel, type Resource } from '../gpu/kernel.ts';
+import { Kernel } from '../gpu/kernel.ts';
 import { type PipelineName, pipelineSources } from './pipelines.ts';
 import type { KernelShape } from './shape.ts';
 
@@ -49,15 +49,10 @@ export class Kernels {
     return this.#buffers.params(...values);
   }
 
-  /** A dispatch of a pipeline, see {@link Kernel.dispatch}. */
-  dispatch(
-    pipeline: PipelineName,
-    label: string,
-    resources: Readonly<Record<string, Resource>>,
-    grid: readonly [x: number, y?: number],
-  ): Dispatch {
+  /** The kernel of a pipeline. */
+  get(pipeline: PipelineName): Kernel {
     const kernel = this.#pipelines.get(pipeline);
     if (!kernel) throw new Error(`There is no pipeline ${pipeline}`);
-    return kernel.dispatch(label, resources, grid);
+    return kernel;
   }
 }

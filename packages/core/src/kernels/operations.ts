@@ -45,26 +45,26 @@ export class Operations {
 
   /** x = the rows of `w` for the token ids. */
   embed(tokens: GPUBuffer, w: DenseMatrix, x: GPUBuffer): Dispatch[] {
-    return w.parts.map(({ firstRow, rows, values, scales }) =>
-      this.#kernels.dispatch(
-        'embed',
-        w.label,
-        { params: this.#kernels.params(firstRow, rows), tokens, weights: values, scales, x },
-        [1, this.#count],
-      ),
-    );
+    const kernel = this.#kernels.get('embed');
+    return w.parts.map(({ firstRow, rows, values, scales }) => {
+      const params = this.#kernels.params(firstRow, rows);
+      const resources = { params, tokens, weights: values, scales, x };
+      return kernel.dispatch(w.label, resources, [1, this.#count]);
+    });
   }
 
   /** y = x / rms(x) * scale. */
   norm(x: GPUBuffer, scale: GPUBuffer, y: GPUBuffer): Dispatch[] {
     const resources = { step: this.#kernels.step, x, scale, y };
-    return [this.#kernels.dispatch('rms_norm', scale.label, resources, [1, this.#count])];
+    return [this.#kernels.get('rms_norm').dispatch(scale.label, resources, [1, this.#count])];
   }
 
   /** {@link Operations.norm} from the step's output row on: of the rows whose logits are needed. */
   outputNorm(x: GPUBuffer, scale: GPUBuffer, y: GPUBuffer): Dispatch[] {
     const resources = { step: this.#kernels.step, x, scale, y };
-    return [this.#kernels.dispatch('rms_norm/output', scale.label, resources, [1, this.#count])];
+    return [
+      this.#kernels.get('rms_norm/output').dispatch(scale.label, resources, [1, this.#count]),
+    ];
   }
 
   /** Queries to `projected`; rotated keys, and values, to the cache. */
@@ -86,12 +86,11 @@ export class Operations {
       ];
       return [
         ...this.#linear('linear_tiled/qkv', x, w, projected),
-        this.#kernels.dispatch(`rope/${spanOf(isSliding)}`, weight.label, rotation, grid),
+        this.#kernels.get(`rope/${spanOf(isSliding)}`).dispatch(weight.label, rotation, grid),
       ];
     }
     return weight.parts.map((part) =>
-      this.#kernels.dispatch(
-        `qkv/${spanOf(isSliding)}`,
+      this.#kernels.get(`qkv/${spanOf(isSliding)}`).dispatch(
         weight.label,
         {
           ...rotation,
@@ -121,25 +120,20 @@ export class Operations {
     if (this.#count > 1) {
       const queries = this.#count * (heads / kvHeads);
       const grid: Grid = [kvHeads, workgroupsOf('attend_tiled', queries)];
-      return [this.#kernels.dispatch(`attend_tiled/${span}`, sinks.label, resources, grid)];
+      return [this.#kernels.get(`attend_tiled/${span}`).dispatch(sinks.label, resources, grid)];
     }
     const split = { split_out: splits.out, split_stats: splits.stats };
     const splitsOfLayer = splitCount(shape, isSliding);
     const attend: Dispatch = {
-      ...this.#kernels.dispatch(`attend/${span}`, sinks.label, { ...resources, ...split }, [
-        kvHeads,
-        splitsOfLayer,
-      ]),
+      ...this.#kernels
+        .get(`attend/${span}`)
+        .dispatch(sinks.label, { ...resources, ...split }, [kvHeads, splitsOfLayer]),
       elementsPerWorkgroup: SPLIT_KEYS,
     };
     if (splitsOfLayer === 1) return [attend];
-    const reduce = this.#kernels.dispatch(
-      `attend_reduce/${span}`,
-      sinks.label,
-      { step, ...split, sinks, attended },
-      [workgroupsOf('attend_reduce', (heads * HEAD_SIZE) / 4)], // 4 dimensions an invocation
-    );
-    return [attend, reduce];
+    const joined = { step, ...split, sinks, attended };
+    const grid: Grid = [workgroupsOf('attend_reduce', (heads * HEAD_SIZE) / 4)]; // 4 dimensions an invocation
+    return [attend, this.#kernels.get(`attend_reduce/${span}`).dispatch(sinks.label, joined, grid)];
   }
 
   /** y += w x + bias. */
@@ -160,10 +154,10 @@ export class Operations {
     const weights = (part as DenseMatrix['parts'][number]).values;
     const outputs = { h, router_logits: routerLogits, experts, expert_weights };
     const resources = { x, scale, weights, bias, ...outputs };
-    const route = this.#kernels.dispatch('route', weight.label, resources, [1, this.#count]);
+    const route = this.#kernels.get('route').dispatch(weight.label, resources, [1, this.#count]);
     if (this.#isFew) return [route];
     const group = { step, experts, sorted_slots: sortedSlots, tiles };
-    return [route, this.#kernels.dispatch('group_by_expert', weight.label, group, [1])];
+    return [route, this.#kernels.get('group_by_expert').dispatch(weight.label, group, [1])];
   }
 
   /** hidden = swiglu(mlp1 h) of the chosen experts. */
@@ -188,12 +182,10 @@ export class Operations {
     }
     const tiled = { ...slotTiles(choice), expert_weights, hidden, out };
     const quads = this.#kernels.shape.hiddenSize / 4;
+    const grid: Grid = [workgroupsOf('expert_sum', quads), this.#count];
     return [
       ...this.#experts('expert_out_tiled', mlp2, tiled),
-      this.#kernels.dispatch('expert_sum', mlp2.label, { out, x }, [
-        workgroupsOf('expert_sum', quads),
-        this.#count,
-      ]),
+      this.#kernels.get('expert_sum').dispatch(mlp2.label, { out, x }, grid),
     ];
   }
 
@@ -206,18 +198,12 @@ export class Operations {
   /** Chooses the next token from the first row of logits, makes it the next input, and advances the step. */
   sample(logits: GPUBuffer, sampling: SamplingState, tokens: GPUBuffer): Dispatch[] {
     const { step, shape } = this.#kernels;
-    const { options, seen, stripLogits, stripTokens } = sampling;
-    const shared = {
-      sampling: options,
-      seen,
-      logits,
-      strip_logits: stripLogits,
-      strip_tokens: stripTokens,
-    };
+    const { options, seen, stripLogits: strip_logits, stripTokens: strip_tokens } = sampling;
+    const shared = { sampling: options, seen, logits, strip_logits, strip_tokens };
     const strips = Math.ceil(shape.vocabularySize / STRIP);
     return [
-      this.#kernels.dispatch('sample_strips', 'sample', shared, [strips]),
-      this.#kernels.dispatch('sample', 'sample', { ...shared, step, tokens }, [1]),
+      this.#kernels.get('sample_strips').dispatch('sample', shared, [strips]),
+      this.#kernels.get('sample').dispatch('sample', { ...shared, step, tokens }, [1]),
     ];
   }
 
@@ -230,8 +216,7 @@ export class Operations {
   ): Dispatch[] {
     const tokensPerTile = this.#isFew ? 1 : TILE_TOKENS;
     return weight.parts.map(({ firstRow, rows, values, scales }) =>
-      this.#kernels.dispatch(
-        pipeline,
+      this.#kernels.get(pipeline).dispatch(
         weight.label,
         {
           params: this.#kernels.params(firstRow),
@@ -253,17 +238,11 @@ export class Operations {
     resources: Resources,
     rowsOfGrid: number = slotTileCount(this.#kernels.shape, this.#count),
   ): Dispatch[] {
+    const kernel = this.#kernels.get(pipeline);
     return parts.map(({ firstExpert, experts, blocks, scales }) => {
-      const weights = {
-        params: this.#kernels.params(firstExpert, experts),
-        weights: blocks,
-        scales,
-        bias,
-      };
-      return this.#kernels.dispatch(pipeline, label, { ...weights, ...resources }, [
-        rows / TILE_ROWS,
-        rowsOfGrid,
-      ]);
+      const params = this.#kernels.params(firstExpert, experts);
+      const operands = { params, weights: blocks, scales, bias, ...resources };
+      return kernel.dispatch(label, operands, [rows / TILE_ROWS, rowsOfGrid]);
     });
   }
 }
