@@ -14,6 +14,7 @@ import {
   totalsByKernel,
 } from '../../packages/core/src/gpu/profiler.ts';
 import { submit } from '../../packages/core/src/gpu/recorder.ts';
+import { Operations } from '../../packages/core/src/kernels/operations.ts';
 import type { KernelShape } from '../../packages/core/src/kernels/shape.ts';
 import { type Activations, createKvCache } from '../../packages/core/src/model/state.ts';
 import { allocateWeights, type Weights } from '../../packages/core/src/model/weights.ts';
@@ -108,7 +109,11 @@ export class KernelStage implements Stage {
 
       const output = [
         ...model.unembed(1),
-        ...kernels.sample(activations.logits, activations.sampling, activations.tokens),
+        ...new Operations(kernels, 1).sample(
+          activations.logits,
+          activations.sampling,
+          activations.tokens,
+        ),
       ];
       const pass = (count: number, last: readonly Dispatch[]): Pass => {
         const depth = Math.min(Math.max(0, ...options.depths), shape.contextLength - count);

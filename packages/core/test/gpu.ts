@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, type TestContext, test } from 'vitest';
 import { Buffers, readBuffer } from '../src/gpu/buffers.ts';
 import { Gpu, requestDevice } from '../src/gpu/device.ts';
 import type { Dispatch } from '../src/gpu/kernel.ts';
@@ -36,8 +36,20 @@ export class TestGpu {
   }
 }
 
-async function withGpu(body: (gpu: TestGpu) => Promise<void>): Promise<void> {
+type Body = (gpu: TestGpu) => Promise<void>;
+
+/** Runs a test's body with a device of its own, or skips the test if the device lacks a feature that it needs. */
+async function withGpu(
+  { skip }: TestContext,
+  features: readonly GPUFeatureName[],
+  body: Body,
+): Promise<void> {
   const device = await requestDevice();
+  const missing = features.filter((feature) => !device.features.has(feature));
+  if (missing.length > 0) {
+    device.destroy();
+    skip(`This adapter has no ${missing.join(', ')}.`);
+  }
   const gpu = new TestGpu(new Gpu(device));
   device.pushErrorScope('validation');
   let failure: { error: unknown } | undefined;
@@ -55,25 +67,37 @@ async function withGpu(body: (gpu: TestGpu) => Promise<void>): Promise<void> {
 }
 
 interface GpuTest {
-  (name: string, body: (gpu: TestGpu) => Promise<void>, timeout?: number): void;
-  /** Like Vitest's `test.each`. */
+  (name: string, body: Body): void;
+  /** Like Vitest's `test.for`. */
   each<Case>(
     cases: readonly Case[],
-  ): (name: string, body: (item: Case, gpu: TestGpu) => Promise<void>, timeout?: number) => void;
+  ): (name: string, body: (item: Case, gpu: TestGpu) => Promise<void>) => void;
 }
 
-/** A test with its own device, which also fails on a validation error. */
-export const gpuTest: GpuTest = Object.assign(
-  (name: string, body: (gpu: TestGpu) => Promise<void>, timeout?: number): void => {
-    test(name, () => withGpu(body), timeout);
-  },
-  {
-    each:
-      <Case>(cases: readonly Case[]) =>
-      (name: string, body: (item: Case, gpu: TestGpu) => Promise<void>, timeout?: number): void => {
-        test.each(cases)(name, (item) => withGpu((gpu) => body(item as Case, gpu)), timeout);
-      },
-  },
+function requiring(...features: readonly GPUFeatureName[]): GpuTest {
+  return Object.assign(
+    (name: string, body: Body): void => {
+      test(name, (context) => withGpu(context, features, body));
+    },
+    {
+      each:
+        <Case>(cases: readonly Case[]) =>
+        (name: string, body: (item: Case, gpu: TestGpu) => Promise<void>): void => {
+          test.for(cases)(name, (item, context) =>
+            withGpu(context, features, (gpu) => body(item, gpu)),
+          );
+        },
+    },
+  );
+}
+
+/**
+ * A test with its own device, which also fails on a validation error. Those of `gpuTest.requiring('subgroups')` are
+ * skipped on adapters without that feature.
+ */
+export const gpuTest: GpuTest & { readonly requiring: typeof requiring } = Object.assign(
+  requiring(),
+  { requiring },
 );
 
 /** Seeded numbers in [-1, 1), with a few outliers up to 20 times as large. */

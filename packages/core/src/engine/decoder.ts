@@ -2,6 +2,7 @@ import { OssicleError } from '../errors.ts';
 import { readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { encode, submit } from '../gpu/recorder.ts';
+import { Operations } from '../kernels/operations.ts';
 import type { Context } from './context.ts';
 import type { Runtime } from './runtime.ts';
 import { encodeSamplingOptions, type SamplingOptions } from './sampling-options.ts';
@@ -33,7 +34,8 @@ export class Decoder {
     this.#runtime = runtime;
     this.#context = context;
     this.#reader = new TokenReader(gpu);
-    this.#sample = kernels.sample(activations.logits, activations.sampling, activations.tokens);
+    const { logits, sampling, tokens } = activations;
+    this.#sample = new Operations(kernels, 1).sample(logits, sampling, tokens);
   }
 
   /** Decode steps submitted since {@link Decoder.start}; each evaluates one generated token. */

@@ -66,7 +66,7 @@ const LOSS_PATIENCE_MS = 2000;
 
 /** A device and its health: its loss, and errors that no scope catches, fail whatever is running. */
 export class Gpu {
-  /** The device. Only this layer and the upload of weights call its `create…` methods. */
+  /** The device. Only this layer creates buffers and pipelines on it. */
   readonly device: GPUDevice;
   #failure: OssicleError | undefined;
   #isDisposed = false;

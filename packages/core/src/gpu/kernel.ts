@@ -41,8 +41,6 @@ interface Declaration {
 
 /** A compiled compute pipeline, and the names of its bindings. */
 export class Kernel {
-  /** The entry point's name. */
-  readonly label: string;
   readonly #device: GPUDevice;
   readonly #pipeline: GPUComputePipeline;
   readonly #layout: GPUBindGroupLayout;
@@ -50,16 +48,19 @@ export class Kernel {
 
   private constructor(
     device: GPUDevice,
-    label: string,
     pipeline: GPUComputePipeline,
     layout: GPUBindGroupLayout,
     declarations: readonly Declaration[],
   ) {
     this.#device = device;
-    this.label = label;
     this.#pipeline = pipeline;
     this.#layout = layout;
     this.#declarations = declarations;
+  }
+
+  /** The entry point's name. */
+  get label(): string {
+    return this.#pipeline.label;
   }
 
   /**
@@ -103,7 +104,7 @@ export class Kernel {
           compute: { module, entryPoint, constants: { ...constants } },
         }),
       );
-      return new Kernel(device, entryPoint, pipeline, layout, declarations);
+      return new Kernel(device, pipeline, layout, declarations);
     } catch (cause) {
       gpu.check();
       throw new OssicleError(

@@ -16,6 +16,9 @@ fn affine(@builtin(global_invocation_id) id: vec3u) {
   y[id.x] = value;
 }`;
 
+/** A test that needs timestamps. */
+const timedTest = gpuTest.requiring('timestamp-query');
+
 function compile(gpu: Gpu, rounds = 1): Promise<Kernel> {
   return Kernel.compile(gpu, {
     entryPoint: 'affine',
@@ -24,7 +27,7 @@ function compile(gpu: Gpu, rounds = 1): Promise<Kernel> {
   });
 }
 
-gpuTest('dispatches run in order, and each has a row with its time', async (gpu) => {
+timedTest('dispatches run in order, and each has a row with its time', async (gpu) => {
   const kernel = await compile(gpu.gpu, 500);
   const y = gpu.upload(Uint32Array.from({ length: 4096 }, (_, i) => i));
   const dispatches = ['first', 'second'].map((label) => kernel.dispatch(label, { y }, [64]));
@@ -40,7 +43,7 @@ gpuTest('dispatches run in order, and each has a row with its time', async (gpu)
   expect(await gpu.words(y)).toEqual(expected);
 });
 
-gpuTest('more dispatches than fit in a query set are all run and timed', async (gpu) => {
+timedTest('more dispatches than fit in a query set are all run and timed', async (gpu) => {
   const kernel = await compile(gpu.gpu);
   const y = gpu.upload(Uint32Array.from({ length: 64 }, (_, i) => i));
   const dispatches: Dispatch[] = new Array(2050).fill(kernel.dispatch('step', { y }, [1]));
@@ -51,7 +54,7 @@ gpuTest('more dispatches than fit in a query set are all run and timed', async (
   expect(await gpu.words(y)).toEqual(Uint32Array.from({ length: 64 }, (_, i) => affine(i, 2050)));
 });
 
-gpuTest('a pass of several dispatches has one time, and no passes have none', async (gpu) => {
+timedTest('a pass of several dispatches has one time, and no passes have none', async (gpu) => {
   const kernel = await compile(gpu.gpu);
   const y = gpu.upload(Uint32Array.of(5, ...new Array(63).fill(0)));
   const dispatch = kernel.dispatch('step', { y }, [1]);

@@ -1,17 +1,28 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { type Dispatch, Kernel } from '../gpu/kernel.ts';
-import type { SamplingState } from './operands.ts';
-import { type CompiledKernels, Operations } from './operations.ts';
-import { pipelineSources } from './pipelines.ts';
+import { Kernel } from '../gpu/kernel.ts';
+import { type PipelineName, pipelineSources } from './pipelines.ts';
 import type { KernelShape } from './shape.ts';
 
-/** The compiled kernels of one model. */
+/** The compiled kernels of one model, and what all its operations share. */
 export class Kernels {
-  readonly #compiled: CompiledKernels;
+  /** The numbers that the kernels are compiled for. */
+  readonly shape: KernelShape;
+  /** Uniform and storage `Step` of `shaders/lib/step.wgsl`. */
+  readonly step: GPUBuffer;
+  readonly #pipelines: ReadonlyMap<PipelineName, Kernel>;
+  readonly #buffers: Buffers;
 
-  private constructor(compiled: CompiledKernels) {
-    this.#compiled = compiled;
+  private constructor(
+    shape: KernelShape,
+    step: GPUBuffer,
+    pipelines: ReadonlyMap<PipelineName, Kernel>,
+    buffers: Buffers,
+  ) {
+    this.shape = shape;
+    this.step = step;
+    this.#pipelines = pipelines;
+    this.#buffers = buffers;
   }
 
   /**
@@ -26,20 +37,22 @@ export class Kernels {
     step: GPUBuffer,
     buffers: Buffers,
   ): Promise<Kernels> {
-    const sources = Object.entries(pipelineSources(shape, gpu.device.features));
+    const sources = [...pipelineSources(shape, gpu.device.features)];
     const pipelines = await Promise.all(
       sources.map(async ([name, source]) => [name, await Kernel.compile(gpu, source)] as const),
     );
-    return new Kernels({ shape, pipelines: new Map(pipelines), step, buffers });
+    return new Kernels(shape, step, new Map(pipelines), buffers);
   }
 
-  /** The operations of passes over `count` tokens. */
-  forTokens(count: number): Operations {
-    return new Operations(this.#compiled, count);
+  /** A uniform of constant u32 parameters. */
+  params(...values: readonly number[]): GPUBuffer {
+    return this.#buffers.params(...values);
   }
 
-  /** See {@link Operations.sample}: it takes one row of logits, however many tokens a pass had. */
-  sample(logits: GPUBuffer, sampling: SamplingState, tokens: GPUBuffer): Dispatch[] {
-    return this.forTokens(1).sample(logits, sampling, tokens);
+  /** The kernel of a pipeline. */
+  get(pipeline: PipelineName): Kernel {
+    const kernel = this.#pipelines.get(pipeline);
+    if (!kernel) throw new Error(`There is no pipeline ${pipeline}`);
+    return kernel;
   }
 }

@@ -1,11 +1,11 @@
 import type { DenseMatrix } from './matrix.ts';
 
-/** A matrix and its bias. */
-export interface Linear {
-  readonly weight: DenseMatrix;
+/** A matrix and its bias: on the GPU, or one thing for each, such as its bytes. */
+export type Linear<Vector = GPUBuffer, Dense = DenseMatrix> = {
+  readonly weight: Dense;
   /** f32 [rows]. */
-  readonly bias: GPUBuffer;
-}
+  readonly bias: Vector;
+};
 
 /** Keys and values of one layer. */
 export interface LayerCache {

@@ -14,6 +14,7 @@ import { attention, linear, rmsNorm, rope, route, swiglu } from '../../test/orac
 import { createRandom } from '../../test/random.ts';
 import { Kernels } from './kernels.ts';
 import type { LayerCache } from './operands.ts';
+import { Operations } from './operations.ts';
 import { HEAD_SIZE, type KernelShape, scratchBytes } from './shape.ts';
 
 const CONTEXT = 260;
@@ -56,9 +57,9 @@ const SHAPES: readonly KernelShape[] = [
 ];
 
 /** The operations of one layer, the embedding and the unembedding, with their buffers. */
-class Operations {
+class OneLayer {
   readonly #gpu: TestGpu;
-  readonly #k: Kernels;
+  readonly #kernels: Kernels;
   readonly #shape: KernelShape;
   readonly #step: GPUBuffer;
   readonly #w: LayerWeights;
@@ -67,21 +68,21 @@ class Operations {
   readonly #tokens: GPUBuffer;
   position = 0;
 
-  static async create(gpu: TestGpu, shape: KernelShape): Promise<Operations> {
+  static async create(gpu: TestGpu, shape: KernelShape): Promise<OneLayer> {
     const step = stepBuffer(gpu, 0, 1);
     const kernels = await Kernels.compile(gpu.gpu, shape, step, gpu.buffers);
-    return new Operations(gpu, kernels, shape, step, await uploadLayerWeights(gpu, shape));
+    return new OneLayer(gpu, kernels, shape, step, await uploadLayerWeights(gpu, shape));
   }
 
   private constructor(
     gpu: TestGpu,
-    k: Kernels,
+    kernels: Kernels,
     shape: KernelShape,
     step: GPUBuffer,
     w: LayerWeights,
   ) {
     this.#gpu = gpu;
-    this.#k = k;
+    this.#kernels = kernels;
     this.#shape = shape;
     this.#step = step;
     this.#w = w;
@@ -129,7 +130,9 @@ class Operations {
     const next = createRandom(this.position);
     const ids = Array.from({ length: count }, () => next.integer(vocabularySize));
     this.#gpu.gpu.device.queue.writeBuffer(this.#tokens, 0, Uint32Array.from(ids));
-    this.#gpu.run(...this.#k.forTokens(count).embed(this.#tokens, this.#w.embedding.matrix, x));
+    this.#gpu.run(
+      ...new Operations(this.#kernels, count).embed(this.#tokens, this.#w.embedding.matrix, x),
+    );
     const rows = ids.flatMap((id) => [
       ...this.#w.embedding.values.subarray(id * hiddenSize, (id + 1) * hiddenSize),
     ]);
@@ -138,7 +141,7 @@ class Operations {
 
   async #expectNorm(x: GPUBuffer, h: GPUBuffer, count: number): Promise<void> {
     const { hiddenSize, normEpsilon } = this.#shape;
-    this.#gpu.run(...this.#k.forTokens(count).norm(x, this.#w.scaleBuffer, h));
+    this.#gpu.run(...new Operations(this.#kernels, count).norm(x, this.#w.scaleBuffer, h));
     const before = await this.#read(x, count * hiddenSize);
     expect(await this.#read(h, before.length), 'norm').toBeCloseToArray(
       rmsNorm(before, this.#w.scale, normEpsilon),
@@ -164,7 +167,7 @@ class Operations {
       out: this.#gpu.empty(scratch.splitOut / 4),
       stats: this.#gpu.empty(scratch.splitStats / 4),
     };
-    const k = this.#k.forTokens(count);
+    const k = new Operations(this.#kernels, count);
     this.#gpu.run(
       ...k.qkv(
         h,
@@ -245,7 +248,7 @@ class Operations {
     const hidden = this.#gpu.empty(chunkLength * expertsPerToken * intermediateSize);
     const expertOut = this.#gpu.empty(chunkLength * expertsPerToken * hiddenSize);
     const before = await this.#read(x, count * hiddenSize);
-    const k = this.#k.forTokens(count);
+    const k = new Operations(this.#kernels, count);
     this.#gpu.run(
       ...k.route(
         x,
@@ -296,7 +299,7 @@ class Operations {
     const { hiddenSize, vocabularySize, normEpsilon } = this.#shape;
     const { scale, scaleBuffer, unembedding } = this.#w;
     const logits = this.#gpu.empty(count * vocabularySize);
-    this.#gpu.run(...this.#k.forTokens(count).unembed(h, unembedding.matrix, logits));
+    this.#gpu.run(...new Operations(this.#kernels, count).unembed(h, unembedding.matrix, logits));
     expect(await this.#read(logits), 'logits').toBeCloseToArray(
       linear(await this.#read(h, count * hiddenSize), unembedding.values, undefined, hiddenSize),
       1e-5,
@@ -307,11 +310,11 @@ class Operations {
     const options = new Uint32Array(8);
     new Float32Array(options.buffer).set([0, 1, 0, 1]);
     const last = this.#gpu.empty(vocabularySize);
-    const k = this.#k.forTokens(1);
+    const k = new Operations(this.#kernels, 1);
     this.#gpu.run(
       ...k.outputNorm(x, scaleBuffer, h),
       ...k.unembed(h, unembedding.matrix, last),
-      ...this.#k.sample(
+      ...k.sample(
         last,
         {
           options: uniformBuffer(this.#gpu, options),
@@ -339,7 +342,7 @@ class Operations {
 gpuTest.each(SHAPES)(
   'every operation matches its oracle for a prompt, a few tokens and one, with dense $dense and kvCache $kvCache',
   async (shape, gpu) => {
-    const operations = await Operations.create(gpu, shape);
+    const operations = await OneLayer.create(gpu, shape);
     for (const count of [70, 5, 4, 1, 1]) await operations.expectPass(count);
   },
 );

@@ -1,5 +1,5 @@
-import type { Buffers } from '../gpu/buffers.ts';
-import type { Dispatch, Kernel, Resource } from '../gpu/kernel.ts';
+import type { Dispatch, Resource } from '../gpu/kernel.ts';
+import type { Kernels } from './kernels.ts';
 import type { DenseMatrix, ExpertMatrix } from './matrix.ts';
 import type {
   AttentionSplits,
@@ -8,9 +8,9 @@ import type {
   Linear,
   SamplingState,
 } from './operands.ts';
+import { type PipelineName, spanOf } from './pipelines.ts';
 import {
   HEAD_SIZE,
-  type KernelShape,
   SPLIT_KEYS,
   STRIP,
   slotTileCount,
@@ -23,18 +23,6 @@ import {
 /** Up to this many tokens, matmuls read the weights once per token; from there on, once per tile of tokens. */
 const FEW_TOKENS = 4;
 
-/** What all operations of a model share. */
-export interface CompiledKernels {
-  /** The numbers that the kernels are compiled for. */
-  readonly shape: KernelShape;
-  /** The kernels, by the names of {@link pipelineSources}. */
-  readonly pipelines: ReadonlyMap<string, Kernel>;
-  /** Uniform and storage `Step` of `shaders/lib/step.wgsl`. */
-  readonly step: GPUBuffer;
-  /** Owns the constant parameters of dispatches. */
-  readonly buffers: Buffers;
-}
-
 type Resources = Readonly<Record<string, Resource>>;
 type Grid = readonly [x: number, y?: number];
 
@@ -44,39 +32,39 @@ type Grid = readonly [x: number, y?: number];
  * weights that they read. Arguments are inputs, weights, outputs, in this order.
  */
 export class Operations {
-  readonly #k: CompiledKernels;
+  readonly #kernels: Kernels;
   readonly #count: number;
   readonly #isFew: boolean;
 
   /** @param count - Tokens of a pass, or rows of logits. */
-  constructor(kernels: CompiledKernels, count: number) {
-    this.#k = kernels;
+  constructor(kernels: Kernels, count: number) {
+    this.#kernels = kernels;
     this.#count = count;
     this.#isFew = count <= FEW_TOKENS;
   }
 
   /** x = the rows of `w` for the token ids. */
   embed(tokens: GPUBuffer, w: DenseMatrix, x: GPUBuffer): Dispatch[] {
-    return w.parts.map(({ firstRow, rows, values, scales }) =>
-      this.#dispatch(
-        'embed',
-        w.label,
-        { params: this.#params(firstRow, rows), tokens, weights: values, scales, x },
-        [1, this.#count],
-      ),
-    );
+    const kernel = this.#kernels.get('embed');
+    return w.parts.map(({ firstRow, rows, values, scales }) => {
+      const params = this.#kernels.params(firstRow, rows);
+      const resources = { params, tokens, weights: values, scales, x };
+      return kernel.dispatch(w.label, resources, [1, this.#count]);
+    });
   }
 
   /** y = x / rms(x) * scale. */
   norm(x: GPUBuffer, scale: GPUBuffer, y: GPUBuffer): Dispatch[] {
-    const { step } = this.#k;
-    return [this.#dispatch('norm', scale.label, { step, x, scale, y }, [1, this.#count])];
+    const resources = { step: this.#kernels.step, x, scale, y };
+    return [this.#kernels.get('rms_norm').dispatch(scale.label, resources, [1, this.#count])];
   }
 
   /** {@link Operations.norm} from the step's output row on: of the rows whose logits are needed. */
   outputNorm(x: GPUBuffer, scale: GPUBuffer, y: GPUBuffer): Dispatch[] {
-    const { step } = this.#k;
-    return [this.#dispatch('norm/output', scale.label, { step, x, scale, y }, [1, this.#count])];
+    const resources = { step: this.#kernels.step, x, scale, y };
+    return [
+      this.#kernels.get('rms_norm/output').dispatch(scale.label, resources, [1, this.#count]),
+    ];
   }
 
   /** Queries to `projected`; rotated keys, and values, to the cache. */
@@ -87,27 +75,26 @@ export class Operations {
     { isSliding, keys, values }: LayerCache,
     projected: GPUBuffer,
   ): Dispatch[] {
-    const { step } = this.#k;
+    const { step } = this.#kernels;
     const { weight, bias } = w;
     const rotation = { step, rope_table, projected, keys, values };
     if (!this.#isFew) {
-      const { heads, kvHeads } = this.#k.shape;
+      const { heads, kvHeads } = this.#kernels.shape;
       const grid: Grid = [
         workgroupsOf('rope', ((heads + 2 * kvHeads) * HEAD_SIZE) / 8), // 8 dimensions an invocation
         this.#count,
       ];
       return [
-        ...this.#linear('qkv', x, w, projected),
-        this.#dispatch(`rope/${spanOf(isSliding)}`, weight.label, rotation, grid),
+        ...this.#linear('linear_tiled/qkv', x, w, projected),
+        this.#kernels.get(`rope/${spanOf(isSliding)}`).dispatch(weight.label, rotation, grid),
       ];
     }
     return weight.parts.map((part) =>
-      this.#dispatch(
-        `qkv/${spanOf(isSliding)}`,
+      this.#kernels.get(`qkv/${spanOf(isSliding)}`).dispatch(
         weight.label,
         {
           ...rotation,
-          params: this.#params(part.firstRow / HEAD_SIZE),
+          params: this.#kernels.params(part.firstRow / HEAD_SIZE),
           weights: part.values,
           scales: part.scales,
           bias,
@@ -126,37 +113,32 @@ export class Operations {
     splits: AttentionSplits,
     attended: GPUBuffer,
   ): Dispatch[] {
-    const { step, shape } = this.#k;
+    const { step, shape } = this.#kernels;
     const { heads, kvHeads } = shape;
     const span = spanOf(isSliding);
     const resources = { step, projected, keys, values, sinks, attended };
     if (this.#count > 1) {
       const queries = this.#count * (heads / kvHeads);
       const grid: Grid = [kvHeads, workgroupsOf('attend_tiled', queries)];
-      return [this.#dispatch(`attend_tiled/${span}`, sinks.label, resources, grid)];
+      return [this.#kernels.get(`attend_tiled/${span}`).dispatch(sinks.label, resources, grid)];
     }
     const split = { split_out: splits.out, split_stats: splits.stats };
     const splitsOfLayer = splitCount(shape, isSliding);
     const attend: Dispatch = {
-      ...this.#dispatch(`attend/${span}`, sinks.label, { ...resources, ...split }, [
-        kvHeads,
-        splitsOfLayer,
-      ]),
+      ...this.#kernels
+        .get(`attend/${span}`)
+        .dispatch(sinks.label, { ...resources, ...split }, [kvHeads, splitsOfLayer]),
       elementsPerWorkgroup: SPLIT_KEYS,
     };
     if (splitsOfLayer === 1) return [attend];
-    const reduce = this.#dispatch(
-      `attend_reduce/${span}`,
-      sinks.label,
-      { step, ...split, sinks, attended },
-      [workgroupsOf('attend_reduce', (heads * HEAD_SIZE) / 4)], // 4 dimensions an invocation
-    );
-    return [attend, reduce];
+    const joined = { step, ...split, sinks, attended };
+    const grid: Grid = [workgroupsOf('attend_reduce', (heads * HEAD_SIZE) / 4)]; // 4 dimensions an invocation
+    return [attend, this.#kernels.get(`attend_reduce/${span}`).dispatch(sinks.label, joined, grid)];
   }
 
   /** y += w x + bias. */
   addOut(x: GPUBuffer, w: Linear, y: GPUBuffer): Dispatch[] {
-    return this.#linear('out', x, w, y);
+    return this.#linear(this.#isFew ? 'linear/out' : 'linear_tiled/out', x, w, y);
   }
 
   /** h = norm(x); the experts that each token chooses, and their weights. */
@@ -167,20 +149,20 @@ export class Operations {
     h: GPUBuffer,
     { routerLogits, experts, weights: expert_weights, sortedSlots, tiles }: ExpertChoice,
   ): Dispatch[] {
-    const { step } = this.#k;
+    const { step } = this.#kernels;
     const [part] = weight.parts; // the only one: a model whose router needs more is refused at load
     const weights = (part as DenseMatrix['parts'][number]).values;
     const outputs = { h, router_logits: routerLogits, experts, expert_weights };
     const resources = { x, scale, weights, bias, ...outputs };
-    const route = this.#dispatch('route', weight.label, resources, [1, this.#count]);
+    const route = this.#kernels.get('route').dispatch(weight.label, resources, [1, this.#count]);
     if (this.#isFew) return [route];
     const group = { step, experts, sorted_slots: sortedSlots, tiles };
-    return [route, this.#dispatch('group_by_expert', weight.label, group, [1])];
+    return [route, this.#kernels.get('group_by_expert').dispatch(weight.label, group, [1])];
   }
 
   /** hidden = swiglu(mlp1 h) of the chosen experts. */
   swiglu(h: GPUBuffer, choice: ExpertChoice, mlp1: ExpertMatrix, hidden: GPUBuffer): Dispatch[] {
-    const slots = this.#count * this.#k.shape.expertsPerToken;
+    const slots = this.#count * this.#kernels.shape.expertsPerToken;
     return this.#isFew
       ? this.#experts('expert_swiglu', mlp1, { experts: choice.experts, h, hidden }, slots)
       : this.#experts('expert_swiglu_tiled', mlp1, { ...slotTiles(choice), h, hidden });
@@ -199,53 +181,45 @@ export class Operations {
       return this.#experts('expert_out', mlp2, { experts, expert_weights, hidden, x }, this.#count);
     }
     const tiled = { ...slotTiles(choice), expert_weights, hidden, out };
-    const quads = this.#k.shape.hiddenSize / 4;
+    const quads = this.#kernels.shape.hiddenSize / 4;
+    const grid: Grid = [workgroupsOf('expert_sum', quads), this.#count];
     return [
       ...this.#experts('expert_out_tiled', mlp2, tiled),
-      this.#dispatch('expert_sum', mlp2.label, { out, x }, [
-        workgroupsOf('expert_sum', quads),
-        this.#count,
-      ]),
+      this.#kernels.get('expert_sum').dispatch(mlp2.label, { out, x }, grid),
     ];
   }
 
   /** logits = w x. */
   unembed(x: GPUBuffer, w: DenseMatrix, logits: GPUBuffer): Dispatch[] {
-    return this.#linear('unembedding', x, { weight: w }, logits);
+    const pipeline = this.#isFew ? 'linear/unembedding' : 'linear_tiled/unembedding';
+    return this.#linear(pipeline, x, { weight: w }, logits);
   }
 
   /** Chooses the next token from the first row of logits, makes it the next input, and advances the step. */
   sample(logits: GPUBuffer, sampling: SamplingState, tokens: GPUBuffer): Dispatch[] {
-    const { step, shape } = this.#k;
-    const { options, seen, stripLogits, stripTokens } = sampling;
-    const shared = {
-      sampling: options,
-      seen,
-      logits,
-      strip_logits: stripLogits,
-      strip_tokens: stripTokens,
-    };
+    const { step, shape } = this.#kernels;
+    const { options, seen, stripLogits: strip_logits, stripTokens: strip_tokens } = sampling;
+    const shared = { sampling: options, seen, logits, strip_logits, strip_tokens };
     const strips = Math.ceil(shape.vocabularySize / STRIP);
     return [
-      this.#dispatch('sample_strips', 'sample', shared, [strips]),
-      this.#dispatch('sample', 'sample', { ...shared, step, tokens }, [1]),
+      this.#kernels.get('sample_strips').dispatch('sample', shared, [strips]),
+      this.#kernels.get('sample').dispatch('sample', { ...shared, step, tokens }, [1]),
     ];
   }
 
-  /** y = w x + bias, or y += w x + bias, according to the use of the matrix. */
+  /** y = w x + bias, or y += w x + bias, according to the pipeline. */
   #linear(
-    use: 'qkv' | 'out' | 'unembedding',
+    pipeline: PipelineName,
     x: GPUBuffer,
     { weight, bias }: Omit<Linear, 'bias'> & Partial<Linear>,
     y: GPUBuffer,
   ): Dispatch[] {
-    const [kernel, tokensPerTile] = this.#isFew ? ['linear', 1] : ['linear_tiled', TILE_TOKENS];
+    const tokensPerTile = this.#isFew ? 1 : TILE_TOKENS;
     return weight.parts.map(({ firstRow, rows, values, scales }) =>
-      this.#dispatch(
-        `${kernel}/${use}`,
+      this.#kernels.get(pipeline).dispatch(
         weight.label,
         {
-          params: this.#params(firstRow),
+          params: this.#kernels.params(firstRow),
           weights: values,
           scales,
           bias: bias ?? scales, // a kernel without a bias still binds one: any buffer will do
@@ -259,33 +233,18 @@ export class Operations {
 
   /** A matmul of the chosen experts; without `rowsOfGrid`, of as many tiles of slots as there may be. */
   #experts(
-    kernel: string,
+    pipeline: PipelineName,
     { label, rows, bias, parts }: ExpertMatrix,
     resources: Resources,
-    rowsOfGrid: number = slotTileCount(this.#k.shape, this.#count),
+    rowsOfGrid: number = slotTileCount(this.#kernels.shape, this.#count),
   ): Dispatch[] {
+    const kernel = this.#kernels.get(pipeline);
     return parts.map(({ firstExpert, experts, blocks, scales }) => {
-      const weights = { params: this.#params(firstExpert, experts), weights: blocks, scales, bias };
-      return this.#dispatch(kernel, label, { ...weights, ...resources }, [
-        rows / TILE_ROWS,
-        rowsOfGrid,
-      ]);
+      const params = this.#kernels.params(firstExpert, experts);
+      const operands = { params, weights: blocks, scales, bias, ...resources };
+      return kernel.dispatch(label, operands, [rows / TILE_ROWS, rowsOfGrid]);
     });
   }
-
-  #params(...values: readonly number[]): GPUBuffer {
-    return this.#k.buffers.params(...values);
-  }
-
-  #dispatch(pipeline: string, label: string, resources: Resources, grid: Grid): Dispatch {
-    const kernel = this.#k.pipelines.get(pipeline);
-    if (!kernel) throw new Error(`There is no pipeline ${pipeline}`);
-    return kernel.dispatch(label, resources, grid);
-  }
-}
-
-function spanOf(isSliding: boolean): 'sliding' | 'full' {
-  return isSliding ? 'sliding' : 'full';
 }
 
 function slotTiles({ tiles, sortedSlots }: ExpertChoice): Resources {

@@ -9,6 +9,14 @@ import {
   splitCount,
 } from './shape.ts';
 
+/** Values of a kernel's `override` declarations. The casts to it let `isolatedDeclarations` derive {@link PipelineName}. */
+type Constants = Readonly<Record<string, number>>;
+
+/** A pipeline of {@link pipelineSources}: a kernel, or `kernel/use` if it has several uses. */
+export type PipelineName =
+  | keyof ReturnType<typeof modelPipelines>
+  | `${keyof ReturnType<typeof layerPipelines>}/${ReturnType<typeof spanOf>}`;
+
 /**
  * The pipelines of a model: every kernel with the constants of each of its uses.
  *
@@ -17,11 +25,31 @@ import {
 export function pipelineSources(
   shape: KernelShape,
   features: ReadonlySet<string>,
-): Record<string, KernelSource> {
-  const { hiddenSize, intermediateSize, heads, kvHeads, expertsPerToken: TOP } = shape;
+): ReadonlyMap<PipelineName, KernelSource> {
+  const pipelines = Object.entries(modelPipelines(shape));
+  for (const isSliding of [false, true]) {
+    for (const [kernel, constants] of Object.entries(layerPipelines(shape, isSliding))) {
+      if (kernel === 'attend_reduce' && splitCount(shape, isSliding) === 1) continue;
+      pipelines.push([`${kernel}/${spanOf(isSliding)}`, constants]);
+    }
+  }
   const libraries = { dense: shape.dense, kv: shape.kvCache };
-  const source = (name: string, constants: Readonly<Record<string, number>>): KernelSource =>
-    kernelSource(name, { constants, libraries, features });
+  return new Map(
+    pipelines.map(([name, constants]) => {
+      const [kernel] = name.split('/') as [string];
+      return [name as PipelineName, kernelSource(kernel, { constants, libraries, features })];
+    }),
+  );
+}
+
+/** What the attention of a layer reaches: its sliding window, or all tokens. */
+export function spanOf(isSliding: boolean): 'sliding' | 'full' {
+  return isSliding ? 'sliding' : 'full';
+}
+
+/** The constants of pipelines that are the same in all layers. */
+function modelPipelines(shape: KernelShape) {
+  const { hiddenSize, intermediateSize, heads, kvHeads, expertsPerToken: TOP } = shape;
   const norm = {
     COLUMNS: hiddenSize,
     EPSILON: shape.normEpsilon,
@@ -33,54 +61,44 @@ export function pipelineSources(
   const unembedding = { COLUMNS: hiddenSize, ROWS: shape.vocabularySize, HAS_BIAS: 0, ADD: 0 };
   const mlp1 = { COLUMNS: hiddenSize, ROWS: 2 * intermediateSize, TOP, LIMIT: shape.swigluLimit };
   const mlp2 = { COLUMNS: intermediateSize, ROWS: hiddenSize };
+  const MAX_TILES = slotTileCount(shape, shape.chunkLength);
   const EXPERTS = shape.experts;
   const VOCABULARY = shape.vocabularySize;
-  const pipelines: Record<string, KernelSource> = {
-    embed: source('embed', { COLUMNS: hiddenSize }),
-    norm: source('rms_norm', norm),
-    'norm/output': source('rms_norm', { ...norm, FROM_OUTPUT_ROW: 1 }),
-    'linear/out': source('linear', withSplits(out)),
-    'linear/unembedding': source('linear', withSplits(unembedding)),
-    'linear_tiled/qkv': source('linear_tiled', qkv),
-    'linear_tiled/out': source('linear_tiled', out),
-    'linear_tiled/unembedding': source('linear_tiled', unembedding),
-    route: source('route', { ...norm, EXPERTS, TOP }),
-    group_by_expert: source('group_by_expert', {
-      EXPERTS,
-      TOP,
-      MAX_TILES: slotTileCount(shape, shape.chunkLength),
-    }),
-    expert_swiglu: source('expert_swiglu', withSplits(mlp1)),
-    expert_swiglu_tiled: source('expert_swiglu_tiled', mlp1),
-    expert_out: source('expert_out', withSplits({ ...mlp2, TOP })),
-    expert_out_tiled: source('expert_out_tiled', mlp2),
-    expert_sum: source('expert_sum', { COLUMNS: hiddenSize, TOP }),
-    sample_strips: source('sample_strips', { VOCABULARY }),
-    sample: source('sample', { VOCABULARY }),
+  return {
+    embed: { COLUMNS: hiddenSize } as Constants,
+    rms_norm: norm as Constants,
+    'rms_norm/output': { ...norm, FROM_OUTPUT_ROW: 1 } as Constants,
+    'linear/out': withSplits(out) as Constants,
+    'linear/unembedding': withSplits(unembedding) as Constants,
+    'linear_tiled/qkv': qkv as Constants,
+    'linear_tiled/out': out as Constants,
+    'linear_tiled/unembedding': unembedding as Constants,
+    route: { ...norm, EXPERTS, TOP } as Constants,
+    group_by_expert: { EXPERTS, TOP, MAX_TILES } as Constants,
+    expert_swiglu: withSplits(mlp1) as Constants,
+    expert_swiglu_tiled: mlp1 as Constants,
+    expert_out: withSplits({ ...mlp2, TOP }) as Constants,
+    expert_out_tiled: mlp2 as Constants,
+    expert_sum: { COLUMNS: hiddenSize, TOP } as Constants,
+    sample_strips: { VOCABULARY } as Constants,
+    sample: { VOCABULARY } as Constants,
   };
-  for (const isSliding of [false, true]) {
-    const span = isSliding ? 'sliding' : 'full';
-    const CAPACITY = isSliding ? shape.ringCapacity : shape.contextLength;
-    const cache = { HEADS: heads, KV_HEADS: kvHeads, CAPACITY };
-    const WINDOW = isSliding ? shape.slidingWindow : 0;
-    const SPLITS = splitCount(shape, isSliding);
-    pipelines[`qkv/${span}`] = source('qkv', {
-      ...cache,
-      COLUMNS: hiddenSize,
-      SPLITS: rowSplits(hiddenSize, 4),
-    });
-    pipelines[`rope/${span}`] = source('rope', cache);
-    pipelines[`attend/${span}`] = source('attend', { ...cache, WINDOW, SPLITS });
-    pipelines[`attend_tiled/${span}`] = source('attend_tiled', { ...cache, WINDOW });
-    if (SPLITS > 1) {
-      pipelines[`attend_reduce/${span}`] = source('attend_reduce', {
-        HEADS: heads,
-        WINDOW,
-        SPLITS,
-      });
-    }
-  }
-  return pipelines;
+}
+
+/** The constants of pipelines that sliding and full layers have one of each. */
+function layerPipelines(shape: KernelShape, isSliding: boolean) {
+  const { heads: HEADS, kvHeads: KV_HEADS, hiddenSize: COLUMNS } = shape;
+  const CAPACITY = isSliding ? shape.ringCapacity : shape.contextLength;
+  const cache = { HEADS, KV_HEADS, CAPACITY };
+  const WINDOW = isSliding ? shape.slidingWindow : 0;
+  const SPLITS = splitCount(shape, isSliding);
+  return {
+    qkv: { ...cache, COLUMNS, SPLITS: rowSplits(COLUMNS, 4) } as Constants,
+    rope: cache as Constants,
+    attend: { ...cache, WINDOW, SPLITS } as Constants,
+    attend_tiled: { ...cache, WINDOW } as Constants,
+    attend_reduce: { HEADS, WINDOW, SPLITS } as Constants,
+  };
 }
 
 /** The constants of a matrix with those of `lib/row_product`, for workgroups of one tile. */

@@ -217,8 +217,11 @@ export class RepackKernels {
   }
 
   #kernel(name: string, options: KernelOptions): Promise<Kernel> {
+    const { features } = this.#gpu.device;
     const key = JSON.stringify([name, options]);
-    const kernel = this.#kernels.get(key) ?? Kernel.compile(this.#gpu, kernelSource(name, options));
+    const kernel =
+      this.#kernels.get(key) ??
+      Kernel.compile(this.#gpu, kernelSource(name, { ...options, features }));
     this.#kernels.set(key, kernel);
     return kernel;
   }

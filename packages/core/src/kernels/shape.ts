@@ -22,6 +22,15 @@ export const TILE_TOKENS: number = shaderConstant('linear_tiled', 'TILE_TOKENS')
 /** Slots of a tile of the grouped expert matmuls. */
 export const TILE_SLOTS: number = shaderConstant('lib/slot_tile', 'TILE_SLOTS');
 
+/** Invocations per workgroup of the kernels of {@link workgroupsOf}. */
+const WORKGROUP_SIZES = {
+  attend_reduce: shaderConstant('attend_reduce', 'WORKGROUP_SIZE') as number,
+  attend_tiled: shaderConstant('attend_tiled', 'WORKGROUP_SIZE') as number,
+  expert_sum: shaderConstant('expert_sum', 'WORKGROUP_SIZE') as number,
+  'lib/repack': shaderConstant('lib/repack', 'WORKGROUP_SIZE') as number,
+  rope: shaderConstant('rope', 'WORKGROUP_SIZE') as number,
+};
+
 /** Bytes of a `SlotTile`. */
 const SLOT_TILE_BYTES = 12;
 
@@ -34,8 +43,8 @@ export function rowSplits(columns: number, most: number): number {
 }
 
 /** Workgroups of a kernel with one WORKGROUP_SIZE that make so many invocations. */
-export function workgroupsOf(kernel: string, invocations: number): number {
-  return Math.ceil(invocations / shaderConstant(kernel, 'WORKGROUP_SIZE'));
+export function workgroupsOf(kernel: keyof typeof WORKGROUP_SIZES, invocations: number): number {
+  return Math.ceil(invocations / WORKGROUP_SIZES[kernel]);
 }
 
 /** Workgroup size of a kernel that goes over one row, four columns per invocation. */

@@ -1,35 +1,36 @@
 import type { Dispatch } from '../gpu/kernel.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { LayerCache } from '../kernels/operands.ts';
-import type { Operations } from '../kernels/operations.ts';
+import { Operations } from '../kernels/operations.ts';
 import type { Activations, ForwardPass, KvCache } from './state.ts';
 import type { AttentionWeights, MlpWeights, Weights } from './weights.ts';
+
+/** What a pass works with, except the weights and the cache. */
+interface Pass {
+  /** The operations on its tokens. */
+  readonly k: Operations;
+  readonly a: Activations;
+  /** f32 [contextLength, 64], see {@link ropeTable}. */
+  readonly ropeTable: GPUBuffer;
+}
 
 /**
  * The forward pass of gpt-oss, up to the residual stream: tokens in, keys and values to the cache.
  * Reads like openai/gpt-oss `gpt_oss/torch/model.py`, and keeps its names.
- *
- * @param k - The operations of a pass over this many tokens.
- * @param ropeTable - f32 [contextLength, 64], see {@link ropeTable}.
  */
-function forward(
-  k: Operations,
-  w: Weights,
-  a: Activations,
-  kv: KvCache,
-  ropeTable: GPUBuffer,
-): Dispatch[] {
+function forward(pass: Pass, w: Weights, kv: KvCache): Dispatch[] {
+  const { k, a } = pass;
   return [
     ...k.embed(a.tokens, w.embedding, a.x), // x: [tokens, hiddenSize], the residual stream
     ...w.block.flatMap(({ attn, mlp }, layer) => [
-      ...attention(k, attn, a, kv.layers[layer] as LayerCache, ropeTable),
-      ...experts(k, mlp, a),
+      ...attention(pass, attn, kv.layers[layer] as LayerCache),
+      ...experts(pass, mlp),
     ]),
   ];
 }
 
-/** Logits of rows of the residual stream, as many as `k` has tokens, from the step's output row on. */
-function unembed(k: Operations, w: Weights, a: Activations): Dispatch[] {
+/** Logits of rows of the residual stream, as many as the pass has tokens, from the step's output row on. */
+function unembed({ k, a }: Pass, w: Weights): Dispatch[] {
   return [
     ...k.outputNorm(a.x, w.norm, a.h),
     ...k.unembed(a.h, w.unembedding, a.logits), // [tokens, vocabularySize]
@@ -37,13 +38,7 @@ function unembed(k: Operations, w: Weights, a: Activations): Dispatch[] {
 }
 
 /** x += out(attend(rope(qkv(norm(x))))), over the layer's window, or over all tokens so far. */
-function attention(
-  k: Operations,
-  w: AttentionWeights,
-  a: Activations,
-  cache: LayerCache,
-  ropeTable: GPUBuffer,
-): Dispatch[] {
+function attention({ k, a, ropeTable }: Pass, w: AttentionWeights, cache: LayerCache): Dispatch[] {
   return [
     ...k.norm(a.x, w.norm, a.h),
     ...k.qkv(a.h, w.qkv, ropeTable, cache, a.projected),
@@ -53,7 +48,7 @@ function attention(
 }
 
 /** x += sum over the chosen experts of p * mlp2(swiglu(mlp1(norm(x)))). */
-function experts(k: Operations, w: MlpWeights, a: Activations): Dispatch[] {
+function experts({ k, a }: Pass, w: MlpWeights): Dispatch[] {
   return [
     ...k.route(a.x, w.norm, w.gate, a.h, a.choice), // h: the norm of x
     ...k.swiglu(a.h, a.choice, w.mlp1, a.hidden),
@@ -69,11 +64,12 @@ function experts(k: Operations, w: MlpWeights, a: Activations): Dispatch[] {
 export function gptOss(
   kernels: Kernels,
   weights: Weights,
-  activations: Activations,
+  a: Activations,
   ropeTable: GPUBuffer,
 ): ForwardPass {
+  const passOf = (count: number): Pass => ({ k: new Operations(kernels, count), a, ropeTable });
   return {
-    forward: (kv, count) => forward(kernels.forTokens(count), weights, activations, kv, ropeTable),
-    unembed: (rows) => unembed(kernels.forTokens(rows), weights, activations),
+    forward: (kv, count) => forward(passOf(count), weights, kv),
+    unembed: (rows) => unembed(passOf(rows), weights),
   };
 }

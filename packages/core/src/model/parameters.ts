@@ -1,14 +1,8 @@
+import type { Linear } from '../kernels/operands.ts';
 import { HEAD_SIZE } from '../kernels/shape.ts';
 import type { ModelConfig } from '../types/config.ts';
 import type { DenseFormat } from '../types/load.ts';
 import { product, sum } from './sizes.ts';
-
-/** A matrix and its bias. */
-export type Linear<Vector, Dense> = {
-  readonly weight: Dense;
-  /** f32 [rows]. */
-  readonly bias: Vector;
-};
 
 /** Parameters of one attention layer. */
 export type AttentionParameters<Vector, Dense> = {

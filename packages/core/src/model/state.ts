@@ -16,7 +16,7 @@ const MAX_LOGITS_BYTES = 16 * 2 ** 20;
 /** Bytes of the uniform `Sampling`, rounded up to a multiple of 16. */
 const SAMPLING_OPTIONS_BYTES = 32;
 
-/** The buffers of {@link Activations}. All f32 unless said. */
+/** The storage buffers of {@link Activations}. All f32 unless said. */
 export interface ActivationBuffers {
   /** u32 [chunkLength]: the input of a pass; sampling writes the next one. */
   readonly tokens: GPUBuffer;
@@ -36,11 +36,12 @@ export interface ActivationBuffers {
   readonly expertOut: GPUBuffer;
   /** [logitRows, vocabularySize]. */
   readonly logits: GPUBuffer;
-  readonly sampling: SamplingState;
+  readonly sampling: Omit<SamplingState, 'options'>;
 }
 
 /** Everything that a forward pass writes except the cache: allocated once, shared by all sessions. */
 export interface Activations extends ActivationBuffers {
+  readonly sampling: SamplingState;
   /** The most rows of logits that one pass can make. */
   readonly logitRows: number;
 }
@@ -80,7 +81,7 @@ export function kernelShape(
   };
 }
 
-/** Bytes of each buffer of {@link Activations}. */
+/** Bytes of each of {@link ActivationBuffers}. */
 export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
   const { chunkLength, hiddenSize, heads, kvHeads, experts, expertsPerToken, vocabularySize } =
     shape;
@@ -104,7 +105,6 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
     expertOut: words(chunkLength, expertsPerToken, hiddenSize),
     logits: words(logitRowCount(shape), vocabularySize),
     sampling: {
-      options: SAMPLING_OPTIONS_BYTES,
       seen: words(Math.ceil(vocabularySize / 32)),
       stripLogits: strips,
       stripTokens: strips,
@@ -114,12 +114,13 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
 
 /** Allocates the buffers of a forward pass. */
 export function createActivations(buffers: Buffers, shape: KernelShape): Activations {
-  const made = mapSizes<ActivationBuffers>(activationSizes(shape), (label, sizeBytes) =>
-    label === 'sampling.options'
-      ? buffers.create(label, sizeBytes, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST)
-      : buffers.storage(label, sizeBytes),
+  const storage = mapSizes<ActivationBuffers>(activationSizes(shape), (label, sizeBytes) =>
+    buffers.storage(label, sizeBytes),
   );
-  return { ...made, logitRows: logitRowCount(shape) };
+  const { UNIFORM, COPY_DST } = GPUBufferUsage;
+  const options = buffers.create('sampling.options', SAMPLING_OPTIONS_BYTES, UNIFORM | COPY_DST);
+  const sampling = { ...storage.sampling, options };
+  return { ...storage, sampling, logitRows: logitRowCount(shape) };
 }
 
 function logitRowCount({ chunkLength, vocabularySize }: KernelShape): number {
@@ -139,7 +140,7 @@ export function createKvCache(buffers: Buffers, config: ModelConfig, shape: Kern
 
 /** Bytes of {@link Activations}. */
 export function activationBytes(shape: KernelShape): number {
-  return sum(activationSizes(shape));
+  return sum(activationSizes(shape)) + SAMPLING_OPTIONS_BYTES;
 }
 
 /** Bytes of the keys, or of the values, of one layer. */
