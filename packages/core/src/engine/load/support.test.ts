@@ -186,7 +186,9 @@ describe('a reason with a remedy is given', () => {
 
   test('on a machine without an adapter', async () => {
     useGpu(undefined);
-    await expectReason(/no graphics adapter\. Update the graphics driver/);
+    await expectReason(
+      /no graphics adapter\. Update the graphics driver.*reload.*restart the browser/,
+    );
   });
 
   test('where limits are too small, and a load is refused with the same words', async () => {
