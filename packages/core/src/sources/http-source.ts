@@ -110,7 +110,7 @@ export class HttpSource implements PublishedSource {
       try {
         for await (const bytes of this.#range(path, { start, end, maxSkipped }, signal)) {
           start += bytes.length;
-          retries.reset();
+          retries.received(bytes.length);
           yield bytes;
         }
         return;
@@ -212,7 +212,7 @@ export class HttpSource implements PublishedSource {
     let answer: HttpAnswer;
     try {
       const all = { ...init, headers, ...(signal && { signal }) };
-      answer = await HttpAnswer.request(url, all, this.#retry.stallMs);
+      answer = await HttpAnswer.request(url, all, this.#retry);
     } catch (cause) {
       throw this.#unreadable(path, cause, signal);
     }
