@@ -42,6 +42,8 @@ const retry: RetryPolicy = {
   maxDelayMs: 50,
   maxRetryAfterMs: 5000,
   stallMs: 4000,
+  minBytesPerSecond: 1000,
+  slowMs: 60_000,
 };
 
 const requests: string[] = [];

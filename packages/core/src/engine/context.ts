@@ -131,6 +131,7 @@ export class Context {
       const count = this.#submitPass();
       if (this.#evaluated + count === this.tokens.length) submit(gpu, model.unembed(1));
       const done = gpu.device.queue.onSubmittedWorkDone();
+      done.catch(() => undefined); // not awaited if the prefill ends before; a lost device fails everything anyway
       await gpu.settle(previous);
       previous = done;
       this.#setEvaluated(this.#evaluated + count);

@@ -24,6 +24,8 @@ const retry = {
   maxDelayMs: 4,
   maxRetryAfterMs: 1000,
   stallMs: 2000,
+  minBytesPerSecond: 1000,
+  slowMs: 60_000,
 };
 
 let gpu: TestDevice;

@@ -282,6 +282,26 @@ describe('a lost device', () => {
     await expectError(session.evaluate([1]), 'disposed');
   });
 
+  test('leaves no rejection unhandled, even if it rejects all work in progress', async () => {
+    const own = await requestDevice();
+    const works: (() => void)[] = [];
+    const onSubmittedWorkDone = (): Promise<undefined> =>
+      new Promise((_, reject) => {
+        works.push(() => reject(new DOMException('The GPU process is gone.', 'OperationError')));
+      });
+    const lost = await new TestDevice(own).engine(files, LOAD);
+    const session = lost.createSession();
+    Object.defineProperty(own.queue, 'onSubmittedWorkDone', { value: onSubmittedWorkDone });
+    const { result } = session.generate(PROMPT, { ...OPTIONS, maxTokens: 30 });
+    while (works.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+    own.destroy();
+    await own.lost;
+    for (const reject of works) reject(); // unhandled, one would end the run of the tests
+    await expectError(result, 'device-lost');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    lost.dispose();
+  });
+
   test.each([0, 0.3, 0.9])(
     'fails a load that has made the fraction %d of its calls',
     async (fraction) => {

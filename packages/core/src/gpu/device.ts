@@ -30,7 +30,9 @@ export async function requestAdapter(): Promise<GPUAdapter> {
   if (!adapter) {
     throw new OssicleError(
       'webgpu-unavailable',
-      'WebGPU found no graphics adapter. Update the graphics driver, and see chrome://gpu for what is blocked.',
+      'WebGPU found no graphics adapter. Update the graphics driver, and see chrome://gpu for what is blocked. ' +
+        'If WebGPU worked here before, the browser may have blocked it for this page after crashes of the GPU process: ' +
+        'reload the page; if that does not help, restart the browser.',
     );
   }
   return adapter;

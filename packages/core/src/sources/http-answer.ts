@@ -1,3 +1,4 @@
+import type { RetryPolicy } from './retry.ts';
 import { streamPieces } from './stream-pieces.ts';
 
 /** An HTTP answer whose body arrives piece by piece, and fails if it stops arriving. */
@@ -17,11 +18,11 @@ export class HttpAnswer {
   /**
    * Makes a request. Bypasses every cache: a cached redirect would lead to an address that has expired.
    *
-   * @param stallMs - A connection that brings no byte for this long counts as dead.
+   * @param limits - A connection that brings no byte for `stallMs`, or is too slow for `slowMs`, counts as dead.
    * @throws The errors of `fetch`; DOMException `TimeoutError` for a dead connection.
    */
-  static async request(url: URL, init: RequestInit, stallMs: number): Promise<HttpAnswer> {
-    const timeout = new StallTimeout(stallMs, init.signal);
+  static async request(url: URL, init: RequestInit, limits: SpeedLimits): Promise<HttpAnswer> {
+    const timeout = new StallTimeout(limits, init.signal);
     const response = await timeout.await(
       fetch(url, { ...init, cache: 'no-store', signal: timeout.signal }),
     );
@@ -41,7 +42,11 @@ export class HttpAnswer {
 
   /** The pieces of the body; see {@link streamPieces}. */
   async *pieces(): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-    if (this.#body) yield* streamPieces(this.#body, (piece) => this.#timeout.await(piece));
+    if (!this.#body) return;
+    for await (const piece of streamPieces(this.#body, (next) => this.#timeout.await(next))) {
+      this.#timeout.count(piece.length);
+      yield piece;
+    }
   }
 
   /** Cancels a body that is not needed. */
@@ -50,28 +55,54 @@ export class HttpAnswer {
   }
 }
 
-/** Aborts a request when a single wait takes too long. */
+/** When a connection counts as dead. */
+type SpeedLimits = Pick<RetryPolicy, 'stallMs' | 'slowMs' | 'minBytesPerSecond'>;
+
+/** Aborts a request when a single wait takes too long, or many waits bring too little. */
 class StallTimeout {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
-  readonly #ms: number;
+  readonly #limits: SpeedLimits;
+  /** The time spent in waits, without that in which the reader is busy, and what it brought. */
+  #waitedMs = 0;
+  #bytes = 0;
 
-  constructor(ms: number, signal: AbortSignal | null | undefined) {
-    this.#ms = ms;
+  constructor(limits: SpeedLimits, signal: AbortSignal | null | undefined) {
+    this.#limits = limits;
     this.signal = signal
       ? AbortSignal.any([signal, this.#controller.signal])
       : this.#controller.signal;
   }
 
   async await<T>(promise: Promise<T>): Promise<T> {
-    const timer = setTimeout(() => {
-      const message = `no byte arrived for ${this.#ms / 1000} s`;
-      this.#controller.abort(new DOMException(message, 'TimeoutError'));
-    }, this.#ms);
+    const { stallMs } = this.#limits;
+    const startMs = performance.now();
+    const timer = setTimeout(() => this.#abort(`no byte arrived for ${stallMs / 1000} s`), stallMs);
     try {
       return await promise;
     } finally {
       clearTimeout(timer);
+      this.#waitedMs += performance.now() - startMs;
     }
+  }
+
+  /** Counts bytes that have arrived. @throws DOMException `TimeoutError` if they are too few. */
+  count(bytes: number): void {
+    const { minBytesPerSecond, slowMs } = this.#limits;
+    this.#bytes += bytes;
+    if (this.#waitedMs < slowMs) return;
+    const seconds = this.#waitedMs / 1000;
+    if (this.#bytes < minBytesPerSecond * seconds) {
+      const message = `only ${this.#bytes} bytes arrived in ${seconds.toFixed()} s`;
+      throw this.#abort(message);
+    }
+    this.#waitedMs = 0;
+    this.#bytes = 0;
+  }
+
+  #abort(message: string): DOMException {
+    const reason = new DOMException(message, 'TimeoutError');
+    this.#controller.abort(reason);
+    return reason;
   }
 }

@@ -1,4 +1,4 @@
-import { beforeEach, expect, inject, test } from 'vitest';
+import { beforeEach, describe, expect, inject, test } from 'vitest';
 import { FaultSession } from '../../test/fault-session.ts';
 import { HttpSource } from './http-source.ts';
 import { HuggingFaceSource } from './hugging-face.ts';
@@ -14,6 +14,8 @@ const retry: RetryPolicy = {
   maxDelayMs: 4,
   maxRetryAfterMs: 2000,
   stallMs: 2000,
+  minBytesPerSecond: 1000,
+  slowMs: 60_000,
 };
 
 let session: FaultSession;
@@ -291,4 +293,53 @@ test('a message of the browser is shown without the secrets of its addresses', a
   } finally {
     globalThis.fetch = real;
   }
+});
+
+describe('a source that drips', () => {
+  const impatient = { ...retry, slowMs: 100 };
+  let requests = 0;
+
+  /** Answers with a byte every few milliseconds. */
+  beforeEach(() => {
+    const real = globalThis.fetch;
+    requests = 0;
+    globalThis.fetch = async (_, init) => {
+      requests++;
+      const range = new Headers(init?.headers).get('Range') ?? '';
+      const [first = 0, last = 0] = (range.match(/\d+/g) ?? []).map(Number);
+      let left = last + 1 - first;
+      const body = new ReadableStream({
+        type: 'bytes',
+        async pull(controller) {
+          await new Promise((resolve) => setTimeout(resolve, 10));
+          if (init?.signal?.aborted) controller.error(init.signal.reason);
+          else if (left-- > 0) controller.enqueue(new Uint8Array(1));
+          else {
+            controller.close();
+            controller.byobRequest?.respond(0);
+          }
+        },
+      });
+      return new Response(body, { status: 206 });
+    };
+    return () => {
+      globalThis.fetch = real;
+    };
+  });
+
+  test('counts as stalled, and is given up', async () => {
+    const source = new HttpSource(new URL('https://example.com/m/'), { retry: impatient });
+    await expect(readStream(source, 0, 100_000)).rejects.toMatchObject({
+      code: 'download-failed',
+      message: expect.stringMatching(/only \d+ bytes arrived in/),
+    });
+    expect(requests).toBe(retry.attempts);
+  });
+
+  test('is read to its end if the policy is patient', async () => {
+    const patient = { ...impatient, minBytesPerSecond: 1 };
+    const source = new HttpSource(new URL('https://example.com/m/'), { retry: patient });
+    expect(await readStream(source, 0, 40)).toEqual(new Uint8Array(40));
+    expect(requests).toBe(1);
+  });
 });

@@ -39,6 +39,11 @@ export class HttpSource implements PublishedSource {
   readonly #versions = new Map<string, FileVersion>();
   #hasAnswered = false;
   #hasRanges = true;
+  /**
+   * Whether files of an extension are cut to ranges, with status 200 and without a length, as Chrome does; `undefined`
+   * until it is known.
+   */
+  #isSliced: boolean | undefined;
   #revision: string | undefined;
 
   /**
@@ -47,7 +52,7 @@ export class HttpSource implements PublishedSource {
    */
   constructor(folder: URL, { id, authorization, retry = RETRY_POLICY }: HttpSettings = {}) {
     this.#folder = folder;
-    this.id = id ?? folder.origin + folder.pathname;
+    this.id = id ?? addressOf(folder);
     this.#authorization = authorization;
     this.#retry = retry;
   }
@@ -112,7 +117,7 @@ export class HttpSource implements PublishedSource {
       try {
         for await (const bytes of this.#range(path, { start, end, maxSkipped }, signal)) {
           start += bytes.length;
-          retries.reset();
+          retries.received(bytes.length);
           yield bytes;
         }
         return;
@@ -129,7 +134,13 @@ export class HttpSource implements PublishedSource {
     }
   }
 
+  /** Whether the folder is in an extension, such as `chrome-extension://…`, and not on a web server. */
+  get #isPackaged(): boolean {
+    return !/^https?:$/.test(this.#folder.protocol);
+  }
+
   async #requestSize(path: string, signal: AbortSignal | undefined): Promise<number | undefined> {
+    if (this.#isPackaged) return this.#measure(path, signal);
     const answer = await this.#request(path, { headers: { Range: 'bytes=0-0' } }, signal);
     if (!answer) return undefined;
     const known = this.#versions.get(path)?.sizeBytes;
@@ -147,6 +158,28 @@ export class HttpSource implements PublishedSource {
     return counted;
   }
 
+  /** Measures a file of an extension by reading it, and finds out how ranges of such files are answered. */
+  async #measure(path: string, signal: AbortSignal | undefined): Promise<number | undefined> {
+    let sizeBytes = this.#versions.get(path)?.sizeBytes;
+    if (sizeBytes === undefined) {
+      const whole = await this.#request(path, {}, signal);
+      if (!whole) return undefined;
+      sizeBytes = 0;
+      for await (const bytes of this.#pieces(whole, path, signal)) sizeBytes += bytes.length;
+      this.#versions.set(path, { ...this.#versions.get(path), sizeBytes });
+    }
+    if (this.#isSliced !== undefined || sizeBytes < 2) return sizeBytes;
+    const first = await this.#request(path, { headers: { Range: 'bytes=0-0' } }, signal);
+    let counted = 0;
+    for await (const bytes of first ? this.#pieces(first, path, signal) : []) {
+      counted += bytes.length;
+      if (counted > 1) break;
+    }
+    this.#isSliced = counted === 1;
+    this.#hasRanges = this.#isSliced;
+    return sizeBytes;
+  }
+
   /** The bytes `[start, end)` by one request: for an `end` of Infinity, by one without a range. */
   async *#range(
     path: string,
@@ -155,9 +188,13 @@ export class HttpSource implements PublishedSource {
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
     const range = end === Infinity ? undefined : `bytes=${start}-${end - 1}`;
     const headers = range === undefined ? {} : { Range: range, ...this.#ifUnchanged(path) };
+    if (range !== undefined && this.#isPackaged) {
+      const sizeBytes = (await this.#measure(path, signal)) ?? Infinity;
+      if (end > sizeBytes) throw truncated(this.#address(path), end, sizeBytes);
+    }
     const answer = await this.#request(path, { headers }, signal);
     if (!answer) throw new MissingFile(path, this.id);
-    const isWhole = range === undefined || answer.status === 200;
+    const isWhole = range === undefined || (answer.status === 200 && !this.#isSliced);
     if (!isWhole) await this.#checkRange(path, range, answer);
     let skip = isWhole ? start : 0;
     if (skip > maxSkipped) {
@@ -221,8 +258,10 @@ export class HttpSource implements PublishedSource {
     let answer: HttpAnswer;
     try {
       const all = { ...init, headers, ...(signal && { signal }) };
-      answer = await HttpAnswer.request(url, all, this.#retry.stallMs);
+      answer = await HttpAnswer.request(url, all, this.#retry);
     } catch (cause) {
+      // Extensions have no status for a missing file.
+      if (this.#isPackaged && cause instanceof TypeError && !signal?.aborted) return undefined;
       throw this.#unreadable(path, cause, signal);
     }
     const { status } = answer;
@@ -255,7 +294,8 @@ export class HttpSource implements PublishedSource {
     const lastModified = headers.get('Last-Modified');
     const sha256 = /^"?([\da-f]{64})"?$/.exec(headers.get('X-Linked-ETag') ?? '')?.[1];
     const version = {
-      sizeBytes: answer.fileBytes ?? known?.sizeBytes ?? -1,
+      sizeBytes:
+        (isRanged && this.#isPackaged ? undefined : answer.fileBytes) ?? known?.sizeBytes ?? -1,
       ...(etag !== null && { etag }),
       ...(lastModified !== null && { lastModified }),
       ...(sha256 !== undefined && { sha256 }),
@@ -271,7 +311,9 @@ export class HttpSource implements PublishedSource {
       );
     }
     this.#revision = commit;
-    if (isRanged && status === 200 && !headers.has('Content-Encoding')) this.#hasRanges = false;
+    if (isRanged && status === 200 && !headers.has('Content-Encoding') && !this.#isPackaged) {
+      this.#hasRanges = false;
+    }
     if (version.sizeBytes >= 0) this.#versions.set(path, { ...version, ...known });
   }
 
@@ -288,7 +330,7 @@ export class HttpSource implements PublishedSource {
   }
 
   #address(path: string): string {
-    return `${this.#folder.origin}${this.#folder.pathname}${path}`;
+    return addressOf(this.#folder) + path;
   }
 
   #unreadable(path: string, cause: unknown, signal: AbortSignal | undefined): unknown {
@@ -310,4 +352,9 @@ export class HttpSource implements PublishedSource {
         'that size. Load with the store on, or use another host.',
     );
   }
+}
+
+/** An address without user, query and fragment. Some browsers give the pages of extensions no origin. */
+export function addressOf({ protocol, host, pathname }: URL): string {
+  return `${protocol}//${host}${pathname}`;
 }

@@ -19,6 +19,8 @@ const retry: RetryPolicy = {
   maxDelayMs: 4,
   maxRetryAfterMs: 1000,
   stallMs: 10_000,
+  minBytesPerSecond: 1000,
+  slowMs: 60_000,
 };
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void;

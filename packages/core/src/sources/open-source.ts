@@ -1,6 +1,6 @@
 import type { HuggingFaceOptions, ModelSource } from '../types/load.ts';
 import { type FileSource, openFiles, readDirectory } from './file-source.ts';
-import { HttpSource } from './http-source.ts';
+import { addressOf, HttpSource } from './http-source.ts';
 import { HuggingFaceSource } from './hugging-face.ts';
 import { ImportedSource } from './imported-source.ts';
 import type { PublishedSource } from './published-source.ts';
@@ -44,5 +44,5 @@ function splitAddress(url: URL): { folder: URL; id: string } {
   const folder = new URL('./', url);
   folder.search = url.search;
   const name = url.pathname.slice(url.pathname.lastIndexOf('/') + 1);
-  return { folder, id: folder.origin + folder.pathname + decoded(name) };
+  return { folder, id: addressOf(folder) + decoded(name) };
 }

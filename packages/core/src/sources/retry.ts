@@ -2,7 +2,10 @@ import type { OssicleError } from '../errors.ts';
 
 /** How patient reads from the network are. */
 export interface RetryPolicy {
-  /** How many times in a row a request may fail, without a byte in between, before it is given up. */
+  /**
+   * How many times in a row a request may fail before it is given up. Failures with a second's worth of bytes of
+   * `minBytesPerSecond` in between are not in a row; for dead connections, those of `slowMs`.
+   */
   readonly attempts: number;
   /** The same for a source that has never answered: its address may be wrong. */
   readonly firstAttempts: number;
@@ -14,6 +17,10 @@ export interface RetryPolicy {
   readonly maxRetryAfterMs: number;
   /** A connection that brings no byte for this long counts as dead. */
   readonly stallMs: number;
+  /** A connection that brings fewer bytes per second than this, over `slowMs`, counts as dead, too. */
+  readonly minBytesPerSecond: number;
+  /** How long a connection may be slower than `minBytesPerSecond`. */
+  readonly slowMs: number;
 }
 
 /** Rides out about a minute and a half without a network. */
@@ -24,6 +31,8 @@ export const RETRY_POLICY: RetryPolicy = {
   maxDelayMs: 30_000,
   maxRetryAfterMs: 300_000,
   stallMs: 30_000,
+  minBytesPerSecond: 1000,
+  slowMs: 60_000,
 };
 
 /** A request that failed. Callers of a source get {@link RequestFailure.error} once no further attempt is made. */
@@ -33,6 +42,8 @@ export class RequestFailure extends Error {
   readonly maxAttempts: number;
   /** The wait that the server asked for. */
   readonly retryAfterMs: number | undefined;
+  /** Whether the connection was given up because too little arrived. */
+  readonly isTimeout: boolean;
 
   /** @param maxAttempts - Default: as many as the policy allows. */
   constructor(error: OssicleError, maxAttempts: number = Infinity, retryAfterMs?: number) {
@@ -40,6 +51,7 @@ export class RequestFailure extends Error {
     this.error = error;
     this.maxAttempts = maxAttempts;
     this.retryAfterMs = retryAfterMs;
+    this.isTimeout = error.cause instanceof DOMException && error.cause.name === 'TimeoutError';
   }
 }
 
@@ -48,15 +60,17 @@ export class Retries {
   readonly #policy: RetryPolicy;
   readonly #signal: AbortSignal | undefined;
   #failures = 0;
+  /** Bytes received since the last failure. */
+  #bytes = 0;
 
   constructor(policy: RetryPolicy, signal: AbortSignal | undefined) {
     this.#policy = policy;
     this.#signal = signal;
   }
 
-  /** Resets the count, because bytes have arrived. */
-  reset(): void {
-    this.#failures = 0;
+  /** Notes that bytes have arrived: if they are enough, the next failure is counted as the first. */
+  received(bytes: number): void {
+    this.#bytes += bytes;
   }
 
   /**
@@ -71,7 +85,11 @@ export class Retries {
     if (!(failure instanceof RequestFailure)) throw failure;
     const { attempts, firstAttempts, firstDelayMs, maxDelayMs, maxRetryAfterMs } = this.#policy;
     const { error, maxAttempts, retryAfterMs = 0 } = failure;
-    this.#failures++;
+    const { minBytesPerSecond, slowMs } = this.#policy;
+    // A source that drips would otherwise go on forever.
+    const enough = minBytesPerSecond * (failure.isTimeout ? Math.max(1, slowMs / 1000) : 1);
+    this.#failures = this.#bytes >= enough ? 1 : this.#failures + 1;
+    this.#bytes = 0;
     const allowed = Math.min(maxAttempts, hasAnswered ? attempts : firstAttempts);
     if (this.#failures >= allowed || retryAfterMs > maxRetryAfterMs) throw error;
     const longest = Math.min(maxDelayMs, firstDelayMs * 2 ** (this.#failures - 1));

@@ -186,7 +186,9 @@ describe('examineSupport gives a reason with a remedy', () => {
 
   test('on a machine without an adapter', async () => {
     useGpu(undefined);
-    await expectReason(/no graphics adapter\. Update the graphics driver/);
+    await expectReason(
+      /no graphics adapter\. Update the graphics driver.*reload.*restart the browser/,
+    );
   });
 
   test('if limits are too small, and a load fails with the same message', async () => {

@@ -1,0 +1,64 @@
+// A model inside an extension, loaded by a page of the extension.
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import puppeteer, { type Browser } from 'puppeteer-core';
+import { build } from 'vite';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { chromeOptions } from '../../../scripts/browser.ts';
+import { sourceAliases } from '../../../vite.config.ts';
+
+const PAGE = 'load-page.html';
+
+let folder: string;
+let browser: Browser;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ossicle-extension-'));
+  await build({
+    configFile: false,
+    root: 'packages/core/test',
+    base: './',
+    logLevel: 'error',
+    resolve: { alias: sourceAliases },
+    worker: { format: 'es' },
+    build: { outDir: folder, target: 'es2023', rolldownOptions: { input: PAGE } },
+  });
+  await cp('demo/public/models/gpt-oss-nano', join(folder, 'model'), { recursive: true });
+  await writeFile(
+    join(folder, 'manifest.json'),
+    JSON.stringify({ manifest_version: 3, name: 'ossicle', version: '1.0' }),
+  );
+  browser = await puppeteer.launch({ ...(await chromeOptions()), enableExtensions: true });
+});
+afterAll(async () => {
+  await browser.close();
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+});
+
+/** The globals of the page. */
+interface PageGlobals {
+  readonly load: typeof import('../src/index.ts').load;
+  readonly store: typeof import('../src/index.ts').store;
+}
+
+test.each([true, false])(
+  'a page of an extension answers with a model of its own (store: %s)',
+  async (store) => {
+    const id = await browser.installExtension(folder);
+    const page = await browser.newPage();
+    await page.goto(`chrome-extension://${id}/${PAGE}`);
+    await page.waitForFunction('globalThis.load !== undefined', { polling: 50 });
+    const answer = await page.evaluate(async (isStored) => {
+      const { load, store: models } = globalThis as unknown as PageGlobals;
+      const model = await load('./model/', { contextLength: 256, store: isStored });
+      const { text } = await model.generate('What is 17 + 25?', { temperature: 0 }).result;
+      await model.dispose();
+      return { text, id: model.info.id, stored: await models.list() };
+    }, store);
+    expect(answer.text).toBe('17 + 25 = 42');
+    expect(answer.id).toBe(`chrome-extension://${id}/model/`);
+    expect(answer.stored).toMatchObject(store ? [{ id: answer.id, complete: true }] : [{}]);
+    await page.close();
+  },
+);
