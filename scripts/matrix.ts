@@ -74,6 +74,25 @@ const TARGETS: readonly Target[] = [
     build: ['parcel', 'build', 'src/index.html', '--public-url=./', '--dist-dir=.', '--no-cache'],
   },
   {
+    name: 'Next.js',
+    dependencies: { next: '16.4.6', react: '19.3.1', 'react-dom': '19.3.1' },
+    files: {
+      'next.config.js': "export default { output: 'export' };",
+      'app/layout.js': 'export default ({ children }) => <html><body>{children}</body></html>;',
+      'app/page.js': `'use client';
+import { useEffect } from 'react';
+
+export default function Page() {
+  useEffect(() => void import('../main.js'), []);
+  return <p />;
+}
+`,
+    },
+    build: ['next', 'build'],
+    modelFolder: 'public/model',
+    output: 'out',
+  },
+  {
     name: 'Import map',
     dependencies: {},
     files: {
