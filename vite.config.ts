@@ -22,6 +22,7 @@ const config: UserConfig = defineConfig({
   build: {
     target: 'es2023',
     emptyOutDir: true,
+    license: { fileName: 'licenses.md' },
     rolldownOptions: {
       checks: { pluginTimings: false },
       input: { index: fromRoot('demo/index.html'), headless: fromRoot('demo/headless.html') },

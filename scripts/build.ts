@@ -1,7 +1,9 @@
 // npm run build: the published packages (packages/*/dist) and the demo (demo/dist).
 import { execFileSync } from 'node:child_process';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { build, type InlineConfig, type Plugin } from 'vite';
+import { rollTypes } from './roll-types.ts';
 
 /** A published package: its folder, and its entries by their file names in dist. */
 interface Library {
@@ -96,6 +98,7 @@ async function libraryConfig({ folder, entries }: Library): Promise<InlineConfig
     },
     build: {
       target: 'es2023',
+      sourcemap: true,
       minify: false, // applications minify their imports, but not the text of the inlined worker
       lib: { entry: { ...entries }, formats: ['es'] },
       rolldownOptions: {
@@ -120,15 +123,17 @@ async function wholeFileConfig(
     build: {
       ...config.build,
       emptyOutDir: false,
+      license: { fileName: 'licenses.md' }, // of the packages in it
       lib: { entry: { [name]: file }, formats: ['es'] },
       rolldownOptions: { ...options, output: { minify: true } },
     },
   };
 }
 
-/** Writes dist/types, in which package names mean the packages and not their sources. */
+/** Writes one .d.ts per entry beside it, in which package names mean the packages and not their sources. */
 async function emitTypes({ folder, entries, wholeFiles }: Library): Promise<void> {
-  await rm(`${folder}/dist/types`, { recursive: true, force: true });
+  const all = { ...entries, ...wholeFiles };
+  const types = resolve(folder, 'dist/types');
   const config = `${folder}/dist/tsconfig.json`;
   await writeFile(
     config,
@@ -143,24 +148,16 @@ async function emitTypes({ folder, entries, wholeFiles }: Library): Promise<void
         outDir: 'types',
       },
       include: [],
-      files: Object.values({ ...entries, ...wholeFiles }).map((entry) => `../${entry}`),
+      files: Object.values(all).map((entry) => `../${entry}`),
     }),
   );
   execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', config], {
     stdio: 'inherit',
   });
   await rm(config);
-  await useJsExtensions(`${folder}/dist/types`);
-}
-
-/** Rewrites `./name.ts` in declarations, which tsc keeps, to `./name.js`, which every resolver understands. */
-async function useJsExtensions(folder: string): Promise<void> {
-  for (const file of await readdir(folder, { recursive: true })) {
-    if (!file.endsWith('.d.ts')) continue;
-    const text = await readFile(`${folder}/${file}`, 'utf8');
-    await writeFile(
-      `${folder}/${file}`,
-      text.replace(/((?:from |import\()['"]\.[^'"]*)\.ts(?=['"])/g, '$1.js'),
-    );
+  for (const [name, entry] of Object.entries(all)) {
+    const emitted = entry.replace(/^src\/(.*)\.ts$/, '$1.d.ts');
+    await writeFile(`${folder}/dist/${name}.d.ts`, rollTypes(`${types}/${emitted}`, types));
   }
+  await rm(types, { recursive: true });
 }

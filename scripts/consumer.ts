@@ -1,10 +1,12 @@
 // Projects that use the packages as published: packed, and installed outside of this repository.
 import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, realpath, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Browser } from 'puppeteer-core';
+import { findBrowser } from './browser.ts';
 import { serveFolder } from './static-server.ts';
 
 /** The folders of the published packages. */
@@ -129,4 +131,31 @@ export async function answerOf(browser: Browser, folder: string, path = ''): Pro
     await page.close();
     await server.close();
   }
+}
+
+/** The README's example for Node, with nano. */
+export const NODE_MAIN = `import { createEngine, requestDevice } from 'ossicle/engine';
+import { fileSource } from 'ossicle/node';
+import { create, globals } from 'webgpu';
+
+Object.assign(globalThis, globals);
+const gpu = create([]);
+const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
+const source = await fileSource('model');
+const engine = await createEngine({ device: await requestDevice(adapter), source });
+const session = engine.createSession();
+console.log((await session.generate('What is 17 + 25?', { temperature: 0 }).result).text);
+process.exit();
+`;
+
+/** Variables by which Dawn in Node finds a Vulkan driver: the one of OSSICLE_VK_ICD, or else Chrome's SwiftShader. */
+export async function vulkanDriver(): Promise<Readonly<Record<string, string>>> {
+  const { OSSICLE_VK_ICD: chosen = '' } = process.env;
+  if (chosen !== '') return { VK_DRIVER_FILES: chosen };
+  const folders = [dirname(await realpath(await findBrowser())), '/usr/lib/chromium'];
+  for (const folder of process.platform === 'linux' ? folders : []) {
+    const driver = join(folder, 'vk_swiftshader_icd.json');
+    if (existsSync(driver)) return { VK_DRIVER_FILES: driver, LD_LIBRARY_PATH: folder };
+  }
+  return {};
 }

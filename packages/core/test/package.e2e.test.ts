@@ -5,19 +5,30 @@ import { gzipSync } from 'node:zlib';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import puppeteer, { type Browser } from 'puppeteer-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { chromeOptions } from '../../../scripts/browser.ts';
 import { buildLibraries } from '../../../scripts/build.ts';
 import {
   answerOf,
   createProject,
   MAIN,
+  NODE_MAIN,
   ownVersion,
   PACKAGES,
   PAGE,
   packPackages,
   run,
+  vulkanDriver,
 } from '../../../scripts/consumer.ts';
+
+/** What only these tests need, at versions of their own. */
+const TOOLS = {
+  '@arethetypeswrong/cli': '0.18.5',
+  '@webgpu/types': '0.1.74',
+  esbuild: '0.28.2',
+  'typescript-5.5': 'npm:typescript@5.5.4',
+  'typescript-5.9': 'npm:typescript@5.9.3',
+};
 
 let folder: string;
 let browser: Browser;
@@ -28,8 +39,10 @@ beforeAll(async () => {
   folder = packed.folder;
   const dependencies = {
     ...packed.tarballs,
+    ...TOOLS,
     vite: await ownVersion('vite'),
     typescript: await ownVersion('typescript'),
+    webgpu: await ownVersion('webgpu'),
   };
   await createProject(folder, {}, dependencies);
   browser = await puppeteer.launch(await chromeOptions());
@@ -90,6 +103,11 @@ test('an import map of the published files answers too', async () => {
   expect(await answerOf(browser, folder, 'map/')).toContain('42');
 });
 
+test('Node answers with ossicle/node', async () => {
+  await write('ask.js', NODE_MAIN);
+  expect(await run('node', ['ask.js'], folder, await vulkanDriver())).toContain('42');
+});
+
 test('a page that allows workers of its own only, and requires Trusted Types, answers', async () => {
   const policy =
     "default-src 'none'; script-src 'self'; connect-src 'self'; worker-src 'self'; require-trusted-types-for 'script'";
@@ -114,18 +132,68 @@ ${plain(MAIN).replace("load('./model/')", "load('../model/', { worker })")}`,
 });
 
 test('isOssicleError alone takes at most 2 kB: no worker, no store', async () => {
-  await write('small/app.js', "export { isOssicleError } from 'ossicle';");
-  await write(
-    'small/vite.config.js',
-    `export default { build: { minify: true, lib: { entry: 'small/app.js', formats: ['es'], fileName: 'main' }, outDir: 'small', emptyOutDir: false } }`,
-  );
-  await viteBuild('--config', 'small/vite.config.js');
-  expect(gzipSync(await readFile(join(folder, 'small/main.js'))).length).toBeLessThan(2000);
+  await write('small.js', "export { isOssicleError } from 'ossicle';");
+  const bundle = await run('npx', ['esbuild', 'small.js', '--bundle', '--minify'], folder);
+  expect(gzipSync(bundle).length).toBeLessThan(2000);
 });
 
 test('the worker is a file without imports', async () => {
   const text = await readFile(join(folder, 'node_modules/ossicle/dist/worker.js'), 'utf8');
   expect(text).not.toMatch(/\bimport\s*(\(|\{|\*|["'])|\bfrom\s*["']/);
+});
+
+test.each(['ossicle', '@ossicle/harmony'])('the types of %s resolve everywhere', async (name) => {
+  const tarball = join(folder, `${name.replace('@', '').replace('/', '-')}-0.1.0.tgz`);
+  await run('npx', ['attw', tarball, '--ignore-rules', 'cjs-resolves-to-esm'], folder); // ESM only
+});
+
+// With skipLibCheck off: the declarations must be valid for every compiler, whatever libraries it has.
+test.each([
+  ['typescript-5.5', 'page', []],
+  ['typescript-5.5', 'engine', ['@webgpu/types']],
+  ['typescript-5.9', 'page', ['@webgpu/types']],
+  ['typescript', 'page', []],
+  ['typescript', 'engine', []],
+])('%s accepts the types of the %s', async (compiler, entry, types) => {
+  const sources: Readonly<Record<string, string>> = {
+    page: MAIN,
+    engine: `import { createEngine, requestDevice } from 'ossicle/engine';
+import { fileSource } from 'ossicle/node';
+
+export const engine = await createEngine({
+  device: await requestDevice(),
+  source: await fileSource('model'),
+});
+`,
+  };
+  await write(`types/${entry}.ts`, sources[entry] as string);
+  await write(
+    'types/tsconfig.json',
+    JSON.stringify({
+      compilerOptions: {
+        target: 'ES2022',
+        lib: ['ES2022', 'DOM', 'DOM.Iterable'],
+        module: 'ESNext',
+        moduleResolution: 'bundler',
+        types,
+        strict: true,
+        skipLibCheck: false,
+        noEmit: true,
+      },
+      files: [`${entry}.ts`],
+    }),
+  );
+  await run('node', [`node_modules/${compiler}/bin/tsc`, '-p', 'types'], folder);
+});
+
+test('source maps and the licenses of bundled packages are shipped', async () => {
+  const dist = join(folder, 'node_modules/ossicle/dist');
+  const map = JSON.parse(await readFile(join(dist, 'index.js.map'), 'utf8'));
+  expect(map.sources).toContain('../src/page/load.ts');
+  const licenses = await readFile(join(dist, 'licenses.md'), 'utf8');
+  for (const name of ['comlink', 'idb-keyval']) expect(licenses).toContain(name);
+  const demo = await (await fetch(`${inject('demoUrl')}/licenses.md`)).text();
+  for (const name of ['marked', 'dompurify', 'comlink', 'idb-keyval']) expect(demo).toContain(name);
 });
 
 /** TypeScript without types. */

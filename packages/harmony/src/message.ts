@@ -36,7 +36,10 @@ export interface ToolDefinition {
   readonly description?: string;
   /** The JSON Schema of its arguments, an object; omitted if it takes none. */
   readonly parameters?: { readonly [key: string]: unknown };
-  /** Runs the function. This package never calls it. */
+  /**
+   * Runs the function. `ossicle` calls it when the model does, and gives what it returns to the model;
+   * `@ossicle/harmony` only keeps it.
+   */
   readonly execute?: (input: unknown, options: { readonly signal: AbortSignal }) => unknown;
 }
 
