@@ -178,6 +178,50 @@ export class DownloadBrowser {
     );
   }
 
+  /** Starts a download, and clears the site's data once `atBytes` are stored. Returns the error, and when it came. */
+  async clearDuring(
+    task: DownloadTask,
+    atBytes: number,
+    storageTypes: string,
+  ): Promise<{ readonly code: string; readonly seconds: number }> {
+    const { url, ...options } = task;
+    await this.#opened.evaluate(
+      async (address, faults, until) => {
+        const { worker } = globalThis as unknown as PageGlobals;
+        const isFar = new Promise<void>((resolve) => {
+          worker.onProgress = (bytes) => {
+            if (bytes >= until) resolve();
+          };
+        });
+        const ended = worker.call('download', address, faults).then(
+          () => 'none',
+          (error) => `${error.code}`,
+        );
+        Object.assign(globalThis, { ended });
+        await isFar;
+      },
+      url,
+      options,
+      atBytes,
+    );
+    const session = await this.#opened.createCDPSession();
+    const { origin } = new URL(this.#opened.url());
+    await session.send('Storage.clearDataForOrigin', { origin, storageTypes });
+    const startMs = performance.now();
+    const code = await this.#opened.evaluate(async () => {
+      const { ended } = globalThis as unknown as { readonly ended: Promise<string> };
+      const never = new Promise<string>((resolve) => setTimeout(resolve, 60_000, 'nothing'));
+      return Promise.race([ended, never]);
+    });
+    return { code, seconds: (performance.now() - startMs) / 1000 };
+  }
+
+  /** Opens the page again, like a reload. */
+  async reload(): Promise<void> {
+    await this.#opened.reload();
+    await this.#opened.waitForFunction('globalThis.worker !== undefined');
+  }
+
   /** Calls `store.verify`. */
   async verify(id: string): Promise<VerifyResult> {
     return this.#opened.evaluate((model) => {

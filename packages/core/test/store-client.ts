@@ -15,7 +15,7 @@ export class StoreWorker {
     return new Promise((resolve, reject) => {
       this.#worker.onmessage = ({ data }) => {
         if ('progress' in data) this.onProgress(data.progress);
-        else if (data.error) reject(data.error);
+        else if (data.error) reject(Object.assign(new Error(data.error.message), data.error));
         else resolve(data.result);
       };
       this.#worker.onerror = ({ message }) => reject(new Error(message));

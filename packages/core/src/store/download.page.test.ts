@@ -7,6 +7,7 @@ import { store } from '../page/model-store.ts';
 import { toHex } from '../sha256.ts';
 import { LANES } from './download.ts';
 import { readManifest } from './manifest.ts';
+import { lockModel } from './opfs.ts';
 
 const CHUNK_BYTES = 64 * 1024;
 const SIZES = { 'a.bin': 10 * CHUNK_BYTES + 1000, 'b.bin': 7 * CHUNK_BYTES, 'c.json': 700 };
@@ -342,5 +343,38 @@ test('a waiting tab takes over the download of a killed tab', async () => {
   expect(await session.sentBytes()).toBeLessThanOrEqual(
     TOTAL_BYTES / 2 + LANES * CHUNK_BYTES + FILES.length,
   );
+  await expectWhole();
+});
+
+test('a lock is taken from a holder that has stopped responding, and from no other', async () => {
+  const silent = navigator.locks.request(`ossicle/${session.url}`, () => new Promise(() => {}));
+  const stolen = expect(silent).rejects.toMatchObject({ name: 'AbortError' });
+  const release = await lockModel('busy', 'exclusive');
+  const other = new AbortController();
+  const waiting = lockModel('busy', 'exclusive', other.signal);
+  await download();
+  await stolen;
+  await expectWhole();
+  const aWhile = new Promise((resolve) => setTimeout(resolve, 8000, 'still waiting'));
+  expect(await Promise.race([waiting, aWhile])).toBe('still waiting');
+  release();
+  (await waiting)();
+});
+
+test('a download whose lock another tab has taken ends, and says why', async () => {
+  await session.script({ fault: { kind: 'slow', bytesPerSecond: 100_000 } });
+  const isUnderWay = new Promise<void>((resolve) => {
+    worker.onProgress = (bytes) => {
+      if (bytes > CHUNK_BYTES) resolve();
+    };
+  });
+  const robbed = expect(download()).rejects.toMatchObject({
+    code: 'storage-unavailable',
+    message: expect.stringContaining('Another tab has taken over'),
+  });
+  await isUnderWay;
+  await navigator.locks.request(`ossicle/${session.url}`, { steal: true }, () => robbed);
+  await session.script();
+  await download();
   await expectWhole();
 });

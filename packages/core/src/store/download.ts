@@ -21,7 +21,7 @@ import {
   storedBytes,
   writeManifest,
 } from './manifest.ts';
-import { fileName, openSync } from './opfs.ts';
+import { fileName, isPresent, openSync } from './opfs.ts';
 
 /** Attempts to fetch a chunk that must have the bytes it had before. */
 const CHUNK_ATTEMPTS = 3;
@@ -116,14 +116,14 @@ export class Download {
         }
       }
     } finally {
-      await download.#close();
+      await download.#close(directory);
     }
   }
 
   async #open(directory: FileSystemDirectoryHandle): Promise<void> {
     for (const record of this.#manifest.files) {
       const file = await directory.getFileHandle(fileName(record.path), { create: true });
-      const handle = await openSync(file, 'readwrite');
+      const handle = await openSync(file, 'readwrite').catch(explainOpen);
       this.#files.push({ record, handle });
       // Chunks beyond the end of the file were lost.
       for (const chunk of record.isStored.keys()) {
@@ -301,9 +301,10 @@ export class Download {
     await this.#save();
   }
 
-  async #close(): Promise<void> {
+  async #close(directory: FileSystemDirectoryHandle): Promise<void> {
     await this.#hashes.dispose();
     await (this.#nextSave ?? this.#saving).catch(() => undefined); // #save's callers handle it
+    if (!(await isPresent(directory))) return;
     for (const file of this.#files) {
       const { record, handle } = file;
       // Gives back unused space.
@@ -341,6 +342,17 @@ export class Download {
     const { offsetBytes, sizeBytes } = chunkRange(record, this.#manifest.chunkBytes, chunk);
     return { start: offsetBytes, end: offsetBytes + sizeBytes };
   }
+}
+
+/** The model's lock is held, so that a file that is open belongs to a worker that lost it: one that hangs. */
+function explainOpen(cause: unknown): never {
+  if (!(cause instanceof DOMException && cause.name === 'NoModificationAllowedError')) throw cause;
+  throw new OssicleError(
+    'storage-unavailable',
+    "A worker that has stopped responding keeps the model's files open. Close the other tabs of this site, or restart " +
+      'the browser; then load again.',
+    { cause },
+  );
 }
 
 /** Whether a mix of the stored part of a file and its present version would show. */

@@ -178,6 +178,18 @@ if ('document' in globalThis) {
     },
   );
 
+  inWorker('files that were cleared are not listed as stored', async (worker) => {
+    await worker.call('download', id);
+    await (await directory()).removeEntry(SHARDS[1] as string);
+    const [partial] = await store.list();
+    expect(partial).toMatchObject({ complete: false, sizeBytes: TOTAL_BYTES - 902552 });
+    const root = await navigator.storage.getDirectory();
+    await root.removeEntry('ossicle', { recursive: true });
+    expect(await store.list()).toMatchObject([{ id, complete: false, sizeBytes: 0 }]);
+    await worker.call('download', id);
+    expect(await store.list()).toMatchObject([{ id, complete: true }]);
+  });
+
   inWorker('two tabs that load the same model download it once', async (worker) => {
     const other = new StoreWorker();
     try {

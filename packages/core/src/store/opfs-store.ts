@@ -15,13 +15,23 @@ import {
   withoutChunks,
   writeManifest,
 } from './manifest.ts';
-import { directoryName, fileName, lockModel, openModelDirectory, openRoot } from './opfs.ts';
+import {
+  directoryName,
+  fileName,
+  isPresent,
+  lockModel,
+  openModelDirectory,
+  openRoot,
+} from './opfs.ts';
 import { deleteModel, reclaimOrphans } from './stored-models.ts';
 import { StoredSource } from './stored-source.ts';
 import { findDamage } from './verification.ts';
 
 /** How often a tab that waits for another tab's download looks at its progress. */
 const WATCH_MS = 500;
+
+/** How often a download looks whether its files are still there. */
+const PRESENCE_MS = 1000;
 
 /** Options of {@link OpfsStore.download}. */
 export interface DownloadOptions extends Partial<Omit<DownloadSettings, 'isStrict'>> {
@@ -122,8 +132,11 @@ export class OpfsStore {
       );
     };
     if (await isStored()) return onProgress(allBytes, allBytes);
-    const release = await lockWatching(id, onProgress, signal);
+    const lost = new AbortController();
+    const onStolen = (): void => lost.abort(takenOver(id));
+    const release = await lockWatching(id, onProgress, signal, onStolen);
     let isRemovable = false;
+    let presence: ReturnType<typeof setInterval> | undefined;
     try {
       if (await isStored()) return onProgress(allBytes, allBytes); // by another tab, meanwhile
       isRemovable = isImport && (isUnproven || !(await readManifest(id)));
@@ -132,18 +145,24 @@ export class OpfsStore {
       const root = await openRoot();
       const directory = await root.getDirectoryHandle(directoryName(id), { create: true });
       await removeOthers(directory, files);
+      presence = setInterval(async () => {
+        if (!(await isPresent(directory))) lost.abort(cleared(id));
+      }, PRESENCE_MS);
       await Download.run(source, directory, manifest, {
         integrity: { ...publishedHashes(id), ...options.integrity },
         isStrict: options.chunkHashes !== undefined,
         onProgress,
         onVerify,
-        signal,
+        signal: signal ? AbortSignal.any([signal, lost.signal]) : lost.signal,
       });
+      if (!(await isPresent(directory))) throw cleared(id);
     } catch (error) {
+      if (lost.signal.aborted) throw lost.signal.reason;
       if (isRemovable) await deleteModel(id).catch(() => undefined); // the first error counts
       if (signal?.aborted) throw signal.reason;
       throw isImport ? error : await explainKept(error, id, allBytes);
     } finally {
+      clearInterval(presence);
       release();
     }
   }
@@ -181,16 +200,31 @@ async function lockWatching(
   id: string,
   onProgress: (loadedBytes: number, totalBytes: number) => void,
   signal: AbortSignal | undefined,
+  onStolen: () => void,
 ): Promise<() => void> {
   const watch = setInterval(async () => {
     const manifest = await readManifest(id).catch(() => undefined);
     if (manifest) onProgress(storedBytes(manifest), totalBytes(manifest.files));
   }, WATCH_MS);
   try {
-    return await lockModel(id, 'exclusive', signal);
+    return await lockModel(id, 'exclusive', signal, onStolen);
   } finally {
     clearInterval(watch);
   }
+}
+
+function cleared(id: string): OssicleError {
+  return new OssicleError(
+    'storage-unavailable',
+    `The files of ${id} were removed while they were being stored: the data of this site was cleared. Load again.`,
+  );
+}
+
+function takenOver(id: string): OssicleError {
+  return new OssicleError(
+    'storage-unavailable',
+    `Another tab has taken over the download of ${id}, because this one had stopped responding. Load again.`,
+  );
 }
 
 function hasSameFiles(manifest: Manifest, files: readonly SourceFile[]): boolean {
@@ -232,6 +266,7 @@ async function explainKept(error: unknown, id: string, allBytes: number): Promis
   const kept = gigabytes(keptBytes);
   const all = gigabytes(allBytes);
   if (isOssicleError(error)) {
+    if (error.code === 'storage-unavailable') return error;
     return new OssicleError(
       error.code,
       `${error.message} What is stored is kept, ${kept} of the ${all} of ${id}: the next load continues from there.`,
