@@ -40,14 +40,16 @@ const sum = (a: Cost, b: Cost): Cost => ({
 });
 
 /**
- * Whether one attempt to match takes time at most proportional to the length of the text: no repetition of something
- * that itself varies, and at most one unlimited repetition before something that may then fail to match.
+ * How the time of one attempt to match grows with the length of the text: `constant`, not counting what is matched;
+ * `linear` if one unlimited repetition stands before something that may then fail to match; `unbounded` if more do, or
+ * if something is repeated that itself varies.
  *
  * @param source - The source of a valid regular expression with the flag `u`, without backreferences.
  */
-export function isAffordablePattern(source: string): boolean {
+export function attemptCost(source: string): 'constant' | 'linear' | 'unbounded' {
   const { ways, degree, size } = new CostReader(source).alternatives(true);
-  return degree <= 1 && ways <= MAX_WAYS && size <= MAX_SIZE;
+  if (degree > 1 || ways > MAX_WAYS || size > MAX_SIZE) return 'unbounded';
+  return degree === 1 ? 'linear' : 'constant';
 }
 
 const GROUP = /\((?:\?(?::|<?[=!]))?/y;

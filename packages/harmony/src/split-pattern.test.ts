@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { compileSplitPattern } from './split-pattern.ts';
+import { O200K_PATTERN } from '../test/o200k.ts';
+import { createRandom, randomText } from '../test/random-text.ts';
+import { compileSplitPattern, matchesOf, splitWindow } from './split-pattern.ts';
 
 const split = (pattern: string, text: string): string[] =>
   text.match(compileSplitPattern(pattern)) ?? [];
@@ -22,4 +24,40 @@ test('escapes, classes and properties keep their meaning', () => {
   expect(split('\\d{1,2}', '1٣4')).toEqual(['1٣', '4']);
   expect(split('a.b', 'a\u2028b a\nb')).toEqual(['a\u2028b']);
   expect(split('\\$\\/\\.', '$/.')).toEqual(['$/.']);
+});
+
+const windowOf = (pattern: string): number => splitWindow(pattern, compileSplitPattern(pattern));
+
+test('the pattern of gpt-oss, and patterns without attempts in vain, see the whole text', () => {
+  expect([O200K_PATTERN, '\\s+', '\\p{L}+|\\d{1,3}', 'a*b'].map(windowOf)).toEqual([
+    Infinity,
+    Infinity,
+    Infinity,
+    4096,
+  ]);
+});
+
+test('windows change nothing about matches that are shorter than half of them', () => {
+  const random = createRandom(7);
+  const pattern = compileSplitPattern(
+    O200K_PATTERN.replaceAll('+', '{1,20}').replaceAll('*', '{0,20}'),
+  );
+  for (let i = 0; i < 200; i++) {
+    const text = Array.from({ length: 20 }, () => randomText(random)).join('');
+    const pieces = [...matchesOf(text, pattern, 200)].map((match) => match.text);
+    expect(pieces).toEqual(text.match(pattern) ?? []);
+  }
+});
+
+test('a pattern that tries in vain takes bounded time, and cuts no character', () => {
+  for (const [pattern, text] of [
+    ['a*b', 'a'.repeat(100_000)],
+    ['\\s*x', ' '.repeat(100_000)],
+    ['\\p{Any}+(?!x)', '👍'.repeat(50_000)],
+  ] as const) {
+    const begin = performance.now();
+    const matches = [...matchesOf(text, compileSplitPattern(pattern), windowOf(pattern))];
+    expect(performance.now() - begin, pattern).toBeLessThan(5000);
+    for (const match of matches) expect(match.text.isWellFormed?.() ?? true).toBe(true);
+  }
 });

@@ -1,4 +1,4 @@
-import { isAffordablePattern } from './pattern-cost.ts';
+import { attemptCost } from './pattern-cost.ts';
 
 /**
  * Translates the regular expression of a `tokenizer.json`, written for the Rust engines behind published tokenizers, to
@@ -108,8 +108,56 @@ export function compileSplitPattern(pattern: string): RegExp {
       cause,
     });
   }
-  if (isAffordablePattern(source)) return compiled;
+  const cost = attemptCost(source);
+  // Windows, see matchesOf(), do not show what is before them.
+  const isAffordable = cost === 'constant' || (cost === 'linear' && !/\(\?<[=!]/.test(source));
+  if (isAffordable) return compiled;
   throw new Error(`tokenizer.json: the Split pattern can take too long to match: ${pattern}`);
+}
+
+/** The pattern of o200k, the tokenizer of gpt-oss. It never tries in vain for longer than what it then matches. */
+const O200K = [
+  "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+  "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+  '\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+',
+].join('|');
+
+/** The most characters that an attempt to match may see, for patterns whose attempts take time proportional to them. */
+const WINDOW = 4096;
+
+/**
+ * The most characters of a text to show to a pattern at once, so that its attempts at all positions take bounded time.
+ * Matches of more than half of them are cut.
+ */
+export function splitWindow(pattern: string, compiled: RegExp): number {
+  return pattern === O200K || attemptCost(compiled.source) === 'constant' ? Infinity : WINDOW;
+}
+
+/** A match of a pattern in a text. */
+interface Match {
+  readonly index: number;
+  readonly text: string;
+}
+
+/** Finds the matches of a pattern that sees at most `window` characters at once. */
+export function* matchesOf(text: string, pattern: RegExp, window: number): Generator<Match, void> {
+  for (let start = 0; start < text.length; ) {
+    const end = wholeCharacters(text, start + window);
+    const half = end < text.length ? window / 2 : Infinity;
+    let next = end < text.length ? wholeCharacters(text, start + half) : end;
+    for (const { index, 0: match } of text.slice(start, end).matchAll(pattern)) {
+      if (index >= half) break; // the next window shows more of it
+      yield { index: start + index, text: match };
+      next = Math.max(next, start + index + match.length);
+    }
+    start = next;
+  }
+}
+
+/** The end of the text, or the last place up to `end` that is not inside a surrogate pair. */
+function wholeCharacters(text: string, end: number): number {
+  if (end >= text.length) return text.length;
+  return /[\uD800-\uDBFF][\uDC00-\uDFFF]/.test(text.slice(end - 1, end + 1)) ? end - 1 : end;
 }
 
 function bothCases(letter: string): string {

@@ -1,5 +1,5 @@
 import { MergeTable } from './byte-pair-encoding.ts';
-import { compileSplitPattern } from './split-pattern.ts';
+import { compileSplitPattern, matchesOf, splitWindow } from './split-pattern.ts';
 
 /** Converts text to token ids and back, exactly as in training. */
 export interface Tokenizer {
@@ -42,7 +42,7 @@ const MAX_ID = 2 ** 20;
 export function createTokenizer(tokenizerJson: unknown): Tokenizer {
   const file = objectAt(tokenizerJson, 'the file');
   if (file.normalizer != null) throw unexpected('normalizer', file.normalizer, 'null');
-  const pattern = compileSplitPattern(readSplitPattern(file.pre_tokenizer));
+  const pattern = readSplitPattern(file.pre_tokenizer);
   const model = objectAt(file.model, 'model');
   checkModel(model);
   return new BpeTokenizer(
@@ -63,6 +63,8 @@ interface Vocabulary {
 class BpeTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly #pattern: RegExp;
+  /** See {@link splitWindow}. */
+  readonly #window: number;
   readonly #ids: ReadonlyMap<string, number>;
   readonly #specials: ReadonlyMap<string, number>;
   readonly #merges: MergeTable;
@@ -77,12 +79,13 @@ class BpeTokenizer implements Tokenizer {
 
   constructor(
     vocabulary: Vocabulary,
-    pattern: RegExp,
+    pattern: string,
     merges: readonly unknown[],
     ignoreMerges: boolean,
   ) {
     this.vocabularySize = vocabulary.size;
-    this.#pattern = pattern;
+    this.#pattern = compileSplitPattern(pattern);
+    this.#window = splitWindow(pattern, this.#pattern);
     this.#ids = vocabulary.ids;
     this.#specials = vocabulary.specials;
     this.#ignoreMerges = ignoreMerges;
@@ -125,10 +128,10 @@ class BpeTokenizer implements Tokenizer {
   encode(text: string): number[] {
     const output: number[] = [];
     let end = 0;
-    for (const match of text.matchAll(this.#pattern)) {
-      if (match.index > end) this.#encodePiece(text.slice(end, match.index), output);
-      if (match[0] !== '') this.#encodePiece(match[0], output);
-      end = match.index + match[0].length;
+    for (const { index, text: piece } of matchesOf(text, this.#pattern, this.#window)) {
+      if (index > end) this.#encodePiece(text.slice(end, index), output);
+      if (piece !== '') this.#encodePiece(piece, output);
+      end = index + piece.length;
     }
     if (end < text.length) this.#encodePiece(text.slice(end), output);
     return output;
