@@ -17,11 +17,12 @@ export async function checkSupport(
   source?: ModelSource,
   options: SupportOptions = {},
 ): Promise<SupportReport> {
-  const { signal, ...plain } = options;
+  const { signal, worker, ...plain } = options;
   const resolved = source === undefined ? undefined : resolveSource(source);
   try {
     return await runInWorker((service, task) => service.checkSupport(...task, resolved, plain), {
       signal,
+      worker,
     });
   } catch (error) {
     if (!isOssicleError(error) || error.code !== 'worker-failed') throw error;

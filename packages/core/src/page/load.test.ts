@@ -1,6 +1,7 @@
 import * as Comlink from 'comlink';
 import { expect, test } from 'vitest';
 import type { ModelInfo } from '../types/load.ts';
+import { checkSupport } from './check-support.ts';
 import { load } from './load.ts';
 
 /** A worker whose service answers every load. */
@@ -13,6 +14,10 @@ function fakeWorker(): { worker: Worker; loads: unknown[]; isTerminated: () => b
       load: async (_id: number, _report: unknown, source: string, options: object) => {
         loads.push([source, options]);
         return { id: source } as ModelInfo;
+      },
+      checkSupport: async (_id: number, _report: unknown, source: string, options: object) => {
+        loads.push([source, options]);
+        return { isSupported: true, reasons: [] };
       },
       dispose: () => undefined,
     },
@@ -35,6 +40,14 @@ test.each([
   expect(model.info.id).toBe('owner/name');
   expect(loads).toEqual([['owner/name', { contextLength: 64 }]]);
   await model.dispose();
+  expect(isTerminated()).toBe(true);
+});
+
+test('checkSupport() runs in the worker of the page, and ends it', async () => {
+  const { worker, loads, isTerminated } = fakeWorker();
+  const report = await checkSupport('owner/name', { worker: () => worker, contextLength: 64 });
+  expect(report).toEqual({ isSupported: true, reasons: [] });
+  expect(loads).toEqual([['owner/name', { contextLength: 64 }]]);
   expect(isTerminated()).toBe(true);
 });
 

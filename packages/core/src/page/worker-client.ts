@@ -28,6 +28,12 @@ export interface RunOptions<Report> {
   readonly onReport?: (report: Report) => void;
 }
 
+/** Options of {@link runInWorker}. */
+interface OwnWorkerOptions<Report> extends RunOptions<Report> {
+  /** See `LoadOptions`. */
+  readonly worker?: LoadOptions['worker'] | undefined;
+}
+
 /**
  * The page's end of the worker. If the worker dies, stops answering, or does not react to an abort, all calls reject
  * instead of waiting forever.
@@ -168,11 +174,11 @@ export class WorkerClient {
  */
 export async function runInWorker<T, Report = never>(
   start: (service: RemoteService, task: TaskArguments<Report>) => Promise<T>,
-  options: RunOptions<Report> = {},
+  options: OwnWorkerOptions<Report> = {},
 ): Promise<T> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const worker = new WorkerClient();
+  const worker = new WorkerClient(toWorker(options.worker));
   try {
     return await worker.run(start, options);
   } catch (error) {

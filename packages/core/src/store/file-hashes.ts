@@ -1,7 +1,7 @@
 import { Sha256, toHex } from '../sha256.ts';
 import { WakeUp } from '../wake-up.ts';
 import type { OpenFile } from './chunk-reader.ts';
-import { HashThread } from './hash-thread.ts';
+import { HashThread } from './hashing/hash-thread.ts';
 import { chunkRange, type ManifestFile } from './manifest.ts';
 
 /** The bytes of one step; chunks are multiples of it, except at the end of a file. */

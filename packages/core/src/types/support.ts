@@ -13,7 +13,14 @@ export interface LimitCheck {
 /** The options of the load to come that matter to a check. */
 export type SupportOptions = Pick<
   LoadOptions,
-  'contextLength' | 'dense' | 'kvCache' | 'prefillChunkLength' | 'huggingFace' | 'store' | 'signal'
+  | 'contextLength'
+  | 'dense'
+  | 'kvCache'
+  | 'prefillChunkLength'
+  | 'huggingFace'
+  | 'store'
+  | 'worker'
+  | 'signal'
 >;
 
 /** An upper bound of a model's speed, from the bandwidth of GPU memory. */

@@ -17,7 +17,7 @@ import type { SupportOptions, SupportReport } from '../types/support.ts';
 export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'signal' | 'worker'>;
 
 /** Options that can be cloned. */
-export type PlainSupportOptions = Omit<SupportOptions, 'signal'>;
+export type PlainSupportOptions = Omit<SupportOptions, 'signal' | 'worker'>;
 
 /** Options that can be cloned. */
 export type PlainGenerateOptions = Omit<GenerateOptions, 'signal'>;

@@ -1,4 +1,4 @@
-import { Sha256 } from '../sha256.ts';
+import { Sha256 } from '../../sha256.ts';
 
 /** The next bytes of a file's SHA-256. */
 export interface HashStep {
