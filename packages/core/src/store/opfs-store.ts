@@ -133,7 +133,11 @@ export class OpfsStore {
     };
     if (await isStored()) return onProgress(allBytes, allBytes);
     const lost = new AbortController();
-    const onStolen = (): void => lost.abort(takenOver(id));
+    let isStolen = false;
+    const onStolen = (): void => {
+      isStolen = true;
+      lost.abort(takenOver(id));
+    };
     const release = await lockWatching(id, onProgress, signal, onStolen);
     let isRemovable = false;
     let presence: ReturnType<typeof setInterval> | undefined;
@@ -157,9 +161,9 @@ export class OpfsStore {
       });
       if (!(await isPresent(directory))) throw cleared(id);
     } catch (error) {
-      if (lost.signal.aborted) throw lost.signal.reason;
-      if (isRemovable) await deleteModel(id).catch(() => undefined); // the first error counts
+      if (isRemovable && !isStolen) await deleteModel(id).catch(() => undefined); // the first error counts
       if (signal?.aborted) throw signal.reason;
+      if (lost.signal.aborted) throw lost.signal.reason;
       throw isImport ? error : await explainKept(error, id, allBytes);
     } finally {
       clearInterval(presence);

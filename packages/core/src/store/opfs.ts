@@ -63,7 +63,7 @@ export async function fileSize(
  * because Chrome can hang in that for ever.
  */
 export async function isPresent(directory: FileSystemDirectoryHandle): Promise<boolean> {
-  const patience = new Promise<boolean>((resolve) => setTimeout(resolve, 2 * BEAT_MS, false));
+  const patience = new Promise<boolean>((resolve) => setTimeout(resolve, LOOK_MS, false));
   const look = directory
     .keys()
     .next()
@@ -81,6 +81,9 @@ export function ignoreNotFound(error: unknown): undefined {
 
 /** How often the holder of a lock shows that it runs. */
 const BEAT_MS = 1000;
+
+/** How long a look at a folder may take: browsers answer late if the disk is busy. */
+const LOOK_MS = 30_000;
 
 /** After how many beats that do not come a lock is taken from its holder; timers that stand still count none. */
 const MISSED_BEATS = 12;
