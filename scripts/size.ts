@@ -7,24 +7,27 @@ import { buildLibraries } from './build.ts';
 /** Most lines of a source file, tests included. */
 const FILE_LINES = 400;
 
-/** Most source files of a folder of a package, tests not counted. */
+/** Most source files of a folder, tests not counted; shaders lie in one list on purpose, as the table in their README. */
 const FOLDER_FILES = 16;
 
+/** Most lines of all source files of a folder, without tests and blank lines: beyond it, a folder is no room any more. */
+const FOLDER_LINES = 2_200;
+
 /**
- * Most lines of a part of the repository, without tests and blank lines: with room for what is planned, not for growth by
- * the way. Raise one in a commit of its own, with the reason.
+ * Most lines of a part of the repository, without tests and blank lines, with some room for planned features. Raise one in
+ * a commit of its own, with the reason.
  */
 const PART_LINES: Readonly<Record<string, number>> = {
   'packages/harmony/src': 2_400,
   'packages/core/src': 13_000,
-  shaders: 3_000,
-  demo: 8_000,
+  shaders: 2_500,
+  demo: 6_500,
 };
 
 /** Most gzipped bytes of an entry with the chunks it imports: the download of a page that uses all of it. */
 const GZIP_BYTES: Readonly<Record<string, number>> = {
   'packages/harmony/dist/index.js': 25_000,
-  'packages/core/dist/index.js': 95_000,
+  'packages/core/dist/index.js': 100_000,
   'packages/core/dist/engine.js': 100_000,
 };
 
@@ -72,21 +75,23 @@ async function checkLines(): Promise<string[]> {
   console.log('\nlines     files     budget    part');
   for (const [part, budget] of Object.entries(PART_LINES)) {
     let lines = 0;
-    const filesIn = new Map<string, number>();
+    const folders = new Map<string, { files: number; lines: number }>();
     for (const file of await sourceFiles(part)) {
       const text = await readFile(file, 'utf8');
       const count = text.split('\n').filter((line) => line.trim() !== '').length;
       if (count > FILE_LINES) over.push(`${file}: ${count} lines, ${FILE_LINES} allowed`);
       if (file.endsWith('.test.ts')) continue;
       lines += count;
-      filesIn.set(dirname(file), (filesIn.get(dirname(file)) ?? 0) + 1);
+      const folder = folders.get(dirname(file)) ?? { files: 0, lines: 0 };
+      folders.set(dirname(file), { files: folder.files + 1, lines: folder.lines + count });
     }
-    const files = [...filesIn.values()].reduce((sum, count) => sum + count, 0);
+    const files = [...folders.values()].reduce((sum, folder) => sum + folder.files, 0);
     console.log(row(lines, files, budget, part));
     if (lines > budget) over.push(`${part}: ${lines} lines, ${budget} allowed`);
-    if (!part.startsWith('packages/')) continue;
-    for (const [folder, count] of filesIn) {
-      if (count > FOLDER_FILES) over.push(`${folder}: ${count} files, ${FOLDER_FILES} allowed`);
+    for (const [folder, { files, lines }] of folders) {
+      if (lines > FOLDER_LINES) over.push(`${folder}: ${lines} lines, ${FOLDER_LINES} allowed`);
+      if (files <= FOLDER_FILES || part === 'shaders') continue;
+      over.push(`${folder}: ${files} files, ${FOLDER_FILES} allowed`);
     }
   }
   return over;
