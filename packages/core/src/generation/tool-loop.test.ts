@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import type { Message, ToolDefinition } from '@ossicle/harmony';
 import { describe, expect, test, vi } from 'vitest';
 import type {
@@ -212,6 +213,16 @@ describe('a generation with tools', () => {
     ]);
     expect(result.reason).toBe('tool-calls');
     expect(model.prompts).toEqual([[{ role: 'user', content: 'Ask.' }]]);
+  });
+
+  test('leaves no listener on its signal when a round ends', async () => {
+    const listeners: number[] = [];
+    const count: ToolDefinition['execute'] = (_, { signal }) => {
+      listeners.push(getEventListeners(signal, 'abort').length);
+    };
+    const rounds = new Array<Round>(12).fill([call('count', {})]);
+    await run(createModel(...rounds, 'Done.'), { tools: [tool('count', count)] });
+    expect(listeners).toEqual(new Array(12).fill(listeners[0]));
   });
 
   test('limits the tokens of all rounds together', async () => {

@@ -88,16 +88,22 @@ async function runTools(
   push: Push,
   signal: AbortSignal,
 ): Promise<Message[]> {
-  const aborted = new Promise<undefined>((resolve) => {
-    signal.addEventListener('abort', () => resolve(undefined), { once: true });
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<undefined>((resolve) => {
+    stop = () => resolve(undefined);
   });
+  signal.addEventListener('abort', stop);
   const messages: Message[] = [];
-  for (const call of calls) {
-    const { id, name } = call;
-    const result = await Promise.race([aborted, runTool(tools.get(name), call, signal)]);
-    if (!result) break;
-    push({ type: 'tool-result', id, name, output: result.output });
-    messages.push({ role: 'tool', name, content: result.content });
+  try {
+    for (const call of calls) {
+      const { id, name } = call;
+      const result = await Promise.race([stopped, runTool(tools.get(name), call, signal)]);
+      if (!result) break;
+      push({ type: 'tool-result', id, name, output: result.output });
+      messages.push({ role: 'tool', name, content: result.content });
+    }
+  } finally {
+    signal.removeEventListener('abort', stop); // the signal outlives many rounds
   }
   return messages;
 }
