@@ -251,7 +251,8 @@ function readVocabulary(vocab: unknown, specials: ReadonlyMap<string, number>): 
   const seen = new Set<number>(specials.values());
   if (seen.size !== specials.size)
     throw new Error('tokenizer.json: two added_tokens have the same id.');
-  let size = Math.max(-1, ...seen) + 1;
+  let size = 0;
+  for (const id of seen) size = Math.max(size, id + 1);
   const entries = objectAt(vocab, 'model.vocab');
   for (const text of Object.keys(entries)) {
     const id = idAt(entries[text], `model.vocab[${JSON.stringify(text)}]`);

@@ -57,6 +57,30 @@ async function chooseOneByOne(
   return chosen;
 }
 
+describe('a call that waits for its turn', () => {
+  test('uses its options as they were when it was made', async () => {
+    const session = engine.createSession();
+    const options = { maxTokens: 6, temperature: 0 };
+    const first = session.generate(PROMPT, options);
+    options.maxTokens = 1;
+    const second = session.generate(PROMPT, options);
+    options.maxTokens = -5;
+    expect((await first.result).usage.completionTokens).toBe(6);
+    expect((await second.result).usage.completionTokens).toBe(1);
+    session.dispose();
+  });
+
+  test('evaluates its tokens as they were when it was made', async () => {
+    const session = engine.createSession();
+    const tokens = [...PROMPT];
+    const logits = session.evaluate(tokens);
+    tokens.fill(0);
+    await logits;
+    expect(session.tokens).toEqual([...PROMPT]);
+    session.dispose();
+  });
+});
+
 describe('sampling', () => {
   test('chooses the same tokens for the same seed, and others for another seed', async () => {
     const options = { seed: 5, maxTokens: 12 };

@@ -1,7 +1,7 @@
 import type { FinishReason, GenerateResult, TokenLogprobs } from '../types/generate.ts';
 import type { OutputSummary } from './chat-format.ts';
 
-const NOTHING: OutputSummary = { text: '', reasoning: '', toolCalls: [], messages: [] };
+const nothing = (): OutputSummary => ({ text: '', reasoning: '', toolCalls: [], messages: [] });
 
 /** Counts the tokens of one generation and measures its times, from the creation of the record. */
 export class GenerationRecord {
@@ -31,7 +31,7 @@ export class GenerationRecord {
   }
 
   /** Ends the generation, and returns its result. */
-  finish(reason: FinishReason, summary: OutputSummary = NOTHING): GenerateResult {
+  finish(reason: FinishReason, summary: OutputSummary = nothing()): GenerateResult {
     const endMs = performance.now();
     const firstTokenMs = this.#firstTokenMs ?? endMs;
     const completionTokens = this.tokens.length;

@@ -74,10 +74,12 @@ export class EngineSession implements Session {
     return this.#context.tokens;
   }
 
-  evaluate(
-    tokens: ArrayLike<number>,
+  async evaluate(
+    ids: ArrayLike<number>,
     { logits = 'last' }: { readonly logits?: 'last' | 'all' } = {},
   ): Promise<Float32Array> {
+    // The caller may reuse its array while the call waits.
+    const tokens = Array.isArray(ids) || ids instanceof Uint32Array ? ids.slice() : ids;
     return this.#run(async () => {
       if (!(tokens.length > 0)) throw new RangeError('evaluate() needs at least one token');
       this.#context.checkFits(tokens);
@@ -94,11 +96,11 @@ export class EngineSession implements Session {
     input: string | readonly Message[] | Uint32Array,
     options: GenerateOptions = {},
   ): Generation {
-    return startGeneration(options, () =>
-      input instanceof Uint32Array
-        ? this.#generateOnce(input.slice(), options)
-        : generateWithTools((messages, once) => this.#generateOnce(messages, once), input, options),
-    );
+    return startGeneration(options, () => {
+      const own = { ...options }; // the caller may change its object while the call waits
+      if (input instanceof Uint32Array) return this.#generateOnce(input.slice(), own);
+      return generateWithTools((messages, once) => this.#generateOnce(messages, once), input, own);
+    });
   }
 
   #generateOnce(input: readonly Message[] | Uint32Array, options: GenerateOptions): Generation {

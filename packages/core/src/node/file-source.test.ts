@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, open, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -67,6 +67,27 @@ test('a GGUF file stands for itself, or for all parts of a split one', async () 
     'b-00001-of-00002.gguf',
     'b-00002-of-00002.gguf',
   ]);
+});
+
+test('links are followed, and dangling ones left out', async () => {
+  await mkdir(join(folder, 'linked'));
+  await mkdir(join(folder, 'elsewhere'));
+  await writeFile(join(folder, 'elsewhere/config.json'), '{}');
+  await symlink(join(folder, 'elsewhere'), join(folder, 'linked/original'));
+  await symlink(join(folder, 'nothing'), join(folder, 'linked/README.md'));
+  const files = await fileSource(join(folder, 'linked'));
+  expect(files.map(({ webkitRelativePath }) => webkitRelativePath)).toEqual([
+    'linked/original/config.json',
+  ]);
+});
+
+test('a file that was replaced since it was listed is not read', async () => {
+  const path = join(folder, 'replaced.gguf');
+  await writeFile(path, 'GGUF');
+  const source = await openSource(await fileSource(path));
+  await writeFile(path, 'GGUF, another one');
+  const read = source.read({ path: 'replaced.gguf', offsetBytes: 0 }, new Uint8Array(4));
+  await expect(read).rejects.toThrow('changed, moved or removed');
 });
 
 test('a path that does not exist rejects with the error of node:fs', async () => {

@@ -27,11 +27,11 @@ export async function fileSource(path: string): Promise<File[]> {
 }
 
 async function listFiles(folder: string, depth = 1): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true });
-  const nested = entries.map(async (entry): Promise<string[]> => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) return depth < MAX_DEPTH ? listFiles(path, depth + 1) : [];
-    return [path];
+  const nested = (await readdir(folder)).map(async (name): Promise<string[]> => {
+    const path = join(folder, name);
+    const found = await stat(path).catch(() => undefined); // a dangling link is no file of a checkpoint
+    if (!found?.isDirectory()) return found ? [path] : [];
+    return depth < MAX_DEPTH ? listFiles(path, depth + 1).catch(() => []) : [];
   });
   return (await Promise.all(nested)).flat();
 }
@@ -70,6 +70,10 @@ class DiskFile {
     const bytes = new Uint8Array(sizeBytes);
     const file = await open(this.#path);
     try {
+      const { size, mtimeMs } = await file.stat();
+      if (size !== this.size || mtimeMs !== this.lastModified) {
+        throw new Error(`${this.#path} has changed since it was listed`);
+      }
       // The operating system may return less than was asked for.
       for (let done = 0; done < sizeBytes; ) {
         const { bytesRead } = await file.read(bytes, done, sizeBytes - done, offsetBytes + done);

@@ -41,13 +41,13 @@ interface OwnWorkerOptions<Report> extends RunOptions<Report> {
 export class WorkerClient {
   readonly #worker: Worker;
   readonly #service: RemoteService;
-  readonly #ended: Promise<never>;
-  #end: (error: OssicleError) => void = () => undefined;
-  #isEnded = false;
+  /** Why the worker has ended, if it has. */
+  #end: OssicleError | undefined;
+  /** Rejects the calls in progress. */
+  readonly #pending = new Set<(error: OssicleError) => void>();
   #isTerminated = false;
+  #disposing: Promise<void> | undefined;
   #lastTask = 0;
-  /** Calls in progress. */
-  #calls = 0;
   #missedPings = 0;
   #pings: ReturnType<typeof setInterval> | undefined;
 
@@ -56,13 +56,6 @@ export class WorkerClient {
    * @throws {@link OssicleError} `worker-failed` if the browser does not start a worker.
    */
   constructor(worker: Worker = startWorker()) {
-    this.#ended = new Promise((_, reject) => {
-      this.#end = (error) => {
-        this.#isEnded = true;
-        reject(error);
-      };
-    });
-    this.#ended.catch(() => undefined); // handled by the calls
     this.#worker = worker;
     this.#worker.addEventListener('error', (event) => {
       event.preventDefault();
@@ -73,19 +66,23 @@ export class WorkerClient {
 
   /** Calls the worker. Rejects if the worker has ended, or ends before it answers. */
   async call<T>(use: (service: RemoteService) => Promise<T>): Promise<T> {
-    if (this.#isEnded) return this.#ended;
-    this.#calls++;
+    if (this.#end) throw this.#end;
+    let fail: (error: OssicleError) => void = () => undefined;
+    const failed = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    this.#pending.add(fail);
     this.#pings ??= setInterval(() => this.#ping(), PING_INTERVAL_MS);
     try {
-      return await Promise.race([this.#ended, use(this.#service)]);
+      return await Promise.race([failed, use(this.#service)]);
     } catch (error) {
       if (error instanceof DOMException && error.name === 'DataCloneError') {
         throw new TypeError(`An option cannot be sent to a worker: ${error.message}`);
       }
       throw restoreError(error);
     } finally {
-      this.#calls--;
-      if (this.#calls === 0 || this.#isEnded) this.#stopPings();
+      this.#pending.delete(fail);
+      if (this.#pending.size === 0 || this.#end) this.#stopPings();
     }
   }
 
@@ -116,8 +113,15 @@ export class WorkerClient {
    *
    * @param last - A last call; the worker has a second to complete it.
    */
-  async dispose(last?: (service: RemoteService) => Promise<unknown>): Promise<void> {
-    this.#end(new OssicleError('disposed', 'The model was disposed of. Load it again to go on.'));
+  dispose(last?: (service: RemoteService) => Promise<unknown>): Promise<void> {
+    this.#disposing ??= this.#dispose(last);
+    return this.#disposing;
+  }
+
+  async #dispose(last?: (service: RemoteService) => Promise<unknown>): Promise<void> {
+    this.#finish(
+      new OssicleError('disposed', 'The model was disposed of. Load it again to go on.'),
+    );
     if (last && !this.#isTerminated) {
       const patience = new Promise((resolve) => setTimeout(resolve, DISPOSE_PATIENCE_MS));
       await Promise.race([last(this.#service), patience]).catch(() => undefined);
@@ -153,8 +157,14 @@ export class WorkerClient {
     this.#missedPings = 0;
   }
 
+  /** Rejects calls in progress and later ones. The first reason counts. */
+  #finish(error: OssicleError): void {
+    this.#end ??= error;
+    for (const reject of this.#pending) reject(this.#end);
+  }
+
   #fail(error: OssicleError): void {
-    this.#end(error);
+    this.#finish(error);
     this.#terminate();
   }
 

@@ -33,7 +33,8 @@ export function openFiles(files: readonly (File | PathFile)[]): FileSource {
     shallowest(all, /(^|\/)ossicle\.json$/) ??
     gguf ??
     shallowest(all, /(^|\/)(config\.json|[^/]+\.safetensors)$/);
-  const root = first?.path.replace(/[^/]*$/, '') ?? '';
+  const folder = first?.path.replace(/[^/]*$/, '') ?? '';
+  const root = folder.replace(/(^|\/)original\/$/, '$1'); // its tokenizer lies beside original/
   const inside = new Map(
     all
       .filter(({ path }) => path.startsWith(root))

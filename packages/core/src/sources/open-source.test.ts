@@ -298,6 +298,16 @@ function picked(path: string, bytes: BlobPart): File {
   return Object.defineProperty(file, 'webkitRelativePath', { value: path });
 }
 
+test('a picked folder with original/ alone keeps the tokenizer beside it', async () => {
+  const source = await openSource([
+    picked('gpt/original/config.json', '{}'),
+    picked('gpt/tokenizer.json', 'tokenizer'),
+  ]);
+  expect(source.id).toMatch(/^files:gpt#/);
+  expect(await source.size('tokenizer.json')).toBe('tokenizer'.length);
+  expect(await source.size('original/config.json')).toBe(2);
+});
+
 test('the root of a picked folder is the outermost folder with a config.json', async () => {
   const source = await openSource([
     picked('downloads/gpt/original/config.json', 'inner'),
