@@ -2,13 +2,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { Lexer, Marked, type Token } from 'marked';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { fuzz } from '../../packages/core/test/fuzz.ts';
 import { BoundedLexer } from './bounded-lexer.ts';
 
 const marked = new Marked({ gfm: true, breaks: true });
 const MAX_LENGTH = 32_768;
-
-/** How many payloads to try. */
-const RUNS = Number(process.env.OSSICLE_FUZZ_RUNS ?? 60);
 
 const isDelimiter = /[*_~`[\]<\\]/g;
 
@@ -96,7 +94,7 @@ describe('text that breaks marked', () => {
   });
 });
 
-test('any repetition of Markdown is lexed with bounded depth and work', () => {
+test('any repetition of Markdown is lexed with bounded depth and work', async () => {
   const atoms = fc.constantFrom(
     ...[
       '*',
@@ -162,8 +160,8 @@ test('any repetition of Markdown is lexed with bounded depth and work', () => {
   const payload = fc
     .array(run, { minLength: 1, maxLength: 3 })
     .map((runs) => runs.map((text) => text.slice(0, MAX_LENGTH / runs.length)).join('\n\n'));
-  fc.assert(fc.property(payload, expectBounded), { numRuns: RUNS, seed: 1 });
-}, 600_000);
+  await fuzz('markdown', payload, expectBounded);
+});
 
 test.each([
   'README.md',
