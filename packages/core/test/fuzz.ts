@@ -34,7 +34,7 @@ const INPUTS: Readonly<Record<Parser, readonly [runs: number, perMille: number]>
   tokens: [5000, 55],
 };
 
-/** Memory that one input may take, in bytes. */
+/** Memory that one input may allocate, garbage included, in bytes. */
 const MAX_INPUT_BYTES = 64 * 2 ** 20;
 
 /** Where random inputs start: fixed, so that runs agree, unless OSSICLE_FUZZ_SEED says otherwise. */
@@ -46,7 +46,7 @@ export function fuzzRuns(parser: Parser): number {
   return Math.max(runs, Math.ceil((Number(process.env.OSSICLE_FUZZ_RUNS ?? 0) * perMille) / 1000));
 }
 
-/** Runs `check` on {@link fuzzRuns} inputs; the first that throws or takes 64 MiB is shrunk to a small one and reported. */
+/** Runs `check` on {@link fuzzRuns} inputs; the first that throws or allocates 64 MiB is shrunk and reported. */
 export async function fuzz<T>(
   parser: Parser,
   inputs: fc.Arbitrary<T>,
@@ -56,7 +56,7 @@ export async function fuzz<T>(
     const before = usedBytes();
     await check(input);
     const grown = usedBytes() - before;
-    if (grown > MAX_INPUT_BYTES) throw new Error(`One input took ${grown} bytes.`);
+    if (grown > MAX_INPUT_BYTES) throw new Error(`One input allocated ${grown} bytes.`);
   });
   await fc.assert(property, { numRuns: fuzzRuns(parser), seed: FUZZ_SEED });
 }
