@@ -55,6 +55,7 @@ function cells(tokens: readonly Token[]): number {
 }
 
 function expectBounded(markdown: string): void {
+  vi.clearAllMocks(); // spies keep all that they are given
   given = { blocks: 0, inline: 0, longest: 0, delimiters: 0, depth: 0 };
   const tokens = lex(markdown);
   expect(given.depth).toBeLessThanOrEqual(16);
