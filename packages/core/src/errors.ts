@@ -65,6 +65,17 @@ export function formatInvalid(message: string, cause?: unknown): OssicleError {
   return new OssicleError('format-invalid', message, { cause });
 }
 
+/** A JSON value of a file, for messages: cut short, since it may have any length and depth. */
+export function shownJson(value: unknown): string {
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? 'undefined';
+  } catch {
+    text = 'a value nested too deeply';
+  }
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
 /** The message of a thrown value. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown);

@@ -235,4 +235,18 @@ describe('an unsupported file', () => {
       );
     }
   });
+
+  test('is named in a short message, whatever its depth', () => {
+    const normalizer = JSON.parse('['.repeat(20_000) + ']'.repeat(20_000));
+    expect(() => createTokenizer({ ...good(), normalizer })).toThrow(
+      'tokenizer.json: normalizer is a value nested too deeply; this tokenizer needs null.',
+    );
+  });
+});
+
+test('a vocabulary may have 200,000 special tokens', () => {
+  const { vocab, merges } = vocabularyOf([]);
+  const specials = Array.from({ length: 200_000 }, (_, i) => [256 + i, `<|${i}|>`]);
+  const file = tokenizerFile({ vocab, merges }, Object.fromEntries(specials));
+  expect(createTokenizer(file).vocabularySize).toBe(200_256);
 });

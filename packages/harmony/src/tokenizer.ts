@@ -322,7 +322,18 @@ function idAt(value: unknown, place: string): number {
 }
 
 function unexpected(place: string, value: unknown, expected: string): Error {
-  const found = JSON.stringify(value) ?? 'undefined';
-  const shown = found.length > 80 ? `${found.slice(0, 80)}…` : found;
-  return new Error(`tokenizer.json: ${place} is ${shown}; this tokenizer needs ${expected}.`);
+  return new Error(
+    `tokenizer.json: ${place} is ${shown(value)}; this tokenizer needs ${expected}.`,
+  );
+}
+
+/** A JSON value in a message: cut short. */
+function shown(value: unknown): string {
+  let text: string;
+  try {
+    text = JSON.stringify(value) ?? 'undefined';
+  } catch {
+    text = 'a value nested too deeply';
+  }
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { FUZZ_SEED, fuzzRuns } from '../../test/fuzz.ts';
 import { GGML_TYPE, type GgufTensorFile, writeGguf } from '../../test/gguf-file.ts';
 import { createRandom, type Random } from '../../test/random.ts';
 import { frameHeader, writeSafetensors } from '../../test/safetensors-file.ts';
@@ -7,7 +8,6 @@ import type { ByteSource, SourceFile } from '../sources/byte-source.ts';
 import { readGgufHeader } from './gguf.ts';
 import { parseSafetensorsHeader, readSafetensorsHeader } from './safetensors.ts';
 
-const MUTANTS = 100_000;
 const MAX_ALLOCATED_BYTES = 64 * 2 ** 20;
 
 /** Edge cases of counts, lengths and offsets. */
@@ -33,12 +33,13 @@ interface Outcomes {
 
 /** Reads mutants of a file; any error but `format-invalid` and `integrity` fails the test. */
 async function readMutants(
+  mutants: number,
   next: Random,
   original: Uint8Array,
   read: (file: Uint8Array<ArrayBuffer>) => unknown,
 ): Promise<Outcomes> {
   const outcomes = { valid: 0, invalid: 0, truncated: 0 };
-  for (let i = 0; i < MUTANTS; i++) {
+  for (let i = 0; i < mutants; i++) {
     const file = mutate(next, original);
     try {
       await read(file);
@@ -158,20 +159,22 @@ const SAFETENSORS = writeSafetensors(
   ]),
 );
 
-test('100,000 mutated safetensors files are each read or rejected', async () => {
+test('mutated safetensors files are each read or rejected', async () => {
+  const mutants = fuzzRuns('safetensors');
   parseSafetensorsHeader(SAFETENSORS, fileOf(SAFETENSORS));
-  const outcomes = await readMutants(createRandom(1), SAFETENSORS, (file) =>
+  const outcomes = await readMutants(mutants, createRandom(FUZZ_SEED), SAFETENSORS, (file) =>
     parseSafetensorsHeader(file, fileOf(file)),
   );
-  expect(outcomes.invalid).toBeGreaterThan(MUTANTS / 3);
-  expect(outcomes.truncated).toBeGreaterThan(MUTANTS / 100);
-  expect(outcomes.valid).toBeGreaterThan(MUTANTS / 100);
+  expect(outcomes.invalid).toBeGreaterThan(mutants / 3);
+  expect(outcomes.truncated).toBeGreaterThan(mutants / 100);
+  expect(outcomes.valid).toBeGreaterThan(mutants / 100);
 });
 
-test('100,000 mutated GGUF files are each read or rejected', async () => {
+test('mutated GGUF files are each read or rejected', async () => {
+  const mutants = fuzzRuns('gguf');
   await readGgufHeader(countedSource(GGUF).source, fileOf(GGUF));
   let largest = 0;
-  const outcomes = await readMutants(createRandom(2), GGUF, async (file) => {
+  const outcomes = await readMutants(mutants, createRandom(FUZZ_SEED + 1), GGUF, async (file) => {
     const counted = countedSource(file);
     try {
       await readGgufHeader(counted.source, fileOf(file));
@@ -179,14 +182,14 @@ test('100,000 mutated GGUF files are each read or rejected', async () => {
       largest = Math.max(largest, counted.largest());
     }
   });
-  expect(outcomes.invalid).toBeGreaterThan(MUTANTS / 3);
-  expect(outcomes.truncated).toBeGreaterThan(MUTANTS / 100);
-  expect(outcomes.valid).toBeGreaterThan(MUTANTS / 100);
+  expect(outcomes.invalid).toBeGreaterThan(mutants / 3);
+  expect(outcomes.truncated).toBeGreaterThan(mutants / 100);
+  expect(outcomes.valid).toBeGreaterThan(mutants / 100);
   expect(largest).toBeLessThan(MAX_ALLOCATED_BYTES);
 });
 
 test('mutated headers of 4 TiB files never cause a read of 8 MiB or more', async () => {
-  const next = createRandom(3);
+  const next = createRandom(FUZZ_SEED + 2);
   let largest = 0;
   for (let i = 0; i < 20_000; i++) {
     for (const [original, read] of [

@@ -1,4 +1,4 @@
-import { formatInvalid, type OssicleError } from '../errors.ts';
+import { formatInvalid, type OssicleError, shownJson } from '../errors.ts';
 import { type ByteSource, type SourceFile, truncated } from '../sources/byte-source.ts';
 import { isJsonObject } from './json-file.ts';
 
@@ -101,7 +101,7 @@ export function parseSafetensorsHeader(
   }
   if (!isJsonObject(header)) throw invalid(path, 'its header is not a JSON object');
   const repeated = findRepeatedKey(text);
-  if (repeated !== undefined) throw invalid(path, `it declares ${shown(repeated)} twice`);
+  if (repeated !== undefined) throw invalid(path, `it declares ${shownJson(repeated)} twice`);
 
   const dataSize = fileSizeBytes - dataStart;
   const entries = Object.entries(header)
@@ -146,17 +146,18 @@ function parseEntry(
   value: unknown,
   dataStart: number,
 ): SafetensorsEntry {
-  if (name.length > MAX_NAME_LENGTH) throw invalid(path, `it has the tensor name ${shown(name)}`);
+  if (name.length > MAX_NAME_LENGTH)
+    throw invalid(path, `it has the tensor name ${shownJson(name)}`);
   const { dtype, shape, data_offsets: offsets } = isJsonObject(value) ? value : {};
   if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype)) {
-    throw invalid(path, `${name} has the unknown dtype ${shown(dtype)}`);
+    throw invalid(path, `${name} has the unknown dtype ${shownJson(dtype)}`);
   }
   if (!isSizes(shape) || shape.length > MAX_DIMENSIONS) {
-    throw invalid(path, `${name} has the shape ${shown(shape)}`);
+    throw invalid(path, `${name} has the shape ${shownJson(shape)}`);
   }
   const [start, end, ...more] = isSizes(offsets) ? offsets : [];
   if (start === undefined || end === undefined || more.length > 0 || end < start) {
-    throw invalid(path, `${name} has the offsets ${shown(offsets)}`);
+    throw invalid(path, `${name} has the offsets ${shownJson(offsets)}`);
   }
   const sizeBytes = shape.reduce((size, extent) => size * extent, DTYPE_BYTES[dtype as Dtype]);
   if (sizeBytes !== end - start) {
@@ -200,12 +201,6 @@ function findRepeatedKey(json: string): string | undefined {
     }
   }
   return undefined;
-}
-
-/** JSON of any value, short enough for a sentence. */
-function shown(value: unknown): string {
-  const json = JSON.stringify(value) ?? 'undefined';
-  return json.length > 80 ? `${json.slice(0, 80)}…` : json;
 }
 
 function isSizes(value: unknown): value is number[] {

@@ -96,6 +96,7 @@ describe('parseConfig', () => {
     [{ rope_theta: -1 }, /rope_theta -1/],
     [{ rms_norm_eps: null, rope_scaling: { rope_type: 'yarn' } }, /factor/],
     [{ sliding_window: Number.NaN }, /sliding_window/],
+    [{ rope_scaling: { ...YARN, attention_factor: { valueOf: null, toString: null } } }, /1\.3465/],
   ];
 
   test.each(WRONG)('rejects %j', (change, message) => {
@@ -103,6 +104,25 @@ describe('parseConfig', () => {
     expect(parse).toThrow(OssicleError);
     expect(parse).toThrow(expect.objectContaining({ code: 'format-invalid' }));
     expect(parse).toThrow(message);
+  });
+
+  test.each([
+    ['deep', JSON.parse('['.repeat(20_000) + ']'.repeat(20_000))],
+    ['long', 'x'.repeat(100_000)],
+  ])('rejects %s values in a short message', (_, value) => {
+    const { rope_scaling: rope } = huggingFace();
+    for (const change of [
+      { model_type: value },
+      { head_dim: value },
+      { rope_scaling: { ...(rope as Json), attention_factor: value } },
+    ]) {
+      expect(() => parseConfig({ ...huggingFace(), ...change })).toThrow(
+        expect.objectContaining({
+          code: 'format-invalid',
+          message: expect.stringMatching(/^.{20,200}$/),
+        }),
+      );
+    }
   });
 
   test('rejects a config of the original layout with a missing number', () => {

@@ -1,4 +1,4 @@
-import { formatInvalid } from '../errors.ts';
+import { formatInvalid, shownJson } from '../errors.ts';
 import { BLOCK_COLUMNS, HEAD_SIZE } from '../kernels/shape.ts';
 import type { ModelConfig, RopeConfig } from '../types/config.ts';
 import { attentionFactor } from './rope.ts';
@@ -18,7 +18,7 @@ export function parseConfig(json: Fields): ModelConfig {
   const modelType = json.model_type;
   if (modelType !== undefined && modelType !== 'gpt_oss') {
     throw formatInvalid(
-      `The model's config says model_type ${JSON.stringify(modelType)}; ossicle runs gpt_oss models only.`,
+      `The model's config says model_type ${shownJson(modelType)}; ossicle runs gpt_oss models only.`,
     );
   }
   const layers = count(json, 'num_hidden_layers', undefined, MAX_LAYERS);
@@ -87,7 +87,7 @@ function parseRope(json: Fields): RopeConfig {
     const type = fields.rope_type ?? fields.type;
     if (type !== 'yarn') {
       throw formatInvalid(
-        `The model's config says rope_type ${JSON.stringify(type)}; gpt-oss models have "yarn".`,
+        `The model's config says rope_type ${shownJson(type)}; gpt-oss models have "yarn".`,
       );
     }
     const factor = number(fields, 'factor');
@@ -118,9 +118,10 @@ function parseRope(json: Fields): RopeConfig {
 /** gpt-oss models have YaRN's own factor; transformers lets a config override it. */
 function checkAttentionFactor(scaling: Fields, expected: number): void {
   const { attention_factor: given = null, mscale, mscale_all_dim } = scaling;
-  if (given !== null && !(Math.abs(Number(given) - expected) < 1e-6)) {
+  const isExpected = typeof given === 'number' && Math.abs(given - expected) < 1e-6;
+  if (given !== null && !isExpected) {
     throw formatInvalid(
-      `The model's config says attention_factor ${JSON.stringify(given)}; gpt-oss models have ${expected}.`,
+      `The model's config says attention_factor ${shownJson(given)}; gpt-oss models have ${expected}.`,
     );
   }
   if (given === null && mscale && mscale_all_dim) {
@@ -140,7 +141,7 @@ function parseLayerTypes(types: unknown, layers: number): boolean[] {
     if (type === 'sliding_attention') return true;
     if (type === 'full_attention') return false;
     throw formatInvalid(
-      `The model's config says layer_types[${layer}] ${JSON.stringify(type)}, which ossicle does not know.`,
+      `The model's config says layer_types[${layer}] ${shownJson(type)}, which ossicle does not know.`,
     );
   });
 }
@@ -175,7 +176,7 @@ function number(json: Fields, names: string | readonly string[], fallback?: numb
   }
   if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
     throw formatInvalid(
-      `The model's config says ${found} ${JSON.stringify(value)}; it must be a number above 0.`,
+      `The model's config says ${found} ${shownJson(value)}; it must be a number above 0.`,
     );
   }
   return value;

@@ -34,10 +34,10 @@ export class HttpAnswer {
     const { headers, status } = this;
     if (status === 206) {
       const total = /\/(\d+)$/.exec(headers.get('Content-Range') ?? '')?.[1];
-      return total === undefined ? undefined : Number(total);
+      return byteCount(total);
     }
     const length = headers.get('Content-Length');
-    return length && !headers.has('Content-Encoding') ? Number(length) : undefined;
+    return headers.has('Content-Encoding') ? undefined : byteCount(length);
   }
 
   /** The pieces of the body; see {@link streamPieces}. */
@@ -53,6 +53,13 @@ export class HttpAnswer {
   async discard(): Promise<void> {
     await this.#body?.cancel().catch(() => undefined); // a failed body needs no cancelling
   }
+}
+
+/** The number in a header; `undefined` if it is none that a file can have. */
+function byteCount(digits: string | null | undefined): number | undefined {
+  if (!digits || !/^\d+$/.test(digits)) return undefined;
+  const bytes = Number(digits);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
 /** When a connection counts as dead. */

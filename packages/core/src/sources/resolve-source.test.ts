@@ -32,6 +32,13 @@ test('imported models are named by what they claim to be', () => {
   expect(() => resolveSource('import:')).toThrow('owner/name');
 });
 
+test.each(['javascript:alert(1)', 'data:text/plain,x', 'blob:https://example.com/1'])(
+  '%s has no folder',
+  (source) => {
+    expect(() => resolveSource(source)).toThrow(/is not an address that can be resolved here/);
+  },
+);
+
 test.each([null, 5, {}, ['config.json'], [null]])('%j is not a source', (source) => {
   const resolve = () => resolveSource(source as unknown as File[]);
   expect(resolve).toThrow(TypeError);

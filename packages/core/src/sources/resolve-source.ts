@@ -31,7 +31,8 @@ function resolveAddress(source: string): string {
   if (source.startsWith(IMPORT)) return IMPORT + resolveAddress(claimedId(source));
   if (/^(\.{0,2}\/|[a-z][a-z\d+.-]*:)/i.test(source)) {
     const base = globalThis.document?.baseURI ?? globalThis.location?.href;
-    if (!URL.canParse(source, base)) {
+    // Addresses such as `data:` have no folders.
+    if (!URL.canParse(source, base) || !URL.canParse('./', new URL(source, base).href)) {
       throw new TypeError(
         `The source ${JSON.stringify(shownAddress(source))} is not an address that can be resolved here`,
       );

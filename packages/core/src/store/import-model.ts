@@ -68,7 +68,7 @@ async function parseId(id: unknown): Promise<string> {
 }
 
 /** Reads the description; `undefined` if there is none that can be used. */
-async function readDescription(
+export async function readDescription(
   source: ByteSource,
   signal: AbortSignal | undefined,
 ): Promise<Description | undefined> {
@@ -91,7 +91,8 @@ async function readDescription(
         typeof file?.path === 'string' &&
         isSafePath(file.path) &&
         typeof file.chunkHashes === 'string' &&
-        /^([0-9a-f]{64})*$/.test(file.chunkHashes),
+        file.chunkHashes.length % 64 === 0 &&
+        /^[0-9a-f]*$/.test(file.chunkHashes),
     );
   return isUsable ? ({ ...value, id } as Description) : undefined;
 }
@@ -100,7 +101,8 @@ function isRevision(value: unknown): boolean {
   return value === undefined || (typeof value === 'string' && value.length <= MAX_REVISION_LENGTH);
 }
 
-function hashesOf({ files }: Description): ReadonlyMap<string, Uint8Array> {
+/** Path → the SHA-256 of each chunk, concatenated. */
+export function hashesOf({ files }: Description): ReadonlyMap<string, Uint8Array> {
   return new Map(
     files.map(({ path, chunkHashes }) => [
       path,

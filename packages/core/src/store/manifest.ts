@@ -162,30 +162,47 @@ export function withoutChunks(
 
 /** The database may contain anything: another version's records, or broken ones. */
 function isManifest(value: unknown): value is Manifest {
-  const { version, id, chunkBytes, files, storedAt, usedAt } = (value ?? {}) as Partial<Manifest>;
+  const { version, id, revision, chunkBytes, files, storedAt, usedAt } = (value ??
+    {}) as Partial<Manifest>;
   return (
     version === 2 &&
     typeof id === 'string' &&
-    Number.isSafeInteger(chunkBytes) &&
+    isCount(chunkBytes) &&
+    chunkBytes > 0 &&
     typeof storedAt === 'number' &&
     typeof usedAt === 'number' &&
     Array.isArray(files) &&
-    files.every((file) => isManifestFile(file, chunkBytes as number))
+    isTextOrAbsent(revision) &&
+    Array.from(files).every((file) => isManifestFile(file, chunkBytes))
   );
 }
 
 function isManifestFile(value: unknown, chunkBytes: number): value is ManifestFile {
-  const { path, sizeBytes, isStored, hashes, isConfirmed } = (value ?? {}) as Partial<ManifestFile>;
-  const chunks = Math.ceil((sizeBytes ?? 0) / chunkBytes);
+  const { path, sizeBytes, version, isStored, hashes, sha256, isConfirmed, hashed } = (value ??
+    {}) as Partial<ManifestFile>;
+  if (!isCount(sizeBytes)) return false;
+  const chunks = Math.ceil(sizeBytes / chunkBytes);
   return (
     typeof path === 'string' &&
-    Number.isSafeInteger(sizeBytes) &&
     isStored instanceof Uint8Array &&
     isStored.length === chunks &&
+    isStored.every((stored) => stored <= 1) &&
     hashes instanceof Uint8Array &&
     hashes.length === HASH_BYTES * chunks &&
-    typeof isConfirmed === 'boolean'
+    typeof isConfirmed === 'boolean' &&
+    isTextOrAbsent(sha256) &&
+    (version === undefined || isCount((version as FileVersion | null)?.sizeBytes)) &&
+    (hashed === undefined ||
+      (isCount(hashed?.chunks) && hashed.chunks <= chunks && hashed.state instanceof Uint8Array))
   );
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isTextOrAbsent(value: unknown): boolean {
+  return value === undefined || typeof value === 'string';
 }
 
 function isLaterVersion(value: unknown): boolean {
