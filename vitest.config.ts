@@ -127,7 +127,8 @@ const config: ViteUserConfig = defineConfig({
           include: ['**/*.e2e.test.ts'],
           exclude: node,
           globalSetup: ['./demo/test/server.ts'],
-          fileParallelism: false,
+          provide: { slowTests },
+          maxWorkers: 2, // browsers wait for the page as often as they compute
           testTimeout: 300_000,
           hookTimeout: 300_000,
         },
