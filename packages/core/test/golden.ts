@@ -84,3 +84,16 @@ export interface TinyLogitRows {
     readonly [name: string]: { readonly first_position: number; readonly rows: number };
   };
 }
+
+/** `nano.json`: recorded greedy conversations of the embedded model. */
+export interface NanoGolden {
+  readonly conversations: readonly {
+    readonly skill: string;
+    readonly prompt: string;
+    readonly prompt_ids: readonly number[];
+    readonly completion: string;
+    readonly completion_ids: readonly number[];
+    /** The smallest gap between the two best logits over the completion. */
+    readonly min_margin: number;
+  }[];
+}

@@ -1,29 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { likeliest, openTestDevice, type TestDevice } from '../../test/engine.ts';
 import { testFileUrl } from '../../test/files.ts';
-import { readGoldenJson } from '../../test/golden.ts';
+import { type NanoGolden, readGoldenJson } from '../../test/golden.ts';
 import { slowTest } from '../../test/slow.ts';
 import type { Engine } from './engine.ts';
 import type { Session } from './session.ts';
 
-interface Nano {
-  readonly conversations: readonly {
-    readonly skill: string;
-    readonly prompt: string;
-    readonly prompt_ids: readonly number[];
-    readonly completion: string;
-    readonly completion_ids: readonly number[];
-    /** The smallest gap between the two best logits over the completion. */
-    readonly min_margin: number;
-  }[];
-}
-
 let gpu: TestDevice;
-let conversations: Nano['conversations'];
+let conversations: NanoGolden['conversations'];
 
 beforeAll(async () => {
   gpu = await openTestDevice();
-  ({ conversations } = await readGoldenJson<Nano>('nano.json'));
+  ({ conversations } = await readGoldenJson<NanoGolden>('nano.json'));
 });
 
 afterAll(() => gpu.close());
@@ -35,7 +23,7 @@ function channelText(completion: string, channel: string): string {
   return [...messages].map(([, text]) => text).join('');
 }
 
-type Conversation = Nano['conversations'][number];
+type Conversation = NanoGolden['conversations'][number];
 
 /** The conversations whose recorded answers are not the likeliest tokens. Each takes one pass. */
 async function findUnlikely(

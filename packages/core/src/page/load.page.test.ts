@@ -5,7 +5,7 @@ import { type Config, parseConfig } from '../../test/config.ts';
 import { FaultSession } from '../../test/fault-session.ts';
 import { testFileUrl } from '../../test/files.ts';
 import { createGguf } from '../../test/gguf-checkpoint.ts';
-import { readGoldenJson } from '../../test/golden.ts';
+import { type NanoGolden, readGoldenJson } from '../../test/golden.ts';
 import { readSafetensors, type Tensor } from '../../test/safetensors-file.ts';
 import { slowTest } from '../../test/slow.ts';
 import { isOssicleError, OssicleError } from '../errors.ts';
@@ -18,16 +18,6 @@ import { store } from './model-store.ts';
 
 const NANO = testFileUrl('demo/public/models/gpt-oss-nano');
 const QUESTION = 'What is 17 + 25?';
-
-interface Golden {
-  readonly conversations: readonly {
-    readonly skill: string;
-    readonly prompt: string;
-    readonly prompt_ids: readonly number[];
-    readonly completion: string;
-    readonly completion_ids: readonly number[];
-  }[];
-}
 
 let model: Model;
 const progress: LoadProgress[] = [];
@@ -95,7 +85,7 @@ test('checkSupport() describes a stored model without a request, with a measured
 });
 
 /** Generates answers to recorded conversations, and expects the recorded ones. */
-async function expectAnswers(recorded: Golden['conversations']): Promise<void> {
+async function expectAnswers(recorded: NanoGolden['conversations']): Promise<void> {
   const tokenizer = createTokenizer(await (await fetch(`${NANO}/tokenizer.json`)).json());
   for (const golden of recorded) {
     const { messages, options, hasSystem } = readPrompt(tokenizer, golden.prompt);
@@ -123,11 +113,11 @@ async function expectAnswers(recorded: Golden['conversations']): Promise<void> {
 }
 
 describe('gpt-oss-nano', () => {
-  let first: Golden['conversations'];
-  let others: Golden['conversations'];
+  let first: NanoGolden['conversations'];
+  let others: NanoGolden['conversations'];
 
   beforeAll(async () => {
-    const { conversations } = await readGoldenJson<Golden>('nano.json');
+    const { conversations } = await readGoldenJson<NanoGolden>('nano.json');
     expect(conversations).toHaveLength(50);
     first = ['mul', 'greet', 'faq', 'json', 'policy', 'tool_call'].map((skill) => {
       const [shortest] = conversations
