@@ -7,16 +7,16 @@ describe('a schema', () => {
     [{ type: 'number' }, 'number'],
     [{ type: 'integer' }, 'number'],
     [{ type: 'boolean' }, 'boolean'],
-    [{ type: 'string', enum: ['a', 'b"c'] }, '"a" | "b\\"c"'],
+    [{ type: 'string', enum: ['a', 'b"c'] }, '"a" | "b"c"'],
     [{ type: ['integer', 'string', 'null'] }, 'number | string | null'],
     [{ type: 'array', items: { type: 'integer' } }, 'number[]'],
     [{ type: 'array' }, 'Array<any>'],
     [{ const: 'on' }, '"on"'],
     [{ type: 'object' }, '{\n}'],
     [{ type: 'null' }, 'any'],
-    [{ enum: [1, 2] }, 'any'],
+    [{ enum: [] }, 'any'],
     [{}, 'any'],
-    [{ type: 'object', description: 'Top.\nTwo.' }, '// Top.\n// Two.\n{\n}'],
+    [{ type: 'object', description: 'Top.\nTwo.' }, '// Top.\nTwo.\n{\n}'],
     [
       {
         oneOf: [
@@ -48,7 +48,7 @@ describe('a schema', () => {
       required: ['city'],
     };
     expect(renderSchemaType(schema)).toBe(
-      '{\n// City\n//\n// Where.\n// In full.\n// Examples:\n// - "Rome"\ncity: string,\n' +
+      '{\n// City\n//\n// Where.\nIn full.\n// Examples:\n// - "Rome"\ncity: string,\n' +
         'days?: number, // default: 1\nunit?: "c" | "f", // default: c\n' +
         'note?: string | null, // default: "none"\ntags?: string[], // default: ["a","b"]\n}',
     );
@@ -95,6 +95,44 @@ describe('a schema', () => {
     );
   });
 
+  test.each([
+    [{ enum: ['a', 1, null] }, '"a" | 1 | null'],
+    [{ const: 3 }, '3'],
+    [{ type: 'string', const: 'on' }, '"on"'],
+    [{ type: 'integer', const: 3 }, '3'],
+    [{ type: ['string', 'null'], enum: ['a', null] }, '"a" | null'],
+    [{ type: ['object', 'null'], properties: { a: {} } }, '{\na?: any,\n} | null'],
+    [{ type: ['object', 'null'] }, 'object | null'],
+    [{ type: ['array', 'null'], items: { type: 'string' } }, 'string[] | null'],
+    [{ anyOf: [{ type: 'string' }] }, 'string'],
+    [{ anyOf: [{ type: 'null' }] }, 'any'],
+    [{ type: 'string', anyOf: [{ minLength: 1 }, { pattern: 'a' }] }, 'string'],
+    [
+      { type: 'array', items: { anyOf: [{ type: 'string' }, { type: 'null' }] } },
+      '\n | string | null[]',
+    ],
+    [{ allOf: [{ type: 'string', enum: ['a'] }, { minLength: 1 }] }, '"a"'],
+    [{ allOf: [] }, 'any'],
+  ])('%j says more than its type: %j', (schema, type) => {
+    expect(renderSchemaType(schema)).toBe(type);
+  });
+
+  test('of several schemas that all apply has the properties of all', () => {
+    const schema = {
+      type: 'object',
+      allOf: [
+        { $ref: '#/$defs/Base' },
+        { properties: { b: { type: 'number' } }, required: ['b'], description: 'More.' },
+      ],
+      properties: { c: { type: 'boolean' } },
+      required: ['c'],
+      $defs: {
+        Base: { properties: { a: { type: 'string' } }, required: ['a'], description: 'X.' },
+      },
+    };
+    expect(renderSchemaType(schema)).toBe('// More.\n{\na: string,\nb: number,\nc: boolean,\n}');
+  });
+
   test('has its local references resolved', () => {
     const schema = {
       type: 'object',
@@ -113,5 +151,39 @@ describe('a schema', () => {
       properties: { next: { $ref: '#' }, list: { $ref: '#/properties/list' } },
     };
     expect(renderSchemaType(schema)).toContain('any');
+  });
+
+  test('is rejected if it is nested too deep, or if its references repeat too much', () => {
+    const levels = (count: number): Record<string, unknown> => {
+      let schema: Record<string, unknown> = { type: 'string' };
+      for (let i = 0; i < count; i++) schema = { type: 'array', items: schema };
+      return schema;
+    };
+    expect(renderSchemaType(levels(100))).toBe(`string${'[]'.repeat(100)}`);
+    const isDeep = new RangeError('The schema is nested more than 100 levels deep.');
+    expect(() => renderSchemaType(levels(101))).toThrow(isDeep);
+    expect(() => renderSchemaType(levels(5000))).toThrow(isDeep);
+    const circle: Record<string, unknown> = { type: 'array' };
+    circle.items = circle;
+    expect(() => renderSchemaType(circle)).toThrow(isDeep);
+
+    // Each definition has two of the next: 2^18 strings.
+    const definitions: Record<string, unknown> = { D18: { type: 'string' } };
+    for (let i = 0; i < 18; i++) {
+      const $ref = `#/$defs/D${i + 1}`;
+      definitions[`D${i}`] = { type: 'object', properties: { a: { $ref }, b: { $ref } } };
+    }
+    const schema = { $ref: '#/$defs/D0', $defs: definitions };
+    expect(() => renderSchemaType(schema, 'The schema of f')).toThrow(
+      new RangeError(
+        'The schema of f has more than 10,000 types once its references are resolved.',
+      ),
+    );
+  });
+
+  test('may refer into arrays of schemas', () => {
+    const a = { anyOf: [{ type: 'string' }, { type: 'boolean' }] };
+    const schema = { type: 'object', properties: { a, b: { $ref: '#/properties/a/anyOf/1' } } };
+    expect(renderSchemaType(schema)).toContain('b?: boolean,');
   });
 });

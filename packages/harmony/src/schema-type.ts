@@ -1,84 +1,104 @@
 /** Renders JSON Schemas as TypeScript types, in exactly the form that gpt-oss was trained on. */
 
-type Schema = Readonly<Record<string, unknown>>;
+import { isSchema, resolveSchema, type Schema } from './schema-resolver.ts';
 
 /**
- * Renders a JSON Schema as a TypeScript type. Local `$ref`s are resolved; `anyOf` is treated as `oneOf`, and its `null`
- * branch as `nullable`. Anything that the format cannot express becomes `any`.
+ * Renders a JSON Schema as a TypeScript type.
+ *
+ * The keywords that OpenAI's renderer knows are rendered to the same bytes, descriptions and values unescaped and with
+ * their line breaks. It says `any` or a bare type name for the others; here local `$ref`s are resolved, `allOf` is
+ * merged, `anyOf` is treated as `oneOf`, `const` as an `enum` of one value, an `enum` without a single `type` lists its
+ * values, and a list of types says what an object or an array contains.
+ *
+ * @param place - Names the schema at the beginning of errors. Default: `The schema`.
+ * @throws RangeError if the schema has more than 10,000 types or 100 levels once its references are resolved.
  */
-export function renderSchemaType(schema: Schema): string {
-  return renderType(resolve(schema, schema, []), '');
+export function renderSchemaType(schema: Schema, place = 'The schema'): string {
+  return renderType(resolveSchema(schema, place), '');
 }
 
-/** Renders text as comment lines, each ending in a line break. */
-export function renderComment(text: string, indent = ''): string {
-  return text
-    .split(/\r?\n/)
-    .map((line) => `${indent}// ${line}\n`)
+/** Renders text as comment lines, each ending in a line break. A line break at the end of the text adds no line. */
+export function renderComment(text: string): string {
+  return splitLines(text)
+    .map((line) => `// ${line}\n`)
     .join('');
 }
 
+/** Splits text at its line breaks. One at the end does not begin another line. */
+export function splitLines(text: string): string[] {
+  const lines = text.split(/\r?\n/);
+  return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
+}
+
 function renderType(schema: Schema, indent: string): string {
-  const { type, oneOf, items } = schema;
+  const { type, oneOf } = schema;
   if (Array.isArray(oneOf)) {
     return oneOf
-      .filter(isSchema)
-      .map((variant) => `\n${renderVariant(variant, indent, variant.description)}`)
+      .map((variant: Schema) => `\n${renderVariant(variant, indent, variant.description, true)}`)
       .join('');
   }
-  if (Array.isArray(type)) {
-    return type.map((name) => (name === 'integer' ? 'number' : String(name))).join(' | ');
+  const names = Array.isArray(type) ? type.filter((name) => typeof name === 'string') : [];
+  if (typeof type !== 'string' && isEnum(schema)) {
+    return schema.enum.map((value) => quote(value)).join(' | ');
   }
+  if (names.length > 0) return names.map((name) => renderListed(schema, name, indent)).join(' | ');
   switch (type) {
     case 'object':
       return renderObject(schema, indent);
-    case 'string':
-      return Array.isArray(schema.enum)
-        ? schema.enum.map((value) => JSON.stringify(String(value))).join(' | ')
-        : 'string';
+    case 'string': {
+      const values = isEnum(schema) ? schema.enum.filter((value) => typeof value === 'string') : [];
+      return values.length > 0 ? values.map(quote).join(' | ') : 'string';
+    }
     case 'number':
     case 'integer':
       return 'number';
     case 'boolean':
       return 'boolean';
     case 'array':
-      return isSchema(items) ? `${renderType(items, indent)}[]` : 'Array<any>';
+      return isSchema(schema.items) ? `${renderType(schema.items, indent)}[]` : 'Array<any>';
     default:
       return 'any';
   }
 }
 
+// A type in a list of types. The names alone do not say what an object or an array contains.
+function renderListed(schema: Schema, name: string, indent: string): string {
+  if (name === 'integer') return 'number';
+  const hasContent =
+    (name === 'object' && isSchema(schema.properties)) || (name === 'array' && 'items' in schema);
+  return hasContent ? renderType({ ...schema, type: name }, indent) : name;
+}
+
 function renderObject(schema: Schema, indent: string): string {
   const properties = isSchema(schema.properties) ? schema.properties : {};
   const required = Array.isArray(schema.required) ? schema.required : [];
-  let text =
-    typeof schema.description === 'string' ? renderComment(schema.description, indent) : '';
-  text += '{\n';
+  const { description } = schema;
+  let text = typeof description === 'string' ? `${indent}// ${description}\n{\n` : '{\n';
   for (const [key, property] of Object.entries(properties)) {
-    const isOptional = !required.includes(key);
-    text += renderProperty(key, isSchema(property) ? property : {}, isOptional, indent);
+    text += renderProperty(key, property as Schema, !required.includes(key), indent);
   }
   return `${text}${indent}}`;
 }
 
 function renderProperty(key: string, schema: Schema, isOptional: boolean, indent: string): string {
   const { title, description, examples, oneOf } = schema;
-  const variants = Array.isArray(oneOf) ? oneOf.filter(isSchema) : undefined;
-  let text = '';
-  if (typeof title === 'string') text += `${renderComment(title, indent)}${indent}//\n`;
-  const hasComment = typeof description === 'string' && description !== variants?.[0]?.description;
-  if (hasComment) text += renderComment(description, indent);
-  const strings = Array.isArray(examples)
-    ? examples.filter((example) => typeof example === 'string')
-    : [];
-  if (strings.length > 0) {
+  const variants: readonly Schema[] | undefined = Array.isArray(oneOf) ? oneOf : undefined;
+  const comment = typeof description === 'string' ? `${indent}// ${description}\n` : '';
+  let text = typeof title === 'string' ? `${indent}// ${title}\n${indent}//\n` : '';
+  if (!('oneOf' in schema)) text += comment;
+  if (Array.isArray(examples) && examples.length > 0) {
     text += `${indent}// Examples:\n`;
-    for (const example of strings) text += `${indent}// - ${JSON.stringify(example)}\n`;
+    for (const example of examples) {
+      if (typeof example === 'string') text += `${indent}// - ${quote(example)}\n`;
+    }
   }
   const name = isOptional ? `${key}?` : key;
+  const fallback = 'default' in schema ? `// default: ${renderDefault(schema)}` : '';
 
   if (variants) {
-    if ('default' in schema) text += `${indent}// default: ${renderDefault(schema)}\n`;
+    const hasComment = comment !== '' && description !== variants[0]?.description;
+    if (hasComment) text += comment;
+    if (fallback !== '') text += `${indent}${fallback}\n`;
     text += `${indent}${name}:\n`;
     variants.forEach((variant, index) => {
       const isRepeated = variant.description === description || (index === 0 && hasComment);
@@ -87,82 +107,47 @@ function renderProperty(key: string, schema: Schema, isOptional: boolean, indent
     return `${text}${indent},\n`;
   }
   const type = renderType(schema, `${indent}    `);
-  const nullable = schema.nullable === true && !type.includes('null') ? ' | null' : '';
-  const fallback = 'default' in schema ? ` // default: ${renderDefault(schema)}` : '';
-  return `${text}${indent}${name}: ${type}${nullable},${fallback}\n`;
+  const remark = fallback === '' || 'oneOf' in schema ? '' : ` ${fallback}`;
+  return `${text}${indent}${name}: ${type}${nullSuffix(schema, type)},${remark}\n`;
 }
 
-function renderVariant(variant: Schema, indent: string, description: unknown): string {
+function renderVariant(
+  variant: Schema,
+  indent: string,
+  description: unknown,
+  isQuoted = false,
+): string {
   const type = renderType(variant, `${indent}   `);
-  const nullable = variant.nullable === true && !type.includes('null') ? ' | null' : '';
   const remarks: string[] = [];
-  if (typeof description === 'string') remarks.push(description.replace(/\s*\r?\n\s*/g, ' '));
-  if ('default' in variant) remarks.push(`default: ${renderDefault(variant)}`);
+  if (typeof description === 'string') remarks.push(description);
+  if ('default' in variant) remarks.push(`default: ${renderDefault(variant, isQuoted)}`);
   const comment = remarks.length > 0 ? ` // ${remarks.join(' ')}` : '';
-  return `${indent} | ${type}${nullable}${comment}`;
+  return `${indent} | ${type}${nullSuffix(variant, type)}${comment}`;
 }
 
-function renderDefault(schema: Schema): string {
+function nullSuffix(schema: Schema, type: string): string {
+  return schema.nullable === true && !type.includes('null') ? ' | null' : '';
+}
+
+// The format writes the default of an enum without quotes, except among alternatives that are not a property's.
+function renderDefault(schema: Schema, isQuoted = false): string {
   const value = schema.default;
-  // The format writes the default of an enum without quotes.
-  const isBare = typeof value === 'string' && Array.isArray(schema.enum) && !/[\r\n]/.test(value);
-  return isBare ? value : (JSON.stringify(value) ?? 'undefined');
+  if (typeof value === 'string' && isEnum(schema)) {
+    return isQuoted ? (JSON.stringify(value) as string) : value;
+  }
+  return quote(value);
 }
 
-// `seen` holds the references being resolved: a schema that contains itself becomes `any` at that point.
-function resolve(value: unknown, root: Schema, seen: readonly string[]): Schema {
-  if (!isSchema(value)) return {};
-  const { $ref: reference, ...schema } = value;
-  if (typeof reference === 'string') {
-    const target = seen.includes(reference) ? undefined : lookUp(reference, root);
-    return target === undefined
-      ? schema
-      : { ...resolve(target, root, [...seen, reference]), ...schema };
+// The format does not escape strings. It writes numbers as Rust does: 0.000001 is 1e-6.
+function quote(value: unknown): string {
+  if (typeof value === 'string') return `"${value}"`;
+  if (typeof value === 'number' && value !== 0) {
+    const size = Math.abs(value);
+    if (size < 1e-5 || size >= 1e16) return value.toExponential().replace('+', '');
   }
-  const resolveAll = (list: unknown): Schema[] =>
-    Array.isArray(list) ? list.map((entry) => resolve(entry, root, seen)) : [];
-
-  const resolved: Record<string, unknown> = { ...schema };
-  if (isSchema(schema.properties)) {
-    const properties = Object.entries(schema.properties);
-    resolved.properties = Object.fromEntries(
-      properties.map(([key, property]) => [key, resolve(property, root, seen)]),
-    );
-  }
-  if (isSchema(schema.items)) resolved.items = resolve(schema.items, root, seen);
-  if (Array.isArray(schema.oneOf)) resolved.oneOf = resolveAll(schema.oneOf);
-  if (typeof schema.const === 'string' && schema.enum === undefined) {
-    resolved.type = 'string';
-    resolved.enum = [schema.const];
-  }
-  if (Array.isArray(schema.anyOf) && schema.oneOf === undefined) {
-    const branches = resolveAll(schema.anyOf);
-    const values = branches.filter((branch) => branch.type !== 'null');
-    const nullable = values.length < branches.length ? { nullable: true } : {};
-    const [only] = values;
-    if (values.length === 1) return { ...only, ...resolved, ...nullable };
-    if (values.length > 1) {
-      const last = values.length - 1;
-      resolved.oneOf = values.map((branch, index) =>
-        index === last ? { ...branch, ...nullable } : branch,
-      );
-    }
-  }
-  return resolved;
+  return JSON.stringify(value) ?? 'undefined';
 }
 
-// Follows references within the document only, such as `#/$defs/Place`.
-function lookUp(reference: string, root: Schema): unknown {
-  if (!reference.startsWith('#/')) return undefined;
-  let target: unknown = root;
-  for (const key of reference.slice(2).split('/')) {
-    const name = key.replaceAll('~1', '/').replaceAll('~0', '~');
-    if (!isSchema(target) || !Object.hasOwn(target, name)) return undefined;
-    target = target[name];
-  }
-  return target;
-}
-
-function isSchema(value: unknown): value is Schema {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function isEnum(schema: Schema): schema is { readonly enum: readonly unknown[] } {
+  return Array.isArray(schema.enum) && schema.enum.length > 0;
 }

@@ -46,6 +46,11 @@ export function readNanoConversations(): readonly NanoConversation[] {
   return (golden as { conversations: NanoConversation[] }).conversations;
 }
 
+/** Schemas, and the types that OpenAI's renderer makes of them. */
+export function readSchemaGoldens(): readonly { schema: Record<string, unknown>; type: string }[] {
+  return readJson('packages/harmony/test/golden/schemas.json') as [];
+}
+
 /** Creates the tokenizer of the embedded model. */
 export function createNanoTokenizer(): Tokenizer {
   return createTokenizer(readJson('demo/public/models/gpt-oss-nano/tokenizer.json'));
