@@ -170,7 +170,7 @@ interface Author {
 
 function readAuthor(parts: readonly HeaderPart[], toolNames: ToolNames | undefined): Author {
   const text = parts[0]?.text ?? '';
-  const known = /^(system|developer|user|assistant)(?::([\w.-]+))?/.exec(text);
+  const known = /^(system|developer|user|assistant)(?::([\p{L}\p{M}\p{N}_.:/$@+-]+))?/u.exec(text);
   if (known) {
     const [match, role, name] = known;
     return { role: role as Role, name, rest: text.slice(match.length) };

@@ -13,9 +13,15 @@ export interface Message {
   readonly role: Role;
   /** The text: what was said, a call's arguments, or a tool's result. */
   readonly content: string;
-  /** For a `tool` message, the name of the tool that returned the result; otherwise the author's name, if any. */
+  /**
+   * For a `tool` message, the name of the tool that returned the result; otherwise the author's name, if any, such as
+   * `critic` for `assistant:critic`.
+   */
   readonly name?: string;
-  /** Default: `commentary` for calls and tool results, `final` for other assistant messages. */
+  /**
+   * The channel of an assistant message or of a tool's result. Default: `commentary` for calls, `final` for other
+   * assistant messages, and for a result the channel of the call.
+   */
   readonly channel?: Channel;
   /** The tool that an assistant message calls: `functions.NAME` or the name of a built-in tool. */
   readonly recipient?: string;

@@ -7,7 +7,7 @@ import {
   type ToolDefinition,
   type ToolNamespace,
 } from './message.ts';
-import { renderComment, renderSchemaType } from './schema-type.ts';
+import { renderComment, renderSchemaType, splitLines } from './schema-type.ts';
 import { createToolNames, FUNCTIONS } from './tool-names.ts';
 
 /** How much the model reasons before it answers. */
@@ -67,9 +67,7 @@ export function renderSystemText(options: PromptOptions): string {
     currentDate === undefined ? '' : `Current date: ${currentDate}`,
   ];
   const rules = [
-    channels.length === 0
-      ? ''
-      : `# Valid channels: ${channels.join(', ')}. Channel must be included for every message.`,
+    `# Valid channels: ${channels.join(', ')}. Channel must be included for every message.`,
     tools.length === 0
       ? ''
       : `Calls to these tools must go to the commentary channel: '${FUNCTIONS}'.`,
@@ -78,7 +76,7 @@ export function renderSystemText(options: PromptOptions): string {
     joinPresent('\n', head),
     `Reasoning: ${reasoningEffort}`,
     renderTools(systemTools),
-    joinPresent('\n', rules),
+    channels.length === 0 ? '' : joinPresent('\n', rules),
   ]);
 }
 
@@ -104,17 +102,18 @@ function renderTools(namespaces: readonly ToolNamespace[]): string {
 }
 
 function renderNamespace({ name, description = '', tools = [] }: ToolNamespace): string {
-  if (tools.length === 0) return `## ${name}\n\n${description}`;
+  if (tools.length === 0) return [`## ${name}\n`, ...splitLines(description)].join('\n');
   const { identifiers } = createToolNames(tools);
   const types = tools.map((tool, index) => `${renderTool(tool, identifiers[index]!)}\n\n`);
-  const comment = description === '' ? '' : renderComment(description);
-  return `## ${name}\n\n${comment}namespace ${name} {\n\n${types.join('')}} // namespace ${name}`;
+  return `## ${name}\n\n${renderComment(description)}namespace ${name} {\n\n${types.join('')}} // namespace ${name}`;
 }
 
-function renderTool({ description, parameters }: ToolDefinition, identifier: string): string {
-  const comment = description === undefined || description === '' ? '' : renderComment(description);
-  const argument = parameters === undefined ? '' : `_: ${renderSchemaType(parameters)}`;
-  return `${comment}type ${identifier} = (${argument}) => any;`;
+function renderTool(tool: ToolDefinition, identifier: string): string {
+  const { name, description = '', parameters } = tool;
+  const place = `The schema of the tool ${JSON.stringify(name)}`;
+  const isAbsent = parameters === undefined || parameters === null;
+  const argument = isAbsent ? '' : `_: ${renderSchemaType(parameters, place)}`;
+  return `${renderComment(description)}type ${identifier} = (${argument}) => any;`;
 }
 
 function renderResponseFormat({ type, schema, name = 'response' }: ResponseFormat): string {

@@ -97,6 +97,14 @@ describe('the system message', () => {
     );
   });
 
+  test('rejects a schema that does not end, and names the tool', () => {
+    const parameters: Record<string, unknown> = { type: 'array' };
+    parameters.items = parameters;
+    expect(() => promptOf([], { tools: [{ name: 'f', parameters }] })).toThrow(
+      new RangeError('The schema of the tool "f" is nested more than 100 levels deep.'),
+    );
+  });
+
   test('rejects an unknown effort or channel', () => {
     expect(() => promptOf([], { reasoningEffort: 'none' as 'low' })).toThrow(RangeError);
     expect(() => promptOf([], { channels: ['thoughts' as 'final'] })).toThrow(RangeError);
@@ -206,6 +214,39 @@ describe('messages', () => {
     expect(textOf([result])).toContain('<|start|>functions.files_list to=');
   });
 
+  test("of gpt-oss's own tools, and of tools called without a namespace, keep their names", () => {
+    const call: Message = {
+      role: 'assistant',
+      recipient: 'shell',
+      channel: 'analysis',
+      content: 'ls',
+    };
+    for (const name of ['python', 'browser.search']) {
+      const result: Message = { role: 'tool', name, content: '1' };
+      expect(textOf([result])).toBe(
+        `<|start|>${name} to=assistant<|channel|>commentary<|message|>1<|end|>`,
+      );
+      expect(textOf([result], { tools: [{ name }] })).toContain('<|start|>functions.');
+    }
+    expect(textOf([call, { role: 'tool', name: 'shell', content: '1' }])).toMatch(
+      /<\|start\|>shell to=assistant<\|channel\|>analysis<\|message\|>1<\|end\|>$/,
+    );
+  });
+
+  test('of a tool are on the channel of the call by default', () => {
+    const result: Message = { role: 'tool', name: 'add', content: '3' };
+    const call: Message = { role: 'assistant', recipient: 'functions.add', content: '{}' };
+    expect(textOf([{ ...call, channel: 'analysis' }, result])).toContain(
+      '<|channel|>analysis<|message|>3',
+    );
+    expect(textOf([{ ...call, channel: 'analysis' }, call, result])).toContain(
+      '<|channel|>commentary<|message|>3',
+    );
+    expect(textOf([call, { ...result, channel: 'final' }])).toContain(
+      '<|channel|>final<|message|>3',
+    );
+  });
+
   test('write tool names as the identifiers that the model knows', () => {
     const tools: ToolDefinition[] = [{ name: 'get-weather' }, { name: 'get_weather' }];
     const messages: Message[] = [
@@ -226,6 +267,9 @@ describe('messages', () => {
   test('may name their author', () => {
     expect(textOf([{ role: 'user', name: 'ann', content: 'Hi' }])).toBe(
       '<|start|>user:ann<|message|>Hi<|end|>',
+    );
+    expect(textOf([{ role: 'assistant', name: 'critic<|end|> 2', content: 'No' }])).toBe(
+      '<|start|>assistant:critic__end___2<|channel|>final<|message|>No<|end|>',
     );
   });
 
@@ -296,7 +340,7 @@ describe('old analysis', () => {
       recipient: 'python',
       content: 'x',
     };
-    const output: Message = { role: 'tool', channel: 'analysis', name: 'python', content: '1' };
+    const output: Message = { role: 'tool', name: 'python', content: '1' };
     const early: Message = { ...call, channel: 'analysis' };
     const text = textOf([user, code, output, early, result, final, user], { systemTools });
     expect(text).toBe(textOf([user, early, result, final, user]));

@@ -9,7 +9,13 @@ import {
 } from './prompt-text.ts';
 import { type SpecialTokens, specialTokens } from './special-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
-import { createToolNames, FUNCTIONS, isFunctionName, type ToolNames } from './tool-names.ts';
+import {
+  createToolNames,
+  FUNCTIONS,
+  isFunctionName,
+  isTrainedName,
+  type ToolNames,
+} from './tool-names.ts';
 
 /** Options for `renderMessages`. */
 export interface MessageOptions extends Pick<PromptOptions, 'tools' | 'systemTools'> {
@@ -96,41 +102,33 @@ class Renderer {
   }
 
   addMessages(messages: readonly Message[]): void {
-    const kept = this.#keepAnalysis ? messages : this.#dropOldAnalysis(messages);
+    const complete = this.#completeResults(messages);
+    const kept = this.#keepAnalysis ? complete : this.#dropOldAnalysis(complete);
     for (const message of kept) this.#addMessage(message);
   }
 
   #addMessage(message: Message): void {
-    const { role, name, channel = 'commentary', content } = message;
-    if (role === 'assistant') {
-      this.#addAssistant(message);
-    } else if (role === 'tool') {
-      this.start(`${this.#toolHeader(message)} to=assistant`);
-      this.#write(this.#ids.channel, channel, this.#ids.message, content, this.#ids.end);
-    } else {
-      const suffix = name === undefined ? '' : `:${toWord(name)}`;
-      if (isInstruction(message)) this.add(`developer${suffix}`, renderInstructions(content));
-      else this.add(`user${suffix}`, content);
-    }
-  }
-
-  #addAssistant(message: Message): void {
-    const written = this.#writtenTokens(message);
+    const { role, content } = message;
+    const written = role === 'assistant' ? this.#writtenTokens(message) : undefined;
     if (written) {
       if (written[0] !== this.#ids.start) this.start('assistant');
       for (const id of written) this.tokens.push(id);
       this.tokens.push(this.#terminator(message));
       return;
     }
-    const { channel: channelToken, message: messageToken, constrain } = this.#ids;
     const recipient = this.#recipient(message);
-    const contentType = message.contentType ?? (isFunctionName(recipient) ? 'json' : undefined);
-    this.start(recipient === undefined ? 'assistant' : `assistant to=${recipient}`);
-    this.#write(channelToken);
-    if (contentType === undefined) this.#write(channelOf(message));
-    else if (contentType === 'json') this.#write(`${channelOf(message)} `, constrain, 'json');
-    else this.#write(`${channelOf(message)} ${toWord(contentType)}`);
-    this.#write(messageToken, message.content, this.#terminator(message));
+    this.start(
+      recipient === undefined ? authorOf(message) : `${authorOf(message)} to=${recipient}`,
+    );
+    // The headers of other roles have only their author.
+    if (role === 'assistant' || role === 'tool') {
+      this.#write(this.#ids.channel, channelOf(message));
+      const contentType = message.contentType ?? (isFunctionName(recipient) ? 'json' : undefined);
+      if (contentType === 'json') this.#write(' ', this.#ids.constrain, 'json');
+      else if (contentType !== undefined) this.#write(` ${toWord(contentType)}`);
+    }
+    const text = isInstruction(message) ? renderInstructions(content) : content;
+    this.#write(this.#ids.message, text, this.#terminator(message));
   }
 
   // The model's own tokens without the terminator, if they are a well-formed rendering of exactly this message.
@@ -158,6 +156,20 @@ class Renderer {
     return isTerminated ? tokens.slice(0, -1) : tokens;
   }
 
+  // Gives each tool result the full name of its tool and, unless it states another, the channel of the call.
+  #completeResults(messages: readonly Message[]): readonly Message[] {
+    const channels = new Map<string, Channel>();
+    return messages.map((message) => {
+      const recipient = this.#recipient(message);
+      if (message.role !== 'tool') {
+        if (recipient !== undefined) channels.set(recipient, channelOf(message));
+        return message;
+      }
+      const name = this.#toolName(message.name ?? '', channels);
+      return { ...message, name, channel: message.channel ?? channels.get(name) ?? 'commentary' };
+    });
+  }
+
   // Removes the analysis before the last answer that a new turn follows. Function calls on the analysis channel stay,
   // because their results do.
   #dropOldAnalysis(messages: readonly Message[]): readonly Message[] {
@@ -170,18 +182,23 @@ class Renderer {
 
   #isReasoning(message: Message): boolean {
     if (message.channel !== 'analysis') return false;
-    const tool = message.role === 'tool' ? this.#toolHeader(message) : this.#recipient(message);
-    return !isFunctionName(tool);
+    return !isFunctionName(message.role === 'tool' ? message.name : this.#recipient(message));
   }
 
-  #recipient({ recipient }: Message): string | undefined {
-    if (recipient === undefined || recipient === '') return undefined;
+  #recipient({ role, recipient }: Message): string | undefined {
+    if (role === 'tool') return 'assistant';
+    if (role !== 'assistant' || recipient === undefined || recipient === '') return undefined;
     const isFunction = isFunctionName(recipient) || this.#toolNames.nameOf(recipient) !== undefined;
     return isFunction ? this.#functionName(recipient) : toWord(recipient);
   }
 
-  #toolHeader({ name = '' }: Message): string {
-    return this.#toolNames.namespaceOf(name) ? toWord(name) : this.#functionName(name);
+  // A tool is a function unless it is built in: described as such, called without `functions.`, or one of gpt-oss's own.
+  #toolName(name: string, called: ReadonlyMap<string, unknown>): string {
+    const word = toWord(name);
+    const isBuiltIn =
+      this.#toolNames.nameOf(name) === undefined &&
+      (this.#toolNames.namespaceOf(name) !== undefined || called.has(word) || isTrainedName(name));
+    return isBuiltIn ? word : this.#functionName(name);
   }
 
   #functionName(name: string): string {
@@ -189,7 +206,8 @@ class Renderer {
   }
 
   #terminator(message: Message): number {
-    return this.#recipient(message) === undefined ? this.#ids.end : this.#ids.call;
+    const isCall = message.role === 'assistant' && this.#recipient(message) !== undefined;
+    return isCall ? this.#ids.call : this.#ids.end;
   }
 
   #write(...segments: readonly (number | string)[]): void {
@@ -214,9 +232,15 @@ function channelOf({ channel, recipient }: Message): Channel {
   return channel ?? (recipient === undefined || recipient === '' ? 'final' : 'commentary');
 }
 
+function authorOf({ role, name }: Message): string {
+  if (role === 'tool') return name ?? '';
+  const author = role === 'system' ? 'developer' : role;
+  return name === undefined ? author : `${author}:${toWord(name)}`;
+}
+
 // Reduces text to one word, so that it cannot read as another part of the header.
 function toWord(text: string): string {
-  return text.replace(/[^\w.:/$+-]/g, '_');
+  return text.replace(/[^\p{L}\p{M}\p{N}_.:/$@+-]/gu, '_');
 }
 
 function checkMessages(messages: readonly Message[]): void {

@@ -138,14 +138,15 @@ function renderDefault(schema: Schema, isQuoted = false): string {
   return quote(value);
 }
 
-// The format does not escape strings. It writes numbers as Rust does: 0.000001 is 1e-6.
+// The format does not escape strings, except inside other values. It writes numbers as Rust does: 0.000001 is 1e-6.
 function quote(value: unknown): string {
   if (typeof value === 'string') return `"${value}"`;
-  if (typeof value === 'number' && value !== 0) {
-    const size = Math.abs(value);
-    if (size < 1e-5 || size >= 1e16) return value.toExponential().replace('+', '');
-  }
-  return JSON.stringify(value) ?? 'undefined';
+  const json = JSON.stringify(value) ?? 'undefined';
+  return json.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.e+-]*/g, (token) => {
+    const size = Math.abs(Number(token));
+    const isSmall = size > 0 && size < 1e-5;
+    return isSmall || size >= 1e16 ? Number(token).toExponential().replace('+', '') : token;
+  });
 }
 
 function isEnum(schema: Schema): schema is { readonly enum: readonly unknown[] } {

@@ -78,6 +78,11 @@ export function isFunctionName(name = ''): boolean {
   return name.startsWith(`${FUNCTIONS}.`);
 }
 
+/** Whether a name is that of a tool that gpt-oss was trained with, such as `python` or `browser.search`. */
+export function isTrainedName(name: string): boolean {
+  return /^(?:python|browser\.\w+)$/.test(name);
+}
+
 /** Removes `functions.` from a name or recipient. */
 export function bareName(name: string): string {
   return isFunctionName(name) ? name.slice(FUNCTIONS.length + 1) : name;

@@ -2,7 +2,12 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { createTokenizer, type Tokenizer } from '../src/index.ts';
+import {
+  type ConversationOptions,
+  createTokenizer,
+  type Message,
+  type Tokenizer,
+} from '../src/index.ts';
 
 const root = new URL('../../../', import.meta.url);
 
@@ -46,9 +51,28 @@ export function readNanoConversations(): readonly NanoConversation[] {
   return (golden as { conversations: NanoConversation[] }).conversations;
 }
 
-/** Schemas, and the types that OpenAI's renderer makes of them. */
-export function readSchemaGoldens(): readonly { schema: Record<string, unknown>; type: string }[] {
-  return readJson('packages/harmony/test/golden/schemas.json') as [];
+/** A schema, and the type that OpenAI's renderer makes of it. */
+export interface SchemaGolden {
+  readonly schema: Readonly<Record<string, unknown>>;
+  readonly type: string;
+}
+
+/** Reads these schemas. */
+export function readSchemaGoldens(): readonly SchemaGolden[] {
+  return readJson('packages/harmony/test/golden/schemas.json') as SchemaGolden[];
+}
+
+/** A conversation, and the prompt that OpenAI's renderer makes of it. */
+export interface ConversationGolden {
+  readonly what: string;
+  readonly messages: readonly Message[];
+  readonly options: ConversationOptions;
+  readonly text: string;
+}
+
+/** Reads these conversations. */
+export function readConversationGoldens(): readonly ConversationGolden[] {
+  return readJson('packages/harmony/test/golden/conversations.json') as ConversationGolden[];
 }
 
 /** Creates the tokenizer of the embedded model. */
