@@ -148,18 +148,20 @@ export function salvageContent(
   text = text.replace(/^\s*(?:json|code)(?=\s*(?:[[{"]|$))/, '').trimStart();
   // The format's own names, whole or cut short, and punctuation are not content by themselves.
   const words = text.replace(/analysis|commentary|final|assistant/gi, '');
-  const isName = CHANNELS.some((other) => other.startsWith(text));
-  const isContent = (/[\p{L}\p{N}]/u.test(words) && !isName) || /^[[{]/.test(text);
+  const isCutName = name === undefined && text.length > 2 && isNameStart(text);
+  const isContent = (/[\p{L}\p{N}\p{So}\p{Sc}]/u.test(words) && !isCutName) || /^[[{]/.test(text);
   return { channel: toChannel(name), text: isContent ? text : '' };
 }
 
 /** Whether a token's text can begin a channel name. */
 export function beginsChannelName(text: string): boolean {
   const word = text.trim();
-  return (
-    word.length > 2 &&
-    CHANNELS.some((channel) => channel.startsWith(word) || word.startsWith(channel))
-  );
+  const isName = isNameStart(word) || CHANNELS.some((channel) => word.startsWith(channel));
+  return word.length > 2 && isName;
+}
+
+function isNameStart(text: string): boolean {
+  return CHANNELS.some((channel) => channel.startsWith(text));
 }
 
 interface Author {

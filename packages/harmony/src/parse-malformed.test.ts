@@ -201,6 +201,29 @@ describe('malformed output', () => {
       [analysis('Hm.'), final('It is 4.')],
     ],
     [
+      'no markup after a preamble',
+      '<|channel|>commentary<|message|>Wait.<|end|>It is 4.<|return|>',
+      [{ role: 'assistant', channel: 'commentary', content: 'Wait.' }, final('It is 4.')],
+    ],
+    [
+      'no markup but the role after a preamble',
+      '<|channel|>commentary<|message|>Wait.<|end|><|start|>assistant It is 4.<|return|>',
+      [{ role: 'assistant', channel: 'commentary', content: 'Wait.' }, final('It is 4.')],
+    ],
+    [
+      'no markup after an empty answer',
+      '<|channel|>final<|message|><|end|>It is 4.<|return|>',
+      [final(''), final('It is 4.')],
+    ],
+    [
+      'text before messages without an answer',
+      'It is 4.<|start|>assistant<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|return|>',
+      [analysis('Hm.'), final('It is 4.')],
+    ],
+    ['a missing <|message|> before a symbol', '<|channel|>final ✅<|return|>', [final('✅')]],
+    ['a missing <|message|> before a letter', '<|channel|>final a<|return|>', [final('a')]],
+    ['no markup but a letter', 'c<|return|>', [final('c')]],
+    [
       'stray text after the answer',
       '<|channel|>final<|message|>4<|end|>More.<|return|>',
       [final('4')],

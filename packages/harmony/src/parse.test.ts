@@ -111,6 +111,44 @@ describe('well-formed output', () => {
   });
 });
 
+describe('a prompt', () => {
+  const readAfter = (prompt: string, output: string) => {
+    const ids = encodeMarked(tokenizer, prompt);
+    const parser = createParser(tokenizer, { prompt: Uint32Array.from(ids) });
+    const pushed = encodeMarked(tokenizer, output).flatMap((id) => parser.push(id));
+    return { ids, parser, events: [...pushed, ...parser.finish()] };
+  };
+  const history = '<|start|>user<|message|>Hi<|end|>';
+
+  test.each([
+    ['', '<|channel|>analysis<|message|>Hm.<|end|>'],
+    ['One upon', '<|channel|>analysis<|message|>Hm.<|end|>'],
+    [history, '<|start|>assistant<|channel|>analysis<|message|>Hm.<|end|>'],
+    [`${history}<|start|>assistant`, '<|channel|>analysis<|message|>Hm.<|end|>'],
+    [`${history}<|start|>assistant<|channel|>`, 'analysis<|message|>Hm.<|end|>'],
+    [`${history}<|start|>assistant<|channel|>analysis`, '<|message|>Hm.<|end|>'],
+    [`${history}<|start|>assistant<|channel|>analysis<|message|>`, 'Hm.<|end|>'],
+    [`${history}<|start|>assistant<|channel|>analysis<|message|>H`, 'm.<|end|>'],
+    [`${history}<|start|>assistant<|channel|>analysis<|message|>Hm.`, ''],
+  ])('may end anywhere in a message: %j', (prompt, output) => {
+    const { ids, events } = readAfter(prompt, output);
+    expect(events[0]).toMatchObject({ type: 'message-start', channel: 'analysis' });
+    const end = events.at(-1)!;
+    expect(end).toMatchObject({ type: 'message-end', message: analysis('Hm.'), repaired: false });
+    const deltas = events.map((event) => (event.type === 'content-delta' ? event.text : ''));
+    expect(deltas.join('')).toBe('Hm.');
+    // The message has the whole of its tokens, so that a history can reuse them.
+    const { tokens = [] } = end.type === 'message-end' ? end.message : {};
+    const all = [...ids, ...encodeMarked(tokenizer, output)];
+    expect(tokens).toEqual(all.slice(-tokens.length));
+  });
+
+  test('that ends inside a message is continued in its role', () => {
+    const { parser } = readAfter('<|start|>user<|message|>What', ' is it?<|end|>');
+    expect(parser.messages).toMatchObject([{ role: 'user', content: 'What is it?' }]);
+  });
+});
+
 describe('characters that span tokens', () => {
   const emoji = tokenizer.encode('💖');
   const open = encodeMarked(tokenizer, '<|channel|>final<|message|>');

@@ -47,6 +47,11 @@ export type ParserEvent =
 export interface ParserOptions {
   /** The available tools. A call to one of them is recognised even without `to=` or its namespace. */
   readonly toolNames?: ToolNames;
+  /**
+   * The ids before those that the parser will read. If they end within a message, the parser continues it: the events of
+   * the first `push` begin with what the prompt has of the message. Default: `<|start|>assistant`.
+   */
+  readonly prompt?: ArrayLike<number>;
 }
 
 /**
@@ -63,13 +68,15 @@ export interface HarmonyParser {
 }
 
 /**
- * Creates a parser for what a model writes after `<|start|>assistant`. It also accepts whole messages that begin with
- * `<|start|>`.
+ * Creates a parser for what a model writes after a prompt, usually one that ends in `<|start|>assistant`. It also accepts
+ * whole messages that begin with `<|start|>`.
  *
  * @throws Error if the tokenizer lacks Harmony's special tokens.
  */
 export function createParser(tokenizer: Tokenizer, options: ParserOptions = {}): HarmonyParser {
-  return new Parser(tokenizer, options.toolNames);
+  const parser = new Parser(tokenizer, options.toolNames);
+  parser.open(options.prompt ?? []);
+  return parser;
 }
 
 class Parser implements HarmonyParser {
@@ -90,7 +97,10 @@ class Parser implements HarmonyParser {
   #content = '';
   // The content just had a <|channel|>: the next token shows whether it begins a header.
   #isChannelPending = false;
+  // An answer with text, or a call.
   #hasOutput = false;
+  // Text that was in no message: the answer, if no other follows.
+  #strayText = '';
 
   constructor(tokenizer: Tokenizer, toolNames: ToolNames | undefined) {
     this.#tokenizer = tokenizer;
@@ -100,17 +110,32 @@ class Parser implements HarmonyParser {
     this.#decoder = tokenizer.createDecoder();
   }
 
+  /** Reads the message that a prompt leaves open. Its events are those of the first `push`. */
+  open(prompt: ArrayLike<number>): void {
+    const ids = Array.from(prompt);
+    const message = ids.slice(ids.lastIndexOf(this.#ids.start));
+    const isOpen =
+      message[0] === this.#ids.start && !message.some((id) => this.#terminators.has(id));
+    if (!isOpen || this.#tokenizer.decode(message.slice(1)) === 'assistant') return;
+    for (const id of message) this.#read(id);
+  }
+
   push(id: number): ParserEvent[] {
-    if (this.#header) this.#pushContent(this.#header, id);
-    else this.#pushHeader(id);
+    this.#read(id);
     return this.#takeEvents();
   }
 
   finish(): ParserEvent[] {
     if (this.#header) this.#close(this.#header, undefined);
     else this.#salvage(undefined, true);
+    this.#addStrayText(undefined);
     this.#reset();
     return this.#takeEvents();
+  }
+
+  #read(id: number): void {
+    if (this.#header) this.#pushContent(this.#header, id);
+    else this.#pushHeader(id);
   }
 
   #takeEvents(): ParserEvent[] {
@@ -201,7 +226,10 @@ class Parser implements HarmonyParser {
     if (role === 'assistant') {
       const isCall = recipient !== undefined;
       if (terminator === (isCall ? this.#ids.end : this.#ids.call)) this.#isRepaired = true;
-      if (isCall || channel !== 'analysis') this.#hasOutput = true;
+      if (isCall || (channel === 'final' && this.#content.trim() !== '')) {
+        this.#hasOutput = true;
+        this.#strayText = '';
+      }
     }
     const message: Message = {
       role,
@@ -218,29 +246,38 @@ class Parser implements HarmonyParser {
   }
 
   // Recovers a message from a header that ended without <|message|>: if it names a channel or a recipient, the rest of
-  // its text is the content. At the end, text without either is an answer if there was no answer or call before.
+  // its text is the content. Text without either is an answer if there is no answer or call; only the end shows that.
   #salvage(terminator: number | undefined, isEnd: boolean): boolean {
     const parts = this.#readParts();
     const { channel, text } = salvageContent(parts, this.#isStarted);
     const header = parseHeader(parts, this.#isStarted, this.#toolNames);
     const isAssistant = header.role === 'assistant';
-    let target: Header;
     if (isAssistant && header.recipient !== undefined) {
       // A call may have no arguments, but not if the tokens ended in its header.
       if (text === '' && terminator === undefined) return false;
-      target = header;
+      this.#addMessage(header, text, terminator);
     } else if (text !== '' && channel !== undefined) {
-      target = header;
-    } else if (text !== '' && isAssistant && isEnd && !this.#hasOutput) {
-      target = { ...header, channel: 'final', contentType: undefined };
+      this.#addMessage(header, text, terminator);
     } else {
-      return false;
+      if (isAssistant && text !== '') this.#strayText += this.#strayText === '' ? text : ` ${text}`;
+      if (!isEnd || text === '') return false;
+      return this.#addStrayText(terminator);
     }
-    this.#isRepaired = true;
-    this.#open(target);
-    this.#append(target, text);
-    this.#close(target, terminator);
     return true;
+  }
+
+  #addStrayText(terminator: number | undefined): boolean {
+    if (this.#hasOutput || this.#strayText === '') return false;
+    const header = parseHeader([], false, this.#toolNames);
+    this.#addMessage(header, this.#strayText, terminator);
+    return true;
+  }
+
+  #addMessage(header: Header, text: string, terminator: number | undefined): void {
+    this.#isRepaired = true;
+    this.#open(header);
+    this.#append(header, text);
+    this.#close(header, terminator);
   }
 
   #reset(): void {
