@@ -21,6 +21,8 @@ export interface Header {
 const CHANNEL_NAME = /analysis|commentary|final/i;
 const RECIPIENT = /to=([\w.:/$-]+)/g;
 const WORD = /^\s*([\w/+.-]+)/;
+// Other words after <|constrain|> are content if <|message|> is missing.
+const CONTENT_TYPE = /^\s*(?:json|code|text|python)(?!\w)/;
 // Recipients that are participants in the conversation, not tools.
 const NO_TOOL = new Set(['assistant', 'user', 'all']);
 
@@ -120,37 +122,45 @@ export function parseHeader(
 }
 
 /**
- * Finds the content in a header that lacks `<|message|>`: the text after the channel name, recipient and content type.
+ * Finds the content in a header that lacks `<|message|>`: the text after the channel name, recipient and content type, or
+ * else the text before the channel name.
  *
- * @returns The channel that the header names, if any, and the text, which may be empty.
+ * @returns The channel that the header names before the text, if any, and the text, which may be empty.
  */
 export function salvageContent(
   parts: readonly HeaderPart[],
   isStarted: boolean,
 ): { readonly channel: Channel | undefined; readonly text: string } {
-  let last = parts.length - 1;
-  while (last > 0 && !(parts[last]!.kind === 'channel' && CHANNEL_NAME.test(parts[last]!.text)))
-    last -= 1;
-  const first = parts[last];
-  if (!first) return { channel: undefined, text: '' };
-
-  const [name] = last > 0 ? (CHANNEL_NAME.exec(first.text) ?? []) : [];
-  let text = first.text;
-  if (name !== undefined) text = text.slice(text.indexOf(name) + name.length);
-  else if (isStarted)
-    text = 'assistant'.startsWith(text)
-      ? ''
-      : text.replace(/^(?:system|developer|user|assistant)/, '');
+  const isNamed = ({ kind, text }: HeaderPart): boolean =>
+    kind === 'channel' && CHANNEL_NAME.test(text);
+  const last = Math.max(0, parts.findLastIndex(isNamed));
+  const first = parts[last]?.text ?? '';
+  const name = last > 0 ? CHANNEL_NAME.exec(first) : null;
+  const end = name ? name.index + name[0].length : 0;
+  let text = name || !isStarted ? first.slice(end) : withoutRole(first);
   text = text.replace(/^\s*to=[\w.:/$-]+/, '');
   for (const part of parts.slice(last + 1)) {
-    text += part.kind === 'constrain' ? part.text.replace(WORD, '') : part.text;
+    text += part.kind === 'constrain' ? part.text.replace(CONTENT_TYPE, '') : part.text;
   }
   text = text.replace(/^\s*(?:json|code)(?=\s*(?:[[{"]|$))/, '').trimStart();
-  // The format's own names, whole or cut short, and punctuation are not content by themselves.
+  if (isContent(text, name !== null)) return { channel: toChannel(name?.[0]), text };
+
+  const before = parts.slice(0, last).map((part) => part.text);
+  const early = withoutRole([...before, first.slice(0, name?.index ?? 0)].join('')).trim();
+  return { channel: undefined, text: isContent(early, false) ? early : '' };
+}
+
+function withoutRole(text: string): string {
+  return 'assistant'.startsWith(text)
+    ? ''
+    : text.replace(/^(?:system|developer|user|assistant)/, '');
+}
+
+// The format's own names, whole or cut short, and punctuation are not content by themselves.
+function isContent(text: string, isNamed: boolean): boolean {
   const words = text.replace(/analysis|commentary|final|assistant/gi, '');
-  const isCutName = name === undefined && text.length > 2 && isNameStart(text);
-  const isContent = (/[\p{L}\p{N}\p{So}\p{Sc}]/u.test(words) && !isCutName) || /^[[{]/.test(text);
-  return { channel: toChannel(name), text: isContent ? text : '' };
+  const isCutName = !isNamed && text.length > 2 && isNameStart(text);
+  return (/[\p{L}\p{N}\p{So}\p{Sc}]/u.test(words) && !isCutName) || /^[[{]/.test(text);
 }
 
 /** Whether a token's text can begin a channel name. */

@@ -220,6 +220,17 @@ describe('malformed output', () => {
       'It is 4.<|start|>assistant<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|return|>',
       [analysis('Hm.'), final('It is 4.')],
     ],
+    [
+      'an answer before <|message|>',
+      '<|channel|>final It is 4.<|message|><|return|>',
+      [final(''), final('It is 4.')],
+    ],
+    ['an answer before the channel', 'It is 4.<|channel|>final<|return|>', [final('It is 4.')]],
+    [
+      'a missing <|message|> after a word for the type',
+      '<|channel|>final<|constrain|>Seven cats.<|return|>',
+      [{ ...final('Seven cats.'), contentType: 'Seven' }],
+    ],
     ['a missing <|message|> before a symbol', '<|channel|>final ✅<|return|>', [final('✅')]],
     ['a missing <|message|> before a letter', '<|channel|>final a<|return|>', [final('a')]],
     ['no markup but a letter', 'c<|return|>', [final('c')]],

@@ -128,7 +128,7 @@ class Parser implements HarmonyParser {
   finish(): ParserEvent[] {
     if (this.#header) this.#close(this.#header, undefined);
     else this.#salvage(undefined, true);
-    this.#addStrayText(undefined);
+    this.#addAnswer(undefined);
     this.#reset();
     return this.#takeEvents();
   }
@@ -229,6 +229,8 @@ class Parser implements HarmonyParser {
       if (isCall || (channel === 'final' && this.#content.trim() !== '')) {
         this.#hasOutput = true;
         this.#strayText = '';
+      } else if (this.#content.trim() === '') {
+        this.#addStray(salvageContent(this.#readParts(), this.#isStarted).text);
       }
     }
     const message: Message = {
@@ -259,14 +261,17 @@ class Parser implements HarmonyParser {
     } else if (text !== '' && channel !== undefined) {
       this.#addMessage(header, text, terminator);
     } else {
-      if (isAssistant && text !== '') this.#strayText += this.#strayText === '' ? text : ` ${text}`;
-      if (!isEnd || text === '') return false;
-      return this.#addStrayText(terminator);
+      if (isAssistant) this.#addStray(text);
+      return isEnd && text !== '' && this.#addAnswer(terminator);
     }
     return true;
   }
 
-  #addStrayText(terminator: number | undefined): boolean {
+  #addStray(text: string): void {
+    this.#strayText += this.#strayText === '' || text === '' ? text : ` ${text}`;
+  }
+
+  #addAnswer(terminator: number | undefined): boolean {
     if (this.#hasOutput || this.#strayText === '') return false;
     const header = parseHeader([], false, this.#toolNames);
     this.#addMessage(header, this.#strayText, terminator);
