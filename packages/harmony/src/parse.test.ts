@@ -178,6 +178,34 @@ describe('characters that span tokens', () => {
   });
 });
 
+const turns = [
+  '<|channel|>final<|message|>Seven cats.<|return|>',
+  '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Seven cats.<|return|>',
+  '<|channel|>commentary<|message|>Wait.<|end|><|start|>assistant<|channel|>final <|constrain|>json<|message|>Seven cats.<|return|>',
+  '<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>{"a":1}<|call|>',
+];
+
+test.each(turns.slice(0, 3))(
+  'no change of one token before its text loses an answer: %s',
+  (turn) => {
+    const [head = ''] = turn.split('Seven');
+    const ids = encodeMarked(tokenizer, head);
+    const rest = encodeMarked(tokenizer, turn.slice(head.length));
+    const added = ['start', 'message', 'end', 'call', 'return', 'channel', 'constrain', 'endoftext']
+      .map((name) => tokenizer.tokenId(`<|${name}|>`)!)
+      .concat(['assistant', 'final', ' json', ' '].map((word) => tokenizer.encode(word)[0]!));
+    for (const at of ids.keys()) {
+      const changes = [[], [ids[at]!, ids[at]!], ...added.flatMap((id) => [[id], [id, ids[at]!]])];
+      for (const change of changes) {
+        const changed = [...ids.slice(0, at), ...change, ...ids.slice(at + 1), ...rest];
+        const ends = eventsOf(changed).filter((event) => event.type === 'message-end');
+        const text = ends.map(({ message }) => message.content).join();
+        expect(text, tokenizer.decode(changed)).toContain('Seven cats.');
+      }
+    }
+  },
+);
+
 describe('any sequence of ids', () => {
   const structure = [
     'start',
@@ -207,7 +235,22 @@ describe('any sequence of ids', () => {
     { weight: 2, arbitrary: fc.integer({ min: 0, max: 1700 }).map((token) => [token]) },
     { weight: 1, arbitrary: fc.constantFrom(-1, 1.5, Number.NaN, 1e9).map((token) => [token]) },
   );
-  const sequence = fc.array(id, { maxLength: 40 }).map((parts) => parts.flat());
+  const random = fc.array(id, { maxLength: 40 }).map((parts) => parts.flat());
+  const edit = fc.record({
+    at: fc.nat(),
+    removed: fc.nat(2),
+    added: fc.array(id, { maxLength: 2 }),
+  });
+  const changedTurn = fc
+    .tuple(fc.constantFrom(...turns), fc.array(edit, { maxLength: 6 }))
+    .map(([turn, edits]) => {
+      const ids = encodeMarked(tokenizer, turn);
+      for (const { at, removed, added } of edits) {
+        ids.splice(at % (ids.length + 1), removed, ...added.flat());
+      }
+      return ids;
+    });
+  const sequence = fc.oneof(random, changedTurn);
 
   test('is parsed without an error, and every message that starts ends', () =>
     fuzz('tokens', sequence, (ids) => {
