@@ -3,11 +3,11 @@
 /** A JSON Schema that is an object. */
 export type Schema = Readonly<Record<string, unknown>>;
 
-/** A schema with more types than this does not fit into the context of 131,072 tokens. */
-const MAX_TYPES = 10_000;
+/** The most schemas in one, each counted as often as a `$ref` names it. More do not fit into 131,072 tokens. */
+const MAX_PARTS = 10_000;
 
-/** Far deeper than any schema that a model can follow, and far from the end of the stack. */
-const MAX_DEPTH = 100;
+/** How deep schemas may be nested: deeper than a model can follow, and far from the end of the stack. */
+const MAX_DEPTH = 128;
 
 /**
  * Replaces the keywords that the format lacks by those that it has:
@@ -20,7 +20,7 @@ const MAX_DEPTH = 100;
  * The result is a finite tree.
  *
  * @param place - Names the schema at the beginning of errors.
- * @throws RangeError if the schema has more than 10,000 types or 100 levels once its references are resolved.
+ * @throws RangeError if it is nested more than 128 deep, or has more than 10,000 parts once references are resolved.
  */
 export function resolveSchema(schema: Schema, place: string): Schema {
   return new Resolver(schema, place).resolve(schema, [], 0);
@@ -34,7 +34,7 @@ export function isSchema(value: unknown): value is Schema {
 class Resolver {
   readonly #root: Schema;
   readonly #place: string;
-  #typeCount = 0;
+  #partCount = 0;
 
   constructor(root: Schema, place: string) {
     this.#root = root;
@@ -45,14 +45,13 @@ class Resolver {
   resolve(value: unknown, seen: readonly string[], depth: number): Schema {
     if (!isSchema(value)) return {};
     if (depth > MAX_DEPTH) {
-      throw new RangeError(`${this.#place} is nested more than ${MAX_DEPTH} levels deep.`);
-    }
-    this.#typeCount += 1;
-    if (this.#typeCount > MAX_TYPES) {
-      const limit = MAX_TYPES.toLocaleString('en');
       throw new RangeError(
-        `${this.#place} has more than ${limit} types once its references are resolved.`,
+        `${this.#place} is nested more than ${MAX_DEPTH} deep, or contains itself; use $ref for a recursive schema.`,
       );
+    }
+    this.#partCount += 1;
+    if (this.#partCount > MAX_PARTS) {
+      throw new RangeError(`${this.#place} has more than ${MAX_PARTS} parts.`);
     }
     const { $ref: reference, allOf, anyOf, const: constant, ...own } = value;
     const inner = (entry: unknown): Schema => this.resolve(entry, seen, depth + 1);

@@ -11,7 +11,7 @@ import { isSchema, resolveSchema, type Schema } from './schema-resolver.ts';
  * values, and a list of types says what an object or an array contains.
  *
  * @param place - Names the schema at the beginning of errors. Default: `The schema`.
- * @throws RangeError if the schema has more than 10,000 types or 100 levels once its references are resolved.
+ * @throws RangeError if it is nested more than 128 deep, or has more than 10,000 parts once references are resolved.
  */
 export function renderSchemaType(schema: Schema, place = 'The schema'): string {
   return renderType(resolveSchema(schema, place), '');
