@@ -3,6 +3,7 @@ import * as harmony from './index.ts';
 
 test('exports exactly the documented names', () => {
   expect(Object.keys(harmony).sort()).toEqual([
+    'createHeaderGrammar',
     'createParser',
     'createTokenizer',
     'createToolNames',

@@ -1,6 +1,12 @@
 /**
  * The Harmony chat format of gpt-oss: tokenizer, renderer for conversations, and streaming parser for model output.
  */
+export {
+  createHeaderGrammar,
+  type HeaderGrammar,
+  type HeaderGrammarOptions,
+  type ToolChoice,
+} from './header-grammar.ts';
 export type {
   Channel,
   Message,

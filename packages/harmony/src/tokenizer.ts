@@ -18,6 +18,10 @@ export interface Tokenizer {
   tokenId(specialTokenName: string): number | undefined;
   /** Whether an id is not ordinary text: it is a special token, or not in the vocabulary. */
   isSpecial(id: number): boolean;
+  /** The bytes of an ordinary token, which may be parts of characters; none for other ids. */
+  tokenBytes(id: number): Uint8Array;
+  /** The id of the ordinary token with these bytes; `undefined` if there is none. */
+  ordinaryId(bytes: Uint8Array): number | undefined;
 }
 
 /** Decodes a stream of tokens. A character that spans several tokens is returned once it is complete. */
@@ -164,6 +168,14 @@ class BpeTokenizer implements Tokenizer {
 
   isSpecial(id: number): boolean {
     return this.#isOrdinary[id] !== 1;
+  }
+
+  tokenBytes(id: number): Uint8Array {
+    return this.isSpecial(id) ? new Uint8Array(0) : this.#bytesOf(id).slice();
+  }
+
+  ordinaryId(bytes: Uint8Array): number | undefined {
+    return this.#ids.get(Array.from(bytes, (byte) => BYTE_TO_CHARACTER[byte]).join(''));
   }
 
   #bytesOf(id: number): Uint8Array {
