@@ -11,7 +11,7 @@ import {
 import { createNanoTokenizer } from '../test/golden.ts';
 import { byteLevel, tokenizerFile } from '../test/o200k.ts';
 import { renderConversation } from './render.ts';
-import { createTokenizer } from './tokenizer.ts';
+import { createTokenizer } from './tokenizer/tokenizer.ts';
 
 const vocab = Object.fromEntries(
   Array.from({ length: 256 }, (_, byte) => [byteLevel(Uint8Array.of(byte)), byte]),

@@ -1,7 +1,7 @@
 import { CHANNELS, checkOneOf } from './message.ts';
 import type { PromptOptions } from './prompt-text.ts';
 import { specialTokens } from './special-tokens.ts';
-import type { Tokenizer } from './tokenizer.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import { createToolNames, FUNCTIONS } from './tool-names.ts';
 
 /**

@@ -24,6 +24,6 @@ export {
 } from './render.ts';
 export { renderSchemaType } from './schema-type.ts';
 export { type SpecialTokens, specialTokens, stopTokens } from './special-tokens.ts';
-export { createTokenizer, type TokenDecoder, type Tokenizer } from './tokenizer.ts';
+export { createTokenizer, type TokenDecoder, type Tokenizer } from './tokenizer/tokenizer.ts';
 export { parseToolArguments, type ToolArguments } from './tool-arguments.ts';
 export { createToolNames, type ToolNames } from './tool-names.ts';

@@ -7,7 +7,7 @@ import {
 } from './header.ts';
 import type { Channel, Message, Role } from './message.ts';
 import { type SpecialTokens, specialTokens, stopTokens } from './special-tokens.ts';
-import type { TokenDecoder, Tokenizer } from './tokenizer.ts';
+import type { TokenDecoder, Tokenizer } from './tokenizer/tokenizer.ts';
 import type { ToolNames } from './tool-names.ts';
 
 /** What a parser reports as tokens arrive. */

@@ -8,7 +8,7 @@ import {
   renderSystemText,
 } from './prompt-text.ts';
 import { type SpecialTokens, specialTokens } from './special-tokens.ts';
-import type { Tokenizer } from './tokenizer.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
 import {
   createToolNames,
   FUNCTIONS,

@@ -1,4 +1,4 @@
-import type { Tokenizer } from './tokenizer.ts';
+import type { Tokenizer } from './tokenizer/tokenizer.ts';
 
 /** Ids of the control tokens that structure a Harmony conversation. They differ between vocabularies. */
 export interface SpecialTokens {

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { createNanoTokenizer, readNanoConversations } from '../test/golden.ts';
-import { byteLevel, tokenizerFile } from '../test/o200k.ts';
-import { encodeMarked } from '../test/prompt-reader.ts';
+import { createNanoTokenizer, readNanoConversations } from '../../test/golden.ts';
+import { byteLevel, tokenizerFile } from '../../test/o200k.ts';
+import { encodeMarked } from '../../test/prompt-reader.ts';
 import { createTokenizer } from './tokenizer.ts';
 
 /** A vocabulary of the 256 bytes and some words, with merges that build each word from left to right. */
@@ -241,6 +241,30 @@ describe('an unsupported file', () => {
     expect(() => createTokenizer({ ...good(), normalizer })).toThrow(
       'tokenizer.json: normalizer is a value nested too deeply; this tokenizer needs null.',
     );
+  });
+});
+
+describe('the bytes of a token', () => {
+  test('are parts of characters too, and lead back to its id', () => {
+    const ids = nano.encode('a 💖');
+    const bytes = ids.map((id) => [...nano.tokenBytes(id)]);
+    expect(bytes.flat()).toEqual([...new TextEncoder().encode('a 💖')]);
+    expect(bytes.map((each) => nano.ordinaryId(Uint8Array.from(each)))).toEqual(ids);
+  });
+
+  test('are those of ordinary tokens only', () => {
+    for (const id of [nano.tokenId('<|start|>')!, -1, 1e9]) {
+      expect(nano.tokenBytes(id)).toHaveLength(0);
+    }
+    for (const text of ['<|start|>', '', 'no such token']) {
+      expect(nano.ordinaryId(new TextEncoder().encode(text))).toBeUndefined();
+    }
+  });
+
+  test('are a copy', () => {
+    const [id = 0] = nano.encode('a');
+    nano.tokenBytes(id).fill(0);
+    expect(nano.decode([id])).toBe('a');
   });
 });
 

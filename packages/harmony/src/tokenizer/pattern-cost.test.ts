@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { O200K_PATTERN } from '../test/o200k.ts';
+import { O200K_PATTERN } from '../../test/o200k.ts';
 import { compileSplitPattern } from './split-pattern.ts';
 
 /** The patterns of published tokenizers: o200k, cl100k as in Llama 3, GPT-2, Qwen 2, DeepSeek V3. */

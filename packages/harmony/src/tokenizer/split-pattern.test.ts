@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { O200K_PATTERN } from '../test/o200k.ts';
-import { createRandom, randomText } from '../test/random-text.ts';
+import { O200K_PATTERN } from '../../test/o200k.ts';
+import { createRandom, randomText } from '../../test/random-text.ts';
 import { compileSplitPattern, matchesOf, splitWindow } from './split-pattern.ts';
 
 const split = (pattern: string, text: string): string[] =>
