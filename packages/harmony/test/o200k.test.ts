@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { Tiktoken } from 'tiktoken';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
+  createHeaderGrammar,
   createParser,
   type Message,
   renderConversation,
@@ -327,5 +328,27 @@ function compareFixtures(): void {
       contentType: 'code',
     });
     expect(JSON.parse(call!.content)).toEqual({ location: 'Tokyo' });
+  });
+
+  test('every header of an assistant message is legal', () => {
+    const headersOf = (text: string): string[] =>
+      text.match(/<\|start\|>assistant(?:(?!<\|(?:start|message)\|>).)*<\|message\|>/g) ?? [];
+    const texts = fixtureNames.map((name) => `<|start|>assistant${readFixture(name)}`);
+    const answers = ['simple_reasoning_response', 'simple_tool_call'].map(
+      (name) => `<|start|>assistant${tokenizer.decode(read(name).split(/\s+/).map(Number))}`,
+    );
+    const headers = [...texts, ...answers].flatMap(headersOf);
+    expect(headers.length).toBeGreaterThan(10);
+    const browser = { name: 'browser', tools: [{ name: 'search' }] };
+    for (const header of headers) {
+      const isBare = header.includes('to=lookup_weather');
+      const grammar = createHeaderGrammar(tokenizer, {
+        tools: isBare ? [] : [{ name: 'lookup_weather' }],
+        systemTools: isBare ? [{ name: 'lookup_weather' }] : [browser],
+      });
+      const ids = encodeMarked(tokenizer, header);
+      for (const [i, id] of ids.entries()) expect(grammar.next(ids.slice(0, i))).toContain(id);
+      expect(grammar.next(ids)).toEqual([]);
+    }
   });
 }
