@@ -225,6 +225,11 @@ describe('malformed output', () => {
       '<|channel|>final It is 4.<|message|><|return|>',
       [final(''), final('It is 4.')],
     ],
+    [
+      'words in the headers of empty messages, not as an answer',
+      '<|channel|>thoughts<|message|><|end|><|start|>assistant<|channel|>analysis of it<|message|><|end|>',
+      [{ role: 'assistant', channel: 'commentary', content: '' }, analysis('')],
+    ],
     ['an answer before the channel', 'It is 4.<|channel|>final<|return|>', [final('It is 4.')]],
     [
       'a missing <|message|> after a word for the type',

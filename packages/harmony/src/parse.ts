@@ -229,7 +229,7 @@ class Parser implements HarmonyParser {
       if (isCall || (channel === 'final' && this.#content.trim() !== '')) {
         this.#hasOutput = true;
         this.#strayText = '';
-      } else if (this.#content.trim() === '') {
+      } else if (channel === 'final') {
         this.#addStray(salvageContent(this.#readParts(), this.#isStarted).text);
       }
     }
