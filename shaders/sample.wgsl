@@ -1,67 +1,61 @@
-// Second pass of sampling: chooses a token, makes it the next step's input, and advances the step.
+// Last pass of sampling: chooses a token, makes it the next step's input, and advances the step.
 //
 // temperature 0: the likeliest token, the lowest id among equals. Otherwise p = softmax(logits / temperature), cut to the
 // top_k likeliest (equals of the last one stay in), then to the smallest set of those with top_p of their probability, then
-// to those with at least min_p of the largest probability. The choice is the token with the largest logit / temperature -
-// ln(exponential variate), which samples from p without adding it up (Gumbel-max). It depends on seed and position alone.
+// to those with at least min_p of the largest probability. The choice is the token with the highest score (see
+// sample_candidates.wgsl); it depends on seed and position alone. If a token is left out, so are all that are no likelier:
+// the next choice has the highest score of the likelier ones.
 //
 // Grid: one workgroup.
-// import: keep_best, random, reduce, sampling, step
+// import: keep_best, random, sampling, step
 
 override VOCABULARY: u32 = 201088;
+override STRIPS: u32 = (VOCABULARY + STRIP - 1) / STRIP;
 
 const WORKGROUP_SIZE = 256u;
-const BINS = 256u;
-const MASS_ONE = 1073741824f; // 2^30: probabilities are summed as integers, so that the order does not matter
 
 @group(0) @binding(0) var<uniform> sampling: Sampling;
-@group(0) @binding(1) var<storage, read> logits: array<f32>;           // [VOCABULARY]
-@group(0) @binding(2) var<storage, read> strip_logits: array<f32>;     // [strips]
-@group(0) @binding(3) var<storage, read> strip_tokens: array<u32>;     // [strips]
+@group(0) @binding(1) var<storage, read> logits: array<f32>;             // [VOCABULARY]
+@group(0) @binding(2) var<storage, read> strips: array<Strip>;           // [STRIPS]
+@group(0) @binding(3) var<storage, read_write> candidates: Candidates;
 @group(0) @binding(4) var<storage, read_write> step: Step;
-@group(0) @binding(5) var<storage, read_write> tokens: array<u32>;     // the next step's
-@group(0) @binding(6) var<storage, read_write> seen: array<u32>;       // a bit for each token that has occurred
+@group(0) @binding(5) var<storage, read_write> tokens: array<u32>;       // the next step's
+@group(0) @binding(6) var<storage, read_write> seen: array<u32>;         // a bit for each token that has occurred
 
-var<workgroup> bins: array<atomic<u32>, BINS>;
-var<workgroup> chosen_bin: u32;
-var<workgroup> bins_above: u32;
+// The tokens that are looked at: the candidates if they decide the choice, else all.
+struct Source {
+  is_list: u32,
+  count: u32,
+  largest: f32, // logit
+  least: f32,   // no token with a smaller logit is listed
+}
+
+var<workgroup> listed: Source;
+var<workgroup> bins: array<atomic<u32>, WORKGROUP_SIZE>;
+var<workgroup> chosen_bin: vec3u; // the bin, the count of those above it, its own count
+var<workgroup> mass_high: atomic<u32>;
+var<workgroup> mass_low: atomic<u32>;
+var<workgroup> mass_sum: f32;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn sample(@builtin(local_invocation_index) local: u32) {
-  let strips = (VOCABULARY + STRIP - 1) / STRIP;
-  var score = -3.4e38f;
+  let is_greedy = sampling.temperature == 0;
+  var best = LOWEST;
   var token = VOCABULARY;
-  for (var i = local; i < strips; i += WORKGROUP_SIZE) {
-    if (strip_logits[i] > score) {
-      score = strip_logits[i];
-      token = strip_tokens[i];
+  for (var i = local; i < STRIPS; i += WORKGROUP_SIZE) {
+    let score = select(strips[i].score, strips[i].largest, is_greedy);
+    if (score > best) {
+      best = score;
+      token = select(strips[i].winner, strips[i].likeliest, is_greedy);
     }
   }
-  keep_best(score, token, local);
-  let largest = best_scores[0];
-  let is_number = best_tokens[0] < VOCABULARY;
-
-  if (sampling.temperature > 0) {
-    let floor_key = lowest_key(largest, local);
-    workgroupBarrier(); // best_scores is read above and written below
-    let position = step.position + step.tokens;
-    score = -3.4e38f;
-    token = VOCABULARY;
-    for (var i = local; i < VOCABULARY; i += WORKGROUP_SIZE) {
-      if (order_key(logits[i]) >= floor_key) {
-        let candidate = (logits[i] - largest) / sampling.temperature - log(exponential(position, i));
-        if (candidate > score || token == VOCABULARY) {
-          score = candidate;
-          token = i;
-        }
-      }
-    }
-    keep_best(score, token, local);
+  keep_best(best, token, local);
+  // If no logit is a number, there is no best token: VOCABULARY, which is no token's id, says so.
+  var next = workgroupUniformLoad(&best_tokens[0]);
+  if (!is_greedy && has_cut(VOCABULARY) && next < VOCABULARY) {
+    next = cut(next, local);
   }
-
   if (local == 0) {
-    // If no logit is a number, there is no best token: VOCABULARY, which is no token's id, says so.
-    let next = select(VOCABULARY, best_tokens[0], is_number);
     tokens[0] = next;
     if (next < VOCABULARY) {
       seen[next / 32] |= 1u << (next % 32);
@@ -72,71 +66,145 @@ fn sample(@builtin(local_invocation_index) local: u32) {
   }
 }
 
-// The key of the least likely token that may be sampled.
-fn lowest_key(largest: f32, local: u32) -> u32 {
-  var key = 0u;
-  if (sampling.top_k > 0 && sampling.top_k < VOCABULARY) {
-    key = select_key(false, sampling.top_k, 0, largest, 0, local);
+// The choice within the cut, from the choice without top_k and top_p.
+fn cut(winner: u32, local: u32) -> u32 {
+  if (local == 0) {
+    listed = Source(1, atomicLoad(&candidates.count), candidates.largest, candidates.least);
   }
-  if (sampling.top_p < 1) {
-    // Each probability is divided by the sum of what top_k left.
-    var sum = 0f;
-    for (var i = local; i < VOCABULARY; i += WORKGROUP_SIZE) {
-      if (order_key(logits[i]) >= key) {
-        sum += exp((logits[i] - largest) / sampling.temperature);
-      }
+  var source = workgroupUniformLoad(&listed);
+  let has_top_k = has_top_k(VOCABULARY);
+  var total = 0f;
+  if (!has_top_k) {
+    var all = Mass();
+    for (var strip = local; strip < STRIPS; strip += WORKGROUP_SIZE) {
+      all = Mass(all.high + strips[strip].mass.high, all.low + strips[strip].mass.low);
     }
-    let unit = MASS_ONE / workgroup_sum(sum, local);
-    key = max(key, select_key(true, max(1u, u32(sampling.top_p * MASS_ONE)), key, largest, unit, local));
+    total = sum_mass(all, local);
   }
-  if (sampling.min_p > 0) {
-    key = max(key, order_key(largest + sampling.temperature * log(sampling.min_p)));
+
+  var decides = source.count <= MAX_CANDIDATES;
+  if (decides && has_top_k && source.count < sampling.top_k) {
+    decides = sampling.top_p == 1 && logits[winner] >= source.least;
+  } else if (decides && !has_top_k && logits[winner] < source.least) {
+    decides = mass_above(source, LOWEST, local) >= sampling.top_p * total;
   }
-  return key;
+  if (!decides) {
+    source = Source(0, VOCABULARY, source.largest, LOWEST);
+  }
+
+  var above = LOWEST; // choices have larger logits
+  if (has_top_k) {
+    above = top_k_bound(source, local);
+    if (sampling.top_p < 1) {
+      total = mass_above(source, above, local);
+    }
+  }
+  above = max(above, key_value(order_key(min_p_logit(source.largest)) - 1));
+  var token = winner;
+  while (token < VOCABULARY) {
+    let logit = logits[token];
+    if (logit >= source.least && logit > above) {
+      if (sampling.top_p == 1 || mass_above(source, logit, local) < sampling.top_p * total) {
+        break;
+      }
+      above = logit;
+    }
+    token = best_above(source, above, local);
+  }
+  return token;
 }
 
-// The key of the token at which the count, or the probability, of tokens from the likeliest down reaches `target`, among
-// tokens of key `floor_key` and up. A radix select, 8 bits at a time.
-fn select_key(by_mass: bool, target_sum: u32, floor_key: u32, largest: f32, unit: f32, local: u32) -> u32 {
-  var prefix = 0u;
-  var wanted = target_sum;
-  for (var shift = 24i; shift >= 0; shift -= 8) {
+fn token_at(source: Source, i: u32) -> u32 {
+  if (source.is_list == 1) {
+    return candidates.tokens[i];
+  }
+  return i;
+}
+
+// The token with the highest score of those with larger logits than `above`.
+fn best_above(source: Source, above: f32, local: u32) -> u32 {
+  let hash = step_hash(step.position + step.tokens);
+  var best = LOWEST;
+  var best_token = VOCABULARY;
+  for (var i = local; i < source.count; i += WORKGROUP_SIZE) {
+    let token = token_at(source, i);
+    let x = (logits[token] - source.largest) / sampling.temperature;
+    if (logits[token] > above && x + gumbel_bound(hash, token) >= best) {
+      let score = x + gumbel(hash, token);
+      if (is_better(score, token, best, best_token)) {
+        best = score;
+        best_token = token;
+      }
+    }
+  }
+  keep_best(best, best_token, local);
+  return workgroupUniformLoad(&best_tokens[0]);
+}
+
+// The probability, times a constant, of the tokens with larger logits than `above`.
+fn mass_above(source: Source, above: f32, local: u32) -> f32 {
+  var mass = Mass();
+  for (var i = local; i < source.count; i += WORKGROUP_SIZE) {
+    let logit = logits[token_at(source, i)];
+    if (logit > above) {
+      mass = add_mass(mass, (logit - source.largest) / sampling.temperature);
+    }
+  }
+  return sum_mass(mass, local);
+}
+
+fn sum_mass(mass: Mass, local: u32) -> f32 {
+  atomicAdd(&mass_high, mass.high);
+  atomicAdd(&mass_low, mass.low);
+  workgroupBarrier();
+  if (local == 0) {
+    mass_sum = f32(atomicExchange(&mass_high, 0)) * 16384 + f32(atomicExchange(&mass_low, 0));
+  }
+  return workgroupUniformLoad(&mass_sum);
+}
+
+// A logit that the top_k likeliest exceed, and no other token. Narrows a range of keys down, 8 bits at a time.
+fn top_k_bound(source: Source, local: u32) -> f32 {
+  var low = order_key(max(source.least, LOWEST));
+  var width = order_key(source.largest) - low;
+  var wanted = sampling.top_k;
+  loop {
+    let shift = u32(max(0, 24 - i32(countLeadingZeros(width))));
     atomicStore(&bins[local], 0u);
     workgroupBarrier();
-    for (var i = local; i < VOCABULARY; i += WORKGROUP_SIZE) {
-      let key = order_key(logits[i]);
-      // Shifting by 32 is not defined: the first round has no prefix to compare.
-      let in_prefix = shift == 24 || ((key ^ prefix) >> (u32(shift) + 8)) == 0;
-      if (in_prefix && key >= floor_key) {
-        var mass = 1u;
-        if (by_mass) {
-          mass = u32(exp((logits[i] - largest) / sampling.temperature) * unit + 0.5);
-        }
-        atomicAdd(&bins[(key >> u32(shift)) & 255], mass);
+    for (var i = local; i < source.count; i += WORKGROUP_SIZE) {
+      let place = order_key(logits[token_at(source, i)]) - low;
+      if (place <= width) {
+        atomicAdd(&bins[place >> shift], 1);
       }
     }
     workgroupBarrier();
-    if (local == 0) {
-      var above = 0u;
-      var bin = BINS - 1;
-      // Stop at bin 0 whatever it holds: rounding may leave the sum of all just short of the target.
-      while (bin > 0 && above + atomicLoad(&bins[bin]) < wanted) {
-        above += atomicLoad(&bins[bin]);
-        bin--;
-      }
-      chosen_bin = bin;
-      bins_above = above;
+    var larger = 0u;
+    for (var bin = local + 1; bin < WORKGROUP_SIZE; bin++) {
+      larger += atomicLoad(&bins[bin]);
     }
-    workgroupBarrier();
-    prefix |= chosen_bin << u32(shift);
-    wanted -= bins_above;
-    workgroupBarrier();
+    let count = atomicLoad(&bins[local]);
+    // The lowest bin takes the rest: fewer logits than top_k may be numbers.
+    if (larger < wanted && (larger + count >= wanted || local == 0)) {
+      chosen_bin = vec3u(local, larger, count);
+    }
+    let chosen = workgroupUniformLoad(&chosen_bin);
+    low += chosen.x << shift;
+    wanted -= chosen.y;
+    if (shift == 0 || chosen.z <= wanted) {
+      return key_value(low - 1);
+    }
+    width = (1u << shift) - 1;
   }
-  return prefix;
 }
 
 // Orders floats as unsigned integers.
 fn order_key(value: f32) -> u32 {
   let bits = bitcast<u32>(value);
   return select(bits | 0x80000000, ~bits, (bits >> 31) == 1);
+}
+
+// The float with this key.
+fn key_value(key: u32) -> f32 {
+  return bitcast<f32>(select(~key, key & 0x7fffffff, (key >> 31) == 1));
 }

@@ -5,25 +5,21 @@
 
 override VOCABULARY: u32 = 201088;
 
-const WORKGROUP_SIZE = 256u;
+const WORKGROUP_SIZE = 64u;
 
 @group(0) @binding(0) var<uniform> sampling: Sampling;
-@group(0) @binding(1) var<storage, read> seen: array<u32>;                // a bit for each token that has occurred
-@group(0) @binding(2) var<storage, read_write> logits: array<f32>;        // [VOCABULARY]
-@group(0) @binding(3) var<storage, read_write> strip_logits: array<f32>;  // [strips]
-@group(0) @binding(4) var<storage, read_write> strip_tokens: array<u32>;  // [strips]
+@group(0) @binding(1) var<storage, read> seen: array<u32>;               // a bit for each token that has occurred
+@group(0) @binding(2) var<storage, read_write> logits: array<f32>;       // [VOCABULARY]
+@group(0) @binding(3) var<storage, read_write> strips: array<Strip>;     // [strips]
+@group(0) @binding(4) var<storage, read_write> candidates: Candidates;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let end = min((workgroup.x + 1) * STRIP, VOCABULARY);
-  var best = -3.4e38f;
+  var best = LOWEST;
   var best_token = end;
   for (var token = workgroup.x * STRIP + local; token < end; token += WORKGROUP_SIZE) {
-    var logit = logits[token];
-    if (sampling.repetition_penalty != 1 && ((seen[token / 32] >> (token % 32)) & 1) == 1) {
-      logit = select(logit * sampling.repetition_penalty, logit / sampling.repetition_penalty, logit > 0);
-      logits[token] = logit;
-    }
+    let logit = penalized_logit(token);
     if (logit > best) {
       best = logit;
       best_token = token;
@@ -31,7 +27,20 @@ fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
   }
   keep_best(best, best_token, local);
   if (local == 0) {
-    strip_logits[workgroup.x] = best_scores[0];
-    strip_tokens[workgroup.x] = best_tokens[0];
+    strips[workgroup.x].largest = best_scores[0];
+    strips[workgroup.x].likeliest = best_tokens[0];
+    if (workgroup.x == 0) {
+      atomicStore(&candidates.count, 0);
+    }
   }
+}
+
+// The logit as the other passes read it.
+fn penalized_logit(token: u32) -> f32 {
+  var logit = logits[token];
+  if (sampling.repetition_penalty != 1 && ((seen[token / 32] >> (token % 32)) & 1) == 1) {
+    logit = select(logit * sampling.repetition_penalty, logit / sampling.repetition_penalty, logit > 0);
+    logits[token] = logit;
+  }
+  return logit;
 }

@@ -1,4 +1,4 @@
-// The likeliest of all invocations' candidates. Expects WORKGROUP_SIZE, a power of two.
+// The likeliest of all invocations' candidates. Expects WORKGROUP_SIZE, a power of four.
 
 var<workgroup> best_scores: array<f32, WORKGROUP_SIZE>;
 var<workgroup> best_tokens: array<u32, WORKGROUP_SIZE>;
@@ -8,15 +8,23 @@ fn keep_best(score: f32, token: u32, local: u32) {
   best_scores[local] = score;
   best_tokens[local] = token;
   workgroupBarrier();
-  for (var stride = WORKGROUP_SIZE / 2; stride > 0; stride /= 2) {
+  for (var stride = WORKGROUP_SIZE / 4; stride > 0; stride /= 4) {
     if (local < stride) {
-      let other = local + stride;
-      if (best_scores[other] > best_scores[local] ||
-          (best_scores[other] == best_scores[local] && best_tokens[other] < best_tokens[local])) {
-        best_scores[local] = best_scores[other];
-        best_tokens[local] = best_tokens[other];
+      var best_score = best_scores[local];
+      var best_token = best_tokens[local];
+      for (var other = local + stride; other < 4 * stride; other += stride) {
+        if (is_better(best_scores[other], best_tokens[other], best_score, best_token)) {
+          best_score = best_scores[other];
+          best_token = best_tokens[other];
+        }
       }
+      best_scores[local] = best_score;
+      best_tokens[local] = best_token;
     }
     workgroupBarrier();
   }
+}
+
+fn is_better(score: f32, token: u32, than_score: f32, than_token: u32) -> bool {
+  return score > than_score || (score == than_score && token < than_token);
 }

@@ -45,6 +45,8 @@ export interface SamplingState {
   readonly options: GPUBuffer;
   /** A bit per token of the vocabulary: whether it has occurred. */
   readonly seen: GPUBuffer;
-  readonly stripLogits: GPUBuffer;
-  readonly stripTokens: GPUBuffer;
+  /** `Strip`s of the vocabulary. */
+  readonly strips: GPUBuffer;
+  /** `Candidates`. */
+  readonly candidates: GPUBuffer;
 }

@@ -319,8 +319,8 @@ class OneLayer {
         {
           options: uniformBuffer(this.#gpu, options),
           seen,
-          stripLogits: this.#gpu.empty(scratch.strips / 4),
-          stripTokens: this.#gpu.empty(scratch.strips / 4),
+          strips: this.#gpu.empty(scratch.strips / 4),
+          candidates: this.#gpu.empty(scratch.candidates / 4),
         },
         this.#tokens,
       ),

@@ -10,7 +10,7 @@ import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { encode } from '../gpu/recorder.ts';
 import { kernelSource } from './shaders.ts';
-import { STRIP } from './shape.ts';
+import { CANDIDATES_BYTES, STRIP, STRIP_BYTES } from './shape.ts';
 
 interface Draw extends SamplingOptions {
   readonly logits: Float64Array;
@@ -36,11 +36,12 @@ type Sampler = (draw: Draw) => Promise<Drawn>;
 
 async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler> {
   const constants = { VOCABULARY: vocabulary };
-  const [first, second] = await Promise.all([
+  const [stripsKernel, candidatesKernel, sampleKernel] = await Promise.all([
     Kernel.compile(gpu.gpu, kernelSource('sample_strips', { constants })),
+    Kernel.compile(gpu.gpu, kernelSource('sample_candidates', { constants })),
     Kernel.compile(gpu.gpu, kernelSource('sample', { constants })),
   ]);
-  const strips = Math.ceil(vocabulary / STRIP);
+  const grid = [Math.ceil(vocabulary / STRIP)] as const;
   return async (draw) => {
     const { count = 1, seed = [1, 0], step: [position, tokens, outputRow] = [0, 1, 0] } = draw;
     const words = new Uint32Array(8);
@@ -56,13 +57,13 @@ async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler
     const step = stepBuffer(gpu, position, tokens, outputRow);
     const next = outputBuffer(gpu, 1);
     const results = outputBuffer(gpu, count);
-    const between = {
-      strip_logits: outputBuffer(gpu, strips),
-      strip_tokens: outputBuffer(gpu, strips),
-    };
+    const strips = outputBuffer(gpu, (grid[0] * STRIP_BYTES) / 4);
+    const candidates = outputBuffer(gpu, CANDIDATES_BYTES / 4);
+    const shared = { sampling, logits, strips, candidates };
     const dispatches = [
-      first.dispatch('strips', { sampling, seen, logits, ...between }, [strips]),
-      second.dispatch('sample', { sampling, logits, ...between, step, tokens: next, seen }, [1]),
+      stripsKernel.dispatch('sample', { ...shared, seen }, grid),
+      candidatesKernel.dispatch('sample', { ...shared, step }, grid),
+      sampleKernel.dispatch('sample', { ...shared, step, tokens: next, seen }, [1]),
     ];
     const encoder = gpu.gpu.device.createCommandEncoder();
     for (let i = 0; i < count; i++) {
@@ -70,8 +71,8 @@ async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler
       encoder.copyBufferToBuffer(next, 0, results, 4 * i, 4);
     }
     gpu.gpu.device.queue.submit([encoder.finish()]);
-    await outputWords(gpu, between.strip_logits);
-    await outputWords(gpu, between.strip_tokens);
+    await outputWords(gpu, strips);
+    await outputWords(gpu, candidates);
     const bits = await gpu.words(seen);
     return {
       tokens: await outputWords(gpu, results),

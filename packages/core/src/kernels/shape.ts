@@ -13,7 +13,7 @@ export const BLOCK_COLUMNS: number = shaderConstant('lib/tile', 'BLOCK_COLUMNS')
 /** Keys of one split of decode attention. */
 export const SPLIT_KEYS: number = shaderConstant('lib/attention_splits', 'SPLIT_KEYS');
 
-/** Logits per workgroup of the first pass of sampling. */
+/** Logits per workgroup of the first two passes of sampling. */
 export const STRIP: number = shaderConstant('lib/sampling', 'STRIP');
 
 /** Tokens of a tile of the dense tiled matmul. */
@@ -33,6 +33,12 @@ const WORKGROUP_SIZES = {
 
 /** Bytes of a `SlotTile`. */
 const SLOT_TILE_BYTES = 12;
+
+/** Bytes of a `Strip`. */
+export const STRIP_BYTES = 24;
+
+/** Bytes of `Candidates`. */
+export const CANDIDATES_BYTES: number = 12 + 4 * shaderConstant('lib/sampling', 'MAX_CANDIDATES');
 
 /** Columns of a row that keep one invocation busy. */
 const SPLIT_COLUMNS = 128;
@@ -86,13 +92,15 @@ export function scratchBytes(shape: KernelShape): {
   splitStats: number;
   tiles: number;
   strips: number;
+  candidates: number;
 } {
   const splits = Math.max(splitCount(shape, false), splitCount(shape, true));
   return {
     splitOut: shape.heads * splits * HEAD_SIZE * 4,
     splitStats: shape.heads * splits * 8,
     tiles: slotTileCount(shape, shape.chunkLength) * SLOT_TILE_BYTES,
-    strips: Math.ceil(shape.vocabularySize / STRIP) * 4,
+    strips: Math.ceil(shape.vocabularySize / STRIP) * STRIP_BYTES,
+    candidates: CANDIDATES_BYTES,
   };
 }
 
