@@ -43,7 +43,7 @@ fn sample(@builtin(local_invocation_index) local: u32) {
   var best = LOWEST;
   var token = VOCABULARY;
   for (var i = local; i < STRIPS; i += WORKGROUP_SIZE) {
-    let score = select(strips[i].score, strips[i].largest, is_greedy);
+    let score = select(strips[i].score, largest_of(strips[i].largest), is_greedy);
     if (score > best) {
       best = score;
       token = select(strips[i].winner, strips[i].likeliest, is_greedy);
@@ -52,7 +52,7 @@ fn sample(@builtin(local_invocation_index) local: u32) {
   keep_best(best, token, local);
   // If no logit is a number, there is no best token: VOCABULARY, which is no token's id, says so.
   var next = workgroupUniformLoad(&best_tokens[0]);
-  if (!is_greedy && has_cut(VOCABULARY) && next < VOCABULARY) {
+  if (!is_greedy && has_cut(VOCABULARY)) {
     next = cut(next, local);
   }
   if (local == 0) {
@@ -82,10 +82,11 @@ fn cut(winner: u32, local: u32) -> u32 {
     total = sum_mass(all, local);
   }
 
+  let winner_logit = select(LOWEST, logits[min(winner, VOCABULARY - 1)], winner < VOCABULARY);
   var decides = source.count <= MAX_CANDIDATES;
   if (decides && has_top_k && source.count < sampling.top_k) {
-    decides = sampling.top_p == 1 && logits[winner] >= source.least;
-  } else if (decides && !has_top_k && logits[winner] < source.least) {
+    decides = sampling.top_p == 1 && winner_logit >= source.least;
+  } else if (decides && !has_top_k && winner_logit < source.least) {
     decides = mass_above(source, LOWEST, local) >= sampling.top_p * total;
   }
   if (!decides) {
@@ -101,17 +102,20 @@ fn cut(winner: u32, local: u32) -> u32 {
   }
   above = max(above, key_value(order_key(min_p_logit(source.largest)) - 1));
   var token = winner;
-  while (token < VOCABULARY) {
-    let logit = logits[token];
+  var logit = winner_logit;
+  loop {
     if (logit >= source.least && logit > above) {
       if (sampling.top_p == 1 || mass_above(source, logit, local) < sampling.top_p * total) {
-        break;
+        return token;
       }
       above = logit;
     }
     token = best_above(source, above, local);
+    if (token == VOCABULARY) {
+      return token;
+    }
+    logit = logits[token];
   }
-  return token;
 }
 
 fn token_at(source: Source, i: u32) -> u32 {

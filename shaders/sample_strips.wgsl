@@ -1,17 +1,18 @@
 // First pass of sampling: applies the repetition penalty to the logits, and finds the largest of each strip.
 //
 // Grid: (strips).
-// import: keep_best, sampling
+// import: keep_best, random, sampling, step
 
 override VOCABULARY: u32 = 201088;
 
 const WORKGROUP_SIZE = 64u;
 
 @group(0) @binding(0) var<uniform> sampling: Sampling;
-@group(0) @binding(1) var<storage, read> seen: array<u32>;               // a bit for each token that has occurred
-@group(0) @binding(2) var<storage, read_write> logits: array<f32>;       // [VOCABULARY]
-@group(0) @binding(3) var<storage, read_write> strips: array<Strip>;     // [strips]
-@group(0) @binding(4) var<storage, read_write> candidates: Candidates;
+@group(0) @binding(1) var<storage, read> step: Step;
+@group(0) @binding(2) var<storage, read> seen: array<u32>;               // a bit for each token that has occurred
+@group(0) @binding(3) var<storage, read_write> logits: array<f32>;       // [VOCABULARY]
+@group(0) @binding(4) var<storage, read_write> strips: array<Strip>;     // [strips]
+@group(0) @binding(5) var<storage, read_write> candidates: Candidates;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -25,10 +26,14 @@ fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
       best_token = token;
     }
   }
-  keep_best(best, best_token, local);
+  keep_best_of_four(best, best_token, local);
   if (local == 0) {
-    strips[workgroup.x].largest = best_scores[0];
+    strips[workgroup.x].largest = vec4f(best_scores[0], best_scores[1], best_scores[2], best_scores[3]);
+    keep_better(0, 4, 1);
     strips[workgroup.x].likeliest = best_tokens[0];
+    if (sampling.temperature > 0) {
+      strips[workgroup.x].gumbel = gumbel(step_hash(step.position + step.tokens), best_tokens[0]);
+    }
     if (workgroup.x == 0) {
       atomicStore(&candidates.count, 0);
     }

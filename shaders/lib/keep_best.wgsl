@@ -1,28 +1,40 @@
-// The likeliest of all invocations' candidates. Expects WORKGROUP_SIZE, a power of four.
+// The likeliest of all invocations' candidates. Expects WORKGROUP_SIZE, a multiple of four.
 
 var<workgroup> best_scores: array<f32, WORKGROUP_SIZE>;
 var<workgroup> best_tokens: array<u32, WORKGROUP_SIZE>;
 
 // Leaves the best pair of all invocations in element 0: the highest score, the lowest token among equals.
 fn keep_best(score: f32, token: u32, local: u32) {
+  keep_best_of_four(score, token, local);
+  if (local == 0) {
+    keep_better(0, 4, 1);
+  }
+  workgroupBarrier();
+}
+
+// Leaves the best of each fourth invocation in elements 0 to 3.
+fn keep_best_of_four(score: f32, token: u32, local: u32) {
   best_scores[local] = score;
   best_tokens[local] = token;
   workgroupBarrier();
-  for (var stride = WORKGROUP_SIZE / 4; stride > 0; stride /= 4) {
-    if (local < stride) {
-      var best_score = best_scores[local];
-      var best_token = best_tokens[local];
-      for (var other = local + stride; other < 4 * stride; other += stride) {
-        if (is_better(best_scores[other], best_tokens[other], best_score, best_token)) {
-          best_score = best_scores[other];
-          best_token = best_tokens[other];
-        }
-      }
-      best_scores[local] = best_score;
-      best_tokens[local] = best_token;
-    }
-    workgroupBarrier();
+  if (local < 4) {
+    keep_better(local, WORKGROUP_SIZE, 4);
   }
+  workgroupBarrier();
+}
+
+// Leaves in element `to` the best of every `stride`th up to `end`.
+fn keep_better(to: u32, end: u32, stride: u32) {
+  var score = best_scores[to];
+  var token = best_tokens[to];
+  for (var other = to + stride; other < end; other += stride) {
+    if (is_better(best_scores[other], best_tokens[other], score, token)) {
+      score = best_scores[other];
+      token = best_tokens[other];
+    }
+  }
+  best_scores[to] = score;
+  best_tokens[to] = token;
 }
 
 fn is_better(score: f32, token: u32, than_score: f32, than_token: u32) -> bool {

@@ -16,11 +16,16 @@ struct Sampling {
 
 // A strip's tokens.
 struct Strip {
-  largest: f32,   // logit; LOWEST if none is a number
-  likeliest: u32, // the first token with that logit
-  score: f32,     // the highest of the tokens within min_p, or less than that of another strip
-  winner: u32,    // the first token with that score
+  largest: vec4f, // logits, of every fourth token each; LOWEST if none is a number
+  likeliest: u32, // the first token with the largest of them
+  gumbel: f32,    // of that token
+  score: f32,     // the highest of the tokens within min_p
+  winner: u32,    // the first token with that score; none if another strip's is higher
   mass: Mass,     // of all tokens, if top_p needs it
+}
+
+fn largest_of(logits: vec4f) -> f32 {
+  return max(max(logits.x, logits.y), max(logits.z, logits.w));
 }
 
 // The likeliest tokens, in any order.

@@ -202,7 +202,7 @@ export class Operations {
     const shared = { sampling: options, logits, strips, candidates };
     const grid: Grid = [Math.ceil(shape.vocabularySize / STRIP)];
     return [
-      this.#kernels.get('sample_strips').dispatch('sample', { ...shared, seen }, grid),
+      this.#kernels.get('sample_strips').dispatch('sample', { ...shared, step, seen }, grid),
       this.#kernels.get('sample_candidates').dispatch('sample', { ...shared, step }, grid),
       this.#kernels.get('sample').dispatch('sample', { ...shared, step, tokens, seen }, [1]),
     ];

@@ -61,7 +61,7 @@ async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler
     const candidates = outputBuffer(gpu, CANDIDATES_BYTES / 4);
     const shared = { sampling, logits, strips, candidates };
     const dispatches = [
-      stripsKernel.dispatch('sample', { ...shared, seen }, grid),
+      stripsKernel.dispatch('sample', { ...shared, step, seen }, grid),
       candidatesKernel.dispatch('sample', { ...shared, step }, grid),
       sampleKernel.dispatch('sample', { ...shared, step, tokens: next, seen }, [1]),
     ];

@@ -35,7 +35,7 @@ const WORKGROUP_SIZES = {
 const SLOT_TILE_BYTES = 12;
 
 /** Bytes of a `Strip`. */
-export const STRIP_BYTES = 24;
+export const STRIP_BYTES = 48;
 
 /** Bytes of `Candidates`. */
 export const CANDIDATES_BYTES: number = 12 + 4 * shaderConstant('lib/sampling', 'MAX_CANDIDATES');
