@@ -7,7 +7,7 @@
 // the next choice has the highest score of the likelier ones.
 //
 // Grid: one workgroup.
-// import: keep_best, random, sampling, step
+// import: keep_best, listed, random, sampling, step
 
 override VOCABULARY: u32 = 201088;
 override STRIPS: u32 = (VOCABULARY + STRIP - 1) / STRIP;
@@ -43,7 +43,7 @@ fn sample(@builtin(local_invocation_index) local: u32) {
   var best = LOWEST;
   var token = VOCABULARY;
   for (var i = local; i < STRIPS; i += WORKGROUP_SIZE) {
-    let score = select(strips[i].score, largest_of(strips[i].largest), is_greedy);
+    let score = select(strips[i].score, strips[i].largest, is_greedy);
     if (score > best) {
       best = score;
       token = select(strips[i].winner, strips[i].likeliest, is_greedy);
@@ -55,7 +55,13 @@ fn sample(@builtin(local_invocation_index) local: u32) {
   if (!is_greedy && has_cut(VOCABULARY)) {
     next = cut(next, local);
   }
+  if (local < MAX_GROUPS) {
+    atomicStore(&candidates.groups[local], 0);
+  }
   if (local == 0) {
+    atomicStore(&candidates.largest, 0);
+    atomicStore(&candidates.bound, 0);
+    atomicStore(&candidates.count, 0);
     tokens[0] = next;
     if (next < VOCABULARY) {
       seen[next / 32] |= 1u << (next % 32);
@@ -69,17 +75,13 @@ fn sample(@builtin(local_invocation_index) local: u32) {
 // The choice within the cut, from the choice without top_k and top_p.
 fn cut(winner: u32, local: u32) -> u32 {
   if (local == 0) {
-    listed = Source(1, atomicLoad(&candidates.count), candidates.largest, candidates.least);
+    listed = Source(1, atomicLoad(&candidates.count), key_value(atomicLoad(&candidates.largest)), least_listed());
   }
   var source = workgroupUniformLoad(&listed);
   let has_top_k = has_top_k(VOCABULARY);
   var total = 0f;
-  if (!has_top_k) {
-    var all = Mass();
-    for (var strip = local; strip < STRIPS; strip += WORKGROUP_SIZE) {
-      all = Mass(all.high + strips[strip].mass.high, all.low + strips[strip].mass.low);
-    }
-    total = sum_mass(all, local);
+  for (var strip = 0u; strip < STRIPS; strip++) {
+    total += strips[strip].mass;
   }
 
   let winner_logit = select(LOWEST, logits[min(winner, VOCABULARY - 1)], winner < VOCABULARY);
@@ -147,22 +149,22 @@ fn best_above(source: Source, above: f32, local: u32) -> u32 {
 
 // The probability, times a constant, of the tokens with larger logits than `above`.
 fn mass_above(source: Source, above: f32, local: u32) -> f32 {
-  var mass = Mass();
+  // Integers, so that the order of the list does not matter; two of them, so that 262,144 equals fit.
+  var high = 0u;
+  var low = 0u;
   for (var i = local; i < source.count; i += WORKGROUP_SIZE) {
     let logit = logits[token_at(source, i)];
     if (logit > above) {
-      mass = add_mass(mass, (logit - source.largest) / sampling.temperature);
+      let mass = u32(exp((logit - source.largest) / sampling.temperature) * 268435456 + 0.5);
+      high += mass >> 14;
+      low += mass & 0x3fff;
     }
   }
-  return sum_mass(mass, local);
-}
-
-fn sum_mass(mass: Mass, local: u32) -> f32 {
-  atomicAdd(&mass_high, mass.high);
-  atomicAdd(&mass_low, mass.low);
+  atomicAdd(&mass_high, high);
+  atomicAdd(&mass_low, low);
   workgroupBarrier();
   if (local == 0) {
-    mass_sum = f32(atomicExchange(&mass_high, 0)) * 16384 + f32(atomicExchange(&mass_low, 0));
+    mass_sum = (f32(atomicExchange(&mass_high, 0)) * 16384 + f32(atomicExchange(&mass_low, 0))) / 268435456;
   }
   return workgroupUniformLoad(&mass_sum);
 }
@@ -200,15 +202,4 @@ fn top_k_bound(source: Source, local: u32) -> f32 {
     }
     width = (1u << shift) - 1;
   }
-}
-
-// Orders floats as unsigned integers.
-fn order_key(value: f32) -> u32 {
-  let bits = bitcast<u32>(value);
-  return select(bits | 0x80000000, ~bits, (bits >> 31) == 1);
-}
-
-// The float with this key.
-fn key_value(key: u32) -> f32 {
-  return bitcast<f32>(select(~key, key & 0x7fffffff, (key >> 31) == 1));
 }

@@ -27,15 +27,19 @@ fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     }
   }
   keep_best_of_four(best, best_token, local);
+  if (local < 4 && sampling.temperature > 0) {
+    let group = (workgroup.x * 4 + local) % group_count();
+    atomicMax(&candidates.groups[group], order_key(best_scores[local]));
+  }
+  keep_best_of_all(local);
   if (local == 0) {
-    strips[workgroup.x].largest = vec4f(best_scores[0], best_scores[1], best_scores[2], best_scores[3]);
-    keep_better(0, 4, 1);
+    strips[workgroup.x].largest = best_scores[0];
     strips[workgroup.x].likeliest = best_tokens[0];
     if (sampling.temperature > 0) {
-      strips[workgroup.x].gumbel = gumbel(step_hash(step.position + step.tokens), best_tokens[0]);
-    }
-    if (workgroup.x == 0) {
-      atomicStore(&candidates.count, 0);
+      let hash = step_hash(step.position + step.tokens);
+      let score = best_scores[0] / sampling.temperature + gumbel(hash, best_tokens[0]);
+      atomicMax(&candidates.largest, order_key(best_scores[0]));
+      atomicMax(&candidates.bound, order_key(score));
     }
   }
 }

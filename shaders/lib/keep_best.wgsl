@@ -6,19 +6,23 @@ var<workgroup> best_tokens: array<u32, WORKGROUP_SIZE>;
 // Leaves the best pair of all invocations in element 0: the highest score, the lowest token among equals.
 fn keep_best(score: f32, token: u32, local: u32) {
   keep_best_of_four(score, token, local);
-  if (local == 0) {
-    keep_better(0, 4, 1);
-  }
-  workgroupBarrier();
+  keep_best_of_all(local);
 }
 
-// Leaves the best of each fourth invocation in elements 0 to 3.
+// Leaves the best of each fourth invocation in elements 0 to 3, seen by invocations 0 to 3.
 fn keep_best_of_four(score: f32, token: u32, local: u32) {
   best_scores[local] = score;
   best_tokens[local] = token;
   workgroupBarrier();
   if (local < 4) {
     keep_better(local, WORKGROUP_SIZE, 4);
+  }
+}
+
+fn keep_best_of_all(local: u32) {
+  workgroupBarrier();
+  if (local == 0) {
+    keep_better(0, 4, 1);
   }
   workgroupBarrier();
 }

@@ -2,6 +2,7 @@
 
 const STRIP = 2048u; // logits per workgroup of sample_strips.wgsl and sample_candidates.wgsl
 const MAX_CANDIDATES = 4096u;
+const MAX_GROUPS = 128u; // of quarters of strips
 const LOWEST = -3.4e38f; // below every logit that may be sampled
 
 struct Sampling {
@@ -16,37 +17,21 @@ struct Sampling {
 
 // A strip's tokens.
 struct Strip {
-  largest: vec4f, // logits, of every fourth token each; LOWEST if none is a number
-  likeliest: u32, // the first token with the largest of them
-  gumbel: f32,    // of that token
+  largest: f32,   // logit; LOWEST if none is a number
+  likeliest: u32, // the first token with that logit
   score: f32,     // the highest of the tokens within min_p
   winner: u32,    // the first token with that score; none if another strip's is higher
-  mass: Mass,     // of all tokens, if top_p needs it
+  mass: f32,      // the probability of all, times a constant, if top_p needs it
 }
 
-fn largest_of(logits: vec4f) -> f32 {
-  return max(max(logits.x, logits.y), max(logits.z, logits.w));
-}
-
-// The likeliest tokens, in any order.
+// The likeliest tokens, in any order, and what all strips know. Zeros before and after a step; floats as keys, since there
+// are no atomic floats.
 struct Candidates {
-  count: atomic<u32>, // if it exceeds MAX_CANDIDATES, some are missing
-  least: f32,         // every token whose logit is at least this is listed
-  largest: f32,       // the largest logit
+  largest: atomic<u32>, // logit
+  bound: atomic<u32>,   // the highest score is not below this - largest / temperature
+  groups: array<atomic<u32>, MAX_GROUPS>, // the largest logit of each
+  count: atomic<u32>,   // if it exceeds MAX_CANDIDATES, some are missing
   tokens: array<u32, MAX_CANDIDATES>,
-}
-
-// A sum of probabilities relative to the likeliest token's, in units of 2^-28. Integers, so that the order does not matter;
-// two of them, so that 262,144 equals fit.
-struct Mass {
-  high: u32, // in units of 2^-14
-  low: u32,
-}
-
-// x: (logit - largest logit) / temperature.
-fn add_mass(sum: Mass, x: f32) -> Mass {
-  let mass = u32(exp(x) * 268435456 + 0.5);
-  return Mass(sum.high + (mass >> 14), sum.low + (mass & 0x3fff));
 }
 
 fn has_top_k(vocabulary: u32) -> bool {
@@ -61,4 +46,21 @@ fn has_cut(vocabulary: u32) -> bool {
 // The least logit within min_p.
 fn min_p_logit(largest: f32) -> f32 {
   return select(LOWEST, min(largest, largest + sampling.temperature * log(sampling.min_p)), sampling.min_p > 0);
+}
+
+// In how many groups the vocabulary is divided. Each has a token whose logit reaches the least of their largest ones, so
+// those that reach it are at least top_k, and not many more.
+fn group_count() -> u32 {
+  return select(MAX_GROUPS, min(sampling.top_k, MAX_GROUPS), sampling.top_k > 0);
+}
+
+// Orders floats as unsigned integers; 0 is below all numbers.
+fn order_key(value: f32) -> u32 {
+  let bits = bitcast<u32>(value);
+  return select(bits | 0x80000000, ~bits, (bits >> 31) == 1);
+}
+
+// The float with this key.
+fn key_value(key: u32) -> f32 {
+  return bitcast<f32>(select(~key, key & 0x7fffffff, (key >> 31) == 1));
 }

@@ -47,6 +47,6 @@ export interface SamplingState {
   readonly seen: GPUBuffer;
   /** `Strip`s of the vocabulary. */
   readonly strips: GPUBuffer;
-  /** `Candidates`. */
+  /** `Candidates`, zeros before the first step. */
   readonly candidates: GPUBuffer;
 }

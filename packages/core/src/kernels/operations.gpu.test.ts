@@ -320,7 +320,7 @@ class OneLayer {
           options: uniformBuffer(this.#gpu, options),
           seen,
           strips: this.#gpu.empty(scratch.strips / 4),
-          candidates: this.#gpu.empty(scratch.candidates / 4),
+          candidates: this.#gpu.upload(new Uint32Array(scratch.candidates / 4)),
         },
         this.#tokens,
       ),

@@ -58,7 +58,11 @@ async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler
     const next = outputBuffer(gpu, 1);
     const results = outputBuffer(gpu, count);
     const strips = outputBuffer(gpu, (grid[0] * STRIP_BYTES) / 4);
-    const candidates = outputBuffer(gpu, CANDIDATES_BYTES / 4);
+    const candidates = outputBuffer(
+      gpu,
+      CANDIDATES_BYTES / 4,
+      new Float32Array(CANDIDATES_BYTES / 4),
+    );
     const shared = { sampling, logits, strips, candidates };
     const dispatches = [
       stripsKernel.dispatch('sample', { ...shared, step, seen }, grid),

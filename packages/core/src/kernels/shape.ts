@@ -35,10 +35,14 @@ const WORKGROUP_SIZES = {
 const SLOT_TILE_BYTES = 12;
 
 /** Bytes of a `Strip`. */
-export const STRIP_BYTES = 48;
+export const STRIP_BYTES = 20;
 
 /** Bytes of `Candidates`. */
-export const CANDIDATES_BYTES: number = 12 + 4 * shaderConstant('lib/sampling', 'MAX_CANDIDATES');
+export const CANDIDATES_BYTES: number =
+  4 *
+  (3 +
+    shaderConstant('lib/sampling', 'MAX_GROUPS') +
+    shaderConstant('lib/sampling', 'MAX_CANDIDATES'));
 
 /** Columns of a row that keep one invocation busy. */
 const SPLIT_COLUMNS = 128;
