@@ -1,18 +1,19 @@
-// First pass of sampling: applies the repetition penalty to the logits, and finds the largest of each strip.
+// First pass of sampling: applies the repetition penalty to the logits, and finds the largest of each strip and group.
 //
 // Grid: (strips).
 // import: keep_best, random, sampling, step
 
 override VOCABULARY: u32 = 201088;
 
-const WORKGROUP_SIZE = 64u;
+const WORKGROUP_SIZE = STRIP_INVOCATIONS;
 
 @group(0) @binding(0) var<uniform> sampling: Sampling;
 @group(0) @binding(1) var<storage, read> step: Step;
 @group(0) @binding(2) var<storage, read> seen: array<u32>;               // a bit for each token that has occurred
 @group(0) @binding(3) var<storage, read_write> logits: array<f32>;       // [VOCABULARY]
 @group(0) @binding(4) var<storage, read_write> strips: array<Strip>;     // [strips]
-@group(0) @binding(5) var<storage, read_write> candidates: Candidates;
+@group(0) @binding(5) var<storage, read_write> found: Found;
+@group(0) @binding(6) var<storage, read_write> groups: array<atomic<u32>>; // [MAX_GROUPS], the key of each one's largest logit
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
@@ -29,7 +30,7 @@ fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
   keep_best_of_four(best, best_token, local);
   if (local < 4 && sampling.temperature > 0) {
     let group = (workgroup.x * 4 + local) % group_count();
-    atomicMax(&candidates.groups[group], order_key(best_scores[local]));
+    atomicMax(&groups[group], order_key(best_scores[local]));
   }
   keep_best_of_all(local);
   if (local == 0) {
@@ -38,8 +39,8 @@ fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
     if (sampling.temperature > 0) {
       let hash = step_hash(step.position + step.tokens);
       let score = best_scores[0] / sampling.temperature + gumbel(hash, best_tokens[0]);
-      atomicMax(&candidates.largest, order_key(best_scores[0]));
-      atomicMax(&candidates.bound, order_key(score));
+      atomicMax(&found.largest, order_key(best_scores[0]));
+      atomicMax(&found.bound, order_key(score));
     }
   }
 }

@@ -3,7 +3,7 @@
 var<workgroup> best_scores: array<f32, WORKGROUP_SIZE>;
 var<workgroup> best_tokens: array<u32, WORKGROUP_SIZE>;
 
-// Leaves the best pair of all invocations in element 0: the highest score, the lowest token among equals.
+// Leaves the best pair of all invocations in element 0, seen by invocation 0: the highest score, the lowest token among equals.
 fn keep_best(score: f32, token: u32, local: u32) {
   keep_best_of_four(score, token, local);
   keep_best_of_all(local);
@@ -24,7 +24,6 @@ fn keep_best_of_all(local: u32) {
   if (local == 0) {
     keep_better(0, 4, 1);
   }
-  workgroupBarrier();
 }
 
 // Leaves in element `to` the best of every `stride`th up to `end`.

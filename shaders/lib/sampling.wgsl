@@ -1,8 +1,9 @@
 // What the sampling kernels share.
 
 const STRIP = 2048u; // logits per workgroup of sample_strips.wgsl and sample_candidates.wgsl
+const STRIP_INVOCATIONS = 64u;
 const MAX_CANDIDATES = 4096u;
-const MAX_GROUPS = 128u; // of quarters of strips
+const MAX_GROUPS = 64u; // of quarters of strips
 const LOWEST = -3.4e38f; // below every logit that may be sampled
 
 struct Sampling {
@@ -15,23 +16,20 @@ struct Sampling {
   seed_high: u32,
 }
 
-// A strip's tokens.
 struct Strip {
   largest: f32,   // logit; LOWEST if none is a number
   likeliest: u32, // the first token with that logit
-  score: f32,     // the highest of the tokens within min_p
-  winner: u32,    // the first token with that score; none if another strip's is higher
-  mass: f32,      // the probability of all, times a constant, if top_p needs it
+  masses: array<f32, STRIP_INVOCATIONS>, // their sum is the probability of all tokens, times a constant, if top_p needs it
 }
 
-// The likeliest tokens, in any order, and what all strips know. Zeros before and after a step; floats as keys, since there
-// are no atomic floats.
-struct Candidates {
+// What the strips find together. Zeros before and after a step; floats as keys, since there are no atomic ones.
+struct Found {
   largest: atomic<u32>, // logit
   bound: atomic<u32>,   // the highest score is not below this - largest / temperature
-  groups: array<atomic<u32>, MAX_GROUPS>, // the largest logit of each
-  count: atomic<u32>,   // if it exceeds MAX_CANDIDATES, some are missing
-  tokens: array<u32, MAX_CANDIDATES>,
+  candidate_count: atomic<u32>, // if it exceeds MAX_CANDIDATES, some are missing
+  contender_count: atomic<u32>,
+  candidates: array<u32, MAX_CANDIDATES>, // the likeliest tokens, in any order
+  contenders: array<u32>, // tokens within min_p, in any order; the one with the highest score is among them
 }
 
 fn has_top_k(vocabulary: u32) -> bool {
@@ -48,10 +46,15 @@ fn min_p_logit(largest: f32) -> f32 {
   return select(LOWEST, min(largest, largest + sampling.temperature * log(sampling.min_p)), sampling.min_p > 0);
 }
 
-// In how many groups the vocabulary is divided. Each has a token whose logit reaches the least of their largest ones, so
+// Into how many groups the vocabulary is divided. Each has a token whose logit reaches the least of their largest ones, so
 // those that reach it are at least top_k, and not many more.
 fn group_count() -> u32 {
   return select(MAX_GROUPS, min(sampling.top_k, MAX_GROUPS), sampling.top_k > 0);
+}
+
+// Whether the choice may be a token that is no candidate.
+fn needs_contenders(vocabulary: u32) -> bool {
+  return !has_top_k(vocabulary) || sampling.top_k > MAX_GROUPS;
 }
 
 // Orders floats as unsigned integers; 0 is below all numbers.

@@ -47,6 +47,8 @@ export interface SamplingState {
   readonly seen: GPUBuffer;
   /** `Strip`s of the vocabulary. */
   readonly strips: GPUBuffer;
-  /** `Candidates`, zeros before the first step. */
-  readonly candidates: GPUBuffer;
+  /** `Found`: zeros before the first step. */
+  readonly found: GPUBuffer;
+  /** u32 [groups]: zeros before the first step. */
+  readonly groups: GPUBuffer;
 }

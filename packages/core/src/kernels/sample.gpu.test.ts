@@ -10,7 +10,7 @@ import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { encode } from '../gpu/recorder.ts';
 import { kernelSource } from './shaders.ts';
-import { CANDIDATES_BYTES, STRIP, STRIP_BYTES } from './shape.ts';
+import { STRIP, samplingBytes } from './shape.ts';
 
 interface Draw extends SamplingOptions {
   readonly logits: Float64Array;
@@ -57,17 +57,17 @@ async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler
     const step = stepBuffer(gpu, position, tokens, outputRow);
     const next = outputBuffer(gpu, 1);
     const results = outputBuffer(gpu, count);
-    const strips = outputBuffer(gpu, (grid[0] * STRIP_BYTES) / 4);
-    const candidates = outputBuffer(
-      gpu,
-      CANDIDATES_BYTES / 4,
-      new Float32Array(CANDIDATES_BYTES / 4),
-    );
-    const shared = { sampling, logits, strips, candidates };
+    const bytes = samplingBytes(vocabulary);
+    const zeros = (sizeBytes: number): GPUBuffer =>
+      outputBuffer(gpu, sizeBytes / 4, new Float32Array(sizeBytes / 4));
+    const strips = outputBuffer(gpu, bytes.strips / 4);
+    const found = zeros(bytes.found);
+    const groups = zeros(bytes.groups);
+    const shared = { sampling, logits, step, strips, found, groups };
     const dispatches = [
-      stripsKernel.dispatch('sample', { ...shared, step, seen }, grid),
-      candidatesKernel.dispatch('sample', { ...shared, step }, grid),
-      sampleKernel.dispatch('sample', { ...shared, step, tokens: next, seen }, [1]),
+      stripsKernel.dispatch('sample', { ...shared, seen }, grid),
+      candidatesKernel.dispatch('sample', shared, grid),
+      sampleKernel.dispatch('sample', { ...shared, tokens: next, seen }, [1]),
     ];
     const encoder = gpu.gpu.device.createCommandEncoder();
     for (let i = 0; i < count; i++) {
@@ -76,7 +76,8 @@ async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler
     }
     gpu.gpu.device.queue.submit([encoder.finish()]);
     await outputWords(gpu, strips);
-    await outputWords(gpu, candidates);
+    await outputWords(gpu, found);
+    await outputWords(gpu, groups);
     const bits = await gpu.words(seen);
     return {
       tokens: await outputWords(gpu, results),

@@ -34,15 +34,12 @@ const WORKGROUP_SIZES = {
 /** Bytes of a `SlotTile`. */
 const SLOT_TILE_BYTES = 12;
 
-/** Bytes of a `Strip`. */
-export const STRIP_BYTES = 20;
+/** Bytes of a `Strip`, and of the contenders that it may have. */
+const STRIP_BYTES: number = 8 + 4 * shaderConstant('lib/sampling', 'STRIP_INVOCATIONS');
+const CONTENDERS_BYTES: number = 4 * shaderConstant('lib/sampling', 'STRIP_INVOCATIONS');
 
-/** Bytes of `Candidates`. */
-export const CANDIDATES_BYTES: number =
-  4 *
-  (3 +
-    shaderConstant('lib/sampling', 'MAX_GROUPS') +
-    shaderConstant('lib/sampling', 'MAX_CANDIDATES'));
+/** Bytes of `Found` without contenders. */
+const FOUND_BYTES: number = 16 + 4 * shaderConstant('lib/sampling', 'MAX_CANDIDATES');
 
 /** Columns of a row that keep one invocation busy. */
 const SPLIT_COLUMNS = 128;
@@ -95,16 +92,27 @@ export function scratchBytes(shape: KernelShape): {
   splitOut: number;
   splitStats: number;
   tiles: number;
-  strips: number;
-  candidates: number;
-} {
+} & ReturnType<typeof samplingBytes> {
   const splits = Math.max(splitCount(shape, false), splitCount(shape, true));
   return {
     splitOut: shape.heads * splits * HEAD_SIZE * 4,
     splitStats: shape.heads * splits * 8,
     tiles: slotTileCount(shape, shape.chunkLength) * SLOT_TILE_BYTES,
-    strips: Math.ceil(shape.vocabularySize / STRIP) * STRIP_BYTES,
-    candidates: CANDIDATES_BYTES,
+    ...samplingBytes(shape.vocabularySize),
+  };
+}
+
+/** Bytes of the scratch buffers of sampling. */
+export function samplingBytes(vocabularySize: number): {
+  strips: number;
+  found: number;
+  groups: number;
+} {
+  const strips = Math.ceil(vocabularySize / STRIP);
+  return {
+    strips: strips * STRIP_BYTES,
+    found: FOUND_BYTES + strips * CONTENDERS_BYTES,
+    groups: 4 * shaderConstant('lib/sampling', 'MAX_GROUPS'),
   };
 }
 

@@ -86,7 +86,7 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
   const { chunkLength, hiddenSize, heads, kvHeads, experts, expertsPerToken, vocabularySize } =
     shape;
   const words = (...extents: number[]): number => 4 * product(extents);
-  const { splitOut, splitStats, tiles, strips, candidates } = scratchBytes(shape);
+  const { splitOut, splitStats, tiles, strips, found, groups } = scratchBytes(shape);
   return {
     tokens: words(chunkLength),
     x: words(chunkLength, hiddenSize),
@@ -107,7 +107,8 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
     sampling: {
       seen: words(Math.ceil(vocabularySize / 32)),
       strips,
-      candidates,
+      found,
+      groups,
     },
   };
 }
