@@ -4,7 +4,7 @@
 // from softmax(logits / temperature), without adding it up; of some tokens, from their share of it.
 //
 // Grid: (strips).
-// import: least_candidate, random, sampling, step
+// import: least_candidate, logit_batch, random, sampling, step
 
 override VOCABULARY: u32 = 201088;
 
@@ -24,43 +24,46 @@ fn sample_candidates(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_inv
     return;
   }
   let largest = key_value(atomicLoad(&found.largest));
-  let begin = workgroup.x * STRIP + local;
-  let end = min((workgroup.x + 1) * STRIP, VOCABULARY);
+  let strip = workgroup.x * STRIP + local;
   if (has_cut(VOCABULARY)) {
-    list_candidates(begin, end);
+    list_candidates(strip);
     if (!has_top_k(VOCABULARY)) {
-      strips[workgroup.x].masses[local] = mass(begin, end, largest);
+      strips[workgroup.x].masses[local] = mass(strip, largest);
     }
   }
   if (needs_contenders(VOCABULARY)) {
-    list_contender(begin, end, largest);
+    list_contender(strip, largest);
   }
 }
 
-fn list_candidates(begin: u32, end: u32) {
+fn list_candidates(strip: u32) {
   let least = least_candidate();
-  for (var token = begin; token < end; token += WORKGROUP_SIZE) {
-    if (logits[token] >= least) {
-      let place = atomicAdd(&found.candidate_count, 1);
-      if (place < MAX_CANDIDATES) {
-        found.candidates[place] = token;
+  for (var first = strip; first < strip + STRIP; first += BATCH * WORKGROUP_SIZE) {
+    let batch = logit_batch(first);
+    for (var i = 0u; i < BATCH; i++) {
+      if (batch[i] >= least) {
+        let place = atomicAdd(&found.candidate_count, 1);
+        if (place < MAX_CANDIDATES) {
+          found.candidates[place] = first + i * WORKGROUP_SIZE;
+        }
       }
     }
   }
 }
 
-fn mass(begin: u32, end: u32, largest: f32) -> f32 {
+fn mass(strip: u32, largest: f32) -> f32 {
   var sum = 0f;
-  for (var token = begin; token < end; token += WORKGROUP_SIZE) {
-    if (logits[token] >= LOWEST) {
-      sum += exp((logits[token] - largest) / sampling.temperature);
+  for (var first = strip; first < strip + STRIP; first += BATCH * WORKGROUP_SIZE) {
+    let batch = logit_batch(first);
+    for (var i = 0u; i < BATCH; i++) {
+      sum += select(0, exp((batch[i] - largest) / sampling.temperature), batch[i] >= LOWEST);
     }
   }
   return sum;
 }
 
 // Lists the invocation's token with the highest score, if it may win.
-fn list_contender(begin: u32, end: u32, largest: f32) {
+fn list_contender(strip: u32, largest: f32) {
   // Few tokens need their logarithms: the others cannot win against the likeliest token of each strip.
   var best = LEAST_GUMBEL;
   if (sampling.min_p == 0) { // otherwise it may exclude those
@@ -70,13 +73,17 @@ fn list_contender(begin: u32, end: u32, largest: f32) {
   var contender = VOCABULARY;
   let least = min_p_logit(largest);
   let hash = step_hash(step.position + step.tokens);
-  for (var token = begin; token < end; token += WORKGROUP_SIZE) {
-    let x = (logits[token] - largest) / sampling.temperature;
-    if (logits[token] >= least && x + gumbel_bound(hash, token) >= best) {
-      let score = x + gumbel(hash, token);
-      if (score > best) {
-        best = score;
-        contender = token;
+  for (var first = strip; first < strip + STRIP; first += BATCH * WORKGROUP_SIZE) {
+    let batch = logit_batch(first);
+    for (var i = 0u; i < BATCH; i++) {
+      let token = first + i * WORKGROUP_SIZE;
+      let x = (batch[i] - largest) / sampling.temperature;
+      if (batch[i] >= least && x + gumbel_bound(hash, token) >= best) {
+        let score = x + gumbel(hash, token);
+        if (score > best) {
+          best = score;
+          contender = token;
+        }
       }
     }
   }

@@ -1,7 +1,7 @@
 // First pass of sampling: applies the repetition penalty to the logits, and finds the largest of each strip and group.
 //
 // Grid: (strips).
-// import: keep_best, random, sampling, step
+// import: keep_best, logit_batch, random, sampling, step
 
 override VOCABULARY: u32 = 201088;
 
@@ -17,14 +17,20 @@ const WORKGROUP_SIZE = STRIP_INVOCATIONS;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let end = min((workgroup.x + 1) * STRIP, VOCABULARY);
+  let strip = workgroup.x * STRIP;
   var best = LOWEST;
-  var best_token = end;
-  for (var token = workgroup.x * STRIP + local; token < end; token += WORKGROUP_SIZE) {
-    let logit = penalized_logit(token);
-    if (logit > best) {
-      best = logit;
-      best_token = token;
+  var best_token = VOCABULARY;
+  for (var first = strip; first < strip + STRIP; first += BATCH * WORKGROUP_SIZE) {
+    var batch = logit_batch(first + local);
+    for (var i = 0u; i < BATCH; i++) {
+      let token = first + local + i * WORKGROUP_SIZE;
+      if (sampling.repetition_penalty != 1 && token < VOCABULARY) {
+        batch[i] = penalize(batch[i], token);
+      }
+      if (batch[i] > best) {
+        best = batch[i];
+        best_token = token;
+      }
     }
   }
   keep_best_of_four(best, best_token, local);
@@ -46,11 +52,11 @@ fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
 }
 
 // The logit as the other passes read it.
-fn penalized_logit(token: u32) -> f32 {
-  var logit = logits[token];
-  if (sampling.repetition_penalty != 1 && ((seen[token / 32] >> (token % 32)) & 1) == 1) {
-    logit = select(logit * sampling.repetition_penalty, logit / sampling.repetition_penalty, logit > 0);
-    logits[token] = logit;
+fn penalize(logit: f32, token: u32) -> f32 {
+  if (((seen[token / 32] >> (token % 32)) & 1) == 0) {
+    return logit;
   }
-  return logit;
+  let penalized = select(logit * sampling.repetition_penalty, logit / sampling.repetition_penalty, logit > 0);
+  logits[token] = penalized;
+  return penalized;
 }

@@ -4,7 +4,8 @@ const STRIP = 2048u; // logits per workgroup of sample_strips.wgsl and sample_ca
 const STRIP_INVOCATIONS = 64u;
 const MAX_CANDIDATES = 4096u;
 const MAX_GROUPS = 64u; // of quarters of strips
-const LOWEST = -3.4e38f; // below every logit that may be sampled
+const LOWEST = -3.4e38f;      // not above any logit that may be sampled
+const NO_LOGIT = -3.402823e38f; // below LOWEST
 
 struct Sampling {
   temperature: f32, // 0: the likeliest token
