@@ -6,7 +6,7 @@
 // sample_candidates.wgsl); it depends on seed and position alone.
 //
 // Grid: one workgroup.
-// import: cut, keep_best, random, sampling, step
+// import: cut, keep_best, sampling, step
 
 override VOCABULARY: u32 = 201088;
 override STRIPS: u32 = (VOCABULARY + STRIP - 1) / STRIP;
@@ -29,7 +29,9 @@ fn sample(@builtin(local_invocation_index) local: u32) {
     next = likeliest(local);
   } else {
     if (needs_contenders(VOCABULARY)) {
-      next = winner(local);
+      let largest = key_value(atomicLoad(&found.largest));
+      let contenders = Source(CONTENDERS, atomicLoad(&found.contender_count), LOWEST, largest);
+      next = best_above(contenders, LOWEST, NO_LOGIT, local);
     }
     if (has_cut(VOCABULARY)) {
       next = cut(next, local);
@@ -64,24 +66,5 @@ fn likeliest(local: u32) -> u32 {
     }
   }
   keep_best(best, token, local);
-  return workgroupUniformLoad(&best_tokens[0]);
-}
-
-// The choice without top_k and top_p.
-fn winner(local: u32) -> u32 {
-  let largest = key_value(atomicLoad(&found.largest));
-  let hash = step_hash(step.position + step.tokens);
-  let count = atomicLoad(&found.contender_count);
-  var best = LOWEST;
-  var best_token = VOCABULARY;
-  for (var i = local; i < count; i += WORKGROUP_SIZE) {
-    let token = found.contenders[i];
-    let score = (logits[token] - largest) / sampling.temperature + gumbel(hash, token);
-    if (is_better(score, token, best, best_token)) {
-      best = score;
-      best_token = token;
-    }
-  }
-  keep_best(best, best_token, local);
   return workgroupUniformLoad(&best_tokens[0]);
 }

@@ -1,72 +1,69 @@
 // The choice within top_k, top_p and min_p. If a token is excluded, so are all that are no likelier: the next choice has the
-// highest score of the likelier ones. Few tokens are excluded before one is chosen, about ln(VOCABULARY) at most.
+// highest score of the likelier ones. Few tokens are excluded before one is chosen: about ln(VOCABULARY) at most.
 // Expects VOCABULARY, STRIPS, WORKGROUP_SIZE and the bindings `sampling`, `step`, `logits`, `strips`, `found` and `groups`.
 // import: keep_best, least_candidate, logit_batch, random, sampling, step
 
-// The tokens that are looked at: the candidates if the choice is one of them, else all.
+const ALL = 0u;
+const CANDIDATES = 1u;
+const CONTENDERS = 2u;
+
+// Tokens to choose from.
 struct Source {
-  is_list: u32,
+  list: u32,    // ALL, CANDIDATES or CONTENDERS
   count: u32,
-  largest: f32, // logit
   least: f32,   // tokens with smaller logits do not count
+  largest: f32, // logit of all
 }
 
 const BINS = 256u;
 
-var<workgroup> candidates: Source;
+var<workgroup> shared_source: Source;
 var<workgroup> bins: array<atomic<u32>, BINS>;
 var<workgroup> chosen_bin: vec3u; // the bin, the count of those above it, its own count
 var<workgroup> partial_masses: array<f32, WORKGROUP_SIZE>;
-var<workgroup> mass_high: atomic<u32>;
-var<workgroup> mass_low: atomic<u32>;
-var<workgroup> mass_sum: f32;
+var<workgroup> mass_parts: array<atomic<u32>, 4>;
+var<workgroup> mass_sums: vec2f;
 
-// The choice within top_k and top_p, from the choice without them, if that is known.
+// The choice, from the one without top_k and top_p if that is known.
 fn cut(winner: u32, local: u32) -> u32 {
   if (local == 0) {
-    candidates = Source(
-      1,
+    shared_source = Source(
+      CANDIDATES,
       atomicLoad(&found.candidate_count),
-      key_value(atomicLoad(&found.largest)),
       least_candidate(),
+      key_value(atomicLoad(&found.largest)),
     );
   }
-  var source = workgroupUniformLoad(&candidates);
+  var source = workgroupUniformLoad(&shared_source);
   let has_top_k = has_top_k(VOCABULARY);
-  var total = 0f;
-  if (!has_top_k) {
-    total = mass_of_all(local);
+  var token = winner;
+  var logit = select(NO_LOGIT, logits[min(winner, VOCABULARY - 1)], winner < VOCABULARY);
+  // The candidates decide if all of the top_k are among them, or if all that are likelier than the winner are.
+  let are_top_k = has_top_k && source.count >= sampling.top_k;
+  let are_likelier = logit >= source.least && (!has_top_k || sampling.top_p == 1);
+  if (source.count > MAX_CANDIDATES || !(are_top_k || are_likelier)) {
+    source = Source(ALL, VOCABULARY, LOWEST, source.largest);
   }
-
-  let winner_logit = select(NO_LOGIT, logits[min(winner, VOCABULARY - 1)], winner < VOCABULARY);
-  var decides = source.count <= MAX_CANDIDATES;
-  if (decides && has_top_k && source.count < sampling.top_k) {
-    decides = sampling.top_p == 1 && winner_logit >= source.least;
-  } else if (decides && !has_top_k && winner_logit < source.least) {
-    decides = mass_above(source, NO_LOGIT, local) >= sampling.top_p * total;
-  }
-  if (!decides) {
-    source = Source(0, VOCABULARY, source.largest, LOWEST);
-  }
-
+  var mass = 0f;
   if (has_top_k) {
     source.least = top_k_logit(source, local);
-    if (sampling.top_p < 1) {
-      total = mass_above(source, NO_LOGIT, local);
-    }
+  } else {
+    mass = mass_of_all(local);
   }
-  source.least = max(source.least, min_p_logit(source.largest));
+  let least = max(source.least, min_p_logit(source.largest));
   var above = NO_LOGIT;
-  var token = winner;
-  var logit = winner_logit;
   loop {
-    if (logit >= source.least && logit > above) {
-      if (sampling.top_p == 1 || mass_above(source, logit, local) < sampling.top_p * total) {
+    if (logit >= least && logit > above) {
+      if (sampling.top_p == 1) {
+        return token;
+      }
+      let masses = masses_from(source, logit, local);
+      if (masses.y < sampling.top_p * select(mass, masses.x, has_top_k)) {
         return token;
       }
       above = logit;
     }
-    token = best_above(source, above, local);
+    token = best_above(source, least, above, local);
     if (token == VOCABULARY) {
       return token;
     }
@@ -75,43 +72,29 @@ fn cut(winner: u32, local: u32) -> u32 {
 }
 
 fn token_at(source: Source, i: u32) -> u32 {
-  if (source.is_list == 1) {
-    return found.candidates[min(i, source.count - 1)];
+  if (source.list == CANDIDATES) {
+    return found.candidates[i];
+  }
+  if (source.list == CONTENDERS) {
+    return found.contenders[i];
   }
   return i;
 }
 
-// The logits of the `first` token and every WORKGROUP_SIZEth after it; NO_LOGIT beyond the last one.
-fn source_batch(source: Source, first: u32) -> array<f32, BATCH> {
-  if (source.is_list == 0) {
-    return logit_batch(first);
-  }
-  var batch: array<f32, BATCH>;
-  for (var i = 0u; i < BATCH; i++) {
-    let place = first + i * WORKGROUP_SIZE;
-    batch[i] = select(NO_LOGIT, logits[token_at(source, place)], place < source.count);
-  }
-  return batch;
-}
-
-// The token with the highest score of those with larger logits than `above`.
-fn best_above(source: Source, above: f32, local: u32) -> u32 {
+// The token with the highest score of those whose logits are at least `least`, and above `above`.
+fn best_above(source: Source, least: f32, above: f32, local: u32) -> u32 {
   let hash = step_hash(step.position + step.tokens);
   var best = LOWEST;
   var best_token = VOCABULARY;
-  for (var first = local; first < source.count; first += BATCH * WORKGROUP_SIZE) {
-    let batch = source_batch(source, first);
-    for (var i = 0u; i < BATCH; i++) {
-      if (batch[i] >= source.least && batch[i] > above) {
-        let token = token_at(source, first + i * WORKGROUP_SIZE);
-        let x = (batch[i] - source.largest) / sampling.temperature;
-        if (x + gumbel_bound(hash, token) >= best) {
-          let score = x + gumbel(hash, token);
-          if (is_better(score, token, best, best_token)) {
-            best = score;
-            best_token = token;
-          }
-        }
+  for (var i = local; i < source.count; i += WORKGROUP_SIZE) {
+    let token = token_at(source, i);
+    let logit = logits[token];
+    let x = (logit - source.largest) / sampling.temperature;
+    if (logit >= least && logit > above && x + gumbel_bound(hash, token) >= best) {
+      let score = x + gumbel(hash, token);
+      if (is_better(score, token, best, best_token)) {
+        best = score;
+        best_token = token;
       }
     }
   }
@@ -132,33 +115,44 @@ fn mass_of_all(local: u32) -> f32 {
     for (var i = 0u; i < WORKGROUP_SIZE; i++) {
       sum += partial_masses[i];
     }
-    mass_sum = sum;
+    mass_sums.x = sum;
   }
-  return workgroupUniformLoad(&mass_sum);
+  return workgroupUniformLoad(&mass_sums).x;
 }
 
-// The same of the tokens with larger logits than `above`.
-fn mass_above(source: Source, above: f32, local: u32) -> f32 {
-  // Integers, so that the order of the list does not matter; two of them, so that 262,144 equals fit.
-  var high = 0u;
-  var low = 0u;
+// The same of the tokens that count, and of those with larger logits than `above`.
+fn masses_from(source: Source, above: f32, local: u32) -> vec2f {
+  // Integers, so that the order of a list does not matter; two of each, so that 262,144 equals fit.
+  var parts: vec4u;
   for (var first = local; first < source.count; first += BATCH * WORKGROUP_SIZE) {
-    let batch = source_batch(source, first);
+    var batch: array<f32, BATCH>;
+    if (source.list == ALL) {
+      batch = logit_batch(first);
+    } else {
+      for (var i = 0u; i < BATCH; i++) {
+        let place = min(first + i * WORKGROUP_SIZE, source.count - 1);
+        batch[i] = select(NO_LOGIT, logits[token_at(source, place)], first + i * WORKGROUP_SIZE < source.count);
+      }
+    }
     for (var i = 0u; i < BATCH; i++) {
-      if (batch[i] >= source.least && batch[i] > above) {
+      if (batch[i] >= source.least) {
         let mass = u32(exp((batch[i] - source.largest) / sampling.temperature) * 268435456 + 0.5);
-        high += mass >> 14;
-        low += mass & 0x3fff;
+        let part = vec4u(mass >> 14, mass & 0x3fff, 0, 0);
+        parts += select(part, part.xyxy, batch[i] > above);
       }
     }
   }
-  atomicAdd(&mass_high, high);
-  atomicAdd(&mass_low, low);
+  for (var i = 0u; i < 4; i++) {
+    atomicAdd(&mass_parts[i], parts[i]);
+  }
   workgroupBarrier();
   if (local == 0) {
-    mass_sum = (f32(atomicExchange(&mass_high, 0)) * 16384 + f32(atomicExchange(&mass_low, 0))) / 268435456;
+    for (var i = 0u; i < 2; i++) {
+      let high = f32(atomicExchange(&mass_parts[2 * i], 0));
+      mass_sums[i] = (high * 16384 + f32(atomicExchange(&mass_parts[2 * i + 1], 0))) / 268435456;
+    }
   }
-  return workgroupUniformLoad(&mass_sum);
+  return workgroupUniformLoad(&mass_sums);
 }
 
 // The least logit of the top_k likeliest. Narrows a range of keys down, 8 bits at a time.
@@ -172,13 +166,10 @@ fn top_k_logit(source: Source, local: u32) -> f32 {
       atomicStore(&bins[bin], 0u);
     }
     workgroupBarrier();
-    for (var first = local; first < source.count; first += BATCH * WORKGROUP_SIZE) {
-      let batch = source_batch(source, first);
-      for (var i = 0u; i < BATCH; i++) {
-        let place = order_key(batch[i]) - low;
-        if (place <= width) {
-          atomicAdd(&bins[place >> shift], 1);
-        }
+    for (var i = local; i < source.count; i += WORKGROUP_SIZE) {
+      let place = order_key(logits[token_at(source, i)]) - low;
+      if (place <= width) {
+        atomicAdd(&bins[place >> shift], 1);
       }
     }
     workgroupBarrier();
