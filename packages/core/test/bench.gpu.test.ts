@@ -60,6 +60,16 @@ test('the benchmark times every kernel of a decode step and of a prefill chunk',
   await host.close();
 });
 
+test('the benchmark uploads stored bytes without kernels', async () => {
+  const host = await StageHost.start();
+  const { measurements } = await host.open('upload', undefined, OPTIONS);
+  expect(measurements).toEqual(['upload']);
+  const samples = await host.measure('upload');
+  expect(samples.map(({ name }) => name)).toEqual(['upload', 'upload: reads']);
+  for (const { name, value } of samples) expect(value, name).toBeGreaterThan(0);
+  await host.close();
+});
+
 function valueNamed(samples: readonly Sample[], name: string): number | undefined {
   return samples.find((sample) => sample.name === name)?.value;
 }

@@ -187,7 +187,7 @@ describe('stepwise decoding', () => {
     await collect(decoder.stepwise(20), 3);
     const withDispatches = watched.submits.filter((dispatches) => dispatches > 0); // the others read logits
     const [, step] = withDispatches;
-    expect(withDispatches).toEqual([2, step, 2, step, 2]);
+    expect(withDispatches).toEqual([3, step, 3, step, 3]);
     expect(decoder.steps).toBe(2);
   });
 });
