@@ -1,11 +1,16 @@
 import { createEngine, type Engine, type Session } from '../../packages/core/src/engine/index.ts';
-import type { Timings } from '../../packages/core/src/types/generate.ts';
+import type { GenerateOptions, Timings } from '../../packages/core/src/types/generate.ts';
 import type { LoadProgress, ModelSource } from '../../packages/core/src/types/load.ts';
 import { countCalls } from './call-counter.ts';
 import type { Sample, Stage, StageOptions } from './stage.ts';
 
 /** Tokens decoded to count the calls of a step. */
 const COUNTED_STEPS = 8;
+
+const GREEDY: GenerateOptions = { temperature: 0 };
+
+/** A common setting. */
+const SAMPLING: GenerateOptions = { temperature: 1, topK: 50, topP: 0.95, seed: 1 };
 
 /** Measures a checkpoint through the engine's public interface. */
 export class EndToEndStage implements Stage {
@@ -24,7 +29,7 @@ export class EndToEndStage implements Stage {
     this.facts = facts;
     this.measurements = [
       ...options.prompts.map((length) => `prefill ${length}`),
-      ...options.depths.map((depth) => `decode @${depth}`),
+      ...options.depths.flatMap((depth) => [`decode @${depth}`, `sampled decode @${depth}`]),
     ];
   }
 
@@ -64,11 +69,11 @@ export class EndToEndStage implements Stage {
 
   /** Evaluates one prompt that shares no prefix with the previous one, so that the session reuses nothing. */
   async measure(measurement: string): Promise<Sample[]> {
-    const [kind, length = ''] = measurement.split(/ @?/);
-    const tokens = Number(length);
-    const isPrefill = kind === 'prefill';
+    const tokens = Number(/\d+$/.exec(measurement)?.[0]);
+    const isPrefill = measurement.startsWith('prefill');
     const maxTokens = isPrefill ? 1 : this.#options.decode + 1;
-    const timings = await this.#generate(this.#session, this.#prompt(tokens), maxTokens);
+    const sampling = measurement.startsWith('sampled') ? SAMPLING : GREEDY;
+    const timings = await this.#generate(this.#session, this.#prompt(tokens), maxTokens, sampling);
     if (isPrefill) {
       return [
         sample(measurement, timings.prefillTokensPerSecond, 'tokens/s'),
@@ -82,8 +87,13 @@ export class EndToEndStage implements Stage {
     this.#engine.dispose();
   }
 
-  async #generate(session: Session, prompt: Uint32Array, maxTokens: number): Promise<Timings> {
-    const { timings, usage } = await session.generate(prompt, { maxTokens, temperature: 0 }).result;
+  async #generate(
+    session: Session,
+    prompt: Uint32Array,
+    maxTokens: number,
+    sampling: GenerateOptions = GREEDY,
+  ): Promise<Timings> {
+    const { timings, usage } = await session.generate(prompt, { ...sampling, maxTokens }).result;
     if (usage.reusedTokens !== 0 || usage.completionTokens !== maxTokens) {
       throw new Error(
         `A prompt of ${prompt.length} fresh tokens for ${maxTokens} gave ${JSON.stringify(usage)}`,

@@ -1,7 +1,8 @@
 import { planLoad } from '../../packages/core/src/engine/load/plan.ts';
-import { createRuntime } from '../../packages/core/src/engine/runtime.ts';
+import { createRuntime, type Runtime } from '../../packages/core/src/engine/runtime.ts';
 import {
   encodeSamplingOptions,
+  type SamplingOptions,
   samplingOptions,
 } from '../../packages/core/src/engine/sampling-options.ts';
 import { Buffers, maxBindingBytes, readBuffer } from '../../packages/core/src/gpu/buffers.ts';
@@ -28,6 +29,15 @@ import { WeightFiller } from './synthetic-weights.ts';
 const PASS_NANOSECONDS = 20e6;
 
 const MAX_DISPATCHES_PER_PASS = 2000;
+
+/** Settings of sampling to time, by name. */
+const SAMPLING_SETTINGS: Readonly<Record<string, Partial<SamplingOptions>>> = {
+  greedy: { temperature: 0 },
+  'temperature 1': {},
+  'top-k 50, top-p 0.95': { topK: 50, topP: 0.95 },
+  'top-p 0.95': { topP: 0.95 },
+  'min-p 0.05': { minP: 0.05 },
+};
 
 /** The dispatches of one operation in all layers, so that each dispatch reads other weights. */
 interface Group {
@@ -57,20 +67,30 @@ export class KernelStage implements Stage {
   readonly #passes: ReadonlyMap<string, Pass>;
   readonly #step: GPUBuffer;
   readonly #memory: Group;
+  readonly #sampling: ReadonlyMap<string, Group>;
+  readonly #samplingOptions: GPUBuffer;
 
   private constructor(
     gpu: Gpu,
     buffers: Buffers,
     passes: ReadonlyMap<string, Pass>,
-    step: GPUBuffer,
+    { step, activations }: Pick<Runtime, 'step' | 'activations'>,
     memory: Group,
+    sample: readonly Dispatch[],
   ) {
     this.#gpu = gpu;
     this.#buffers = buffers;
     this.#passes = passes;
     this.#step = step;
     this.#memory = memory;
-    this.measurements = ['memory', ...passes.keys(), 'step'];
+    this.#samplingOptions = activations.sampling.options;
+    this.#sampling = new Map(
+      Object.keys(SAMPLING_SETTINGS).map((name) => [
+        name,
+        { name: 'sampling', dispatches: sample, operations: 1, cost: NO_COST, repeats: 0 },
+      ]),
+    );
+    this.measurements = ['memory', ...passes.keys(), 'sampling', 'step'];
   }
 
   /** Fills weights, and checks that a decode step and a chunk give finite numbers. */
@@ -91,30 +111,21 @@ export class KernelStage implements Stage {
         maxBindingBytes(device.limits),
       );
       const runtime = await createRuntime(gpu, buffers, { config, shape }, weights);
-      const { activations, kernels, model, step } = runtime;
+      const { activations, kernels, model } = runtime;
       const kv = createKvCache(buffers, config, shape);
       const filler = new WeightFiller(gpu, buffers);
       for (const parameter of parameters) filler.fillParameter(parameter);
       filler.fillCache(kv, shape.kvCache);
-      device.queue.writeBuffer(
-        activations.sampling.options,
-        0,
-        encodeSamplingOptions(samplingOptions({ temperature: 0, seed: 1 })),
-      );
+      writeSamplingOptions(gpu, activations.sampling.options, { temperature: 0 });
       const tokens = Uint32Array.from(
         { length: shape.chunkLength },
         (_, i) => (i * 7919) % shape.vocabularySize,
       );
       device.queue.writeBuffer(activations.tokens, 0, tokens);
 
-      const output = [
-        ...model.unembed(1),
-        ...new Operations(kernels, 1).sample(
-          activations.logits,
-          activations.sampling,
-          activations.tokens,
-        ),
-      ];
+      const { logits, sampling, tokens: next } = activations;
+      const sample = new Operations(kernels, 1).sample(logits, sampling, next);
+      const output = [...model.unembed(1), ...sample];
       const pass = (count: number, last: readonly Dispatch[]): Pass => {
         const depth = Math.min(Math.max(0, ...options.depths), shape.contextLength - count);
         const dispatches = [...model.forward(kv, count), ...last];
@@ -134,7 +145,7 @@ export class KernelStage implements Stage {
         repeats: 0,
       };
       await buffers.allocated();
-      const stage = new KernelStage(gpu, buffers, passes, step, memory);
+      const stage = new KernelStage(gpu, buffers, passes, runtime, memory, sample);
       for (const each of passes.values()) await stage.#check(each, activations, shape);
       return stage;
     } catch (error) {
@@ -144,9 +155,13 @@ export class KernelStage implements Stage {
     }
   }
 
-  /** Times `memory`, every operation of the named pass, or the dispatches of a decode `step` one by one. */
+  /**
+   * Times `memory`, every operation of the named pass, `sampling` at several settings, or the dispatches of a decode
+   * `step` one by one.
+   */
   async measure(measurement: string): Promise<Sample[]> {
     if (measurement === 'memory') return this.#timeGroup(this.#memory, '');
+    if (measurement === 'sampling') return this.#timeSampling();
     const pass = this.#passes.get(measurement);
     if (!pass) return this.#profileStep();
     const samples: Sample[] = [];
@@ -192,6 +207,19 @@ export class KernelStage implements Stage {
     return samples;
   }
 
+  /** Times the choice of a token, on the logits of the last decode step. */
+  async #timeSampling(): Promise<Sample[]> {
+    const samples: Sample[] = [];
+    for (const [name, group] of this.#sampling) {
+      this.#writeStep(this.#passes.get('1 token') as Pass);
+      const setting = SAMPLING_SETTINGS[name] ?? {};
+      writeSamplingOptions(this.#gpu, this.#samplingOptions, setting);
+      samples.push(...(await this.#timeGroup(group, `, ${name}`)));
+    }
+    writeSamplingOptions(this.#gpu, this.#samplingOptions, { temperature: 0 });
+    return samples;
+  }
+
   /** Times every dispatch of a decode step in a pass of its own, added up by kernel. */
   async #profileStep(): Promise<Sample[]> {
     const pass = this.#passes.get('1 token') as Pass;
@@ -227,6 +255,15 @@ export class KernelStage implements Stage {
   }
 }
 
+function writeSamplingOptions(
+  { device }: Gpu,
+  buffer: GPUBuffer,
+  setting: Partial<SamplingOptions>,
+): void {
+  const options = encodeSamplingOptions(samplingOptions({ seed: 1, ...setting }));
+  device.queue.writeBuffer(buffer, 0, options);
+}
+
 /** Bytes that `memory` reads: more than caches hold, but few for the models of tests. */
 function memoryBytes({ hiddenSize }: KernelShape): number {
   return hiddenSize < 1024 ? 16 * 2 ** 20 : 2 ** 30;
@@ -242,6 +279,9 @@ function checkNumbers(what: string, values: Float32Array): void {
     throw new Error(`${what} are zero in ${zeros} of ${values.length} places: nothing is timed`);
   }
 }
+
+/** For groups without a rate. */
+const NO_COST: KernelCost = { bytes: 0, flops: 0 };
 
 /** Where in the model the weights of a dispatch belong. */
 type Place = Pick<Operation, 'part' | 'isSliding'>;

@@ -4,6 +4,7 @@ import type { AdapterSummary, ModelSource } from '../../packages/core/src/types/
 import { EndToEndStage } from './end-to-end.ts';
 import { KernelStage } from './kernel-stage.ts';
 import type { Sample, Stage, StageName, StageOptions } from './stage.ts';
+import { UploadStage } from './upload-stage.ts';
 
 /** Runs the stages of one side, in a worker of its page or in Node. */
 export class StageHost {
@@ -27,7 +28,7 @@ export class StageHost {
   /**
    * Opens a stage, and checks its results before anything is timed.
    *
-   * @param source - The checkpoint; not needed for `kernels`, which has synthetic weights.
+   * @param source - The checkpoint; only `end-to-end` needs one.
    * @throws Error if results are not finite, are zero, or contradict each other.
    */
   async open(
@@ -36,12 +37,15 @@ export class StageHost {
     options: StageOptions,
   ): Promise<Pick<Stage, 'facts' | 'measurements'>> {
     await this.close();
-    const stage =
-      name === 'kernels'
-        ? await KernelStage.open(this.#device, options)
-        : await EndToEndStage.open(this.#device, source as ModelSource, options);
+    const stage = await this.#open(name, source, options);
     this.#stage = stage;
     return { facts: stage.facts, measurements: stage.measurements };
+  }
+
+  #open(name: StageName, source: ModelSource | undefined, options: StageOptions): Promise<Stage> {
+    if (name === 'kernels') return KernelStage.open(this.#device, options);
+    if (name === 'upload') return UploadStage.open(this.#device, options);
+    return EndToEndStage.open(this.#device, source as ModelSource, options);
   }
 
   /** Takes one round of a measurement of the open stage. */

@@ -6,8 +6,11 @@ export interface Sample {
   readonly unit: string;
 }
 
-/** `end-to-end`: a checkpoint through the engine; `kernels`: the kernels of the forward pass, alone. */
-export type StageName = 'end-to-end' | 'kernels';
+/**
+ * `end-to-end`: a checkpoint through the engine; `kernels`: the kernels of the forward pass, alone; `upload`: stored bytes
+ * to the GPU, without kernels.
+ */
+export type StageName = 'end-to-end' | 'kernels' | 'upload';
 
 /** What to measure, and how. Plain data, since it is sent to a page. */
 export interface StageOptions {
