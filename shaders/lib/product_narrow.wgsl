@@ -26,43 +26,52 @@ fn tile_product(first_tile: u32, tiles: u32, group: u32, first: u32, count: u32,
   let x5 = input_row(min(first + 5, last)) * (COLUMNS / 4);
   let x6 = input_row(min(first + 6, last)) * (COLUMNS / 4);
   let x7 = input_row(min(first + 7, last)) * (COLUMNS / 4);
-  // Component j of a0 and b0: input j; of a1 and b1: input 4 + j.
-  var a0 = vec4f();
-  var b0 = vec4f();
-  var a1 = vec4f();
-  var b1 = vec4f();
+  // For two inputs each: row and row + 1 of the first, then of the second.
+  var sum01 = vec4f();
+  var sum23 = vec4f();
+  var sum45 = vec4f();
+  var sum67 = vec4f();
   let vectors = COLUMNS / (4 * VECTOR_QUADS);
   for (var v = 0u; v < vectors; v++) {
     let at = ((first_tile + tile) * vectors + v) * TILE_ROWS + row;
-    let a_vector = weights[at];
-    let b_vector = weights[at + 1];
-    let a_scale = vector_scale(first_tile + tile, v, row);
-    let b_scale = vector_scale(first_tile + tile, v, row + 1);
+    let vector0 = weights[at];
+    let vector1 = weights[at + 1];
+    let scale0 = vector_scale(first_tile + tile, v, row);
+    let scale1 = vector_scale(first_tile + tile, v, row + 1);
     for (var quad = 0u; quad < VECTOR_QUADS; quad++) {
-      let a = quad_values(a_vector, quad) * a_scale;
-      let b = quad_values(b_vector, quad) * b_scale;
+      let w0 = quad_values(vector0, quad) * scale0;
+      let w1 = quad_values(vector1, quad) * scale1;
       let i = v * VECTOR_QUADS + quad;
-      let i0 = input_quad(x0 + i);
-      let i1 = input_quad(x1 + i);
-      let i2 = input_quad(x2 + i);
-      let i3 = input_quad(x3 + i);
-      a0 += vec4f(dot(a, i0), dot(a, i1), dot(a, i2), dot(a, i3));
-      b0 += vec4f(dot(b, i0), dot(b, i1), dot(b, i2), dot(b, i3));
+      sum01 += products_of_two(w0, w1, x0 + i, x1 + i);
+      if (count > 2) {
+        sum23 += products_of_two(w0, w1, x2 + i, x3 + i);
+      }
       if (count > 4) {
-        let i4 = input_quad(x4 + i);
-        let i5 = input_quad(x5 + i);
-        let i6 = input_quad(x6 + i);
-        let i7 = input_quad(x7 + i);
-        a1 += vec4f(dot(a, i4), dot(a, i5), dot(a, i6), dot(a, i7));
-        b1 += vec4f(dot(b, i4), dot(b, i5), dot(b, i6), dot(b, i7));
+        sum45 += products_of_two(w0, w1, x4 + i, x5 + i);
+      }
+      if (count > 6) {
+        sum67 += products_of_two(w0, w1, x6 + i, x7 + i);
       }
     }
   }
   let output_row = tile * TILE_ROWS + row;
-  for (var i = 0u; i < min(count, 4); i++) {
-    output_pair(first + i, output_row, vec2f(a0[i], b0[i]));
-    if (i + 4 < count) {
-      output_pair(first + i + 4, output_row, vec2f(a1[i], b1[i]));
-    }
+  output_two(0, output_row, first, count, sum01);
+  output_two(2, output_row, first, count, sum23);
+  output_two(4, output_row, first, count, sum45);
+  output_two(6, output_row, first, count, sum67);
+}
+
+fn products_of_two(w0: vec4f, w1: vec4f, i: u32, j: u32) -> vec4f {
+  let x0 = input_quad(i);
+  let x1 = input_quad(j);
+  return vec4f(dot(w0, x0), dot(w1, x0), dot(w0, x1), dot(w1, x1));
+}
+
+fn output_two(input: u32, row: u32, first: u32, count: u32, sums: vec4f) {
+  if (input < count) {
+    output_pair(first + input, row, sums.xy);
+  }
+  if (input + 1 < count) {
+    output_pair(first + input + 1, row, sums.zw);
   }
 }

@@ -8,10 +8,9 @@ const PRODUCT_SIZE = 256u; // invocations of a workgroup: one for each vec4f of 
 
 const STEP_QUADS = 4u; // vec4f of columns in a step
 const STRIDE = 66u; // entries of a quad: neighbours that store different quads use different banks
-const ODD_ROWS = 33u; // even rows come first, so that neighbours load neighbours
 
 var<workgroup> input_tile: array<vec4f, STEP_QUADS * STRIDE>; // [quad, input]
-var<workgroup> row_tile: array<vec4f, STEP_QUADS * STRIDE>;   // [quad, row]
+var<workgroup> row_tile: array<vec4f, STEP_QUADS * STRIDE>;   // [quad, row], even rows before odd ones
 
 // Of input i * 16 + local / 16 with rows r, r + 1, r + 32 and r + 33, where r = local % 16 * 2.
 var<private> sum0: vec4f;
@@ -23,23 +22,24 @@ var<private> sum3: vec4f;
 fn tile_product(first_tile: u32, tiles: u32, group: u32, first: u32, count: u32, local: u32) {
   let quad = local % STEP_QUADS;
   let entry = local / STEP_QUADS;
-  let row = entry % TILE_ROWS;
+  let row = entry % 32 * 2 + entry / 32;
   let group_tile = group * (PRODUCT_ROWS / TILE_ROWS);
   // The last input and the last tile stand for those beyond.
-  let tile = first_tile + min(group_tile + entry / TILE_ROWS, tiles - 1);
   let input = input_row(first + min(entry, count - 1)) * (COLUMNS / 4);
-  let vectors = COLUMNS / (4 * VECTOR_QUADS);
+  let tile = first_tile + min(group_tile + row / TILE_ROWS, tiles - 1);
+  let first_vector = tile * (COLUMNS / (4 * VECTOR_QUADS)) * TILE_ROWS + row % TILE_ROWS;
+  let at = quad * STRIDE + entry;
 
   for (var q = 0u; q < COLUMNS / 4; q++) {
     if (q % STEP_QUADS == 0) {
       let i = q + quad;
       let v = i / VECTOR_QUADS;
       let x = input_quad(input + i);
-      let vector = weights[(tile * vectors + v) * TILE_ROWS + row];
-      let scale = vector_scale(tile, v, row);
+      let vector = weights[first_vector + v * TILE_ROWS];
+      let scale = vector_scale(tile, v, row % TILE_ROWS);
       workgroupBarrier();
-      input_tile[quad * STRIDE + entry] = x;
-      row_tile[quad * STRIDE + entry % 2 * ODD_ROWS + entry / 2] = quad_values(vector, i % VECTOR_QUADS) * scale;
+      input_tile[at] = x;
+      row_tile[at] = quad_values(vector, i % VECTOR_QUADS) * scale;
       workgroupBarrier();
     }
     accumulate_quad(q, count, local);
@@ -66,9 +66,9 @@ fn output_sums(input: u32, row: u32, first: u32, count: u32, tiles: u32, sums: v
 fn accumulate_quad(q: u32, count: u32, local: u32) {
   let row = q % STEP_QUADS * STRIDE + local % 16;
   let w0 = row_tile[row];
-  let w1 = row_tile[row + ODD_ROWS];
+  let w1 = row_tile[row + 32];
   let w2 = row_tile[row + 16];
-  let w3 = row_tile[row + ODD_ROWS + 16];
+  let w3 = row_tile[row + 48];
   let input = q % STEP_QUADS * STRIDE + local / 16 % 16;
   let x0 = input_tile[input];
   sum0 += vec4f(dot(x0, w0), dot(x0, w1), dot(x0, w2), dot(x0, w3));

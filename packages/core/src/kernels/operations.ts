@@ -22,10 +22,10 @@ import {
 } from './shape.ts';
 
 /** Up to this many tokens, matmuls read the weights once per token; from there on, once per tile of tokens. */
-const FEW_TOKENS = 4;
+const FEW_TOKENS = 1;
 
 /** Up to this many inputs per weight matrix, on average, tiled matmuls use narrow tiles. */
-const NARROW_INPUTS = 16;
+const NARROW_INPUTS = 32;
 
 type Resources = Readonly<Record<string, Resource>>;
 type Grid = readonly [x: number, y?: number];
