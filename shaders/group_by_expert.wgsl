@@ -1,11 +1,12 @@
-// Sorts the chosen (token, k) slots of many tokens by expert, and cuts each expert's slots into tiles of 32.
+// Sorts the chosen (token, k) slots of many tokens by expert, and cuts each expert's slots into tiles.
 //
 // Grid: one workgroup.
 // import: slot_tile, step
 
 override EXPERTS: u32 = 32;
 override TOP: u32 = 4; // experts per token
-override MAX_TILES: u32 = 96;
+override TILE_INPUTS: u32 = 64; // of lib/product_*
+override MAX_TILES: u32 = 64;
 
 const WORKGROUP_SIZE = 256u;
 
@@ -35,7 +36,7 @@ fn group_by_expert(@builtin(local_invocation_index) local: u32) {
       firsts[expert] = first;
       tile_firsts[expert] = tile;
       first += count;
-      tile += (count + TILE_SLOTS - 1) / TILE_SLOTS;
+      tile += (count + TILE_INPUTS - 1) / TILE_INPUTS;
     }
     used_tiles = tile;
   }
@@ -43,9 +44,9 @@ fn group_by_expert(@builtin(local_invocation_index) local: u32) {
 
   for (var expert = local; expert < EXPERTS; expert += WORKGROUP_SIZE) {
     let count = atomicLoad(&counts[expert]);
-    for (var i = 0u; i * TILE_SLOTS < count; i++) {
-      let done = i * TILE_SLOTS;
-      tiles[tile_firsts[expert] + i] = SlotTile(expert, firsts[expert] + done, min(TILE_SLOTS, count - done));
+    for (var i = 0u; i * TILE_INPUTS < count; i++) {
+      let done = i * TILE_INPUTS;
+      tiles[tile_firsts[expert] + i] = SlotTile(expert, firsts[expert] + done, min(TILE_INPUTS, count - done));
     }
   }
   for (var tile = used_tiles + local; tile < MAX_TILES; tile += WORKGROUP_SIZE) {

@@ -1,17 +1,17 @@
-// y[t] = W x[t] + b, or y[t] += W x[t] + b; for many tokens: a workgroup reads 32 rows of W once for 64 tokens.
+// y[t] = W x[t] + b, or y[t] += W x[t] + b; for many tokens: a workgroup reads its rows of W once for TILE_INPUTS tokens.
 //
-// Grid: (tiles of the part, ceil(tokens / TILE_TOKENS)). The size of the binding y says how many tokens there are.
-// import: dense, tile, tile_product
+// Grid: (ceil(rows of the part / PRODUCT_ROWS), ceil(tokens / TILE_INPUTS)). The size of the binding y says how many
+// tokens there are.
+// import: dense, product, tile
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of all parts
 override HAS_BIAS: bool = true;
 override ADD: bool = false;
 
-const TILE_TOKENS = 64u;
-
 struct Params {
   first_row: u32, // of the part, a multiple of TILE_ROWS
+  tiles: u32, // of the part
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -23,28 +23,9 @@ struct Params {
 
 @compute @workgroup_size(PRODUCT_SIZE)
 fn linear_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let tile = workgroup.x;
-  let first_token = workgroup.y * TILE_TOKENS;
-  let tokens = arrayLength(&y) / ROWS;
-  tile_product(tile, first_token, tokens - first_token, local);
-
-  for (var i = 0u; i < 4; i++) {
-    let token = first_token + product_token(local) + i * (TILE_TOKENS / 4);
-    for (var j = 0u; j < 4; j++) {
-      let row = params.first_row + tile * TILE_ROWS + product_row(local) + j % 2 + j / 2 * 16;
-      if (token < tokens && row < ROWS) {
-        let at = token * ROWS + row;
-        var sum = product[i][j];
-        if (HAS_BIAS) {
-          sum += bias[row];
-        }
-        if (ADD) {
-          sum += y[at];
-        }
-        y[at] = sum;
-      }
-    }
-  }
+  let first = workgroup.y * TILE_INPUTS;
+  let count = min(arrayLength(&y) / ROWS - first, TILE_INPUTS);
+  tile_product(0, params.tiles, workgroup.x, first, count, local);
 }
 
 fn input_row(i: u32) -> u32 {
@@ -53,4 +34,24 @@ fn input_row(i: u32) -> u32 {
 
 fn input_quad(i: u32) -> vec4f {
   return x[i];
+}
+
+fn output_pair(i: u32, row: u32, values: vec2f) {
+  output(i, params.first_row + row, values.x);
+  output(i, params.first_row + row + 1, values.y);
+}
+
+fn output(i: u32, row: u32, value: f32) {
+  if (row >= ROWS) {
+    return; // a spare row of the last tile
+  }
+  let at = i * ROWS + row;
+  var sum = value;
+  if (HAS_BIAS) {
+    sum += bias[row];
+  }
+  if (ADD) {
+    sum += y[at];
+  }
+  y[at] = sum;
 }

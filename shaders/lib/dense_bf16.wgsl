@@ -9,6 +9,12 @@ fn vector_values(v: vec4u) -> array<vec4f, VECTOR_QUADS> {
   );
 }
 
+// One vec4f of `vector_values`.
+fn quad_values(v: vec4u, quad: u32) -> vec4f {
+  let pairs = select(v.xy, v.zw, quad == 1);
+  return bitcast<vec4f>(vec4u(pairs.x << 16, pairs.x & 0xffff0000, pairs.y << 16, pairs.y & 0xffff0000));
+}
+
 fn vector_scale(tile: u32, vector: u32, row: u32) -> f32 {
   return 1;
 }

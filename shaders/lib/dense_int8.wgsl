@@ -14,6 +14,11 @@ fn vector_values(v: vec4u) -> array<vec4f, VECTOR_QUADS> {
   );
 }
 
+// One vec4f of `vector_values`.
+fn quad_values(v: vec4u, quad: u32) -> vec4f {
+  return vec4f(unpack4xI8(v[quad]));
+}
+
 fn vector_scale(tile: u32, vector: u32, row: u32) -> f32 {
   let group = vector / 2;
   let pairs = (COLUMNS + 2 * BLOCK_COLUMNS - 1) / (2 * BLOCK_COLUMNS);

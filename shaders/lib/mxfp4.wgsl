@@ -31,6 +31,11 @@ fn vector_values(block: vec4u) -> array<vec4f, VECTOR_QUADS> {
   );
 }
 
+// One vec4f of `vector_values`.
+fn quad_values(block: vec4u, quad: u32) -> vec4f {
+  return doubled_e2m1(block[quad / 2] >> (quad % 2 * 4));
+}
+
 // Half of 2^(byte - 127), for the block's doubled values. For bytes 0 and 1 that is below the normal f32 range, which a
 // GPU may flush to zero; blocks with these scales, at most 7e-38, are zero here on every GPU.
 fn vector_scale(tile: u32, block: u32, row: u32) -> f32 {

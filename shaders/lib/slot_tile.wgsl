@@ -1,6 +1,4 @@
-// Up to TILE_SLOTS (token, k) slots that chose the same expert. Slot s is the (s % TOP)-th choice of token s / TOP.
-
-const TILE_SLOTS = 32u;
+// Up to TILE_INPUTS (token, k) slots that chose the same expert. Slot s is the (s % TOP)-th choice of token s / TOP.
 
 struct SlotTile {
   expert: u32,

@@ -18,7 +18,7 @@ import type { DenseFormat } from '../types/load.ts';
 import { allocateDense } from './matrix.ts';
 import { RepackKernels } from './repack.ts';
 import { kernelSource } from './shaders.ts';
-import { rowSplits, TILE_ROWS, TILE_TOKENS } from './shape.ts';
+import { PRODUCT_TILES, type Product, rowSplits, TILE_ROWS } from './shape.ts';
 
 const FORMATS: readonly DenseFormat[] = ['bf16', 'int8'];
 
@@ -143,23 +143,24 @@ interface LinearCase extends MatrixOptions {
   readonly tokens: readonly number[];
 }
 
+/** Tests `linear`, or `linear_tiled` with a product. */
 async function testLinear(
   gpu: TestGpu,
-  file: string,
   { format, rows, columns, bias, add, tokens, ...options }: LinearCase,
+  product?: Product,
 ): Promise<void> {
-  const tiled = file === 'linear_tiled';
+  const tile = product ? PRODUCT_TILES[product] : { inputs: 1, rows: TILE_ROWS };
   const held = await uploadDense(gpu, format, [rows, columns], random(rows * columns, 2), options);
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource(file, {
-      libraries: { dense: format },
+    kernelSource(product ? 'linear_tiled' : 'linear', {
+      libraries: { dense: format, ...(product && { product }) },
       constants: {
         COLUMNS: columns,
         ROWS: rows,
         HAS_BIAS: Number(bias),
         ADD: Number(add),
-        ...(!tiled && { SPLITS: rowSplits(columns, 8) }),
+        ...(!product && { SPLITS: rowSplits(columns, 8) }),
       },
     }),
   );
@@ -176,14 +177,14 @@ async function testLinear(
         kernel.dispatch(
           'linear',
           {
-            params: gpu.buffers.params(part.firstRow),
+            params: gpu.buffers.params(part.firstRow, Math.ceil(part.rows / TILE_ROWS)),
             weights: part.values,
             scales: part.scales,
             bias: biasBuffer,
             x,
             y: { buffer: y, size: 4 * count * rows },
           },
-          [Math.ceil(part.rows / TILE_ROWS), tiled ? Math.ceil(count / TILE_TOKENS) : count],
+          [Math.ceil(part.rows / tile.rows), Math.ceil(count / tile.inputs)],
         ),
       ),
     );
@@ -194,7 +195,7 @@ async function testLinear(
 }
 
 const FEW = [1, 2, 4, 5];
-const MANY = [1, 5, 63, 64, 65, 130];
+const MANY = [1, 2, 5, 7, 8, 9, 16, 31, 33, 64, 100, 129];
 
 const LINEARS: readonly LinearCase[] = [
   { format: 'bf16', rows: 33, columns: 32, bias: false, add: false, tokens: FEW },
@@ -217,7 +218,7 @@ const LINEARS: readonly LinearCase[] = [
 
 gpuTest.each(LINEARS)(
   'linear matches the oracle: $format, $rows x $columns, bias $bias, add $add',
-  (linearCase, gpu) => testLinear(gpu, 'linear', linearCase),
+  (linearCase, gpu) => testLinear(gpu, linearCase),
 );
 
 const TILED_LINEARS: readonly LinearCase[] = [
@@ -232,6 +233,15 @@ const TILED_LINEARS: readonly LinearCase[] = [
     maxBindingBytes: 96 * 32,
   },
   {
+    format: 'int8',
+    rows: 291,
+    columns: 64,
+    bias: true,
+    add: true,
+    tokens: MANY,
+    maxBindingBytes: 64 * 160,
+  },
+  {
     format: 'bf16',
     rows: 64,
     columns: 160,
@@ -240,19 +250,23 @@ const TILED_LINEARS: readonly LinearCase[] = [
     tokens: MANY,
     maxBindingBytes: 1,
   },
-  { format: 'int8', rows: 40, columns: 2880, bias: true, add: false, tokens: [65] },
+  { format: 'int8', rows: 40, columns: 2880, bias: true, add: false, tokens: [9, 65] },
 ];
 
-gpuTest.each(TILED_LINEARS)(
-  'linear_tiled matches the oracle: $format, $rows x $columns, bias $bias, add $add',
-  (linearCase, gpu) => testLinear(gpu, 'linear_tiled', linearCase),
+const PRODUCTS = Object.keys(PRODUCT_TILES) as Product[];
+
+gpuTest.each(
+  PRODUCTS.flatMap((product) => TILED_LINEARS.map((linearCase) => ({ product, ...linearCase }))),
+)(
+  'linear_tiled matches the oracle: $product, $format, $rows x $columns, bias $bias, add $add',
+  ({ product, ...linearCase }, gpu) => testLinear(gpu, linearCase, product),
 );
 
 gpuTest('linear matches the oracle for random shapes', async (gpu) => {
   const next = createRandom(11);
   for (let round = 0; round < 6; round++) {
     const columns = 32 * (1 + next.integer(9));
-    await testLinear(gpu, 'linear', {
+    await testLinear(gpu, {
       format: FORMATS[round % 2]!,
       rows: 1 + next.integer(150),
       columns,

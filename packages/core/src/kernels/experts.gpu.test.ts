@@ -14,9 +14,9 @@ import {
 } from '../../test/kernel-inputs.ts';
 import { swiglu } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
-import { Kernel } from '../gpu/kernel.ts';
+import { Kernel, type KernelSource } from '../gpu/kernel.ts';
 import { kernelSource } from './shaders.ts';
-import { rowSplits, TILE_ROWS, TILE_SLOTS, workgroupsOf } from './shape.ts';
+import { PRODUCT_TILES, type Product, rowSplits, TILE_ROWS, workgroupsOf } from './shape.ts';
 
 const LIMIT = 7;
 
@@ -27,21 +27,36 @@ interface Choice {
   readonly experts: readonly number[];
 }
 
-/** The kernels for few tokens, or the tiled ones for many. */
-type Mode = 'few' | 'many';
+/** The kernels for few tokens, or the tiled ones for many, with this product. */
+type Mode = 'few' | Product;
 
-/** The buffers of a choice, by binding name; tiles of 32 slots, cut as by group_by_expert. */
+/** The file of a kernel, and the product that it imports. */
+function sourceOf(kernel: string, mode: Mode, constants: Record<string, number>): KernelSource {
+  return mode === 'few'
+    ? kernelSource(kernel, { constants })
+    : kernelSource(`${kernel}_tiled`, { constants, libraries: { product: mode } });
+}
+
+const MODES: readonly Mode[] = ['few', 'narrow', 'wide'];
+
+/** Weight rows of a workgroup. */
+function rowsPerWorkgroup(mode: Mode): number {
+  return mode === 'few' ? TILE_ROWS : PRODUCT_TILES[mode].rows;
+}
+
+/** The buffers of a choice, by binding name; tiles of slots cut as by group_by_expert. */
 function bindChoice(gpu: TestGpu, mode: Mode, { top, experts }: Choice) {
   const slots = experts.length;
   if (mode === 'few') {
     return { resources: { experts: gpu.upload(Uint32Array.from(experts)) }, tiles: slots / top };
   }
+  const { inputs } = PRODUCT_TILES[mode];
   const sorted = [...experts.keys()].sort((a, b) => experts[a]! - experts[b]! || b - a);
   const tiles: number[] = [];
   for (let first = 0; first < slots; ) {
     const expert = experts[sorted[first]!]!;
     let count = 1;
-    while (count < TILE_SLOTS && experts[sorted[first + count]!] === expert) count++;
+    while (count < inputs && experts[sorted[first + count]!] === expert) count++;
     tiles.push(expert, first, count);
     first += count;
   }
@@ -60,14 +75,12 @@ async function compileSwiglu(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, 
   const { rows, columns } = matrix;
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource(mode === 'few' ? 'expert_swiglu' : 'expert_swiglu_tiled', {
-      constants: {
-        COLUMNS: columns,
-        ROWS: rows,
-        TOP: top,
-        LIMIT,
-        ...(mode === 'few' && { SPLITS: rowSplits(columns, 8) }),
-      },
+    sourceOf('expert_swiglu', mode, {
+      COLUMNS: columns,
+      ROWS: rows,
+      TOP: top,
+      LIMIT,
+      ...(mode === 'few' && { SPLITS: rowSplits(columns, 8) }),
     }),
   );
   return async (h: Float64Array, experts: readonly number[]): Promise<Float32Array> => {
@@ -87,7 +100,7 @@ async function compileSwiglu(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, 
             h: source,
             hidden,
           },
-          [rows / TILE_ROWS, mode === 'few' ? experts.length : tiles],
+          [Math.ceil(rows / rowsPerWorkgroup(mode)), mode === 'few' ? experts.length : tiles],
         ),
       ),
     );
@@ -112,9 +125,11 @@ async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top
   const few = mode === 'few';
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource(few ? 'expert_out' : 'expert_out_tiled', {
-      constants: few ? { ...constants, TOP: top, SPLITS: rowSplits(columns, 8) } : constants,
-    }),
+    sourceOf(
+      'expert_out',
+      mode,
+      few ? { ...constants, TOP: top, SPLITS: rowSplits(columns, 8) } : constants,
+    ),
   );
   const sum = few
     ? undefined
@@ -142,7 +157,7 @@ async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top
           bias: matrix.bias,
           ...target,
         },
-        [rows / TILE_ROWS, few ? tokens : tiles],
+        [Math.ceil(rows / rowsPerWorkgroup(mode)), few ? tokens : tiles],
       ),
     );
     const added = sum?.dispatch('sum', { out, x: xBuffer }, [
@@ -215,6 +230,14 @@ function randomExperts(
 }
 
 // Rows are twice the intermediate size: 32, 96 and 128.
+/** Ragged numbers of tokens. */
+const TOKENS = [2, 5, 7, 8, 9, 16, 31, 33, 64, 100, 129];
+
+/** The cases with either product. */
+function tiledCases(cases: readonly Omit<ExpertCase, 'mode'>[]): ExpertCase[] {
+  return (['narrow', 'wide'] as const).flatMap((mode) => cases.map((each) => ({ mode, ...each })));
+}
+
 const SWIGLUS: readonly ExpertCase[] = [
   {
     mode: 'few',
@@ -228,21 +251,23 @@ const SWIGLUS: readonly ExpertCase[] = [
   { mode: 'few', experts: 4, rows: 64, columns: 32, top: 2, tokens: [1, 3], rowsPerChunk: 50 },
   { mode: 'few', experts: 5, rows: 256, columns: 160, top: 1, tokens: [4], rowsPerChunk: 301 },
   { mode: 'few', experts: 4, rows: 64, columns: 2880, top: 4, tokens: [2], maxBindingBytes: 1 },
-  {
-    mode: 'many',
-    experts: 8,
-    rows: 192,
-    columns: 96,
-    top: 4,
-    tokens: [5, 33],
-    maxBindingBytes: 3 * 192 * 48,
-  },
-  { mode: 'many', experts: 3, rows: 64, columns: 32, top: 1, tokens: [1, 70] },
-  { mode: 'many', experts: 4, rows: 64, columns: 2880, top: 2, tokens: [9], maxBindingBytes: 1 },
+  ...tiledCases([
+    {
+      experts: 8,
+      rows: 192,
+      columns: 96,
+      top: 4,
+      tokens: TOKENS,
+      maxBindingBytes: 3 * 192 * 48,
+    },
+    { experts: 3, rows: 64, columns: 32, top: 1, tokens: [1, 70] },
+    { experts: 4, rows: 320, columns: 32, top: 2, tokens: [9, 33] },
+    { experts: 4, rows: 64, columns: 2880, top: 2, tokens: [9], maxBindingBytes: 1 },
+  ]),
 ];
 
 gpuTest.each(SWIGLUS)(
-  'swiglu matches the oracle for $mode tokens: $experts experts of $rows x $columns, top $top',
+  'swiglu matches the oracle: $mode, $experts experts of $rows x $columns, top $top',
   async (expertCase, gpu) => {
     const { mode, experts, columns, top } = expertCase;
     const held = await randomExperts(gpu, expertCase);
@@ -269,21 +294,22 @@ const OUTS: readonly ExpertCase[] = [
   { mode: 'few', experts: 4, rows: 32, columns: 32, top: 2, tokens: [1, 3], rowsPerChunk: 50 },
   { mode: 'few', experts: 5, rows: 160, columns: 128, top: 1, tokens: [4] },
   { mode: 'few', experts: 4, rows: 64, columns: 2880, top: 4, tokens: [2], maxBindingBytes: 1 },
-  {
-    mode: 'many',
-    experts: 8,
-    rows: 96,
-    columns: 96,
-    top: 4,
-    tokens: [5, 33],
-    maxBindingBytes: 3 * 96 * 48,
-  },
-  { mode: 'many', experts: 4, rows: 32, columns: 160, top: 1, tokens: [1, 70] },
-  { mode: 'many', experts: 3, rows: 2880, columns: 32, top: 2, tokens: [6] },
+  ...tiledCases([
+    {
+      experts: 8,
+      rows: 96,
+      columns: 96,
+      top: 4,
+      tokens: TOKENS,
+      maxBindingBytes: 3 * 96 * 48,
+    },
+    { experts: 4, rows: 32, columns: 160, top: 1, tokens: [1, 70] },
+    { experts: 3, rows: 2880, columns: 32, top: 2, tokens: [6] },
+  ]),
 ];
 
 gpuTest.each(OUTS)(
-  'the weighted sum matches the oracle for $mode tokens: $experts experts of $rows x $columns, top $top',
+  'the weighted sum matches the oracle: $mode, $experts experts of $rows x $columns, top $top',
   async (expertCase, gpu) => {
     const { mode, experts, rows, columns, top } = expertCase;
     const held = await randomExperts(gpu, expertCase);
@@ -309,8 +335,8 @@ interface Mxfp4Vectors {
   }[];
 }
 
-gpuTest.each(['few', 'many'] as const)(
-  'every MXFP4 code is decoded exactly with every scale of the golden file, for %s tokens',
+gpuTest.each(MODES)(
+  'every MXFP4 code is decoded exactly with every scale of the golden file: %s',
   async (mode, gpu) => {
     const { vectors } = await readGoldenJson<Mxfp4Vectors>('mxfp4.json');
     const golden = vectors.filter(({ scale_byte }) => scale_byte < 254); // above, values overflow
@@ -343,8 +369,8 @@ gpuTest.each(['few', 'many'] as const)(
   },
 );
 
-gpuTest.each(['few', 'many'] as const)(
-  'swiglu clamps gate from above and up on both sides, and adds 1 to up, for %s tokens',
+gpuTest.each(MODES)(
+  'swiglu clamps gate from above and up on both sides, and adds 1 to up: %s',
   async (mode, gpu) => {
     const numbers = [-2e4, -300, -60, -8, -7, -1.5, -1e-3, 0, 0.25, 1, 6.5, 7, 7.5, 9, 80, 2e4];
     // With h = 0, the kernel clamps the bias: every gate with every up.

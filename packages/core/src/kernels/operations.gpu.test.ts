@@ -341,9 +341,9 @@ class OneLayer {
 }
 
 gpuTest.each(SHAPES)(
-  'every operation matches its oracle for a prompt, a few tokens and one, with dense $dense and kvCache $kvCache',
+  'every operation matches its oracle for a long prompt, short ones and single tokens, with dense $dense and kvCache $kvCache',
   async (shape, gpu) => {
     const operations = await OneLayer.create(gpu, shape);
-    for (const count of [70, 5, 4, 1, 1]) await operations.expectPass(count);
+    for (const count of [70, 9, 2, 1, 1]) await operations.expectPass(count);
   },
 );

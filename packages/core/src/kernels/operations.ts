@@ -11,17 +11,21 @@ import type {
 import { type PipelineName, spanOf } from './pipelines.ts';
 import {
   HEAD_SIZE,
+  PRODUCT_TILES,
+  type Product,
   SPLIT_KEYS,
   STRIP,
   slotTileCount,
   splitCount,
   TILE_ROWS,
-  TILE_TOKENS,
   workgroupsOf,
 } from './shape.ts';
 
 /** Up to this many tokens, matmuls read the weights once per token; from there on, once per tile of tokens. */
-const FEW_TOKENS = 4;
+const FEW_TOKENS = 1;
+
+/** Up to this many inputs per weight matrix, on average, tiled matmuls use narrow tiles. */
+const NARROW_INPUTS = 32;
 
 type Resources = Readonly<Record<string, Resource>>;
 type Grid = readonly [x: number, y?: number];
@@ -35,12 +39,19 @@ export class Operations {
   readonly #kernels: Kernels;
   readonly #count: number;
   readonly #isFew: boolean;
+  /** The tiles of dense matmuls. */
+  readonly #denseProduct: Product;
+  /** The tiles of the experts' matmuls. */
+  readonly #expertProduct: Product;
 
   /** @param count - Tokens of a pass, or rows of logits. */
   constructor(kernels: Kernels, count: number) {
     this.#kernels = kernels;
     this.#count = count;
     this.#isFew = count <= FEW_TOKENS;
+    const { experts, expertsPerToken } = kernels.shape;
+    this.#denseProduct = productOf(count);
+    this.#expertProduct = productOf((count * expertsPerToken) / experts);
   }
 
   /** x = the rows of `w` for the token ids. */
@@ -85,7 +96,7 @@ export class Operations {
         this.#count,
       ];
       return [
-        ...this.#linear('linear_tiled/qkv', x, w, projected),
+        ...this.#linear('qkv', x, w, projected),
         this.#kernels.get(`rope/${spanOf(isSliding)}`).dispatch(weight.label, rotation, grid),
       ];
     }
@@ -138,7 +149,7 @@ export class Operations {
 
   /** y += w x + bias. */
   addOut(x: GPUBuffer, w: Linear, y: GPUBuffer): Dispatch[] {
-    return this.#linear(this.#isFew ? 'linear/out' : 'linear_tiled/out', x, w, y);
+    return this.#linear('out', x, w, y);
   }
 
   /** h = norm(x); the experts that each token chooses, and their weights. */
@@ -157,15 +168,18 @@ export class Operations {
     const route = this.#kernels.get('route').dispatch(weight.label, resources, [1, this.#count]);
     if (this.#isFew) return [route];
     const group = { step, experts, sorted_slots: sortedSlots, tiles };
-    return [route, this.#kernels.get('group_by_expert').dispatch(weight.label, group, [1])];
+    const grouping = this.#kernels.get(`group_by_expert/${this.#expertProduct}`);
+    return [route, grouping.dispatch(weight.label, group, [1])];
   }
 
   /** hidden = swiglu(mlp1 h) of the chosen experts. */
   swiglu(h: GPUBuffer, choice: ExpertChoice, mlp1: ExpertMatrix, hidden: GPUBuffer): Dispatch[] {
+    if (!this.#isFew) return this.#tiledExperts('expert_swiglu_tiled', mlp1, choice, { h, hidden });
     const slots = this.#count * this.#kernels.shape.expertsPerToken;
-    return this.#isFew
-      ? this.#experts('expert_swiglu', mlp1, { experts: choice.experts, h, hidden }, slots)
-      : this.#experts('expert_swiglu_tiled', mlp1, { ...slotTiles(choice), h, hidden });
+    return this.#experts('expert_swiglu', mlp1, { experts: choice.experts, h, hidden }, [
+      mlp1.rows / TILE_ROWS,
+      slots,
+    ]);
   }
 
   /** x += the weighted sum of mlp2 hidden over the chosen experts. `out` is scratch, [tokens, expertsPerToken, hiddenSize]. */
@@ -178,21 +192,21 @@ export class Operations {
   ): Dispatch[] {
     const { experts, weights: expert_weights } = choice;
     if (this.#isFew) {
-      return this.#experts('expert_out', mlp2, { experts, expert_weights, hidden, x }, this.#count);
+      const resources = { experts, expert_weights, hidden, x };
+      return this.#experts('expert_out', mlp2, resources, [mlp2.rows / TILE_ROWS, this.#count]);
     }
-    const tiled = { ...slotTiles(choice), expert_weights, hidden, out };
+    const resources = { expert_weights, hidden, out };
     const quads = this.#kernels.shape.hiddenSize / 4;
     const grid: Grid = [workgroupsOf('expert_sum', quads), this.#count];
     return [
-      ...this.#experts('expert_out_tiled', mlp2, tiled),
+      ...this.#tiledExperts('expert_out_tiled', mlp2, choice, resources),
       this.#kernels.get('expert_sum').dispatch(mlp2.label, { out, x }, grid),
     ];
   }
 
   /** logits = w x. */
   unembed(x: GPUBuffer, w: DenseMatrix, logits: GPUBuffer): Dispatch[] {
-    const pipeline = this.#isFew ? 'linear/unembedding' : 'linear_tiled/unembedding';
-    return this.#linear(pipeline, x, { weight: w }, logits);
+    return this.#linear('unembedding', x, { weight: w }, logits);
   }
 
   /** Chooses the next token from the first row of logits, makes it the next input, and advances the step. */
@@ -208,46 +222,71 @@ export class Operations {
     ];
   }
 
-  /** y = w x + bias, or y += w x + bias, according to the pipeline. */
+  /** y = w x + bias, or y += w x + bias, according to the use. */
   #linear(
-    pipeline: PipelineName,
+    use: 'qkv' | 'out' | 'unembedding',
     x: GPUBuffer,
     { weight, bias }: Omit<Linear, 'bias'> & Partial<Linear>,
     y: GPUBuffer,
   ): Dispatch[] {
-    const tokensPerTile = this.#isFew ? 1 : TILE_TOKENS;
+    const tile = PRODUCT_TILES[this.#denseProduct];
+    const isMatvec = this.#isFew && use !== 'qkv'; // few tokens have the kernel `qkv`
+    const kernel = this.#kernels.get(
+      isMatvec ? `linear/${use}` : `linear_tiled/${use}/${this.#denseProduct}`,
+    );
     return weight.parts.map(({ firstRow, rows, values, scales }) =>
-      this.#kernels.get(pipeline).dispatch(
+      kernel.dispatch(
         weight.label,
         {
-          params: this.#kernels.params(firstRow),
+          params: this.#kernels.params(firstRow, Math.ceil(rows / TILE_ROWS)),
           weights: values,
           scales,
           bias: bias ?? scales, // a kernel without a bias still binds one: any buffer will do
           x,
           y: { buffer: y, size: 4 * this.#count * weight.rows }, // its size tells linear_tiled how many tokens there are
         },
-        [Math.ceil(rows / TILE_ROWS), Math.ceil(this.#count / tokensPerTile)],
+        isMatvec
+          ? [Math.ceil(rows / TILE_ROWS), this.#count]
+          : [Math.ceil(rows / tile.rows), Math.ceil(this.#count / tile.inputs)],
       ),
     );
   }
 
-  /** A matmul of the chosen experts; without `rowsOfGrid`, of as many tiles of slots as there may be. */
+  /** A matmul of the chosen experts, of as many tiles of slots as there may be. */
+  #tiledExperts(
+    kernel: 'expert_swiglu_tiled' | 'expert_out_tiled',
+    matrix: ExpertMatrix,
+    { tiles, sortedSlots }: ExpertChoice,
+    resources: Resources,
+  ): Dispatch[] {
+    const product = this.#expertProduct;
+    return this.#experts(
+      `${kernel}/${product}`,
+      matrix,
+      { tiles, sorted_slots: sortedSlots, ...resources },
+      [
+        Math.ceil(matrix.rows / PRODUCT_TILES[product].rows),
+        slotTileCount(this.#kernels.shape, this.#count, product),
+      ],
+    );
+  }
+
+  /** A matmul of the chosen experts. */
   #experts(
     pipeline: PipelineName,
-    { label, rows, bias, parts }: ExpertMatrix,
+    { label, bias, parts }: ExpertMatrix,
     resources: Resources,
-    rowsOfGrid: number = slotTileCount(this.#kernels.shape, this.#count),
+    grid: Grid,
   ): Dispatch[] {
     const kernel = this.#kernels.get(pipeline);
     return parts.map(({ firstExpert, experts, blocks, scales }) => {
       const params = this.#kernels.params(firstExpert, experts);
       const operands = { params, weights: blocks, scales, bias, ...resources };
-      return kernel.dispatch(label, operands, [rows / TILE_ROWS, rowsOfGrid]);
+      return kernel.dispatch(label, operands, grid);
     });
   }
 }
 
-function slotTiles({ tiles, sortedSlots }: ExpertChoice): Resources {
-  return { tiles, sorted_slots: sortedSlots };
+function productOf(inputs: number): Product {
+  return inputs <= NARROW_INPUTS ? 'narrow' : 'wide';
 }

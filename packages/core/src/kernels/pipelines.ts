@@ -3,6 +3,8 @@ import { kernelSource } from './shaders.ts';
 import {
   HEAD_SIZE,
   type KernelShape,
+  PRODUCT_TILES,
+  type Product,
   rowInvocations,
   rowSplits,
   slotTileCount,
@@ -15,6 +17,7 @@ type Constants = Readonly<Record<string, number>>;
 /** A pipeline of {@link pipelineSources}: a kernel, or `kernel/use` if it has several uses. */
 export type PipelineName =
   | keyof ReturnType<typeof modelPipelines>
+  | `${keyof ReturnType<typeof tiledPipelines>}/${Product}`
   | `${keyof ReturnType<typeof layerPipelines>}/${ReturnType<typeof spanOf>}`;
 
 /**
@@ -26,20 +29,25 @@ export function pipelineSources(
   shape: KernelShape,
   features: ReadonlySet<string>,
 ): ReadonlyMap<PipelineName, KernelSource> {
-  const pipelines = Object.entries(modelPipelines(shape));
+  const sources = new Map<PipelineName, KernelSource>();
+  const add = (name: string, constants: Constants, product?: Product): void => {
+    const [kernel] = name.split('/') as [string];
+    const libraries = { dense: shape.dense, kv: shape.kvCache, ...(product && { product }) };
+    sources.set(name as PipelineName, kernelSource(kernel, { constants, libraries, features }));
+  };
+  for (const [name, constants] of Object.entries(modelPipelines(shape))) add(name, constants);
+  for (const product of ['narrow', 'wide'] as const) {
+    for (const [name, constants] of Object.entries(tiledPipelines(shape, product))) {
+      add(`${name}/${product}`, constants, product);
+    }
+  }
   for (const isSliding of [false, true]) {
     for (const [kernel, constants] of Object.entries(layerPipelines(shape, isSliding))) {
       if (kernel === 'attend_reduce' && splitCount(shape, isSliding) === 1) continue;
-      pipelines.push([`${kernel}/${spanOf(isSliding)}`, constants]);
+      add(`${kernel}/${spanOf(isSliding)}`, constants);
     }
   }
-  const libraries = { dense: shape.dense, kv: shape.kvCache };
-  return new Map(
-    pipelines.map(([name, constants]) => {
-      const [kernel] = name.split('/') as [string];
-      return [name as PipelineName, kernelSource(kernel, { constants, libraries, features })];
-    }),
-  );
+  return sources;
 }
 
 /** What the attention of a layer reaches: its sliding window, or all tokens. */
@@ -49,40 +57,55 @@ export function spanOf(isSliding: boolean): 'sliding' | 'full' {
 
 /** The constants of pipelines that are the same in all layers. */
 function modelPipelines(shape: KernelShape) {
-  const { hiddenSize, intermediateSize, heads, kvHeads, expertsPerToken: TOP } = shape;
+  const { hiddenSize, experts: EXPERTS, expertsPerToken: TOP, vocabularySize: VOCABULARY } = shape;
+  const { out, unembedding, mlp1, mlp2 } = matrices(shape);
   const norm = {
     COLUMNS: hiddenSize,
     EPSILON: shape.normEpsilon,
     WORKGROUP_SIZE: rowInvocations(hiddenSize),
   };
-  const qkvRows = (heads + 2 * kvHeads) * HEAD_SIZE;
-  const qkv = { COLUMNS: hiddenSize, ROWS: qkvRows, HAS_BIAS: 1, ADD: 0 };
-  const out = { COLUMNS: heads * HEAD_SIZE, ROWS: hiddenSize, HAS_BIAS: 1, ADD: 1 };
-  const unembedding = { COLUMNS: hiddenSize, ROWS: shape.vocabularySize, HAS_BIAS: 0, ADD: 0 };
-  const mlp1 = { COLUMNS: hiddenSize, ROWS: 2 * intermediateSize, TOP, LIMIT: shape.swigluLimit };
-  const mlp2 = { COLUMNS: intermediateSize, ROWS: hiddenSize };
-  const MAX_TILES = slotTileCount(shape, shape.chunkLength);
-  const EXPERTS = shape.experts;
-  const VOCABULARY = shape.vocabularySize;
   return {
     embed: { COLUMNS: hiddenSize } as Constants,
     rms_norm: norm as Constants,
     'rms_norm/output': { ...norm, FROM_OUTPUT_ROW: 1 } as Constants,
     'linear/out': withSplits(out) as Constants,
     'linear/unembedding': withSplits(unembedding) as Constants,
-    'linear_tiled/qkv': qkv as Constants,
-    'linear_tiled/out': out as Constants,
-    'linear_tiled/unembedding': unembedding as Constants,
     route: { ...norm, EXPERTS, TOP } as Constants,
-    group_by_expert: { EXPERTS, TOP, MAX_TILES } as Constants,
     expert_swiglu: withSplits(mlp1) as Constants,
-    expert_swiglu_tiled: mlp1 as Constants,
     expert_out: withSplits({ ...mlp2, TOP }) as Constants,
-    expert_out_tiled: mlp2 as Constants,
     expert_sum: { COLUMNS: hiddenSize, TOP } as Constants,
     sample_strips: { VOCABULARY } as Constants,
     sample_candidates: { VOCABULARY } as Constants,
     sample: { VOCABULARY } as Constants,
+  };
+}
+
+/** The constants of the pipelines of many tokens, for one kind of tile. */
+function tiledPipelines(shape: KernelShape, product: Product) {
+  const { experts: EXPERTS, expertsPerToken: TOP, chunkLength } = shape;
+  const { qkv, out, unembedding, mlp1, mlp2 } = matrices(shape);
+  const TILE_INPUTS = PRODUCT_TILES[product].inputs;
+  const MAX_TILES = slotTileCount(shape, chunkLength, product);
+  return {
+    'linear_tiled/qkv': qkv as Constants,
+    'linear_tiled/out': out as Constants,
+    'linear_tiled/unembedding': unembedding as Constants,
+    group_by_expert: { EXPERTS, TOP, TILE_INPUTS, MAX_TILES } as Constants,
+    expert_swiglu_tiled: mlp1 as Constants,
+    expert_out_tiled: mlp2 as Constants,
+  };
+}
+
+/** The constants of a model's matrices. */
+function matrices(shape: KernelShape) {
+  const { hiddenSize, intermediateSize, heads, kvHeads, expertsPerToken: TOP } = shape;
+  const qkvRows = (heads + 2 * kvHeads) * HEAD_SIZE;
+  return {
+    qkv: { COLUMNS: hiddenSize, ROWS: qkvRows, HAS_BIAS: 1, ADD: 0 },
+    out: { COLUMNS: heads * HEAD_SIZE, ROWS: hiddenSize, HAS_BIAS: 1, ADD: 1 },
+    unembedding: { COLUMNS: hiddenSize, ROWS: shape.vocabularySize, HAS_BIAS: 0, ADD: 0 },
+    mlp1: { COLUMNS: hiddenSize, ROWS: 2 * intermediateSize, TOP, LIMIT: shape.swigluLimit },
+    mlp2: { COLUMNS: intermediateSize, ROWS: hiddenSize },
   };
 }
 

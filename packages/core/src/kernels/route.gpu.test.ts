@@ -13,7 +13,7 @@ import { linear, rmsNorm, route } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { kernelSource } from './shaders.ts';
-import { rowInvocations, TILE_SLOTS } from './shape.ts';
+import { rowInvocations } from './shape.ts';
 
 interface Router {
   readonly experts: number;
@@ -157,15 +157,17 @@ gpuTest.each([1e-5, 1e-6])('route normalizes with the epsilon %f', async (epsilo
 interface Grouping {
   readonly experts: number;
   readonly top: number;
+  /** The most slots of a tile. */
+  readonly inputs: number;
   readonly maxTiles: number;
 }
 
 /** Runs group_by_expert on the `chosen` experts [tokens, top]. */
-async function compileGroup(gpu: TestGpu, { experts, top, maxTiles }: Grouping) {
+async function compileGroup(gpu: TestGpu, { experts, top, inputs, maxTiles }: Grouping) {
   const kernel = await Kernel.compile(
     gpu.gpu,
     kernelSource('group_by_expert', {
-      constants: { EXPERTS: experts, TOP: top, MAX_TILES: maxTiles },
+      constants: { EXPERTS: experts, TOP: top, TILE_INPUTS: inputs, MAX_TILES: maxTiles },
     }),
   );
   return async (chosen: readonly number[]) => {
@@ -186,6 +188,7 @@ async function compileGroup(gpu: TestGpu, { experts, top, maxTiles }: Grouping) 
     );
     const words = await outputWords(gpu, tiles);
     return {
+      inputs,
       sortedSlots: await outputWords(gpu, sortedSlots),
       tiles: Array.from({ length: maxTiles }, (_, i) => ({
         expert: words[3 * i]!,
@@ -198,7 +201,7 @@ async function compileGroup(gpu: TestGpu, { experts, top, maxTiles }: Grouping) 
 
 function expectGrouped(
   chosen: readonly number[],
-  { sortedSlots, tiles }: Awaited<ReturnType<Awaited<ReturnType<typeof compileGroup>>>>,
+  { inputs, sortedSlots, tiles }: Awaited<ReturnType<Awaited<ReturnType<typeof compileGroup>>>>,
 ): void {
   expect(
     [...sortedSlots].sort((a, b) => a - b),
@@ -206,7 +209,7 @@ function expectGrouped(
   ).toEqual([...chosen.keys()]);
   const counts = new Map<number, number>();
   for (const expert of chosen) counts.set(expert, (counts.get(expert) ?? 0) + 1);
-  const used = [...counts.values()].reduce((sum, count) => sum + Math.ceil(count / TILE_SLOTS), 0);
+  const used = [...counts.values()].reduce((sum, count) => sum + Math.ceil(count / inputs), 0);
   expect(tiles.filter(({ count }) => count > 0).length, 'tiles in use').toBe(used);
   expect(tiles.slice(used).every(({ expert, first, count }) => !expert && !first && !count)).toBe(
     true,
@@ -214,7 +217,7 @@ function expectGrouped(
   let next = 0;
   for (const { expert, first, count } of tiles.slice(0, used)) {
     expect(first, 'tiles follow each other').toBe(next);
-    expect(count).toBeLessThanOrEqual(TILE_SLOTS);
+    expect(count).toBeLessThanOrEqual(inputs);
     for (const slot of sortedSlots.subarray(first, first + count)) {
       expect(chosen[slot], `expert of slot ${slot}`).toBe(expert);
     }
@@ -234,17 +237,18 @@ function randomChoices(tokens: number, top: number, reach: number, seed: number)
 }
 
 gpuTest.each([
-  { experts: 8, top: 4 },
-  { experts: 32, top: 4 },
-  { experts: 128, top: 4 },
-  { experts: 300, top: 2 },
+  { experts: 8, top: 4, inputs: 8 },
+  { experts: 32, top: 4, inputs: 64 },
+  { experts: 128, top: 4, inputs: 8 },
+  { experts: 300, top: 2, inputs: 32 },
 ])(
-  'group_by_expert puts every slot in one tile of its expert: $experts experts, top $top',
-  async ({ experts, top }, gpu) => {
+  'group_by_expert puts every slot in one tile of its expert: $experts experts, top $top, tiles of $inputs',
+  async ({ experts, top, inputs }, gpu) => {
     const group = await compileGroup(gpu, {
       experts,
       top,
-      maxTiles: Math.floor((130 * top) / 32) + experts,
+      inputs,
+      maxTiles: Math.floor((130 * top) / inputs) + experts,
     });
     for (const tokens of [5, 31, 32, 33, 64, 130]) {
       const chosen = randomChoices(tokens, top, experts, tokens);
@@ -259,12 +263,12 @@ gpuTest.each([
 gpuTest('group_by_expert fills up to MAX_TILES tiles', async (gpu) => {
   // 3 x 33 + 1 slots of 4 experts: a full and a ragged tile for three, and a ragged one for the last.
   const chosen = [...new Array(33).fill(3), ...new Array(33).fill(1), ...new Array(33).fill(2), 0];
-  const group = await compileGroup(gpu, { experts: 4, top: 1, maxTiles: 7 });
+  const group = await compileGroup(gpu, { experts: 4, top: 1, inputs: 32, maxTiles: 7 });
   expectGrouped(chosen, await group(chosen));
 });
 
 gpuTest('group_by_expert can assign all slots to one expert', async (gpu) => {
-  const group = await compileGroup(gpu, { experts: 8, top: 1, maxTiles: 12 });
+  const group = await compileGroup(gpu, { experts: 8, top: 1, inputs: 32, maxTiles: 12 });
   for (const slots of [32, 64, 65, 130]) {
     const chosen = new Array(slots).fill(5);
     expectGrouped(chosen, await group(chosen));

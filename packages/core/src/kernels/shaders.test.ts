@@ -34,12 +34,12 @@ describe('a variant', () => {
 
 describe('a kernel', () => {
   test('includes the imports of its libraries, each file once', () => {
-    expect(pathsOf('linear_tiled', { dense: 'int8' })).toEqual([
+    expect(pathsOf('linear_tiled', { dense: 'int8', product: 'wide' })).toEqual([
       'linear_tiled.wgsl',
       'lib/dense_int8.wgsl',
       'lib/f16.wgsl',
       'lib/tile.wgsl',
-      'lib/tile_product.wgsl',
+      'lib/product_wide.wgsl',
     ]);
   });
 

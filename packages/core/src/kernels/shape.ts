@@ -16,11 +16,22 @@ export const SPLIT_KEYS: number = shaderConstant('lib/attention_splits', 'SPLIT_
 /** Logits per workgroup of the first two passes of sampling. */
 export const STRIP: number = shaderConstant('lib/sampling', 'STRIP');
 
-/** Tokens of a tile of the dense tiled matmul. */
-export const TILE_TOKENS: number = shaderConstant('linear_tiled', 'TILE_TOKENS');
+/** Which `lib/product_*` a tiled matmul uses: for few inputs per weight matrix, or for many. */
+export type Product = 'narrow' | 'wide';
 
-/** Slots of a tile of the grouped expert matmuls. */
-export const TILE_SLOTS: number = shaderConstant('lib/slot_tile', 'TILE_SLOTS');
+/** The tile that a workgroup of a tiled matmul makes. */
+export const PRODUCT_TILES: Readonly<Record<Product, ProductTile>> = {
+  narrow: productTile('narrow'),
+  wide: productTile('wide'),
+};
+
+/** See {@link PRODUCT_TILES}. */
+interface ProductTile {
+  /** The most inputs: tokens, or slots of an expert. */
+  readonly inputs: number;
+  /** Weight rows. */
+  readonly rows: number;
+}
 
 /** Invocations per workgroup of the kernels of {@link workgroupsOf}. */
 const WORKGROUP_SIZES = {
@@ -57,6 +68,13 @@ export function workgroupsOf(kernel: keyof typeof WORKGROUP_SIZES, invocations: 
 /** Workgroup size of a kernel that goes over one row, four columns per invocation. */
 export function rowInvocations(columns: number): number {
   return Math.min(256, Math.max(32, powerOfTwo(columns / 4)));
+}
+
+function productTile(product: Product): ProductTile {
+  return {
+    inputs: shaderConstant(`lib/product_${product}`, 'TILE_INPUTS'),
+    rows: shaderConstant(`lib/product_${product}`, 'PRODUCT_ROWS'),
+  };
 }
 
 /** The largest power of two that is not above `value`, at least 1. */
@@ -97,7 +115,7 @@ export function scratchBytes(shape: KernelShape): {
   return {
     splitOut: shape.heads * splits * HEAD_SIZE * 4,
     splitStats: shape.heads * splits * 8,
-    tiles: slotTileCount(shape, shape.chunkLength) * SLOT_TILE_BYTES,
+    tiles: slotTileCount(shape, shape.chunkLength, 'narrow') * SLOT_TILE_BYTES,
     ...samplingBytes(shape.vocabularySize),
   };
 }
@@ -122,9 +140,13 @@ export function splitCount(shape: KernelShape, isSliding: boolean): number {
 }
 
 /** The most tiles of slots that `tokens` can need: the full ones, and a ragged one for each expert in use. */
-export function slotTileCount({ experts, expertsPerToken }: KernelShape, tokens: number): number {
+export function slotTileCount(
+  { experts, expertsPerToken }: KernelShape,
+  tokens: number,
+  product: Product,
+): number {
   const slots = tokens * expertsPerToken;
-  return Math.floor(slots / TILE_SLOTS) + Math.min(experts, slots);
+  return Math.floor(slots / PRODUCT_TILES[product].inputs) + Math.min(experts, slots);
 }
 
 /** Bytes of workgroup memory of decode attention: they grow with the query heads that share a key head. */
