@@ -16,7 +16,8 @@ import {
 import { submit } from '../../packages/core/src/gpu/recorder.ts';
 import { Operations } from '../../packages/core/src/kernels/operations.ts';
 import type { KernelShape } from '../../packages/core/src/kernels/shape.ts';
-import { type Activations, createKvCache } from '../../packages/core/src/model/state.ts';
+import { KvCache } from '../../packages/core/src/model/kv-cache.ts';
+import type { Activations } from '../../packages/core/src/model/state.ts';
 import { allocateWeights, type Weights } from '../../packages/core/src/model/weights.ts';
 import { RATE_SUFFIXES } from '../records.ts';
 import { readDispatches } from './bandwidth.ts';
@@ -54,6 +55,7 @@ export class KernelStage implements Stage {
   readonly measurements: readonly string[];
   readonly #gpu: Gpu;
   readonly #buffers: Buffers;
+  readonly #kv: KvCache;
   readonly #passes: ReadonlyMap<string, Pass>;
   readonly #step: GPUBuffer;
   readonly #memory: Group;
@@ -61,12 +63,14 @@ export class KernelStage implements Stage {
   private constructor(
     gpu: Gpu,
     buffers: Buffers,
+    kv: KvCache,
     passes: ReadonlyMap<string, Pass>,
     step: GPUBuffer,
     memory: Group,
   ) {
     this.#gpu = gpu;
     this.#buffers = buffers;
+    this.#kv = kv;
     this.#passes = passes;
     this.#step = step;
     this.#memory = memory;
@@ -77,6 +81,7 @@ export class KernelStage implements Stage {
   static async open(device: GPUDevice, options: StageOptions): Promise<KernelStage> {
     const gpu = new Gpu(device);
     const buffers = new Buffers(gpu, 'bench');
+    let kv: KvCache | undefined;
     try {
       const { config, shape } = planLoad(options.config, {
         contextLength: options.context,
@@ -92,10 +97,11 @@ export class KernelStage implements Stage {
       );
       const runtime = await createRuntime(gpu, buffers, { config, shape }, weights);
       const { activations, kernels, model, step } = runtime;
-      const kv = createKvCache(buffers, config, shape);
+      const cache = new KvCache(gpu, config, shape, shape.contextLength);
+      kv = cache;
       const filler = new WeightFiller(gpu, buffers);
       for (const parameter of parameters) filler.fillParameter(parameter);
-      filler.fillCache(kv, shape.kvCache);
+      filler.fillCache(cache, shape.kvCache);
       device.queue.writeBuffer(
         activations.sampling.options,
         0,
@@ -117,7 +123,7 @@ export class KernelStage implements Stage {
       ];
       const pass = (count: number, last: readonly Dispatch[]): Pass => {
         const depth = Math.min(Math.max(0, ...options.depths), shape.contextLength - count);
-        const dispatches = [...model.forward(kv, count), ...last];
+        const dispatches = [...model.forward(cache, count), ...last];
         const places = placesOf(weights, config.slidingLayers);
         const groups = groupDispatches(dispatches, places, shape, { tokens: count, depth });
         return { tokens: count, depth, dispatches, groups };
@@ -134,11 +140,13 @@ export class KernelStage implements Stage {
         repeats: 0,
       };
       await buffers.allocated();
-      const stage = new KernelStage(gpu, buffers, passes, step, memory);
+      await cache.allocated();
+      const stage = new KernelStage(gpu, buffers, cache, passes, step, memory);
       for (const each of passes.values()) await stage.#check(each, activations, shape);
       return stage;
     } catch (error) {
       buffers.dispose();
+      kv?.dispose();
       gpu.dispose();
       throw error;
     }
@@ -159,6 +167,7 @@ export class KernelStage implements Stage {
 
   async dispose(): Promise<void> {
     this.#buffers.dispose();
+    this.#kv.dispose();
     this.#gpu.dispose();
   }
 
