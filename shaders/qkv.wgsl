@@ -7,7 +7,6 @@
 override COLUMNS: u32 = 2880;
 override HEADS: u32 = 64;
 override KV_HEADS: u32 = 8;
-override CAPACITY: u32 = 8192; // positions that the cache holds
 override SPLITS: u32 = 4; // invocations that share a row's columns
 
 const WORKGROUP_ROWS = HEAD_SIZE; // for lib/join_splits
@@ -24,8 +23,8 @@ struct Params {
 @group(0) @binding(5) var<storage, read> x: array<vec4f>;            // [tokens, COLUMNS]
 @group(0) @binding(6) var<storage, read> rope_table: array<vec4f>;   // [positions, 16]
 @group(0) @binding(7) var<storage, read_write> projected: array<vec4f>; // [tokens, HEADS + 2 * KV_HEADS, 16]
-@group(0) @binding(8) var<storage, read_write> keys: array<KvQuad>;     // [KV_HEADS, CAPACITY, 16]
-@group(0) @binding(9) var<storage, read_write> values: array<KvQuad>;   // [KV_HEADS, CAPACITY, 16]
+@group(0) @binding(8) var<storage, read_write> keys: array<KvQuad>;     // see lib/cache
+@group(0) @binding(9) var<storage, read_write> values: array<KvQuad>;   // see lib/cache
 
 var<workgroup> rows: array<f32, WORKGROUP_ROWS>;
 

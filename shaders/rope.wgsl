@@ -5,15 +5,14 @@
 
 override HEADS: u32 = 64;
 override KV_HEADS: u32 = 8;
-override CAPACITY: u32 = 8192; // positions that the cache holds
 
 const WORKGROUP_SIZE = 64u;
 
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> rope_table: array<vec4f>;   // [positions, 16]
 @group(0) @binding(2) var<storage, read_write> projected: array<vec4f>; // [tokens, HEADS + 2 * KV_HEADS, 16]
-@group(0) @binding(3) var<storage, read_write> keys: array<KvQuad>;     // [KV_HEADS, CAPACITY, 16]
-@group(0) @binding(4) var<storage, read_write> values: array<KvQuad>;   // [KV_HEADS, CAPACITY, 16]
+@group(0) @binding(3) var<storage, read_write> keys: array<KvQuad>;     // see lib/cache
+@group(0) @binding(4) var<storage, read_write> values: array<KvQuad>;   // see lib/cache
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn rope(@builtin(global_invocation_id) invocation: vec3u) {

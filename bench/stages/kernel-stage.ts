@@ -17,7 +17,8 @@ import {
 import { submit } from '../../packages/core/src/gpu/recorder.ts';
 import { Operations } from '../../packages/core/src/kernels/operations.ts';
 import type { KernelShape } from '../../packages/core/src/kernels/shape.ts';
-import { type Activations, createKvCache } from '../../packages/core/src/model/state.ts';
+import { KvCache } from '../../packages/core/src/model/kv-cache.ts';
+import type { Activations } from '../../packages/core/src/model/state.ts';
 import { allocateWeights, type Weights } from '../../packages/core/src/model/weights.ts';
 import { RATE_SUFFIXES } from '../records.ts';
 import { readDispatches } from './bandwidth.ts';
@@ -64,6 +65,7 @@ export class KernelStage implements Stage {
   readonly measurements: readonly string[];
   readonly #gpu: Gpu;
   readonly #buffers: Buffers;
+  readonly #kv: KvCache;
   readonly #passes: ReadonlyMap<string, Pass>;
   readonly #step: GPUBuffer;
   readonly #memory: Group;
@@ -73,6 +75,7 @@ export class KernelStage implements Stage {
   private constructor(
     gpu: Gpu,
     buffers: Buffers,
+    kv: KvCache,
     passes: ReadonlyMap<string, Pass>,
     { step, activations }: Pick<Runtime, 'step' | 'activations'>,
     memory: Group,
@@ -80,6 +83,7 @@ export class KernelStage implements Stage {
   ) {
     this.#gpu = gpu;
     this.#buffers = buffers;
+    this.#kv = kv;
     this.#passes = passes;
     this.#step = step;
     this.#memory = memory;
@@ -97,6 +101,7 @@ export class KernelStage implements Stage {
   static async open(device: GPUDevice, options: StageOptions): Promise<KernelStage> {
     const gpu = new Gpu(device);
     const buffers = new Buffers(gpu, 'bench');
+    let kv: KvCache | undefined;
     try {
       const { config, shape } = planLoad(options.config, {
         contextLength: options.context,
@@ -112,10 +117,11 @@ export class KernelStage implements Stage {
       );
       const runtime = await createRuntime(gpu, buffers, { config, shape }, weights);
       const { activations, kernels, model } = runtime;
-      const kv = createKvCache(buffers, config, shape);
+      const cache = new KvCache(gpu, config, shape, shape.contextLength);
+      kv = cache;
       const filler = new WeightFiller(gpu, buffers);
       for (const parameter of parameters) filler.fillParameter(parameter);
-      filler.fillCache(kv, shape.kvCache);
+      filler.fillCache(cache, shape.kvCache);
       writeSamplingOptions(gpu, activations.sampling.options, { temperature: 0 });
       const tokens = Uint32Array.from(
         { length: shape.chunkLength },
@@ -128,7 +134,7 @@ export class KernelStage implements Stage {
       const output = [...model.unembed(1), ...sample];
       const pass = (count: number, last: readonly Dispatch[]): Pass => {
         const depth = Math.min(Math.max(0, ...options.depths), shape.contextLength - count);
-        const dispatches = [...model.forward(kv, count), ...last];
+        const dispatches = [...model.forward(cache, count), ...last];
         const places = placesOf(weights, config.slidingLayers);
         const groups = groupDispatches(dispatches, places, shape, { tokens: count, depth });
         return { tokens: count, depth, dispatches, groups };
@@ -145,11 +151,13 @@ export class KernelStage implements Stage {
         repeats: 0,
       };
       await buffers.allocated();
-      const stage = new KernelStage(gpu, buffers, passes, runtime, memory, sample);
+      await cache.allocated();
+      const stage = new KernelStage(gpu, buffers, cache, passes, runtime, memory, sample);
       for (const each of passes.values()) await stage.#check(each, activations, shape);
       return stage;
     } catch (error) {
       buffers.dispose();
+      kv?.dispose();
       gpu.dispose();
       throw error;
     }
@@ -174,6 +182,7 @@ export class KernelStage implements Stage {
 
   async dispose(): Promise<void> {
     this.#buffers.dispose();
+    this.#kv.dispose();
     this.#gpu.dispose();
   }
 

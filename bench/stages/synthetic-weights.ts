@@ -1,6 +1,6 @@
 import type { Buffers } from '../../packages/core/src/gpu/buffers.ts';
 import type { Gpu } from '../../packages/core/src/gpu/device.ts';
-import type { KvCache } from '../../packages/core/src/model/state.ts';
+import type { KvCache } from '../../packages/core/src/model/kv-cache.ts';
 import type { Parameter } from '../../packages/core/src/model/weights.ts';
 
 /** Size of a pattern, which is repeated; not a multiple of a tile's, so that rows differ. */

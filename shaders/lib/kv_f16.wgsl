@@ -2,8 +2,11 @@
 
 alias KvQuad = vec2u;
 
+const LARGEST = 65504f; // beyond it, the result of pack2x16float is indeterminate
+
 fn kv_pack(values: vec4f) -> KvQuad {
-  return vec2u(pack2x16float(values.xy), pack2x16float(values.zw));
+  let v = clamp(values, vec4f(-LARGEST), vec4f(LARGEST));
+  return vec2u(pack2x16float(v.xy), pack2x16float(v.zw));
 }
 
 fn kv_unpack(quad: KvQuad) -> vec4f {

@@ -14,7 +14,7 @@ export const FREQUENCIES: RopeFrequencies = yarnFrequencies(HEAD_SIZE, ropeTheta
 /** How keys and values are stored. */
 export interface CacheShape {
   readonly kvHeads: number;
-  /** How many positions fit; position p is at p % capacity. */
+  /** How many positions fit, rounded up to whole tiles. In a ring, position p is at p % capacity. */
   readonly capacity: number;
   readonly kvCache: 'f16' | 'f32';
 }
@@ -32,29 +32,36 @@ export function uploadRopeTable(gpu: TestGpu, start: number, tokens: number): GP
   return buffer;
 }
 
+/** Positions of a tile. */
+const TILE = 32;
+
 /** How many 4-byte elements a cache of keys, or of values, has. */
 export function cacheWords({ kvHeads, capacity, kvCache }: CacheShape): number {
-  return (kvHeads * capacity * HEAD_SIZE) / (kvCache === 'f16' ? 2 : 1);
+  const slots = Math.ceil(capacity / TILE) * TILE;
+  return (kvHeads * slots * HEAD_SIZE) / (kvCache === 'f16' ? 2 : 1);
 }
 
 /** Uploads [keys, kvHeads * 64] in the cache's layout; places without a position are NaN. */
-export function uploadCache(gpu: TestGpu, rows: Float64Array, shape: CacheShape): GPUBuffer {
+export function uploadCache(
+  gpu: TestGpu,
+  of: 'keys' | 'values',
+  rows: Float64Array,
+  shape: CacheShape,
+): GPUBuffer {
   const { kvHeads, capacity, kvCache } = shape;
-  const width = kvHeads * HEAD_SIZE;
-  const keys = rows.length / width;
-  const cache = new Float64Array(kvHeads * capacity * HEAD_SIZE).fill(Number.NaN);
-  for (let key = Math.max(0, keys - capacity); key < keys; key++) {
-    for (let head = 0; head < kvHeads; head++) {
-      const from = key * width + head * HEAD_SIZE;
-      cache.set(rows.subarray(from, from + HEAD_SIZE), placeOf(key, head, shape));
-    }
-  }
+  const keys = rows.length / (kvHeads * HEAD_SIZE);
+  const cache = new Float64Array(cacheWords({ ...shape, kvCache: 'f32' })).fill(Number.NaN);
+  const first = Math.max(0, keys - capacity);
+  forEachPlace(of, shape, first, keys, (i, place) => {
+    cache[place] = rows[first * kvHeads * HEAD_SIZE + i]!;
+  });
   if (kvCache === 'f32') return gpu.upload(Float32Array.from(cache));
   return gpu.upload(new Uint32Array(Uint16Array.from(cache, toF16).buffer));
 }
 
 /** The rows for positions [from, to) in a cache that was read back: [to - from, kvHeads * 64]. */
 export function cachedRows(
+  of: 'keys' | 'values',
   words: Uint32Array,
   shape: CacheShape,
   from: number,
@@ -66,18 +73,35 @@ export function cachedRows(
       ? Float64Array.from(new Float32Array(copy.buffer))
       : Float64Array.from(new Uint16Array(copy.buffer), fromF16);
   const rows = new Float64Array((to - from) * shape.kvHeads * HEAD_SIZE);
-  for (let key = from; key < to; key++) {
-    for (let head = 0; head < shape.kvHeads; head++) {
-      const at = placeOf(key, head, shape);
-      const row = ((key - from) * shape.kvHeads + head) * HEAD_SIZE;
-      rows.set(numbers.subarray(at, at + HEAD_SIZE), row);
-    }
-  }
+  forEachPlace(of, shape, from, to, (i, place) => {
+    rows[i] = numbers[place]!;
+  });
   return rows;
 }
 
-function placeOf(key: number, head: number, { capacity }: CacheShape): number {
-  return (head * capacity + (key % capacity)) * HEAD_SIZE;
+/** Calls back with the index in [to - from, kvHeads, 64], and in the cache, of each number of positions [from, to). */
+function forEachPlace(
+  of: 'keys' | 'values',
+  { kvHeads, capacity }: CacheShape,
+  from: number,
+  to: number,
+  visit: (i: number, place: number) => void,
+): void {
+  let i = 0;
+  for (let position = from; position < to; position++) {
+    const slot = position % capacity;
+    for (let head = 0; head < kvHeads; head++) {
+      const tile = (Math.floor(slot / TILE) * kvHeads + head) * TILE * HEAD_SIZE;
+      for (let dimension = 0; dimension < HEAD_SIZE; dimension++) {
+        const [quad, rest] = [Math.floor(dimension / 4), dimension % 4];
+        const inTile =
+          of === 'keys'
+            ? (quad * TILE + (slot % TILE)) * 4 + rest
+            : (slot % TILE) * HEAD_SIZE + dimension;
+        visit(i++, tile + inTile);
+      }
+    }
+  }
 }
 
 /** The columns [from, to) of rows with `width` columns. */

@@ -1,8 +1,8 @@
 import { OssicleError } from '../errors.ts';
-import { Buffers, readBuffer } from '../gpu/buffers.ts';
+import { readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { limitGrids, submit } from '../gpu/recorder.ts';
-import { createKvCache, type KvCache } from '../model/state.ts';
+import { KvCache } from '../model/kv-cache.ts';
 import { type Runtime, submitInParts, writeStep } from './runtime.ts';
 import { Snapshots } from './snapshots.ts';
 
@@ -14,7 +14,6 @@ export class Context {
   /** All tokens. */
   readonly tokens: number[] = [];
   readonly #runtime: Runtime;
-  readonly #buffers: Buffers;
   readonly #kv: KvCache;
   readonly #snapshots: Snapshots;
   /** How many tokens have keys and values. */
@@ -26,6 +25,7 @@ export class Context {
   /** The decode dispatches, for any number of keys and for at most `reach` of them. */
   #decode:
     | {
+        readonly layers: KvCache['layers'];
         readonly reach: number;
         readonly all: readonly Dispatch[];
         readonly limited: readonly Dispatch[];
@@ -35,8 +35,7 @@ export class Context {
   /** Await {@link Context.allocated} before use. */
   constructor(runtime: Runtime) {
     this.#runtime = runtime;
-    this.#buffers = new Buffers(runtime.gpu, 'session');
-    this.#kv = createKvCache(this.#buffers, runtime.config, runtime.shape);
+    this.#kv = new KvCache(runtime.gpu, runtime.config, runtime.shape);
     this.#snapshots = new Snapshots(runtime, this.#kv);
   }
 
@@ -46,7 +45,7 @@ export class Context {
    * @throws {@link OssicleError} `out-of-memory`.
    */
   allocated(): Promise<void> {
-    return this.#buffers.allocated();
+    return this.#kv.allocated();
   }
 
   /** How many tokens still fit. */
@@ -117,6 +116,15 @@ export class Context {
   }
 
   /**
+   * Makes room for the keys and values of so many tokens.
+   *
+   * @throws {@link OssicleError} `out-of-memory`; all tokens, keys and values stay.
+   */
+  async reserve(length: number): Promise<void> {
+    if (!this.#kv.hasRoom(length)) await this.#kv.grow(length);
+  }
+
+  /**
    * Evaluates the remaining tokens, in passes of at most `chunkLength`, and computes the logits after the last one.
    *
    * @param onPass - Called after each pass, once the GPU has done the previous one, with the number of evaluated
@@ -125,6 +133,7 @@ export class Context {
    */
   async prefill(onPass?: (evaluated: number) => void, signal?: AbortSignal): Promise<void> {
     const { gpu, model } = this.#runtime;
+    await this.reserve(this.tokens.length);
     let previous: Promise<unknown> = Promise.resolve();
     while (this.#evaluated < this.tokens.length) {
       signal?.throwIfAborted();
@@ -149,6 +158,7 @@ export class Context {
     const { gpu, shape, model, activations } = this.#runtime;
     const { vocabularySize } = shape;
     const firstRow = this.tokens.length - into.length / vocabularySize;
+    await this.reserve(this.tokens.length);
     while (this.#evaluated < this.tokens.length) {
       const position = this.#evaluated;
       const count = this.#submitPass();
@@ -172,16 +182,21 @@ export class Context {
 
   /**
    * The dispatches that evaluate the last sampled token, up to its logits. The list stays the same until the number of
-   * keys has doubled; then only attention gets more workgroups.
+   * keys has doubled; then attention gets more workgroups, and bindings if the cache has grown. Await
+   * {@link Context.reserve} before.
    *
    * @param step - How many generated tokens have been evaluated since the last prefill, this one included.
    */
   decodeDispatches(step: number): readonly Dispatch[] {
     const { model } = this.#runtime;
+    const { layers } = this.#kv;
     const reach = 2 ** Math.ceil(Math.log2(this.#evaluated + step));
-    if (this.#decode?.reach !== reach) {
-      const all = this.#decode?.all ?? [...model.forward(this.#kv, 1), ...model.unembed(1)];
-      this.#decode = { reach, all, limited: limitGrids(all, reach) };
+    if (this.#decode?.layers !== layers || this.#decode.reach !== reach) {
+      const all =
+        this.#decode?.layers === layers
+          ? this.#decode.all
+          : [...model.forward(this.#kv, 1), ...model.unembed(1)];
+      this.#decode = { layers, reach, all, limited: limitGrids(all, reach) };
     }
     return this.#decode.limited;
   }
@@ -201,7 +216,7 @@ export class Context {
 
   dispose(): void {
     this.#snapshots.dispose();
-    this.#buffers.dispose();
+    this.#kv.dispose();
   }
 
   #submitPass(): number {

@@ -157,6 +157,22 @@ describe('pipelined decoding', () => {
   });
 });
 
+test('attention is dispatched for the keys so far, rounded up to a power of two, with the same bind groups', () => {
+  const attend = (step: number) =>
+    context.decodeDispatches(step).filter((dispatch) => dispatch.elementsPerWorkgroup === 128);
+  const splits = (step: number) => attend(step).map(({ workgroups }) => workgroups[1]);
+  const [first, last] = [1, 129].map((keys) => keys - PROMPT.length) as [number, number];
+  expect([first, last - 1, last, 256 - PROMPT.length].map(splits)).toEqual([
+    [1, 1],
+    [1, 1],
+    [1, 2], // the sliding layer, and the full one
+    [1, 2],
+  ]);
+  expect(attend(last).map(({ bindGroup }) => bindGroup)).toEqual(
+    attend(first).map(({ bindGroup }) => bindGroup),
+  );
+});
+
 test('starting a generation uploads its sampling options', async () => {
   const draw = async (seed: number): Promise<number[]> => {
     const fresh = new Context(runtime);

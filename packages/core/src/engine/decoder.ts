@@ -68,6 +68,7 @@ export class Decoder {
     try {
       while (this.#sampled < maxTokens || inFlight.length > 0) {
         while (this.#sampled < maxTokens && this.#reader.isFree) {
+          await this.#context.reserve(this.#context.evaluated + this.#sampled);
           inFlight.push(this.#submitSampling(this.#sampled === 0 ? this.#sample : this.#step()));
         }
         yield this.#checked(await (inFlight.shift() as Promise<number>));
@@ -86,6 +87,7 @@ export class Decoder {
   async *stepwise(maxTokens: number): AsyncGenerator<SampledToken, void, undefined> {
     const { gpu, shape, activations } = this.#runtime;
     while (this.#sampled < maxTokens) {
+      await this.#context.reserve(this.#context.evaluated + this.#sampled);
       if (this.#sampled > 0) submit(gpu, this.#context.decodeDispatches(this.#sampled));
       const bytes = await readBuffer(gpu, activations.logits, 0, 4 * shape.vocabularySize);
       const token = this.#checked(await this.#submitSampling(this.#sample));

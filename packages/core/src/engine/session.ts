@@ -84,6 +84,7 @@ export class EngineSession implements Session {
     return this.#run(async () => {
       if (!(tokens.length > 0)) throw new RangeError('evaluate() needs at least one token');
       this.#context.checkFits(tokens);
+      await this.#context.reserve(this.#context.tokens.length + tokens.length);
       const rows = logits === 'all' ? tokens.length : 1;
       const into = new Float32Array(rows * this.#runtime.shape.vocabularySize);
       this.#context.append(tokens);

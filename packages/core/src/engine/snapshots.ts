@@ -1,6 +1,7 @@
 import { isOssicleError } from '../errors.ts';
 import { Buffers } from '../gpu/buffers.ts';
-import { headBytes, type KvCache } from '../model/state.ts';
+import { CACHE_TILE } from '../kernels/shape.ts';
+import { cacheTileBytes, type KvCache } from '../model/kv-cache.ts';
 import type { Runtime } from './runtime.ts';
 
 /** How many prefixes of a conversation are kept; the oldest is dropped to make room for another. */
@@ -9,7 +10,7 @@ const MAX_SNAPSHOTS = 4;
 interface Snapshot {
   /** Tokens in the prefix. */
   readonly length: number;
-  /** [sliding layers, (keys, values), kvHeads, window, 64]. */
+  /** [sliding layers, (keys, values), tiles of the window]. */
   readonly buffer: GPUBuffer;
   /** Owns the buffer. */
   readonly buffers: Buffers;
@@ -38,7 +39,7 @@ export class Snapshots {
     const { gpu, shape } = this.#runtime;
     const buffers = new Buffers(gpu, 'snapshots');
     try {
-      const sizeBytes = caches.length * shape.kvHeads * shape.slidingWindow * headBytes(shape);
+      const sizeBytes = caches.length * this.#windowTiles() * cacheTileBytes(shape);
       const buffer = buffers.storage(`at ${length}`, sizeBytes);
       await buffers.allocated();
       const snapshot = { length, buffer, buffers };
@@ -72,30 +73,37 @@ export class Snapshots {
     this.drop(-1);
   }
 
-  /** Copies the positions of the window out of the ring or back into it, in two spans if they wrap around its end. */
+  /** The most tiles that a window lies in. */
+  #windowTiles(): number {
+    const { slidingWindow, ringCapacity } = this.#runtime.shape;
+    return Math.min(Math.ceil((slidingWindow - 1) / CACHE_TILE) + 1, ringCapacity / CACHE_TILE);
+  }
+
+  /**
+   * Copies the tiles of the window out of the ring or back into it, in two spans if they wrap around its end. Positions in
+   * them that are not in the window change, too; nothing reads those any more.
+   */
   #copy({ length, buffer }: Snapshot, direction: 'take' | 'restore'): void {
     const { gpu, shape } = this.#runtime;
-    const { slidingWindow, ringCapacity, kvHeads } = shape;
-    const bytes = headBytes(shape);
-    const count = Math.min(length, slidingWindow);
-    const first = (length - count) % ringCapacity;
-    const beforeEnd = Math.min(count, ringCapacity - first);
+    const ringTiles = shape.ringCapacity / CACHE_TILE;
+    const bytes = cacheTileBytes(shape);
+    const firstTile = Math.floor(Math.max(0, length - shape.slidingWindow) / CACHE_TILE);
+    const tiles = Math.min(Math.ceil(length / CACHE_TILE) - firstTile, ringTiles);
+    const first = firstTile % ringTiles;
+    const beforeEnd = Math.min(tiles, ringTiles - first);
     const encoder = gpu.device.createCommandEncoder({ label: `snapshot ${direction}` });
     this.#slidingCaches().forEach((cache, i) => {
-      for (let head = 0; head < kvHeads; head++) {
-        const kept = (i * kvHeads + head) * slidingWindow * bytes;
-        const ring = head * ringCapacity * bytes;
-        const spans = [
-          [kept, ring + first * bytes, beforeEnd * bytes],
-          [kept + beforeEnd * bytes, ring, (count - beforeEnd) * bytes],
-        ] as const;
-        for (const [inSnapshot, inRing, size] of spans) {
-          if (size === 0) continue;
-          if (direction === 'take') {
-            encoder.copyBufferToBuffer(cache, inRing, buffer, inSnapshot, size);
-          } else {
-            encoder.copyBufferToBuffer(buffer, inSnapshot, cache, inRing, size);
-          }
+      const kept = i * this.#windowTiles() * bytes;
+      const spans = [
+        [kept, first * bytes, beforeEnd * bytes],
+        [kept + beforeEnd * bytes, 0, (tiles - beforeEnd) * bytes],
+      ] as const;
+      for (const [inSnapshot, inRing, size] of spans) {
+        if (size === 0) continue;
+        if (direction === 'take') {
+          encoder.copyBufferToBuffer(cache, inRing, buffer, inSnapshot, size);
+        } else {
+          encoder.copyBufferToBuffer(buffer, inSnapshot, cache, inRing, size);
         }
       }
     });

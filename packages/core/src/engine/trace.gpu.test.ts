@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { cachedRows } from '../../test/attention-inputs.ts';
 import { difference, loadRuntime } from '../../test/engine.ts';
 import {
   readGoldenJson,
@@ -12,7 +13,7 @@ import { attention } from '../../test/oracles.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../gpu/device.ts';
 import { encode } from '../gpu/recorder.ts';
-import { createKvCache } from '../model/state.ts';
+import { KvCache } from '../model/kv-cache.ts';
 import type { Weights } from '../model/weights.ts';
 import { type Runtime, writeStep } from './runtime.ts';
 
@@ -82,7 +83,7 @@ async function trace(
 ): Promise<Map<string, Float64Array>> {
   const { model, activations, shape, config } = runtime;
   const owned = new Buffers(gpu, 'trace');
-  const kv = createKvCache(owned, config, shape);
+  const kv = new KvCache(gpu, config, shape);
   const captured = capturesByLabel();
   const captures = new Map<string, { buffer: GPUBuffer; width: number }>();
   let position = 0;
@@ -114,25 +115,22 @@ async function trace(
     const isIds = name.endsWith('expert_ids');
     result.set(name, Float64Array.from(isIds ? new Uint32Array(bytes) : new Float32Array(bytes)));
   }
-  for (const [layer, { keys, values }] of kv.layers.entries()) {
-    result.set(`layer${layer}.k_rope`, await readCache(keys, tokens.length));
-    result.set(`layer${layer}.v`, await readCache(values, tokens.length));
+  for (const [layer, cache] of kv.layers.entries()) {
+    const { kvHeads, kvCache, contextLength, ringCapacity } = shape;
+    const capacity = cache.isSliding ? ringCapacity : contextLength;
+    for (const [of, name] of [
+      ['keys', 'k_rope'],
+      ['values', 'v'],
+    ] as const) {
+      const words = new Uint32Array(await readBuffer(gpu, cache[of]));
+      const rows = cachedRows(of, words, { kvHeads, kvCache, capacity }, 0, tokens.length);
+      result.set(`layer${layer}.${name}`, rows);
+    }
     derive(result, layer);
   }
   owned.dispose();
+  kv.dispose();
   return result;
-}
-
-/** The first positions of a cache, [kvHeads, capacity, 64], as [positions, kvHeads * 64]. */
-async function readCache(buffer: GPUBuffer, positions: number): Promise<Float64Array> {
-  const { kvHeads } = runtime.config;
-  const cache = new Float32Array(await readBuffer(gpu, buffer));
-  const headElements = cache.length / kvHeads;
-  return Float64Array.from({ length: positions * kvHeads * 64 }, (_, i) => {
-    const position = Math.floor(i / (kvHeads * 64));
-    const head = Math.floor(i / 64) % kvHeads;
-    return cache[head * headElements + position * 64 + (i % 64)]!;
-  });
 }
 
 /** Adds values that no buffer holds as such: the queries, differences of the residual stream, and the sinks' share. */

@@ -13,7 +13,7 @@ import { attention } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { kernelSource } from './shaders.ts';
-import { HEAD_SIZE, SPLIT_KEYS, workgroupsOf } from './shape.ts';
+import { attendRowTiles, attendWorkgroups, HEAD_SIZE, SPLIT_KEYS } from './shape.ts';
 
 interface Shape extends CacheShape {
   readonly heads: number;
@@ -75,7 +75,7 @@ async function compileAttend(gpu: TestGpu, shape: Shape): Promise<Attend> {
     gpu.gpu,
     kernelSource('attend', {
       libraries: { kv: kvCache },
-      constants: { ...span, KV_HEADS: kvHeads, CAPACITY: capacity },
+      constants: { ...span, KV_HEADS: kvHeads, RING: window && capacity },
     }),
   );
   const reduce =
@@ -96,49 +96,54 @@ async function compileAttend(gpu: TestGpu, shape: Shape): Promise<Attend> {
       {
         step,
         projected: uploadProjected(gpu, q, shape),
-        keys: uploadCache(gpu, k, shape),
-        values: uploadCache(gpu, v, shape),
+        keys: uploadCache(gpu, 'keys', k, shape),
+        values: uploadCache(gpu, 'values', v, shape),
         sinks: sinksBuffer,
         attended,
         ...split,
       },
-      [kvHeads, SPLITS],
+      [attendWorkgroups({ heads, kvHeads }), SPLITS],
     );
     const join = reduce?.dispatch('reduce', { step, ...split, sinks: sinksBuffer, attended }, [
-      workgroupsOf('attend_reduce', (heads * HEAD_SIZE) / 4),
+      heads,
     ]);
     gpu.run(dispatch, ...(join ? [join] : []));
     return outputFloats(gpu, attended);
   };
 }
 
-async function compileAttendTiled(gpu: TestGpu, shape: Shape): Promise<Attend> {
+/** @param rowTiles - How many tiles of rows a dispatch has at most. */
+async function compileAttendTiled(
+  gpu: TestGpu,
+  shape: Shape,
+  rowTiles: number = Infinity,
+): Promise<Attend> {
   const { heads, kvHeads, window, capacity, kvCache } = shape;
   const kernel = await Kernel.compile(
     gpu.gpu,
     kernelSource('attend_tiled', {
       libraries: { kv: kvCache },
-      constants: { HEADS: heads, KV_HEADS: kvHeads, CAPACITY: capacity, WINDOW: window },
+      constants: { HEADS: heads, KV_HEADS: kvHeads, RING: window && capacity, WINDOW: window },
     }),
   );
   return async ({ q, k, v, sinks }) => {
     const tokens = q.length / (heads * HEAD_SIZE);
     const keys = k.length / (kvHeads * HEAD_SIZE);
     const attended = outputBuffer(gpu, q.length);
-    gpu.run(
-      kernel.dispatch(
-        'attend',
-        {
-          step: stepBuffer(gpu, keys - tokens, tokens),
-          projected: uploadProjected(gpu, q, shape),
-          keys: uploadCache(gpu, k, shape),
-          values: uploadCache(gpu, v, shape),
-          sinks: uploadFloats(gpu, sinks),
-          attended,
-        },
-        [kvHeads, workgroupsOf('attend_tiled', tokens * (heads / kvHeads))],
-      ),
-    );
+    const resources = {
+      step: stepBuffer(gpu, keys - tokens, tokens),
+      projected: uploadProjected(gpu, q, shape),
+      keys: uploadCache(gpu, 'keys', k, shape),
+      values: uploadCache(gpu, 'values', v, shape),
+      sinks: uploadFloats(gpu, sinks),
+      attended,
+    };
+    const tiles = attendRowTiles({ heads, kvHeads }, tokens);
+    for (let first = 0; first < tiles; first += rowTiles) {
+      const params = gpu.buffers.params(first);
+      const grid = [kvHeads, Math.min(rowTiles, tiles - first)] as const;
+      gpu.run(kernel.dispatch('attend', { ...resources, params }, grid));
+    }
     return outputFloats(gpu, attended);
   };
 }
@@ -154,22 +159,24 @@ const ATTENDS: readonly AttendCase[] = [
   { heads: 8, kvHeads: 1, window: 0, capacity: 1000, kvCache: 'f32', keys: BOUNDARIES },
   { heads: 3, kvHeads: 3, window: 0, capacity: 256, kvCache: 'f16', keys: [1, 128, 129, 256] },
   { heads: 4, kvHeads: 2, window: 0, capacity: 100, kvCache: 'f32', keys: [1, 99, 100] },
+  { heads: 32, kvHeads: 1, window: 0, capacity: 300, kvCache: 'f16', keys: [1, 129, 300] },
+  { heads: 11, kvHeads: 1, window: 0, capacity: 96, kvCache: 'f32', keys: [31, 32, 33, 96] },
   {
     heads: 4,
     kvHeads: 2,
     window: 16,
-    capacity: 24,
+    capacity: 32,
     kvCache: 'f32',
-    keys: [1, 15, 16, 17, 24, 25, 1000],
+    keys: [1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 1000],
   },
   { heads: 4, kvHeads: 1, window: 128, capacity: 160, kvCache: 'f16', keys: BOUNDARIES },
   {
     heads: 4,
     kvHeads: 1,
     window: 200,
-    capacity: 200,
+    capacity: 224,
     kvCache: 'f32',
-    keys: [128, 129, 200, 201, 400],
+    keys: [128, 129, 200, 201, 223, 224, 225, 400, 447],
   },
 ];
 
@@ -190,6 +197,29 @@ interface TiledCase extends Shape {
 }
 
 const TILED: readonly TiledCase[] = [
+  {
+    heads: 11,
+    kvHeads: 1,
+    window: 0,
+    capacity: 96,
+    kvCache: 'f16',
+    spans: [
+      [3, 3],
+      [33, 2],
+      [96, 9],
+    ],
+  },
+  {
+    heads: 3,
+    kvHeads: 1,
+    window: 1,
+    capacity: 32,
+    kvCache: 'f32',
+    spans: [
+      [5, 5],
+      [100, 32],
+    ],
+  },
   {
     heads: 8,
     kvHeads: 1,
@@ -217,12 +247,12 @@ const TILED: readonly TiledCase[] = [
       [140, 65],
     ],
   },
-  // The smallest allowed ring: the window of the first new token, and all new tokens.
+  // The smallest allowed rings: the window of the first new token, and all new tokens, in whole tiles.
   {
     heads: 4,
     kvHeads: 2,
     window: 16,
-    capacity: 16 + 70 - 1,
+    capacity: 96, // of 16 + 81 - 1
     kvCache: 'f32',
     spans: [
       [16, 16],
@@ -230,13 +260,14 @@ const TILED: readonly TiledCase[] = [
       [70, 70],
       [18, 2],
       [400, 70],
+      [997, 81],
     ],
   },
   {
     heads: 4,
     kvHeads: 1,
     window: 128,
-    capacity: 128 + 33 - 1,
+    capacity: 160, // of 128 + 33 - 1
     kvCache: 'f16',
     spans: [
       [33, 33],
@@ -258,6 +289,14 @@ gpuTest.each(TILED)(
     }
   },
 );
+
+gpuTest('attend_tiled makes the same of all tokens in one dispatch and in several', async (gpu) => {
+  const shape: Shape = { heads: 8, kvHeads: 2, window: 0, capacity: 200, kvCache: 'f16' };
+  const input = randomInput(shape, 200, 70);
+  const whole = await (await compileAttendTiled(gpu, shape))(input);
+  const cut = await (await compileAttendTiled(gpu, shape, 3))(input);
+  expect(cut).toEqual(whole);
+});
 
 gpuTest(
   'attention stays exact with scores in the hundreds, and with sinks that outweigh every key',

@@ -11,9 +11,9 @@ export type Linear<Vector = GPUBuffer, Dense = DenseMatrix> = {
 export interface LayerCache {
   /** Whether the layer sees only its sliding window. */
   readonly isSliding: boolean;
-  /** [kvHeads, capacity, 64]. */
+  /** Laid out as in `shaders/lib/cache.wgsl`. */
   readonly keys: GPUBuffer;
-  /** [kvHeads, capacity, 64]. */
+  /** Laid out as in `shaders/lib/cache.wgsl`. */
   readonly values: GPUBuffer;
 }
 

@@ -31,7 +31,7 @@ const SHAPES: readonly KernelShape[] = [
     normEpsilon: 1e-5,
     swigluLimit: 7,
     slidingWindow: 16,
-    ringCapacity: 16 + 70,
+    ringCapacity: 96,
     contextLength: CONTEXT,
     chunkLength: 70,
     dense: 'int8',
@@ -48,7 +48,7 @@ const SHAPES: readonly KernelShape[] = [
     normEpsilon: 1e-6,
     swigluLimit: 4,
     slidingWindow: 128,
-    ringCapacity: 128 + 70,
+    ringCapacity: 224,
     contextLength: 128,
     chunkLength: 70,
     dense: 'bf16',
@@ -190,8 +190,8 @@ class OneLayer {
     const shape = this.#cacheShape(cache.isSliding);
     const end = this.position + count;
     const first = Math.max(0, end - shape.capacity);
-    const keys = cachedRows(await this.#gpu.words(cache.keys), shape, first, end);
-    const values = cachedRows(await this.#gpu.words(cache.values), shape, first, end);
+    const keys = cachedRows('keys', await this.#gpu.words(cache.keys), shape, first, end);
+    const values = cachedRows('values', await this.#gpu.words(cache.values), shape, first, end);
     const newest = count * keysWidth;
     const tolerance = kvCache === 'f16' ? 2 ** -10 : 2e-5;
     expect(keys.slice(-newest), `${span} keys`).toBeCloseToArray(

@@ -10,6 +10,8 @@ import type {
 } from './operands.ts';
 import { type PipelineName, spanOf } from './pipelines.ts';
 import {
+  attendRowTiles,
+  attendWorkgroups,
   HEAD_SIZE,
   PRODUCT_TILES,
   type Product,
@@ -129,22 +131,29 @@ export class Operations {
     const span = spanOf(isSliding);
     const resources = { step, projected, keys, values, sinks, attended };
     if (this.#count > 1) {
-      const queries = this.#count * (heads / kvHeads);
-      const grid: Grid = [kvHeads, workgroupsOf('attend_tiled', queries)];
-      return [this.#kernels.get(`attend_tiled/${span}`).dispatch(sinks.label, resources, grid)];
+      const kernel = this.#kernels.get(`attend_tiled/${span}`);
+      const cut = (first: number, tiles: number): Dispatch => {
+        const params = this.#kernels.params(first);
+        return kernel.dispatch(sinks.label, { ...resources, params }, [kvHeads, tiles]);
+      };
+      const tiles = attendRowTiles(shape, this.#count);
+      return [{ ...cut(0, tiles), cut }];
     }
     const split = { split_out: splits.out, split_stats: splits.stats };
     const splitsOfLayer = splitCount(shape, isSliding);
     const attend: Dispatch = {
       ...this.#kernels
         .get(`attend/${span}`)
-        .dispatch(sinks.label, { ...resources, ...split }, [kvHeads, splitsOfLayer]),
+        .dispatch(sinks.label, { ...resources, ...split }, [
+          attendWorkgroups(shape),
+          splitsOfLayer,
+        ]),
       elementsPerWorkgroup: SPLIT_KEYS,
     };
     if (splitsOfLayer === 1) return [attend];
     const joined = { step, ...split, sinks, attended };
-    const grid: Grid = [workgroupsOf('attend_reduce', (heads * HEAD_SIZE) / 4)]; // 4 dimensions an invocation
-    return [attend, this.#kernels.get(`attend_reduce/${span}`).dispatch(sinks.label, joined, grid)];
+    const reduce = this.#kernels.get(`attend_reduce/${span}`);
+    return [attend, reduce.dispatch(sinks.label, joined, [heads])];
   }
 
   /** y += w x + bias. */

@@ -112,8 +112,7 @@ function matrices(shape: KernelShape) {
 /** The constants of pipelines that sliding and full layers have one of each. */
 function layerPipelines(shape: KernelShape, isSliding: boolean) {
   const { heads: HEADS, kvHeads: KV_HEADS, hiddenSize: COLUMNS } = shape;
-  const CAPACITY = isSliding ? shape.ringCapacity : shape.contextLength;
-  const cache = { HEADS, KV_HEADS, CAPACITY };
+  const cache = { HEADS, KV_HEADS, RING: isSliding ? shape.ringCapacity : 0 };
   const WINDOW = isSliding ? shape.slidingWindow : 0;
   const SPLITS = splitCount(shape, isSliding);
   return {

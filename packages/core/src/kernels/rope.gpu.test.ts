@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import {
   type CacheShape,
+  cachedRows,
   cacheWords,
   columnsOf,
   FREQUENCIES,
@@ -17,7 +18,6 @@ import {
   uploadDense,
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
-import { fromF16 } from '../../test/number-formats.ts';
 import { linear, rope } from '../../test/oracles.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types/load.ts';
@@ -38,44 +38,27 @@ function emptyCache(gpu: TestGpu, shape: Shape): Cache {
   return { keys: outputBuffer(gpu, words), values: outputBuffer(gpu, words) };
 }
 
-/** Expects `rows` [tokens, kvHeads * 64] at their slots of a cache, and nothing written elsewhere. */
+/** Expects `rows` [tokens, kvHeads * 64] at their slots of a ring, and nothing written elsewhere. */
 async function expectAppended(
   gpu: TestGpu,
-  cache: GPUBuffer,
-  { kvHeads, capacity, kvCache }: Shape,
+  of: 'keys' | 'values',
+  cache: Cache,
+  shape: Shape,
   rows: Float64Array,
   start: number,
 ): Promise<void> {
-  const words = await outputWords(gpu, cache);
-  const perWord = kvCache === 'f16' ? 2 : 1;
+  const { kvHeads, kvCache } = shape;
+  const words = await outputWords(gpu, cache[of]);
+  const written = words.filter((word) => !isUnwritten(word));
+  expect(written.length, 'written words').toBe(rows.length / (kvCache === 'f16' ? 2 : 1));
   const tokens = rows.length / (kvHeads * HEAD_SIZE);
-  const slots = new Map(Array.from({ length: tokens }, (_, i) => [(start + i) % capacity, i]));
-  const got: number[] = [];
-  const expected: number[] = [];
-  for (let head = 0; head < kvHeads; head++) {
-    for (let slot = 0; slot < capacity; slot++) {
-      const at = ((head * capacity + slot) * HEAD_SIZE) / perWord;
-      const held = words.slice(at, at + HEAD_SIZE / perWord);
-      const token = slots.get(slot);
-      if (token === undefined) {
-        expect(held.every(isUnwritten), `slot ${slot} of head ${head} is untouched`).toBe(true);
-        continue;
-      }
-      got.push(
-        ...(kvCache === 'f16'
-          ? Array.from(new Uint16Array(held.buffer), fromF16)
-          : new Float32Array(held.buffer)),
-      );
-      const from = (token * kvHeads + head) * HEAD_SIZE;
-      expected.push(...rows.subarray(from, from + HEAD_SIZE));
-    }
-  }
+  const got = cachedRows(of, words, shape, start, start + tokens);
   if (kvCache === 'f32') {
-    expect(got).toBeCloseToArray(expected, 1e-5);
+    expect(got).toBeCloseToArray(rows, 1e-5);
     return;
   }
   // f16 has 11 significant bits, and WGSL allows rounding in either direction.
-  const relative = got.map((value, i) => (value - expected[i]!) / (Math.abs(expected[i]!) + 1e-3));
+  const relative = got.map((value, i) => (value - rows[i]!) / (Math.abs(rows[i]!) + 1e-3));
   expect(relative).toBeCloseToArray(new Float64Array(got.length), 2 ** -10);
 }
 
@@ -104,12 +87,12 @@ const ROPES: readonly RopeCase[] = [
   {
     heads: 3,
     kvHeads: 1,
-    capacity: 16,
+    capacity: 32,
     kvCache: 'f32',
     starts: [0, 1, 127, 4095, 131071],
     tokens: 5,
   },
-  { heads: 4, kvHeads: 2, capacity: 24, kvCache: 'f16', starts: [128, 131071], tokens: 17 },
+  { heads: 4, kvHeads: 2, capacity: 32, kvCache: 'f16', starts: [128, 131071], tokens: 17 },
   { heads: 1, kvHeads: 1, capacity: 160, kvCache: 'f32', starts: [0, 3], tokens: 130 },
 ];
 
@@ -121,7 +104,7 @@ gpuTest.each(ROPES)(
       gpu.gpu,
       kernelSource('rope', {
         libraries: { kv: kvCache },
-        constants: { HEADS: heads, KV_HEADS: kvHeads, CAPACITY: capacity },
+        constants: { HEADS: heads, KV_HEADS: kvHeads, RING: capacity },
       }),
     );
     const width = (heads + 2 * kvHeads) * HEAD_SIZE;
@@ -144,8 +127,8 @@ gpuTest.each(ROPES)(
       const { q, k, v } = splitAndRotate(input, shape, start);
       const got = Float64Array.from(await outputFloats(gpu, projected));
       expect(columnsOf(got, width, 0, heads * HEAD_SIZE)).toBeCloseToArray(q, 1e-6);
-      await expectAppended(gpu, cache.keys, shape, k, start);
-      await expectAppended(gpu, cache.values, shape, v, start);
+      await expectAppended(gpu, 'keys', cache, shape, k, start);
+      await expectAppended(gpu, 'values', cache, shape, v, start);
     }
   },
 );
@@ -164,7 +147,7 @@ const QKVS: readonly QkvCase[] = [
     columns: 288,
     heads: 4,
     kvHeads: 2,
-    capacity: 24,
+    capacity: 32,
     kvCache: 'f32',
     starts: [0, 1, 22, 131071],
     tokens: 4,
@@ -174,7 +157,7 @@ const QKVS: readonly QkvCase[] = [
     columns: 544,
     heads: 2,
     kvHeads: 1,
-    capacity: 8,
+    capacity: 32,
     kvCache: 'f16',
     starts: [127, 4095],
     tokens: 2,
@@ -185,7 +168,7 @@ const QKVS: readonly QkvCase[] = [
     columns: 32,
     heads: 8,
     kvHeads: 1,
-    capacity: 130,
+    capacity: 160,
     kvCache: 'f32',
     starts: [0, 128],
     tokens: 1,
@@ -210,7 +193,7 @@ gpuTest.each(QKVS)(
           COLUMNS: columns,
           HEADS: heads,
           KV_HEADS: kvHeads,
-          CAPACITY: capacity,
+          RING: capacity,
           SPLITS: rowSplits(columns, 4),
         },
       }),
@@ -246,8 +229,8 @@ gpuTest.each(QKVS)(
       const { q, k, v } = splitAndRotate(linear(x, held.values, bias, columns), shape, start);
       const got = Float64Array.from(await outputFloats(gpu, projected));
       expect(columnsOf(got, rows, 0, heads * HEAD_SIZE)).toBeCloseToArray(q, 1e-5);
-      await expectAppended(gpu, cache.keys, shape, k, start);
-      await expectAppended(gpu, cache.values, shape, v, start);
+      await expectAppended(gpu, 'keys', cache, shape, k, start);
+      await expectAppended(gpu, 'values', cache, shape, v, start);
     }
   },
 );

@@ -10,6 +10,15 @@ export const TILE_ROWS: number = shaderConstant('lib/tile', 'TILE_ROWS');
 /** Columns of an MXFP4 block, of a Q8_0 block, and of a group of 8-bit weights. */
 export const BLOCK_COLUMNS: number = shaderConstant('lib/tile', 'BLOCK_COLUMNS');
 
+/** Positions of a tile of the cache; its buffers hold whole tiles. */
+export const CACHE_TILE: number = shaderConstant('lib/cache', 'CACHE_TILE');
+
+/** Query heads of a workgroup of decode attention. */
+const ATTEND_HEADS: number = shaderConstant('attend', 'BLOCK_HEADS');
+
+/** Rows of a tile of the attention of many tokens. */
+const TILE_ATTEND_ROWS: number = shaderConstant('attend_tiled', 'TILE_ROWS');
+
 /** Keys of one split of decode attention. */
 export const SPLIT_KEYS: number = shaderConstant('lib/attention_splits', 'SPLIT_KEYS');
 
@@ -35,8 +44,6 @@ interface ProductTile {
 
 /** Invocations per workgroup of the kernels of {@link workgroupsOf}. */
 const WORKGROUP_SIZES = {
-  attend_reduce: shaderConstant('attend_reduce', 'WORKGROUP_SIZE') as number,
-  attend_tiled: shaderConstant('attend_tiled', 'WORKGROUP_SIZE') as number,
   expert_sum: shaderConstant('expert_sum', 'WORKGROUP_SIZE') as number,
   'lib/repack': shaderConstant('lib/repack', 'WORKGROUP_SIZE') as number,
   rope: shaderConstant('rope', 'WORKGROUP_SIZE') as number,
@@ -95,9 +102,9 @@ export interface KernelShape {
   readonly swigluLimit: number;
   /** Positions that a token sees in a sliding layer, its own included. */
   readonly slidingWindow: number;
-  /** Positions in the cache of a sliding layer. */
+  /** Positions in the cache of a sliding layer: whole tiles. */
   readonly ringCapacity: number;
-  /** Positions in the cache of a full layer. */
+  /** The most positions in the cache of a full layer. */
   readonly contextLength: number;
   /** The most tokens of one forward pass: a prefill's chunk. */
   readonly chunkLength: number;
@@ -149,10 +156,15 @@ export function slotTileCount(
   return Math.floor(slots / PRODUCT_TILES[product].inputs) + Math.min(experts, slots);
 }
 
-/** Bytes of workgroup memory of decode attention: they grow with the query heads that share a key head. */
-export function attendWorkgroupBytes({ heads, kvHeads }: KernelShape): number {
-  const queries = HEAD_SIZE * 4;
-  const scores = SPLIT_KEYS * 4;
-  const strips = shaderConstant('attend', 'STRIPS') * 4;
-  return (heads / kvHeads) * (queries + scores + strips);
+/** How many heads there are. */
+type Heads = Pick<KernelShape, 'heads' | 'kvHeads'>;
+
+/** Workgroups of one split of decode attention. */
+export function attendWorkgroups({ heads, kvHeads }: Heads): number {
+  return kvHeads * Math.ceil(heads / kvHeads / ATTEND_HEADS);
+}
+
+/** Row tiles of the attention of many tokens; a row is four query heads of a token that share a key head. */
+export function attendRowTiles({ heads, kvHeads }: Heads, tokens: number): number {
+  return Math.ceil((tokens * Math.ceil(heads / kvHeads / 4)) / TILE_ATTEND_ROWS);
 }

@@ -2,7 +2,8 @@ import type { Dispatch } from '../gpu/kernel.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { LayerCache } from '../kernels/operands.ts';
 import { Operations } from '../kernels/operations.ts';
-import type { Activations, ForwardPass, KvCache } from './state.ts';
+import type { KvCache } from './kv-cache.ts';
+import type { Activations, ForwardPass } from './state.ts';
 import type { AttentionWeights, MlpWeights, Weights } from './weights.ts';
 
 /** What a pass works with, except the weights and the cache. */

@@ -1,13 +1,9 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
-import type {
-  AttentionSplits,
-  ExpertChoice,
-  LayerCache,
-  SamplingState,
-} from '../kernels/operands.ts';
-import { HEAD_SIZE, type KernelShape, scratchBytes } from '../kernels/shape.ts';
+import type { AttentionSplits, ExpertChoice, SamplingState } from '../kernels/operands.ts';
+import { CACHE_TILE, HEAD_SIZE, type KernelShape, scratchBytes } from '../kernels/shape.ts';
 import type { ModelConfig } from '../types/config.ts';
+import type { KvCache } from './kv-cache.ts';
 import { mapSizes, product, type Sizes, sum } from './sizes.ts';
 
 /** About the most that the logits of one pass may take; more rows take more passes. */
@@ -46,11 +42,6 @@ export interface Activations extends ActivationBuffers {
   readonly logitRows: number;
 }
 
-/** Keys and values of one conversation. */
-export interface KvCache {
-  readonly layers: readonly LayerCache[];
-}
-
 /** The passes of a loaded model. */
 export interface ForwardPass {
   /** Evaluates the next `count` tokens up to the residual stream, and appends their keys and values to the cache. */
@@ -64,6 +55,8 @@ export function kernelShape(
   config: ModelConfig,
   options: Pick<KernelShape, 'contextLength' | 'chunkLength' | 'dense' | 'kvCache'>,
 ): KernelShape {
+  // A pass appends its tokens before they attend: the first of them still needs its window in front of it.
+  const ringPositions = config.slidingWindow - 1 + options.chunkLength;
   return {
     ...options,
     hiddenSize: config.hiddenSize,
@@ -76,8 +69,8 @@ export function kernelShape(
     normEpsilon: config.normEpsilon,
     swigluLimit: config.swigluLimit,
     slidingWindow: config.slidingWindow,
-    // A pass appends its tokens before they attend: the first of them still needs its window in front of it.
-    ringCapacity: config.slidingWindow + options.chunkLength,
+    ringCapacity:
+      Math.ceil(Math.min(ringPositions, options.contextLength) / CACHE_TILE) * CACHE_TILE,
   };
 }
 
@@ -128,29 +121,7 @@ function logitRowCount({ chunkLength, vocabularySize }: KernelShape): number {
   return Math.max(1, Math.min(chunkLength, Math.floor(MAX_LOGITS_BYTES / (4 * vocabularySize))));
 }
 
-/** Allocates the keys and values of one conversation: the whole context of full layers, a ring of sliding ones. */
-export function createKvCache(buffers: Buffers, config: ModelConfig, shape: KernelShape): KvCache {
-  return {
-    layers: config.slidingLayers.map((isSliding, layer) => ({
-      isSliding,
-      keys: buffers.storage(`keys.${layer}`, cacheBytes(shape, isSliding)),
-      values: buffers.storage(`values.${layer}`, cacheBytes(shape, isSliding)),
-    })),
-  };
-}
-
 /** Bytes of {@link Activations}. */
 export function activationBytes(shape: KernelShape): number {
   return sum(activationSizes(shape)) + SAMPLING_OPTIONS_BYTES;
-}
-
-/** Bytes of the keys, or of the values, of one layer. */
-export function cacheBytes(shape: KernelShape, isSliding: boolean): number {
-  const capacity = isSliding ? shape.ringCapacity : shape.contextLength;
-  return shape.kvHeads * capacity * headBytes(shape);
-}
-
-/** Bytes of the keys, or of the values, of one position in one head. */
-export function headBytes({ kvCache }: KernelShape): number {
-  return HEAD_SIZE * (kvCache === 'f16' ? 2 : 4);
 }

@@ -107,7 +107,7 @@ export interface ModelInfo {
   readonly dense: DenseFormat;
   /** How keys and values are stored. */
   readonly kvCache: KvCacheFormat;
-  /** GPU memory in bytes: weights, activations and one conversation. */
+  /** GPU memory in bytes: weights, activations and one conversation that fills the context. */
   readonly gpuBytes: number;
   /** The adapter that it runs on. */
   readonly adapter: AdapterSummary;

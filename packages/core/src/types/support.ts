@@ -54,7 +54,7 @@ export interface SupportReport {
   readonly model?: {
     /** Its id in the store. */
     readonly id: string;
-    /** GPU memory in bytes: weights, activations and one conversation. Browsers do not report how much there is. */
+    /** GPU memory in bytes: weights, activations and one conversation that fills the context. Browsers do not report how much there is. */
     readonly gpuBytes: number;
     /** Bytes of all its files. */
     readonly totalBytes: number;

@@ -1,11 +1,12 @@
 import { OssicleError } from '../../errors.ts';
 import { maxBindingBytes, mebibytes } from '../../gpu/buffers.ts';
 import { denseBytes, expertBytes } from '../../kernels/matrix.ts';
-import { attendWorkgroupBytes, type KernelShape } from '../../kernels/shape.ts';
+import { CACHE_TILE, type KernelShape } from '../../kernels/shape.ts';
 import { parseConfig } from '../../model/config.ts';
+import { cacheBytes, cacheTileBytes } from '../../model/kv-cache.ts';
 import { ropeTableBytes } from '../../model/rope.ts';
 import { largest } from '../../model/sizes.ts';
-import { activationBytes, activationSizes, cacheBytes, kernelShape } from '../../model/state.ts';
+import { activationBytes, activationSizes, kernelShape } from '../../model/state.ts';
 import { tokenBytes, weightBytes } from '../../model/weights.ts';
 import type { ModelConfig } from '../../types/config.ts';
 import type { LoadOptions } from '../../types/load.ts';
@@ -25,7 +26,7 @@ const MIN_LIMITS = {
 export interface LoadPlan {
   readonly config: ModelConfig;
   readonly shape: KernelShape;
-  /** GPU memory in bytes: weights, activations and one conversation. */
+  /** GPU memory in bytes: weights, activations and one conversation that fills the context. */
   readonly gpuBytes: number;
   /** Bytes of weights that each token of an answer reads. */
   readonly tokenBytes: number;
@@ -78,10 +79,6 @@ export function planLoad(json: Readonly<Record<string, unknown>>, options: PlanO
 export function checkLimits(plan: LoadPlan | undefined, limits: GPUSupportedLimits): LimitCheck[] {
   const needs: Partial<Record<keyof GPUSupportedLimits, number>> = { ...MIN_LIMITS };
   if (plan) {
-    needs.maxComputeWorkgroupStorageSize = Math.max(
-      MIN_LIMITS.maxComputeWorkgroupStorageSize,
-      attendWorkgroupBytes(plan.shape),
-    );
     needs.maxStorageBufferBindingSize = largest(bindings(plan.shape));
     needs.maxBufferSize = needs.maxStorageBufferBindingSize;
   }
@@ -94,9 +91,9 @@ export function checkLimits(plan: LoadPlan | undefined, limits: GPUSupportedLimi
 
 /** The sizes in bytes of buffers that cannot be split. */
 function bindings(shape: KernelShape): {
-  /** The keys of a full layer, or the rope table: a shorter context makes them smaller. */
+  /** The keys of a full layer, which no ring exceeds, or the rope table: a shorter context makes them smaller. */
   readonly cache: number;
-  /** The weights of an expert or a router, a row of logits, or the keys of a sliding layer. */
+  /** The weights of an expert or a router, or a row of logits. */
   readonly model: number;
   /** The largest activations of a prefill chunk: a shorter chunk makes them smaller. */
   readonly activations: number;
@@ -109,7 +106,6 @@ function bindings(shape: KernelShape): {
       expertBytes(2 * intermediateSize, hiddenSize).blocks,
       denseBytes('bf16', experts, hiddenSize),
       4 * vocabularySize,
-      cacheBytes(shape, true),
     ),
     activations: largest({ x, projected, attended, choice, hidden, expertOut }),
   };
@@ -133,7 +129,8 @@ export function findObstacles(plan: LoadPlan | undefined, limits: GPUSupportedLi
   const binding = maxBindingBytes(limits);
   const { cache, model, activations } = bindings(shape);
   if (cache > binding) {
-    const fits = Math.floor((shape.contextLength * binding) / cache);
+    const positionBytes = Math.max(cacheTileBytes(shape) / CACHE_TILE, ropeTableBytes(1));
+    const fits = Math.floor(binding / positionBytes / CACHE_TILE) * CACHE_TILE;
     obstacles.push(
       `A context of ${shape.contextLength} tokens needs buffers of ${mebibytes(cache)}; this GPU binds at most ` +
         `${mebibytes(binding)}. Load the model with a contextLength of at most ${fits}.`,
@@ -149,13 +146,6 @@ export function findObstacles(plan: LoadPlan | undefined, limits: GPUSupportedLi
     obstacles.push(
       `A prefill chunk of ${shape.chunkLength} tokens needs buffers of ${mebibytes(activations)}; this GPU binds at most ` +
         `${mebibytes(binding)}. Use a prefillChunkLength of at most ${fits}.`,
-    );
-  }
-  const workgroupBytes = attendWorkgroupBytes(shape);
-  if (workgroupBytes > limits.maxComputeWorkgroupStorageSize) {
-    obstacles.push(
-      `${shape.heads / shape.kvHeads} query heads to a key head need ${workgroupBytes} bytes of workgroup memory; this GPU ` +
-        `allows ${limits.maxComputeWorkgroupStorageSize}. Use another GPU.`,
     );
   }
   return obstacles;
