@@ -1,7 +1,6 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import type { Dispatch } from '../gpu/kernel.ts';
-import { submit } from '../gpu/recorder.ts';
+import { Scheduler } from '../gpu/scheduler.ts';
 import { Kernels } from '../kernels/kernels.ts';
 import type { KernelShape } from '../kernels/shape.ts';
 import { gptOss } from '../model/gpt-oss.ts';
@@ -10,12 +9,10 @@ import { type Activations, createActivations, type ForwardPass } from '../model/
 import type { Weights } from '../model/weights.ts';
 import type { ModelConfig } from '../types/config.ts';
 
-/** Dispatches per submit during prefill: few enough for a slow GPU to finish before its driver's watchdog resets it. */
-const DISPATCHES_PER_SUBMIT = 48;
-
 /** A loaded model; all sessions share it. */
 export interface Runtime {
   readonly gpu: Gpu;
+  readonly scheduler: Scheduler;
   readonly config: ModelConfig;
   readonly shape: KernelShape;
   readonly kernels: Kernels;
@@ -45,7 +42,8 @@ export async function createRuntime(
   const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
   const kernels = await Kernels.compile(gpu, shape, step, buffers);
   const model = gptOss(kernels, weights, activations, table);
-  return { gpu, config, shape, kernels, model, activations, step };
+  const scheduler = new Scheduler(gpu);
+  return { gpu, scheduler, config, shape, kernels, model, activations, step };
 }
 
 /** Writes the numbers that all dispatches of the next submits read. Does not affect earlier submits. */
@@ -56,11 +54,4 @@ export function writeStep(
   outputRow: number,
 ): void {
   gpu.device.queue.writeBuffer(step, 0, Uint32Array.of(position, tokens, outputRow));
-}
-
-/** Submits a long list of dispatches in parts. */
-export function submitInParts(gpu: Gpu, dispatches: readonly Dispatch[]): void {
-  for (let first = 0; first < dispatches.length; first += DISPATCHES_PER_SUBMIT) {
-    submit(gpu, dispatches.slice(first, first + DISPATCHES_PER_SUBMIT));
-  }
 }

@@ -1,4 +1,5 @@
 import type { Dispatch, Resource } from '../gpu/kernel.ts';
+import { attentionCost, denseCost, expertCost } from './cost.ts';
 import type { Kernels } from './kernels.ts';
 import type { DenseMatrix, ExpertMatrix } from './matrix.ts';
 import type {
@@ -101,6 +102,7 @@ export class Operations {
           x,
         },
         [part.rows / HEAD_SIZE, this.#count],
+        denseCost(weight, part.rows, this.#count, this.#count),
       ),
     );
   }
@@ -117,17 +119,20 @@ export class Operations {
     const { heads, kvHeads } = shape;
     const span = spanOf(isSliding);
     const resources = { step, projected, keys, values, sinks, attended };
+    const cost = attentionCost(shape, isSliding, this.#count);
     if (this.#count > 1) {
       const queries = this.#count * (heads / kvHeads);
       const grid: Grid = [kvHeads, workgroupsOf('attend_tiled', queries)];
-      return [this.#kernels.get(`attend_tiled/${span}`).dispatch(sinks.label, resources, grid)];
+      return [
+        this.#kernels.get(`attend_tiled/${span}`).dispatch(sinks.label, resources, grid, cost),
+      ];
     }
     const split = { split_out: splits.out, split_stats: splits.stats };
     const splitsOfLayer = splitCount(shape, isSliding);
     const attend: Dispatch = {
       ...this.#kernels
         .get(`attend/${span}`)
-        .dispatch(sinks.label, { ...resources, ...split }, [kvHeads, splitsOfLayer]),
+        .dispatch(sinks.label, { ...resources, ...split }, [kvHeads, splitsOfLayer], cost),
       elementsPerWorkgroup: SPLIT_KEYS,
     };
     if (splitsOfLayer === 1) return [attend];
@@ -227,6 +232,7 @@ export class Operations {
           y: { buffer: y, size: 4 * this.#count * weight.rows }, // its size tells linear_tiled how many tokens there are
         },
         [Math.ceil(rows / TILE_ROWS), Math.ceil(this.#count / tokensPerTile)],
+        denseCost(weight, rows, this.#count, this.#isFew ? this.#count : 1),
       ),
     );
   }
@@ -234,15 +240,20 @@ export class Operations {
   /** A matmul of the chosen experts; without `rowsOfGrid`, of as many tiles of slots as there may be. */
   #experts(
     pipeline: PipelineName,
-    { label, rows, bias, parts }: ExpertMatrix,
+    matrix: ExpertMatrix,
     resources: Resources,
     rowsOfGrid: number = slotTileCount(this.#kernels.shape, this.#count),
   ): Dispatch[] {
     const kernel = this.#kernels.get(pipeline);
-    return parts.map(({ firstExpert, experts, blocks, scales }) => {
+    const { label, rows, bias, parts } = matrix;
+    const slots = this.#count * this.#kernels.shape.expertsPerToken;
+    const reads = this.#isFew ? slots : Math.min(slots, matrix.experts);
+    return parts.map((part) => {
+      const { firstExpert, experts, blocks, scales } = part;
       const params = this.#kernels.params(firstExpert, experts);
       const operands = { params, weights: blocks, scales, bias, ...resources };
-      return kernel.dispatch(label, operands, [rows / TILE_ROWS, rowsOfGrid]);
+      const cost = expertCost(matrix, part, slots, reads);
+      return kernel.dispatch(label, operands, [rows / TILE_ROWS, rowsOfGrid], cost);
     });
   }
 }

@@ -1,0 +1,202 @@
+import type { Gpu } from './device.ts';
+import type { Dispatch } from './kernel.ts';
+import { encode } from './recorder.ts';
+
+/**
+ * The most that a submit may take, in modelled milliseconds. Windows resets a GPU that is busy with one for 2 s, the page is
+ * drawn by the same GPU between submits, and an abort takes effect there.
+ */
+export const SUBMIT_MS = 100;
+
+/** How fast a device runs the model's kernels. */
+export interface Speed {
+  readonly flopsPerSecond: number;
+  /** Of weights, keys and values read. */
+  readonly bytesPerSecond: number;
+}
+
+/** What is assumed before the first measurement: a GPU of 1 TFLOP and 50 GB/s, whose kernels reach some of both. */
+const FIRST_SPEED: Speed = { flopsPerSecond: 1e11, bytesPerSecond: 4e10 };
+
+/** No GPU is slower, so a measurement below this was disturbed. */
+const LEAST_SPEED: Speed = { flopsPerSecond: 2e10, bytesPerSecond: 4e9 };
+
+/** A speed changes at most by this factor per measurement: two completions may be reported late, and then together. */
+const MOST_CHANGE = 2;
+
+/** Times below this are mostly the way to the GPU and back; they can show that a device is fast, not that it is slow. */
+const LATENCY_MS = 5;
+
+/** What a dispatch takes however little it computes. */
+const DISPATCH_MS = 0.01;
+
+/** Modelled milliseconds of some dispatches, by what limits each of them. */
+interface Load {
+  readonly compute: number;
+  readonly memory: number;
+  readonly fixed: number;
+}
+
+const NOTHING: Load = { compute: 0, memory: 0, fixed: 0 };
+
+/**
+ * Cuts lists of dispatches into submits of at most {@link SUBMIT_MS}. A dispatch takes as long as its arithmetic or its
+ * memory traffic, whichever is longer; the speeds of both are measured by the completion of earlier submits.
+ */
+export class Scheduler {
+  readonly #gpu: Gpu;
+  readonly #now: () => number;
+  /** Software adapters take seconds for what takes a GPU milliseconds, and have no watchdog. */
+  readonly #isSoftware: boolean;
+  #speed = FIRST_SPEED;
+  /** What has been submitted since the last call of {@link Scheduler.track}, and when the first of it was. */
+  #untracked: { readonly load: Load; readonly sinceMs: number } | undefined;
+  #lastDoneMs = 0;
+  /** The last submit of {@link Scheduler.run}. */
+  #last: Promise<void> = Promise.resolve();
+
+  /** @param now - A clock in milliseconds. */
+  constructor(gpu: Gpu, now: () => number = () => performance.now()) {
+    this.#gpu = gpu;
+    this.#now = now;
+    this.#isSoftware = gpu.device.adapterInfo.isFallbackAdapter;
+  }
+
+  /** The speed as measured so far. */
+  get speed(): Speed {
+    return this.#speed;
+  }
+
+  /**
+   * Submits dispatches, in as many parts as their cost asks for. At most two parts are on their way at a time; those
+   * before the last one are done when the call resolves.
+   *
+   * @param keys - How many keys attention sees.
+   * @param signal - Stops between submits; its reason is thrown.
+   */
+  async run(dispatches: readonly Dispatch[], keys: number, signal?: AbortSignal): Promise<void> {
+    for (let first = 0; first < dispatches.length; ) {
+      signal?.throwIfAborted();
+      const end = this.#endOfSubmit(dispatches, first, keys); // by the speed as known by now
+      this.#submit(dispatches.slice(first, end), keys);
+      first = end;
+      const previous = this.#last;
+      this.#last = this.track(this.#gpu.device.queue.onSubmittedWorkDone());
+      await this.#gpu.settle(previous);
+    }
+  }
+
+  /**
+   * Submits dispatches at once: in one submit, unless they cost more than {@link SUBMIT_MS}.
+   *
+   * @param keys - How many keys attention sees.
+   * @param finish - Adds commands after the last dispatch.
+   */
+  submit(
+    dispatches: readonly Dispatch[],
+    keys: number,
+    finish?: (encoder: GPUCommandEncoder) => void,
+  ): void {
+    for (let first = 0; first < dispatches.length; ) {
+      const end = this.#endOfSubmit(dispatches, first, keys);
+      this.#submit(
+        dispatches.slice(first, end),
+        keys,
+        end === dispatches.length ? finish : undefined,
+      );
+      first = end;
+    }
+  }
+
+  /**
+   * Measures the speed by everything that has been submitted since the last call.
+   *
+   * @param done - Resolves once the GPU has done it.
+   * @returns Resolves at the same time; never rejects.
+   */
+  track(done: Promise<unknown>): Promise<void> {
+    const { load, sinceMs } = this.#untracked ?? { load: NOTHING, sinceMs: this.#now() };
+    this.#untracked = undefined;
+    return done.then(
+      () => {
+        const now = this.#now();
+        this.#learn(load, now - Math.max(sinceMs, this.#lastDoneMs));
+        this.#lastDoneMs = now;
+      },
+      () => undefined, // a lost device fails everything anyway
+    );
+  }
+
+  /**
+   * The time of the longest dispatch in units of what a submit may take: above 1, it needs to be made shorter. 0 on
+   * software adapters.
+   */
+  excess(dispatches: readonly Dispatch[], keys: number): number {
+    if (this.#isSoftware) return 0;
+    const longest = dispatches.reduce((ms, dispatch) => Math.max(ms, this.#ms(dispatch, keys)), 0);
+    return longest / SUBMIT_MS;
+  }
+
+  /** One past the last dispatch of the submit that begins with `first`. */
+  #endOfSubmit(dispatches: readonly Dispatch[], first: number, keys: number): number {
+    let left = SUBMIT_MS;
+    const end = dispatches.findIndex((dispatch, i) => {
+      if (i < first) return false;
+      left -= this.#ms(dispatch, keys);
+      return left < 0 && i > first;
+    });
+    return end === -1 ? dispatches.length : end;
+  }
+
+  #submit(
+    dispatches: readonly Dispatch[],
+    keys: number,
+    finish?: (encoder: GPUCommandEncoder) => void,
+  ): void {
+    const { device } = this.#gpu;
+    this.#gpu.check();
+    const encoder = device.createCommandEncoder();
+    encode(encoder, dispatches);
+    finish?.(encoder);
+    device.queue.submit([encoder.finish()]);
+    const { load, sinceMs } = this.#untracked ?? { load: NOTHING, sinceMs: this.#now() };
+    const all = dispatches.map((dispatch) => this.#load(dispatch, keys));
+    this.#untracked = { load: all.reduce(add, load), sinceMs };
+  }
+
+  #ms(dispatch: Dispatch, keys: number): number {
+    return total(this.#load(dispatch, keys));
+  }
+
+  #load({ cost }: Dispatch, keys: number): Load {
+    if (!cost) return { ...NOTHING, fixed: DISPATCH_MS };
+    const share = cost.keys === undefined ? 1 : Math.min(1, keys / cost.keys);
+    const compute = (1000 * share * cost.flops) / this.#speed.flopsPerSecond;
+    const memory = (1000 * share * cost.bytes) / this.#speed.bytesPerSecond;
+    return compute > memory
+      ? { compute, memory: 0, fixed: DISPATCH_MS }
+      : { compute: 0, memory, fixed: DISPATCH_MS };
+  }
+
+  /** Corrects the speed that limits most of a load. */
+  #learn(load: Load, ms: number): void {
+    const ratio = ms / total(load);
+    if (total(load) === 0 || (ratio > 1 && ms < LATENCY_MS)) return;
+    const change = Math.min(MOST_CHANGE, Math.max(1 / MOST_CHANGE, ratio));
+    const limit = load.compute > load.memory ? 'flopsPerSecond' : 'bytesPerSecond';
+    const speed = Math.max(LEAST_SPEED[limit], this.#speed[limit] / change);
+    this.#speed = { ...this.#speed, [limit]: speed };
+  }
+}
+
+function total({ compute, memory, fixed }: Load): number {
+  return compute + memory + fixed;
+}
+
+function add(a: Load, b: Load): Load {
+  return {
+    compute: a.compute + b.compute,
+    memory: a.memory + b.memory,
+    fixed: a.fixed + b.fixed,
+  };
+}
