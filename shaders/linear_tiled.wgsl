@@ -1,7 +1,7 @@
 // y[t] = W x[t] + b, or y[t] += W x[t] + b; for many tokens: a workgroup reads 32 rows of W once for 64 tokens.
 //
-// Grid: (tiles of the part, ceil(tokens / TILE_TOKENS)). The size of the binding y says how many tokens there are.
-// import: dense, tile, tile_product
+// Grid: (tiles of the part, ceil(tokens / TILE_TOKENS)).
+// import: dense, step, tile, tile_product
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of all parts
@@ -20,12 +20,13 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bias: array<f32>;    // [ROWS]
 @group(0) @binding(4) var<storage, read> x: array<vec4f>;     // [tokens, COLUMNS]
 @group(0) @binding(5) var<storage, read_write> y: array<f32>; // [tokens, ROWS]
+@group(0) @binding(6) var<uniform> step: Step;
 
 @compute @workgroup_size(PRODUCT_SIZE)
 fn linear_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let tile = workgroup.x;
   let first_token = workgroup.y * TILE_TOKENS;
-  let tokens = arrayLength(&y) / ROWS;
+  let tokens = step.tokens;
   tile_product(tile, first_token, tokens - first_token, local);
 
   for (var i = 0u; i < 4; i++) {

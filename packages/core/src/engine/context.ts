@@ -147,7 +147,7 @@ export class Context {
       let row = Math.max(firstRow, position);
       while (row < position + count) {
         const batch = Math.min(activations.logitRows, position + count - row);
-        writeStep(this.#runtime, position, count, row - position);
+        writeStep(this.#runtime, position, batch, row - position); // as many tokens as rows of logits
         scheduler.submit(model.unembed(batch), position + count);
         const bytes = await readBuffer(gpu, activations.logits, 0, 4 * batch * vocabularySize);
         into.set(new Float32Array(bytes), (row - firstRow) * vocabularySize);

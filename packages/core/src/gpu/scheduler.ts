@@ -3,10 +3,11 @@ import type { Dispatch } from './kernel.ts';
 import { encode } from './recorder.ts';
 
 /**
- * The most that a submit may take, in modelled milliseconds. Windows resets a GPU that is busy with one for 2 s, the page is
- * drawn by the same GPU between submits, and an abort takes effect there.
+ * The most modelled milliseconds of a submit. They should never become 100, even if the model is off by half: Windows
+ * resets a GPU that is busy with one submit for 2 s, the page is drawn by the same GPU between submits, and an abort takes
+ * effect there.
  */
-export const SUBMIT_MS = 100;
+const SUBMIT_MS = 60;
 
 /** How fast a device runs the model's kernels. */
 export interface Speed {
@@ -18,10 +19,10 @@ export interface Speed {
 /** What is assumed before the first measurement: a GPU of 1 TFLOP and 50 GB/s, whose kernels reach some of both. */
 const FIRST_SPEED: Speed = { flopsPerSecond: 1e11, bytesPerSecond: 4e10 };
 
-/** No GPU is slower, so a measurement below this was disturbed. */
-const LEAST_SPEED: Speed = { flopsPerSecond: 2e10, bytesPerSecond: 4e9 };
+/** No GPU is slower than the first speed by more than this, so what was measured was something else. */
+const MOST_SLOWNESS = 8;
 
-/** A speed changes at most by this factor per measurement: two completions may be reported late, and then together. */
+/** Modelled and measured times count as different by this factor at most: completions may be reported late, then together. */
 const MOST_CHANGE = 2;
 
 /** Times below this are mostly the way to the GPU and back; they can show that a device is fast, not that it is slow. */
@@ -30,9 +31,11 @@ const LATENCY_MS = 5;
 /** What a dispatch takes however little it computes. */
 const DISPATCH_MS = 0.01;
 
-/** Modelled milliseconds of some dispatches, by what limits each of them. */
+/** Milliseconds of some dispatches, by what limits each of them. */
 interface Load {
+  /** At the first speed. */
   readonly compute: number;
+  /** At the first speed. */
   readonly memory: number;
   readonly fixed: number;
 }
@@ -48,7 +51,8 @@ export class Scheduler {
   readonly #now: () => number;
   /** Software adapters take seconds for what takes a GPU milliseconds, and have no watchdog. */
   readonly #isSoftware: boolean;
-  #speed = FIRST_SPEED;
+  /** How many times slower than the first speed the device is. */
+  #slowness = { compute: 1, memory: 1 };
   /** What has been submitted since the last call of {@link Scheduler.track}, and when the first of it was. */
   #untracked: { readonly load: Load; readonly sinceMs: number } | undefined;
   #lastDoneMs = 0;
@@ -64,7 +68,11 @@ export class Scheduler {
 
   /** The speed as measured so far. */
   get speed(): Speed {
-    return this.#speed;
+    const { compute, memory } = this.#slowness;
+    return {
+      flopsPerSecond: FIRST_SPEED.flopsPerSecond / compute,
+      bytesPerSecond: FIRST_SPEED.bytesPerSecond / memory,
+    };
   }
 
   /**
@@ -165,32 +173,45 @@ export class Scheduler {
   }
 
   #ms(dispatch: Dispatch, keys: number): number {
-    return total(this.#load(dispatch, keys));
+    return this.#total(this.#load(dispatch, keys));
   }
 
   #load({ cost }: Dispatch, keys: number): Load {
     if (!cost) return { ...NOTHING, fixed: DISPATCH_MS };
     const share = cost.keys === undefined ? 1 : Math.min(1, keys / cost.keys);
-    const compute = (1000 * share * cost.flops) / this.#speed.flopsPerSecond;
-    const memory = (1000 * share * cost.bytes) / this.#speed.bytesPerSecond;
-    return compute > memory
+    const compute = (1000 * share * cost.flops) / FIRST_SPEED.flopsPerSecond;
+    const memory = (1000 * share * cost.bytes) / FIRST_SPEED.bytesPerSecond;
+    return compute * this.#slowness.compute > memory * this.#slowness.memory
       ? { compute, memory: 0, fixed: DISPATCH_MS }
       : { compute: 0, memory, fixed: DISPATCH_MS };
   }
 
-  /** Corrects the speed that limits most of a load. */
-  #learn(load: Load, ms: number): void {
-    const ratio = ms / total(load);
-    if (total(load) === 0 || (ratio > 1 && ms < LATENCY_MS)) return;
-    const change = Math.min(MOST_CHANGE, Math.max(1 / MOST_CHANGE, ratio));
-    const limit = load.compute > load.memory ? 'flopsPerSecond' : 'bytesPerSecond';
-    const speed = Math.max(LEAST_SPEED[limit], this.#speed[limit] / change);
-    this.#speed = { ...this.#speed, [limit]: speed };
+  #total({ compute, memory, fixed }: Load): number {
+    return compute * this.#slowness.compute + memory * this.#slowness.memory + fixed;
+  }
+
+  /**
+   * Changes the two numbers, in proportion to themselves, as little as explains a measurement: the projection onto the line
+   * of those that do (Kaczmarz's method). What takes more of the load is corrected more.
+   */
+  #learn(load: Load, measuredMs: number): void {
+    const modelledMs = this.#total(load);
+    const compute = load.compute * this.#slowness.compute;
+    const memory = load.memory * this.#slowness.memory;
+    const square = compute ** 2 + memory ** 2;
+    if (square === 0 || (measuredMs > modelledMs && measuredMs < LATENCY_MS)) return;
+    const error = clamp(measuredMs / modelledMs) * modelledMs - modelledMs;
+    const corrected = (slowness: number, ms: number): number =>
+      Math.min(MOST_SLOWNESS, slowness * clamp(1 + (error * ms) / square));
+    this.#slowness = {
+      compute: corrected(this.#slowness.compute, compute),
+      memory: corrected(this.#slowness.memory, memory),
+    };
   }
 }
 
-function total({ compute, memory, fixed }: Load): number {
-  return compute + memory + fixed;
+function clamp(change: number): number {
+  return Math.min(MOST_CHANGE, Math.max(1 / MOST_CHANGE, change));
 }
 
 function add(a: Load, b: Load): Load {

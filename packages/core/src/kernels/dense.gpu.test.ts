@@ -7,6 +7,7 @@ import {
   outputBuffer,
   outputFloats,
   randomValues,
+  stepBuffer,
   uploadDense,
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
@@ -181,7 +182,8 @@ async function testLinear(
             scales: part.scales,
             bias: biasBuffer,
             x,
-            y: { buffer: y, size: 4 * count * rows },
+            y,
+            ...(tiled && { step: stepBuffer(gpu, 0, count) }),
           },
           [Math.ceil(part.rows / TILE_ROWS), tiled ? Math.ceil(count / TILE_TOKENS) : count],
         ),

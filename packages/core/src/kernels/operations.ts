@@ -229,7 +229,8 @@ export class Operations {
           scales,
           bias: bias ?? scales, // a kernel without a bias still binds one: any buffer will do
           x,
-          y: { buffer: y, size: 4 * this.#count * weight.rows }, // its size tells linear_tiled how many tokens there are
+          y,
+          ...(!this.#isFew && { step: this.#kernels.step }),
         },
         [Math.ceil(rows / TILE_ROWS), Math.ceil(this.#count / tokensPerTile)],
         denseCost(weight, rows, this.#count, this.#isFew ? this.#count : 1),

@@ -39,6 +39,7 @@ describe('a kernel', () => {
       'lib/dense_int8.wgsl',
       'lib/f16.wgsl',
       'lib/tile.wgsl',
+      'lib/step.wgsl',
       'lib/tile_product.wgsl',
     ]);
   });
