@@ -148,7 +148,7 @@ export class Context {
       while (row < position + count) {
         const batch = Math.min(activations.logitRows, position + count - row);
         writeStep(this.#runtime, position, batch, row - position); // as many tokens as rows of logits
-        scheduler.submit(model.unembed(batch), position + count);
+        scheduler.submit('logits', model.unembed(batch), position + count);
         const bytes = await readBuffer(gpu, activations.logits, 0, 4 * batch * vocabularySize);
         into.set(new Float32Array(bytes), (row - firstRow) * vocabularySize);
         row += batch;
@@ -226,7 +226,7 @@ export class Context {
     writeStep(this.#runtime, position, count, count - 1);
     this.#ringEnd = Math.max(this.#ringEnd, end); // even if the pass is aborted
     const output = withLogits && end === this.tokens.length ? model.unembed(1) : [];
-    await scheduler.run([...dispatches, ...output], end, signal);
+    await scheduler.run('prefill', [...dispatches, ...output], end, signal);
     return end;
   }
 }

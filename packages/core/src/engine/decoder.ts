@@ -86,7 +86,7 @@ export class Decoder {
     const { gpu, scheduler, shape, activations } = this.#runtime;
     while (this.#sampled < maxTokens) {
       if (this.#sampled > 0) {
-        scheduler.submit(this.#context.decodeDispatches(this.#sampled), this.#keys());
+        scheduler.submit('decode', this.#context.decodeDispatches(this.#sampled), this.#keys());
       }
       const bytes = await readBuffer(gpu, activations.logits, 0, 4 * shape.vocabularySize);
       const token = this.#checked(await this.#submitSampling(this.#sample));
@@ -113,7 +113,7 @@ export class Decoder {
   #submitSampling(dispatches: readonly Dispatch[]): Promise<number> {
     const { scheduler, activations } = this.#runtime;
     let read: (() => Promise<number>) | undefined;
-    scheduler.submit(dispatches, this.#keys(), (encoder) => {
+    scheduler.submit('decode', dispatches, this.#keys(), (encoder) => {
       read = this.#reader.copy(encoder, activations.tokens);
     });
     this.#sampled++;

@@ -79,14 +79,20 @@ export class Scheduler {
    * Submits dispatches, in as many parts as their cost asks for. At most two parts are on their way at a time; those
    * before the last one are done when the call resolves.
    *
+   * @param label - Of the encoders.
    * @param keys - How many keys attention sees.
    * @param signal - Stops between submits; its reason is thrown.
    */
-  async run(dispatches: readonly Dispatch[], keys: number, signal?: AbortSignal): Promise<void> {
+  async run(
+    label: string,
+    dispatches: readonly Dispatch[],
+    keys: number,
+    signal?: AbortSignal,
+  ): Promise<void> {
     for (let first = 0; first < dispatches.length; ) {
       signal?.throwIfAborted();
       const end = this.#endOfSubmit(dispatches, first, keys); // by the speed as known by now
-      this.#submit(dispatches.slice(first, end), keys);
+      this.#submit(label, dispatches.slice(first, end), keys);
       first = end;
       const previous = this.#last;
       this.#last = this.track(this.#gpu.device.queue.onSubmittedWorkDone());
@@ -97,10 +103,12 @@ export class Scheduler {
   /**
    * Submits dispatches at once: in one submit, unless they cost more than {@link SUBMIT_MS}.
    *
+   * @param label - Of the encoders.
    * @param keys - How many keys attention sees.
    * @param finish - Adds commands after the last dispatch.
    */
   submit(
+    label: string,
     dispatches: readonly Dispatch[],
     keys: number,
     finish?: (encoder: GPUCommandEncoder) => void,
@@ -108,6 +116,7 @@ export class Scheduler {
     for (let first = 0; first < dispatches.length; ) {
       const end = this.#endOfSubmit(dispatches, first, keys);
       this.#submit(
+        label,
         dispatches.slice(first, end),
         keys,
         end === dispatches.length ? finish : undefined,
@@ -157,13 +166,14 @@ export class Scheduler {
   }
 
   #submit(
+    label: string,
     dispatches: readonly Dispatch[],
     keys: number,
     finish?: (encoder: GPUCommandEncoder) => void,
   ): void {
     const { device } = this.#gpu;
     this.#gpu.check();
-    const encoder = device.createCommandEncoder();
+    const encoder = device.createCommandEncoder({ label });
     encode(encoder, dispatches);
     finish?.(encoder);
     device.queue.submit([encoder.finish()]);
