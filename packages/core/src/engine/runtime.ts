@@ -1,7 +1,9 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
+import type { Kernel } from '../gpu/kernel.ts';
 import { Scheduler } from '../gpu/scheduler.ts';
 import { Kernels } from '../kernels/kernels.ts';
+import { SHADERS, type Shaders } from '../kernels/shaders.ts';
 import type { KernelShape } from '../kernels/shape.ts';
 import { gptOss } from '../model/gpt-oss.ts';
 import { ropeTable } from '../model/rope.ts';
@@ -17,6 +19,12 @@ export interface Runtime {
   readonly shape: KernelShape;
   readonly kernels: Kernels;
   readonly model: ForwardPass;
+  /** The passes of other weights of the same shape. */
+  createModel(weights: Weights): ForwardPass;
+  /** Where the kernels come from. */
+  readonly shaders: Shaders;
+  /** The same with other variants of the kernels; compiles those that differ. */
+  recompile(shaders: Shaders): Promise<Runtime>;
   readonly activations: Activations;
   /** `Step` of `shaders/lib/step.wgsl`. */
   readonly step: GPUBuffer;
@@ -29,21 +37,29 @@ const STEP_BYTES = 16;
  * Compiles the kernels, and allocates what they work on besides the weights.
  *
  * @param buffers - Owns what is allocated.
+ * @param shaders - Where the kernels come from. Default: the library's, with all variants that the device can run.
  */
 export async function createRuntime(
   gpu: Gpu,
   buffers: Buffers,
   { config, shape }: Pick<Runtime, 'config' | 'shape'>,
   weights: Weights,
+  shaders: Shaders = SHADERS,
 ): Promise<Runtime> {
   const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
   const step = buffers.create('step', STEP_BYTES, UNIFORM | STORAGE | COPY_DST);
   const activations = createActivations(buffers, shape);
   const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
-  const kernels = await Kernels.compile(gpu, shape, step, buffers);
-  const model = gptOss(kernels, weights, activations, table);
-  const scheduler = new Scheduler(gpu);
-  return { gpu, scheduler, config, shape, kernels, model, activations, step };
+  const shared = { gpu, scheduler: new Scheduler(gpu), config, shape, activations, step };
+  const compiled = new Map<string, Promise<Kernel>>();
+  const compile = async (from: Shaders): Promise<Runtime> => {
+    const kernels = await Kernels.compile(gpu, shape, step, buffers, { shaders: from, compiled });
+    const createModel = (others: Weights): ForwardPass =>
+      gptOss(kernels, others, activations, table);
+    const model = createModel(weights);
+    return { ...shared, kernels, model, createModel, shaders: from, recompile: compile };
+  };
+  return compile(shaders);
 }
 
 /** Writes the numbers that all dispatches of the next submits read. Does not affect earlier submits. */

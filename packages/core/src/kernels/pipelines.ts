@@ -1,5 +1,5 @@
 import type { KernelSource } from '../gpu/kernel.ts';
-import { kernelSource } from './shaders.ts';
+import { kernelSource, type Shaders } from './shaders.ts';
 import {
   HEAD_SIZE,
   type KernelShape,
@@ -25,6 +25,7 @@ export type PipelineName =
 export function pipelineSources(
   shape: KernelShape,
   features: ReadonlySet<string>,
+  shaders?: Shaders,
 ): ReadonlyMap<PipelineName, KernelSource> {
   const pipelines = Object.entries(modelPipelines(shape));
   for (const isSliding of [false, true]) {
@@ -37,7 +38,10 @@ export function pipelineSources(
   return new Map(
     pipelines.map(([name, constants]) => {
       const [kernel] = name.split('/') as [string];
-      return [name as PipelineName, kernelSource(kernel, { constants, libraries, features })];
+      return [
+        name as PipelineName,
+        kernelSource(kernel, { constants, libraries, features }, shaders),
+      ];
     }),
   );
 }
