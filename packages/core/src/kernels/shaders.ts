@@ -40,6 +40,17 @@ export function withoutVariants(shaders: Shaders, excluded: Iterable<string>): S
   return { ...shaders, variants: Object.fromEntries(variants) };
 }
 
+/** A checksum of all files (FNV-1a), in hexadecimal digits: other kernels have another one. */
+export function shadersChecksum({ files }: Shaders = SHADERS): string {
+  let hash = 0x811c9dc5;
+  for (const [path, wgsl] of files) {
+    for (const character of path + wgsl) {
+      hash = Math.imul(hash ^ (character.codePointAt(0) as number), 0x01000193);
+    }
+  }
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}
+
 /** What a kernel's files leave open. */
 export interface KernelOptions {
   /** Values for `override` declarations. */

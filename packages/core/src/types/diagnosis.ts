@@ -26,10 +26,12 @@ export interface KernelTime {
   readonly microseconds: number;
 }
 
-/** What ossicle runs on, what it has chosen for it, and whether that works: plain data, to be pasted into a report. */
+/** What ossicle runs on, what it has chosen for it, and whether that works: plain data. */
 export interface Diagnosis {
-  /** The version of ossicle. */
-  readonly version: string;
+  /** All of it as text, to be pasted into a report. */
+  readonly text: string;
+  /** Tells versions of ossicle's kernels apart: a checksum of their sources. */
+  readonly shaders: string;
   /** The browser and the system, as the browser describes them. */
   readonly userAgent: string;
   readonly adapter: AdapterSummary;

@@ -13,6 +13,9 @@ import { runSelfTest } from './self-test.ts';
 const MOST_CHOICES = 6;
 const MOST_MS = 2000;
 
+/** Work that takes longer is not timed: eight measurements of it would take too long. */
+const MOST_WORK_MS = 100;
+
 /** Tokens of the pass that is timed besides a decode step. */
 const MANY_TOKENS = 64;
 
@@ -85,6 +88,7 @@ export async function tuneVariants(
       if (now() >= endMs) break;
       const other = await chosen.recompile(withoutVariants(chosen.shaders, [variant]));
       const milliseconds = await timer.compare(chosen, other);
+      if (!milliseconds) continue;
       const isSlower = milliseconds.used > milliseconds.unused;
       timed.set(variant, { variant, choice: isSlower ? 'slower' : 'used', milliseconds });
       if (isSlower) chosen = other;
@@ -112,8 +116,14 @@ class WorkTimer {
     this.#kv = createSharedCache(this.#buffers, runtime);
   }
 
-  /** Milliseconds of the work of a decode step and of a pass of many tokens, with one dispatch for each kernel. */
-  async compare(used: Runtime, unused: Runtime): Promise<{ used: number; unused: number }> {
+  /**
+   * Milliseconds of the work of a decode step and of a pass of many tokens, with one dispatch for each kernel; `undefined`
+   * if that takes too long.
+   */
+  async compare(
+    used: Runtime,
+    unused: Runtime,
+  ): Promise<{ readonly used: number; readonly unused: number } | undefined> {
     const { shape } = this.#runtime;
     await this.#buffers.allocated();
     const times = { used: 0, unused: 0 };
@@ -128,6 +138,7 @@ class WorkTimer {
       if (usedOnly.length + unusedOnly.length === 0) continue;
       writeStep(this.#runtime, 0, count, count - 1);
       const repeats = await this.#repeats(usedOnly);
+      if (repeats === 0) return undefined;
       // In turns, so that a change of the clock affects both.
       const rounds = { used: Infinity, unused: Infinity };
       for (let round = 0; round < 3; round++) {
@@ -144,10 +155,12 @@ class WorkTimer {
     this.#buffers.dispose();
   }
 
+  /** How often to repeat some work: 0 if it takes too long. */
   async #repeats(dispatches: readonly Dispatch[]): Promise<number> {
     await this.#time(dispatches, 1); // compiles what the driver has put off
     for (let repeats = 1; ; repeats *= 2) {
       const ms = await this.#time(dispatches, repeats);
+      if (ms > MOST_WORK_MS * repeats) return 0;
       if (ms >= LEAST_MS || repeats >= MOST_REPEATS) return repeats;
     }
   }
