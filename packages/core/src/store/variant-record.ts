@@ -18,7 +18,7 @@ function choices(): UseStore {
 export async function readChoices(key: string): Promise<readonly VariantChoice[] | undefined> {
   if (globalThis.indexedDB === undefined) return undefined;
   const record: unknown = await get(key, choices()).catch(() => undefined);
-  return Array.isArray(record) && record.every(isChoice) ? record : undefined;
+  return Array.isArray(record) && [...record].every(isChoice) ? record : undefined; // a copy has no holes
 }
 
 /** Remembers choices, if the browser lets it: they only save time. */
