@@ -5,6 +5,7 @@ import {
   allocateDense,
   allocateExperts,
   type DenseMatrix,
+  type DensePart,
   type ExpertMatrix,
 } from '../../kernels/matrix.ts';
 import type { Linear } from '../../kernels/operands.ts';
@@ -19,7 +20,12 @@ import type { SelfTestResult } from '../../types/diagnosis.ts';
 import { type Runtime, writeStep } from '../runtime.ts';
 import { encodeSamplingOptions, samplingOptions } from '../sampling-options.ts';
 import { float64Pass } from './float64-pass.ts';
-import { createSparseModel, type SparseMatrix, type SparseModel } from './sparse-model.ts';
+import {
+  createSparseModel,
+  EXPERT_ROWS,
+  type SparseMatrix,
+  type SparseModel,
+} from './sparse-model.ts';
 
 /** Tokens of the first pass: enough for the kernels of many tokens, and for a tile of 8 with a remainder. */
 const MANY_TOKENS = 9;
@@ -120,13 +126,22 @@ async function uploadSparseModel(
   const dense = async (
     label: string,
     { rows, columns, tiles }: SparseMatrix,
-    { format, rowsPerUnit = TILE_ROWS }: DenseOptions = {},
+    { format = shape.dense, rowsPerUnit = TILE_ROWS }: DenseOptions = {},
   ): Promise<DenseMatrix> => {
-    const extents = { label, format: format ?? shape.dense, rows, columns, rowsPerUnit };
-    const matrix = allocateDense(buffers, { ...extents, ...limits });
-    const repacking = await repack.dense('F32', matrix);
-    for (const { firstRow, values } of tiles) stage(repacking, firstRow, values);
-    return matrix;
+    // A part for each tile, so that rows of zeros cost neither memory nor time.
+    const starts = new Set(tiles.map(({ firstRow }) => firstRow - (firstRow % rowsPerUnit)));
+    const parts: DensePart[] = [];
+    for (const firstRow of starts) {
+      const extents = { label, format, rows: Math.min(rowsPerUnit, rows - firstRow), columns };
+      const matrix = allocateDense(buffers, { ...extents, rowsPerUnit, ...limits });
+      const repacking = await repack.dense('F32', matrix);
+      for (const tile of tiles) {
+        const row = tile.firstRow - firstRow;
+        if (row >= 0 && row < rowsPerUnit) stage(repacking, row, tile.values);
+      }
+      parts.push({ ...(matrix.parts[0] as DensePart), firstRow });
+    }
+    return { label, format, rows, columns, parts };
   };
   const linear = async (
     label: string,
@@ -152,8 +167,9 @@ async function uploadSparseModel(
         stage(scales, expert * rows + tile.firstRow, tile.scales as Uint8Array<ArrayBuffer>);
       }
     }
-    return matrix;
+    return { ...matrix, rows: Math.min(rows, EXPERT_ROWS) }; // kernels know the true number
   };
+  const gateRows = Math.ceil(shape.experts / TILE_ROWS) * TILE_ROWS; // the router is in one part
   const norm = buffers.storageOf('norm', new Float32Array(shape.hiddenSize).fill(1));
   const layer = {
     attn: {
@@ -165,7 +181,7 @@ async function uploadSparseModel(
     mlp: {
       norm,
       gate: {
-        weight: await dense('gate', model.gate, { format: 'bf16' }),
+        weight: await dense('gate', model.gate, { format: 'bf16', rowsPerUnit: gateRows }),
         bias: buffers.storageOf('gate.bias', model.gateBias),
       },
       mlp1: await experts('mlp1', model.mlp1),

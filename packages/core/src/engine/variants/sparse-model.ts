@@ -38,6 +38,9 @@ export interface SparseModel {
   readonly unembedding: SparseMatrix;
 }
 
+/** The first rows of each expert, beyond which all are zero. */
+export const EXPERT_ROWS = 128;
+
 /** The magnitudes of e2m1 (OCP Microscaling Formats, table 5). */
 const E2M1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6];
 
@@ -79,7 +82,7 @@ export function createSparseModel(shape: KernelShape): SparseModel {
       ),
     }));
   const expert = (rows: number, columns: number): SparseMatrix =>
-    matrix(rows, columns, [0, rows - TILE_ROWS], (count, exponent) => {
+    matrix(rows, columns, [0, Math.min(rows, EXPERT_ROWS) - TILE_ROWS], (count, exponent) => {
       const blocks = Uint8Array.from({ length: count / 2 }, () => noise() % 256);
       const scales = Uint8Array.from(
         { length: count / BLOCK_COLUMNS },
