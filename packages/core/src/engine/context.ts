@@ -212,12 +212,13 @@ export class Context {
     const { gpu, scheduler, shape, model, activations } = this.#runtime;
     const position = this.#evaluated;
     let count = Math.min(shape.chunkLength, this.tokens.length - position);
-    let dispatches = model.forward(this.#kv, count);
+    let dispatches: readonly Dispatch[];
     for (;;) {
-      const excess = scheduler.excess(dispatches, position + count);
+      const keys = position + count;
+      dispatches = scheduler.cut(model.forward(this.#kv, count), keys);
+      const excess = scheduler.excess(dispatches, keys);
       if (excess <= 1 || count === 1) break;
       count = shorterPass(count, excess);
-      dispatches = model.forward(this.#kv, count);
     }
     const end = position + count;
     gpu.check();

@@ -38,6 +38,11 @@ export interface Dispatch {
   readonly workgroups: readonly [x: number, y: number, z: number];
   /** If the grid's second dimension covers a sequence that grows: the elements of it per workgroup. */
   readonly elementsPerWorkgroup?: number;
+  /**
+   * Makes a dispatch of a part of the grid, a range of its second dimension, if the kernel can do one: for dispatches that
+   * would take too long. The parts may run in any order.
+   */
+  readonly cut?: (first: number, count: number) => Dispatch;
   /** If absent, it takes next to no time. */
   readonly cost?: Cost;
 }

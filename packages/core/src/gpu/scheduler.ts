@@ -144,6 +144,21 @@ export class Scheduler {
     );
   }
 
+  /** Cuts the dispatches that would take longer than a submit, where their kernels can do a part of their grid. */
+  cut(dispatches: readonly Dispatch[], keys: number): Dispatch[] {
+    return dispatches.flatMap((dispatch) => {
+      const { cut, cost, workgroups } = dispatch;
+      const [, rows] = workgroups;
+      const most = Math.max(1, Math.floor((rows * SUBMIT_MS) / this.#ms(dispatch, keys)));
+      if (!cut || !cost || most >= rows || this.#isSoftware) return [dispatch];
+      return Array.from({ length: Math.ceil(rows / most) }, (_, i) => {
+        const count = Math.min(most, rows - i * most);
+        // Each part reads the bytes again.
+        return { ...cut(i * most, count), cost: { ...cost, flops: (cost.flops * count) / rows } };
+      });
+    });
+  }
+
   /**
    * The time of the longest dispatch in units of what a submit may take: above 1, it needs to be made shorter. 0 on
    * software adapters.
