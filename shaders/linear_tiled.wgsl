@@ -1,8 +1,7 @@
 // y[t] = W x[t] + b, or y[t] += W x[t] + b; for many tokens: a workgroup reads its rows of W once for TILE_INPUTS tokens.
 //
-// Grid: (ceil(rows of the part / PRODUCT_ROWS), ceil(tokens / TILE_INPUTS)). The size of the binding y says how many
-// tokens there are.
-// import: dense, product, tile
+// Grid: (ceil(rows of the part / PRODUCT_ROWS), ceil(tokens / TILE_INPUTS)).
+// import: dense, product, step, tile
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of all parts
@@ -20,11 +19,12 @@ struct Params {
 @group(0) @binding(3) var<storage, read> bias: array<f32>;    // [ROWS]
 @group(0) @binding(4) var<storage, read> x: array<vec4f>;     // [tokens, COLUMNS]
 @group(0) @binding(5) var<storage, read_write> y: array<f32>; // [tokens, ROWS]
+@group(0) @binding(6) var<uniform> step: Step;
 
 @compute @workgroup_size(PRODUCT_SIZE)
 fn linear_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let first = workgroup.y * TILE_INPUTS;
-  let count = min(arrayLength(&y) / ROWS - first, TILE_INPUTS);
+  let count = min(step.tokens - first, TILE_INPUTS);
   tile_product(0, params.tiles, workgroup.x, first, count, local);
 }
 

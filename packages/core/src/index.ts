@@ -27,6 +27,7 @@ export {
   type VerifyResult,
 } from './page/model-store.ts';
 export type * from './types/config.ts';
+export type * from './types/diagnosis.ts';
 export type * from './types/generate.ts';
 export type * from './types/load.ts';
 export type * from './types/support.ts';

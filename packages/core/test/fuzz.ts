@@ -9,6 +9,7 @@ type Parser =
   | 'tokenizer.json'
   | 'config.json'
   | 'manifest'
+  | 'choices'
   | 'ossicle.json'
   | 'http'
   | 'source'
@@ -24,7 +25,8 @@ const INPUTS: Readonly<Record<Parser, readonly [runs: number, perMille: number]>
   safetensors: [100_000, 120],
   'tokenizer.json': [500, 60],
   'config.json': [3000, 120],
-  manifest: [3000, 120],
+  manifest: [3000, 110],
+  choices: [1000, 10],
   'ossicle.json': [2000, 100],
   http: [1000, 60],
   source: [2000, 60],

@@ -1,9 +1,9 @@
 import { OssicleError } from '../errors.ts';
 import { readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
-import { limitGrids, submit } from '../gpu/recorder.ts';
+import { limitGrids } from '../gpu/recorder.ts';
 import { KvCache } from '../model/kv-cache.ts';
-import { type Runtime, submitInParts, writeStep } from './runtime.ts';
+import { type Runtime, writeStep } from './runtime.ts';
 import { Snapshots } from './snapshots.ts';
 
 /**
@@ -129,24 +129,16 @@ export class Context {
    *
    * @param onPass - Called after each pass, once the GPU has done the previous one, with the number of evaluated
    * tokens.
-   * @param signal - Stops between passes; its reason is thrown.
+   * @param signal - Stops between submits; its reason is thrown.
    */
   async prefill(onPass?: (evaluated: number) => void, signal?: AbortSignal): Promise<void> {
-    const { gpu, model } = this.#runtime;
     await this.reserve(this.tokens.length);
-    let previous: Promise<unknown> = Promise.resolve();
     while (this.#evaluated < this.tokens.length) {
       signal?.throwIfAborted();
-      const count = this.#submitPass();
-      if (this.#evaluated + count === this.tokens.length) submit(gpu, model.unembed(1));
-      const done = gpu.device.queue.onSubmittedWorkDone();
-      done.catch(() => undefined); // not awaited if the prefill ends before; a lost device fails everything anyway
-      await gpu.settle(previous);
-      previous = done;
-      this.#setEvaluated(this.#evaluated + count);
+      this.#evaluated = await this.#runPass({ withLogits: true, signal });
       onPass?.(this.#evaluated);
     }
-    gpu.check();
+    this.#runtime.gpu.check();
   }
 
   /**
@@ -155,23 +147,23 @@ export class Context {
    * @param into - f32 [rows, vocabulary].
    */
   async readLogits(into: Float32Array): Promise<void> {
-    const { gpu, shape, model, activations } = this.#runtime;
+    const { gpu, scheduler, shape, model, activations } = this.#runtime;
     const { vocabularySize } = shape;
     const firstRow = this.tokens.length - into.length / vocabularySize;
     await this.reserve(this.tokens.length);
     while (this.#evaluated < this.tokens.length) {
       const position = this.#evaluated;
-      const count = this.#submitPass();
+      const count = (await this.#runPass({ withLogits: false })) - position;
       let row = Math.max(firstRow, position);
       while (row < position + count) {
         const batch = Math.min(activations.logitRows, position + count - row);
-        writeStep(this.#runtime, position, count, row - position);
-        submit(gpu, model.unembed(batch));
+        writeStep(this.#runtime, position, batch, row - position); // as many tokens as rows of logits
+        scheduler.submit('logits', model.unembed(batch), position + count);
         const bytes = await readBuffer(gpu, activations.logits, 0, 4 * batch * vocabularySize);
         into.set(new Float32Array(bytes), (row - firstRow) * vocabularySize);
         row += batch;
       }
-      this.#setEvaluated(position + count);
+      this.#evaluated = position + count;
     }
   }
 
@@ -219,21 +211,47 @@ export class Context {
     this.#kv.dispose();
   }
 
-  #submitPass(): number {
-    const { gpu, shape, model, activations } = this.#runtime;
+  /**
+   * Evaluates the next tokens: as many as fit in a chunk, or fewer if one of the dispatches would take too long.
+   *
+   * @param withLogits - Whether to compute the logits after the last of all tokens.
+   * @returns How many tokens have been evaluated.
+   */
+  async #runPass({
+    withLogits,
+    signal,
+  }: {
+    readonly withLogits: boolean;
+    readonly signal?: AbortSignal | undefined;
+  }): Promise<number> {
+    const { gpu, scheduler, shape, model, activations } = this.#runtime;
     const position = this.#evaluated;
-    const pass = this.tokens.slice(position, position + shape.chunkLength);
+    let count = Math.min(shape.chunkLength, this.tokens.length - position);
+    let dispatches: readonly Dispatch[];
+    for (;;) {
+      const keys = position + count;
+      dispatches = scheduler.cut(model.forward(this.#kv, count), keys);
+      const excess = scheduler.excess(dispatches, keys);
+      if (excess <= 1 || count === 1) break;
+      count = shorterPass(count, excess);
+    }
+    const end = position + count;
     gpu.check();
-    gpu.device.queue.writeBuffer(activations.tokens, 0, Uint32Array.from(pass));
-    writeStep(this.#runtime, position, pass.length, pass.length - 1);
-    submitInParts(gpu, model.forward(this.#kv, pass.length));
-    return pass.length;
+    const tokens = Uint32Array.from(this.tokens.slice(position, end));
+    gpu.device.queue.writeBuffer(activations.tokens, 0, tokens);
+    writeStep(this.#runtime, position, count, count - 1);
+    this.#ringEnd = Math.max(this.#ringEnd, end); // even if the pass is aborted
+    const output = withLogits && end === this.tokens.length ? model.unembed(1) : [];
+    await scheduler.run('prefill', [...dispatches, ...output], end, signal);
+    return end;
   }
+}
 
-  #setEvaluated(length: number): void {
-    this.#evaluated = length;
-    this.#ringEnd = Math.max(this.#ringEnd, length);
-  }
+/** How many tokens a pass should have whose longest dispatch took `excess` times what it may: whole tiles, if possible. */
+function shorterPass(count: number, excess: number): number {
+  const most = Math.min(count - 1, Math.floor(count / excess));
+  const tile = [32, 8, 1].find((tokens) => tokens <= most) ?? 1;
+  return Math.max(1, most - (most % tile));
 }
 
 /** @throws RangeError if one is not a token id. */

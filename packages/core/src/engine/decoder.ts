@@ -1,7 +1,6 @@
 import { OssicleError } from '../errors.ts';
 import { readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
-import { encode, submit } from '../gpu/recorder.ts';
 import { Operations } from '../kernels/operations.ts';
 import type { Context } from './context.ts';
 import type { Runtime } from './runtime.ts';
@@ -85,10 +84,12 @@ export class Decoder {
    * @throws {@link OssicleError} `gpu-error` if the logits are not numbers.
    */
   async *stepwise(maxTokens: number): AsyncGenerator<SampledToken, void, undefined> {
-    const { gpu, shape, activations } = this.#runtime;
+    const { gpu, scheduler, shape, activations } = this.#runtime;
     while (this.#sampled < maxTokens) {
       await this.#context.reserve(this.#context.evaluated + this.#sampled);
-      if (this.#sampled > 0) submit(gpu, this.#context.decodeDispatches(this.#sampled));
+      if (this.#sampled > 0) {
+        scheduler.submit('decode', this.#context.decodeDispatches(this.#sampled), this.#keys());
+      }
       const bytes = await readBuffer(gpu, activations.logits, 0, 4 * shape.vocabularySize);
       const token = this.#checked(await this.#submitSampling(this.#sample));
       yield { token, logits: new Float32Array(bytes) };
@@ -112,16 +113,20 @@ export class Decoder {
 
   /** Submits dispatches that end in sampling, and reads the token back. */
   #submitSampling(dispatches: readonly Dispatch[]): Promise<number> {
-    const { gpu, activations } = this.#runtime;
-    gpu.check();
-    const encoder = gpu.device.createCommandEncoder({ label: 'decode' });
-    encode(encoder, dispatches);
-    const read = this.#reader.copy(encoder, activations.tokens);
-    gpu.device.queue.submit([encoder.finish()]);
+    const { scheduler, activations } = this.#runtime;
+    let read: (() => Promise<number>) | undefined;
+    scheduler.submit('decode', dispatches, this.#keys(), (encoder) => {
+      read = this.#reader.copy(encoder, activations.tokens);
+    });
     this.#sampled++;
-    const token = read();
-    token.catch(() => undefined); // awaited in order; a later one may fail first
+    const token = (read as () => Promise<number>)();
+    void scheduler.track(token);
     return token;
+  }
+
+  /** Keys that the next step's attention sees. */
+  #keys(): number {
+    return this.#context.evaluated + this.#sampled;
   }
 
   #checked(token: number): number {

@@ -1,5 +1,6 @@
 import { OssicleError } from '../errors.ts';
 import type { Buffers } from '../gpu/buffers.ts';
+import type { Diagnosis } from '../types/diagnosis.ts';
 import type { ModelInfo } from '../types/load.ts';
 import { Queue } from './queue.ts';
 import type { Runtime } from './runtime.ts';
@@ -18,6 +19,12 @@ export interface Engine {
   readonly info: ModelInfo;
   /** Starts a conversation with its own keys and values. Sessions of one engine take turns. */
   createSession(): Session;
+  /**
+   * Runs the self-test, and describes the GPU, the kernels in use and their times. Waits for calls in progress.
+   *
+   * @throws {@link OssicleError} `out-of-memory`, `device-lost`, `disposed`.
+   */
+  diagnose(): Promise<Diagnosis>;
   /** Releases all GPU memory. Calls in progress reject with `disposed`. */
   dispose(): void;
 }
@@ -29,20 +36,26 @@ export class LoadedEngine implements Engine {
   readonly #tokenizer: CheckpointTokenizer | undefined;
   readonly #buffers: Buffers;
   readonly #queue = new Queue();
+  readonly #diagnose: () => Promise<Diagnosis>;
   readonly #sessions = new Set<EngineSession>();
   #isDisposed = false;
 
-  /** @param buffers - Owns the runtime's buffers; released with the engine. */
+  /**
+   * @param buffers - Owns the runtime's buffers; released with the engine.
+   * @param diagnose - Called while nothing else runs.
+   */
   constructor(
     runtime: Runtime,
     tokenizer: CheckpointTokenizer | undefined,
     buffers: Buffers,
     info: ModelInfo,
+    diagnose: () => Promise<Diagnosis>,
   ) {
     this.#runtime = runtime;
     this.#tokenizer = tokenizer;
     this.#buffers = buffers;
     this.info = info;
+    this.#diagnose = diagnose;
   }
 
   get tokenizer(): Tokenizer {
@@ -51,14 +64,24 @@ export class LoadedEngine implements Engine {
   }
 
   createSession(): Session {
-    if (this.#isDisposed) {
-      throw new OssicleError('disposed', 'The engine was disposed of. Create another one.');
-    }
+    this.#checkDisposed();
     const session = new EngineSession(this.#runtime, this.#tokenizer, this.#queue, (disposed) =>
       this.#sessions.delete(disposed),
     );
     this.#sessions.add(session);
     return session;
+  }
+
+  diagnose(): Promise<Diagnosis> {
+    return this.#queue.run(() => {
+      this.#checkDisposed();
+      return this.#diagnose();
+    });
+  }
+
+  #checkDisposed(): void {
+    if (!this.#isDisposed) return;
+    throw new OssicleError('disposed', 'The engine was disposed of. Create another one.');
   }
 
   dispose(): void {

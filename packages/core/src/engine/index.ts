@@ -15,6 +15,7 @@ export {
 } from '../generation/tool.ts';
 export { requestDevice } from '../gpu/device.ts';
 export type * from '../types/config.ts';
+export type * from '../types/diagnosis.ts';
 export type * from '../types/generate.ts';
 export type * from '../types/load.ts';
 export type { Engine } from './engine.ts';

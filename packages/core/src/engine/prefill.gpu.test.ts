@@ -92,6 +92,31 @@ describe('a prompt', () => {
     counted.dispose();
   });
 
+  test('makes bind groups only for the first prompt of a conversation, and no buffers', async () => {
+    const made: string[] = [];
+    const { device } = countedDevice(gpu.device, {
+      onCall: (method, [descriptor]) => {
+        const { label = '' } = (descriptor ?? {}) as GPUObjectDescriptorBase;
+        const isSnapshot = label.startsWith('snapshots/');
+        if (['createBindGroup', 'createBuffer'].includes(method) && !isSnapshot) made.push(label);
+      },
+    });
+    const options = { contextLength: 256, prefillChunkLength: 16 };
+    const counted = await new TestDevice(device).engine(files, options);
+    const session = counted.createSession();
+    const answer = (first: number, end: number) =>
+      session.generate(Uint32Array.from(tokens.slice(first, end)), { maxTokens: 2 }).result;
+    await answer(0, 40);
+    expect(made.length).toBeGreaterThan(50);
+    made.length = 0;
+    for (const length of [44, 9, 61]) {
+      const { usage } = await answer(length, 2 * length);
+      expect(usage).toMatchObject({ promptTokens: length, reusedTokens: 0 });
+    }
+    expect(made).toEqual([]);
+    counted.dispose();
+  });
+
   test.each([1, 7, 64])(
     'has the same logits in chunks of %i tokens',
     async (prefillChunkLength) => {

@@ -1,8 +1,9 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import type { Dispatch } from '../gpu/kernel.ts';
-import { submit } from '../gpu/recorder.ts';
+import type { Kernel } from '../gpu/kernel.ts';
+import { Scheduler } from '../gpu/scheduler.ts';
 import { Kernels } from '../kernels/kernels.ts';
+import { SHADERS, type Shaders } from '../kernels/shaders.ts';
 import type { KernelShape } from '../kernels/shape.ts';
 import { gptOss } from '../model/gpt-oss.ts';
 import { ropeTable } from '../model/rope.ts';
@@ -10,16 +11,20 @@ import { type Activations, createActivations, type ForwardPass } from '../model/
 import type { Weights } from '../model/weights.ts';
 import type { ModelConfig } from '../types/config.ts';
 
-/** Dispatches per submit during prefill: few enough for a slow GPU to finish before its driver's watchdog resets it. */
-const DISPATCHES_PER_SUBMIT = 48;
-
 /** A loaded model; all sessions share it. */
 export interface Runtime {
   readonly gpu: Gpu;
+  readonly scheduler: Scheduler;
   readonly config: ModelConfig;
   readonly shape: KernelShape;
   readonly kernels: Kernels;
   readonly model: ForwardPass;
+  /** The passes of other weights of the same shape. */
+  createModel(weights: Weights): ForwardPass;
+  /** Where the kernels come from. */
+  readonly shaders: Shaders;
+  /** The same with other variants of the kernels; compiles those that differ. */
+  recompile(shaders: Shaders): Promise<Runtime>;
   readonly activations: Activations;
   /** `Step` of `shaders/lib/step.wgsl`. */
   readonly step: GPUBuffer;
@@ -32,20 +37,29 @@ const STEP_BYTES = 16;
  * Compiles the kernels, and allocates what they work on besides the weights.
  *
  * @param buffers - Owns what is allocated.
+ * @param shaders - Where the kernels come from. Default: the library's, with all variants that the device can run.
  */
 export async function createRuntime(
   gpu: Gpu,
   buffers: Buffers,
   { config, shape }: Pick<Runtime, 'config' | 'shape'>,
   weights: Weights,
+  shaders: Shaders = SHADERS,
 ): Promise<Runtime> {
   const { UNIFORM, STORAGE, COPY_DST } = GPUBufferUsage;
   const step = buffers.create('step', STEP_BYTES, UNIFORM | STORAGE | COPY_DST);
   const activations = createActivations(buffers, shape);
   const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
-  const kernels = await Kernels.compile(gpu, shape, step, buffers);
-  const model = gptOss(kernels, weights, activations, table);
-  return { gpu, config, shape, kernels, model, activations, step };
+  const shared = { gpu, scheduler: new Scheduler(gpu), config, shape, activations, step };
+  const compiled = new Map<string, Promise<Kernel>>();
+  const compile = async (from: Shaders): Promise<Runtime> => {
+    const kernels = await Kernels.compile(gpu, shape, step, buffers, { shaders: from, compiled });
+    const createModel = (others: Weights): ForwardPass =>
+      gptOss(kernels, others, activations, table);
+    const model = createModel(weights);
+    return { ...shared, kernels, model, createModel, shaders: from, recompile: compile };
+  };
+  return compile(shaders);
 }
 
 /** Writes the numbers that all dispatches of the next submits read. Does not affect earlier submits. */
@@ -56,11 +70,4 @@ export function writeStep(
   outputRow: number,
 ): void {
   gpu.device.queue.writeBuffer(step, 0, Uint32Array.of(position, tokens, outputRow));
-}
-
-/** Submits a long list of dispatches in parts. */
-export function submitInParts(gpu: Gpu, dispatches: readonly Dispatch[]): void {
-  for (let first = 0; first < dispatches.length; first += DISPATCHES_PER_SUBMIT) {
-    submit(gpu, dispatches.slice(first, first + DISPATCHES_PER_SUBMIT));
-  }
 }

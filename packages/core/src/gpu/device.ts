@@ -63,6 +63,11 @@ export async function requestDevice(adapter?: GPUAdapter): Promise<GPUDevice> {
   }
 }
 
+/** The browser and the system, as the browser describes them; empty where there is none. */
+export function describeBrowser(): string {
+  return (globalThis.navigator as Navigator | undefined)?.userAgent ?? '';
+}
+
 /** How long after an aborted map a busy machine may take to report that the device was lost. */
 const LOSS_PATIENCE_MS = 2000;
 

@@ -31,6 +31,24 @@ fn shift(params: Params) -> f32 {
 };
 
 describe('a kernel', () => {
+  gpuTest('makes one bind group for the same buffers and ranges', async (gpu) => {
+    const kernel = await Kernel.compile(gpu.gpu, { entryPoint: 'scale', files: [SCALE, PARAMS] });
+    const params = gpu.buffers.params(0);
+    const [x, y] = [gpu.empty(256), gpu.empty(256)];
+    const bind = (resources: object) =>
+      kernel.dispatch('scale', { params, x, y, ...resources }, [1]).bindGroup;
+    const first = bind({});
+    expect(bind({})).toBe(first);
+    expect(bind({ x: { buffer: x } })).toBe(first);
+    const others = [
+      bind({ x: gpu.empty(256) }),
+      bind({ x: { buffer: x, size: 64 } }),
+      bind({ x: { buffer: x, offset: 256, size: 64 } }),
+      bind({ y: { buffer: y, size: 64 } }),
+    ];
+    expect(new Set([first, ...others]).size).toBe(5);
+  });
+
   gpuTest('of several files computes with its constants and buffers', async (gpu) => {
     const source = { entryPoint: 'scale', files: [SCALE, PARAMS], constants: { FACTOR: 3 } };
     const kernel = await Kernel.compile(gpu.gpu, source);

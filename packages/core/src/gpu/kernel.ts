@@ -19,6 +19,16 @@ export interface KernelSource {
   readonly constants?: Readonly<Record<string, number>>;
 }
 
+/** What limits how long a dispatch takes; small things are left out. */
+export interface Cost {
+  /** Floating-point operations; a multiplication with an addition counts as two. */
+  readonly flops: number;
+  /** Bytes of weights, keys and values that come from the GPU's memory. */
+  readonly bytes: number;
+  /** If the cost grows with the keys that attention sees: for how many of them the numbers are. */
+  readonly keys?: number;
+}
+
 /** One dispatch, ready to be encoded any number of times. */
 export interface Dispatch {
   /** The weights that it reads, or what it computes; for errors and the profiler. */
@@ -33,6 +43,8 @@ export interface Dispatch {
    * would take too long. The parts may run in any order.
    */
   readonly cut?: (first: number, count: number) => Dispatch;
+  /** If absent, it takes next to no time. */
+  readonly cost?: Cost;
 }
 
 /** What a binding is bound to: a buffer, or a part of one. `arrayLength` in the shader is the part's. */
@@ -50,6 +62,7 @@ export class Kernel {
   readonly #pipeline: GPUComputePipeline;
   readonly #layout: GPUBindGroupLayout;
   readonly #declarations: readonly Declaration[];
+  readonly #bindGroups = new BindGroups();
 
   private constructor(
     device: GPUDevice,
@@ -122,7 +135,7 @@ export class Kernel {
   }
 
   /**
-   * Binds resources by the names that the shader gives them.
+   * Binds resources by the names that the shader gives them. The same resources share a bind group.
    *
    * @param label - See {@link Dispatch.label}; for example `block.3.attn.qkv.weight`.
    * @throws TypeError if the names differ from the shader's.
@@ -131,6 +144,7 @@ export class Kernel {
     label: string,
     resources: Readonly<Record<string, Resource>>,
     [x, y = 1, z = 1]: readonly [x: number, y?: number, z?: number],
+    cost?: Cost,
   ): Dispatch {
     const names = Object.keys(resources);
     if (
@@ -142,15 +156,46 @@ export class Kernel {
         `${this.label}: the shader binds [${declared.join(', ')}], the caller [${names.join(', ')}]`,
       );
     }
-    const bindGroup = this.#device.createBindGroup({
-      label,
-      layout: this.#layout,
-      entries: this.#declarations.map(({ name, binding }) => {
-        const resource = resources[name] as Resource;
-        return { binding, resource: 'buffer' in resource ? resource : { buffer: resource } };
-      }),
+    const bindings = this.#declarations.map(({ name }): GPUBufferBinding => {
+      const resource = resources[name] as Resource;
+      return 'buffer' in resource ? resource : { buffer: resource };
     });
-    return { label, pipeline: this.#pipeline, bindGroup, workgroups: [x, y, z] };
+    const bindGroup = this.#bindGroups.get(bindings, () =>
+      this.#device.createBindGroup({
+        label,
+        layout: this.#layout,
+        entries: this.#declarations.map(({ binding }, i) => ({
+          binding,
+          resource: bindings[i] as GPUBufferBinding,
+        })),
+      }),
+    );
+    return {
+      label,
+      pipeline: this.#pipeline,
+      bindGroup,
+      workgroups: [x, y, z],
+      ...(cost && { cost }),
+    };
+  }
+}
+
+/** Bind groups by the buffers that they bind. They go when one of the buffers does. */
+class BindGroups {
+  readonly #groups = new Map<string, GPUBindGroup>();
+  readonly #next = new WeakMap<GPUBuffer, BindGroups>();
+
+  get(bindings: readonly GPUBufferBinding[], create: () => GPUBindGroup): GPUBindGroup {
+    let last: BindGroups = this;
+    for (const { buffer } of bindings) {
+      const next = last.#next.get(buffer) ?? new BindGroups();
+      last.#next.set(buffer, next);
+      last = next;
+    }
+    const ranges = bindings.map(({ offset = 0, size = '' }) => `${offset}:${size}`).join();
+    const group = last.#groups.get(ranges) ?? create();
+    last.#groups.set(ranges, group);
+    return group;
   }
 }
 

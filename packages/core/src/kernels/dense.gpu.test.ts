@@ -7,6 +7,7 @@ import {
   outputBuffer,
   outputFloats,
   randomValues,
+  stepBuffer,
   uploadDense,
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
@@ -182,7 +183,8 @@ async function testLinear(
             scales: part.scales,
             bias: biasBuffer,
             x,
-            y: { buffer: y, size: 4 * count * rows },
+            y,
+            ...(product && { step: stepBuffer(gpu, 0, count) }),
           },
           [Math.ceil(part.rows / tile.rows), Math.ceil(count / tile.inputs)],
         ),

@@ -1,6 +1,8 @@
 import { expect } from 'vitest';
+import { countedDevice } from '../../test/engine.ts';
 import { gpuTest } from '../../test/gpu.ts';
 import { SHAPE_20B } from '../../test/kernel-shape.ts';
+import { Gpu } from '../gpu/device.ts';
 import { Kernels } from './kernels.ts';
 
 gpuTest.each([SHAPE_20B, { ...SHAPE_20B, dense: 'bf16' as const, kvCache: 'f32' as const }])(
@@ -9,5 +11,15 @@ gpuTest.each([SHAPE_20B, { ...SHAPE_20B, dense: 'bf16' as const, kvCache: 'f32' 
     const step = buffers.storage('step', 16);
     const kernels = await Kernels.compile(gpu, shape, step, buffers);
     expect(kernels).toBeInstanceOf(Kernels);
+  },
+);
+
+gpuTest(
+  'only the chosen pipelines of the 20b are compiled, at most 35',
+  async ({ gpu, buffers }) => {
+    const { device, counts } = countedDevice(gpu.device);
+    const step = buffers.storage('step', 16);
+    await Kernels.compile(new Gpu(device), SHAPE_20B, step, buffers);
+    expect(counts.calls.get('createComputePipelineAsync')).toBeLessThanOrEqual(35);
   },
 );

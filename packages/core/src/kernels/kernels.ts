@@ -1,8 +1,15 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
-import { Kernel } from '../gpu/kernel.ts';
+import { Kernel, type KernelSource } from '../gpu/kernel.ts';
 import { type PipelineName, pipelineSources } from './pipelines.ts';
+import type { Shaders } from './shaders.ts';
 import type { KernelShape } from './shape.ts';
+
+/** Options of {@link Kernels.compile}. */
+export interface CompileOptions {
+  readonly shaders?: Shaders;
+  readonly compiled?: Map<string, Promise<Kernel>>;
+}
 
 /** The compiled kernels of one model, and what all its operations share. */
 export class Kernels {
@@ -30,16 +37,26 @@ export class Kernels {
    *
    * @param step - Uniform and storage `Step` of `shaders/lib/step.wgsl`: position, tokens, output row.
    * @param buffers - Owns the kernels' constant parameters.
+   * @param options.shaders - Where their files come from. Default: the library's, with all variants that the device can run.
+   * @param options.compiled - Kernels that have been compiled before, for any shape; gets the others.
    */
   static async compile(
     gpu: Gpu,
     shape: KernelShape,
     step: GPUBuffer,
     buffers: Buffers,
+    { shaders, compiled = new Map() }: CompileOptions = {},
   ): Promise<Kernels> {
-    const sources = [...pipelineSources(shape, gpu.device.features)];
+    const compile = (source: KernelSource): Promise<Kernel> => {
+      const { entryPoint, files, constants } = source;
+      const key = JSON.stringify([entryPoint, files.map(({ path }) => path), constants]);
+      const kernel = compiled.get(key) ?? Kernel.compile(gpu, source);
+      compiled.set(key, kernel);
+      return kernel;
+    };
+    const sources = [...pipelineSources(shape, gpu.device.features, shaders)];
     const pipelines = await Promise.all(
-      sources.map(async ([name, source]) => [name, await Kernel.compile(gpu, source)] as const),
+      sources.map(async ([name, source]) => [name, await compile(source)] as const),
     );
     return new Kernels(shape, step, new Map(pipelines), buffers);
   }

@@ -1,4 +1,5 @@
 import type { Dispatch, Resource } from '../gpu/kernel.ts';
+import { attentionCost, denseCost, expertCost } from './cost.ts';
 import type { Kernels } from './kernels.ts';
 import type { DenseMatrix, ExpertMatrix } from './matrix.ts';
 import type {
@@ -114,6 +115,7 @@ export class Operations {
           x,
         },
         [part.rows / HEAD_SIZE, this.#count],
+        denseCost(weight, part.rows, this.#count, this.#count),
       ),
     );
   }
@@ -130,6 +132,7 @@ export class Operations {
     const { heads, kvHeads } = shape;
     const span = spanOf(isSliding);
     const resources = { step, projected, keys, values, sinks, attended };
+    const cost = attentionCost(shape, isSliding, this.#count);
     if (this.#count > 1) {
       const kernel = this.#kernels.get(`attend_tiled/${span}`);
       const cut = (first: number, tiles: number): Dispatch => {
@@ -137,17 +140,19 @@ export class Operations {
         return kernel.dispatch(sinks.label, { ...resources, params }, [kvHeads, tiles]);
       };
       const tiles = attendRowTiles(shape, this.#count);
-      return [{ ...cut(0, tiles), cut }];
+      return [{ ...cut(0, tiles), cut, cost }];
     }
     const split = { split_out: splits.out, split_stats: splits.stats };
     const splitsOfLayer = splitCount(shape, isSliding);
     const attend: Dispatch = {
       ...this.#kernels
         .get(`attend/${span}`)
-        .dispatch(sinks.label, { ...resources, ...split }, [
-          attendWorkgroups(shape),
-          splitsOfLayer,
-        ]),
+        .dispatch(
+          sinks.label,
+          { ...resources, ...split },
+          [attendWorkgroups(shape), splitsOfLayer],
+          cost,
+        ),
       elementsPerWorkgroup: SPLIT_KEYS,
     };
     if (splitsOfLayer === 1) return [attend];
@@ -252,11 +257,18 @@ export class Operations {
           scales,
           bias: bias ?? scales, // a kernel without a bias still binds one: any buffer will do
           x,
-          y: { buffer: y, size: 4 * this.#count * weight.rows }, // its size tells linear_tiled how many tokens there are
+          y,
+          ...(!this.#isFew && { step: this.#kernels.step }),
         },
         isMatvec
           ? [Math.ceil(rows / TILE_ROWS), this.#count]
           : [Math.ceil(rows / tile.rows), Math.ceil(this.#count / tile.inputs)],
+        denseCost(
+          weight,
+          rows,
+          this.#count,
+          isMatvec ? this.#count : Math.ceil(this.#count / tile.inputs),
+        ),
       ),
     );
   }
@@ -283,15 +295,20 @@ export class Operations {
   /** A matmul of the chosen experts. */
   #experts(
     pipeline: PipelineName,
-    { label, bias, parts }: ExpertMatrix,
+    matrix: ExpertMatrix,
     resources: Resources,
     grid: Grid,
   ): Dispatch[] {
     const kernel = this.#kernels.get(pipeline);
-    return parts.map(({ firstExpert, experts, blocks, scales }) => {
+    const { label, bias, parts } = matrix;
+    const slots = this.#count * this.#kernels.shape.expertsPerToken;
+    const reads = this.#isFew ? slots : Math.min(slots, matrix.experts);
+    return parts.map((part) => {
+      const { firstExpert, experts, blocks, scales } = part;
       const params = this.#kernels.params(firstExpert, experts);
       const operands = { params, weights: blocks, scales, bias, ...resources };
-      return kernel.dispatch(label, operands, grid);
+      const cost = expertCost(matrix, part, slots, reads);
+      return kernel.dispatch(label, operands, grid, cost);
     });
   }
 }

@@ -1,5 +1,5 @@
 import type { KernelSource } from '../gpu/kernel.ts';
-import { kernelSource } from './shaders.ts';
+import { kernelSource, type Shaders } from './shaders.ts';
 import {
   HEAD_SIZE,
   type KernelShape,
@@ -28,12 +28,16 @@ export type PipelineName =
 export function pipelineSources(
   shape: KernelShape,
   features: ReadonlySet<string>,
+  shaders?: Shaders,
 ): ReadonlyMap<PipelineName, KernelSource> {
   const sources = new Map<PipelineName, KernelSource>();
   const add = (name: string, constants: Constants, product?: Product): void => {
     const [kernel] = name.split('/') as [string];
     const libraries = { dense: shape.dense, kv: shape.kvCache, ...(product && { product }) };
-    sources.set(name as PipelineName, kernelSource(kernel, { constants, libraries, features }));
+    sources.set(
+      name as PipelineName,
+      kernelSource(kernel, { constants, libraries, features }, shaders),
+    );
   };
   for (const [name, constants] of Object.entries(modelPipelines(shape))) add(name, constants);
   for (const product of ['narrow', 'wide'] as const) {

@@ -40,6 +40,7 @@ describe('a kernel', () => {
       'lib/f16.wgsl',
       'lib/tile.wgsl',
       'lib/product_wide.wgsl',
+      'lib/step.wgsl',
     ]);
   });
 

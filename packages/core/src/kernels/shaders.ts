@@ -7,7 +7,8 @@ export interface Shaders {
   readonly variants: Readonly<Record<string, readonly string[]>>;
 }
 
-const SHADERS: Shaders = {
+/** The library's kernels with all their variants. */
+export const SHADERS: Shaders = {
   files: new Map(
     Object.entries(
       import.meta.glob<string>('../../../../shaders/**/*.wgsl', {
@@ -19,6 +20,36 @@ const SHADERS: Shaders = {
   ),
   variants: {},
 };
+
+/** The variants that a device with some features can run. */
+export function usableVariants(
+  { files, variants }: Shaders,
+  features: ReadonlySet<string>,
+): string[] {
+  return Object.values(variants)
+    .flat()
+    .filter((variant) => fits(files.get(variant) ?? '', features));
+}
+
+/** The same kernels without some of their variants. */
+export function withoutVariants(shaders: Shaders, excluded: Iterable<string>): Shaders {
+  const without = new Set(excluded);
+  const variants = Object.entries(shaders.variants).map(
+    ([path, all]) => [path, all.filter((variant) => !without.has(variant))] as const,
+  );
+  return { ...shaders, variants: Object.fromEntries(variants) };
+}
+
+/** A checksum of all files (FNV-1a), in hexadecimal digits: other kernels have another one. */
+export function shadersChecksum({ files }: Shaders = SHADERS): string {
+  let hash = 0x811c9dc5;
+  for (const [path, wgsl] of files) {
+    for (const character of path + wgsl) {
+      hash = Math.imul(hash ^ (character.codePointAt(0) as number), 0x01000193);
+    }
+  }
+  return (hash >>> 0).toString(16).padStart(8, '0');
+}
 
 /** What a kernel's files leave open. */
 export interface KernelOptions {
@@ -42,9 +73,8 @@ export function kernelSource(
 ): KernelSource {
   const files = new Map<string, ShaderFile>();
   const add = (path: string): void => {
-    const fits = (variant: string): boolean =>
-      featuresOf(readShader(variant, shaders)).every((feature) => features.has(feature));
-    const chosen = shaders.variants[path]?.find(fits) ?? path;
+    const isUsable = (variant: string): boolean => fits(readShader(variant, shaders), features);
+    const chosen = shaders.variants[path]?.find(isUsable) ?? path;
     if (files.has(chosen)) return;
     const wgsl = readShader(chosen, shaders);
     files.set(chosen, { path: `${chosen}.wgsl`, wgsl });
@@ -79,6 +109,11 @@ function readShader(path: string, { files }: Shaders): string {
 
 function importsOf(wgsl: string): string[] {
   return /^\/\/ import: (.+)$/m.exec(wgsl)?.[1]?.split(', ') ?? [];
+}
+
+/** Whether a device with some features can run a file. */
+function fits(wgsl: string, features: ReadonlySet<string>): boolean {
+  return featuresOf(wgsl).every((feature) => features.has(feature));
 }
 
 /** The device features behind a file's `enable` directives. */

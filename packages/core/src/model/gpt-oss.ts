@@ -19,7 +19,7 @@ interface Pass {
  * The forward pass of gpt-oss, up to the residual stream: tokens in, keys and values to the cache.
  * Reads like openai/gpt-oss `gpt_oss/torch/model.py`, and keeps its names.
  */
-function forward(pass: Pass, w: Weights, kv: KvCache): Dispatch[] {
+function forward(pass: Pass, w: Weights, kv: Pick<KvCache, 'layers'>): Dispatch[] {
   const { k, a } = pass;
   return [
     ...k.embed(a.tokens, w.embedding, a.x), // x: [tokens, hiddenSize], the residual stream

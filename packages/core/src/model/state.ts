@@ -45,8 +45,8 @@ export interface Activations extends ActivationBuffers {
 /** The passes of a loaded model. */
 export interface ForwardPass {
   /** Evaluates the next `count` tokens up to the residual stream, and appends their keys and values to the cache. */
-  forward(kv: KvCache, count: number): Dispatch[];
-  /** Logits of `rows` tokens of the last pass, from the step's output row on. */
+  forward(kv: Pick<KvCache, 'layers'>, count: number): Dispatch[];
+  /** Logits of `rows` tokens of the last pass, from the step's output row on. For more than one, the step has so many tokens. */
   unembed(rows: number): Dispatch[];
 }
 

@@ -63,6 +63,15 @@ test('a load reports its progress by phase, and describes the model', async () =
   expect(await store.list()).toMatchObject([{ id: model.info.id, complete: true }]);
 });
 
+test('a diagnosis of the model in the worker says that its kernels are right', async () => {
+  const { text, selfTest, adapter, model: described } = await model.diagnose();
+  expect(selfTest.passed).toBe(true);
+  expect(adapter).toEqual(model.info.adapter);
+  expect(described).toMatchObject({ id: model.info.id, dense: 'bf16', kvCache: 'f32' });
+  expect(text).toContain(`model: ${model.info.id}`);
+  expect(text).toContain('browser: Mozilla');
+});
+
 test('errors thrown by onProgress are reported like those of event listeners, and nothing stops', async () => {
   const uploads = progress.filter(({ phase }) => phase === 'upload');
   expect(reported).toEqual(uploads.map(() => mistake));

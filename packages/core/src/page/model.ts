@@ -3,6 +3,7 @@ import { isOssicleError } from '../errors.ts';
 import { checkGenerateOptions } from '../generation/check-generate-options.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
 import { generateWithTools } from '../generation/tool-loop.ts';
+import type { Diagnosis } from '../types/diagnosis.ts';
 import type {
   GenerateEvent,
   GenerateOptions,
@@ -31,6 +32,13 @@ export interface Model {
   generate(input: string | readonly Message[], options?: GenerateOptions): Generation;
   /** Counts the tokens in the prompt that {@link Model.generate} would evaluate. */
   countTokens(input: string | readonly Message[], options?: GenerateOptions): Promise<number>;
+  /**
+   * Describes the GPU, the kernels in use, their times and the result of a self-test, as data and as text to paste into a
+   * report. Waits for a generation in progress. Contains nothing of any conversation.
+   *
+   * @throws {@link OssicleError} `out-of-memory`, `device-lost`, `disposed`.
+   */
+  diagnose(): Promise<Diagnosis>;
   /** Releases all memory. Calls in progress reject with `disposed`. */
   dispose(): Promise<void>;
 }
@@ -70,6 +78,10 @@ export class WorkerModel implements Model {
         return abortedResult(events, performance.now() - startMs);
       }
     }, options.signal);
+  }
+
+  diagnose(): Promise<Diagnosis> {
+    return this.#worker.call((service) => service.diagnose());
   }
 
   async countTokens(

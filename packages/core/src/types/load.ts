@@ -57,6 +57,11 @@ export interface LoadOptions {
   readonly prefillChunkLength?: number;
   /** Whether to keep the files in the browser's private file system. Default: true. */
   readonly store?: boolean;
+  /**
+   * Whether to time the variants of kernels that this GPU can run, and use the faster ones: up to two seconds in the first
+   * load, remembered for later ones. Otherwise, all variants are used that pass the self-test. Default: true.
+   */
+  readonly tune?: boolean;
   /** How Hugging Face repos are read. */
   readonly huggingFace?: HuggingFaceOptions;
   /**

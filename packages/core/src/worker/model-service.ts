@@ -9,6 +9,7 @@ import { requestDevice } from '../gpu/device.ts';
 import { exportStoredModel } from '../store/export-model.ts';
 import { importModel } from '../store/import-model.ts';
 import { type VerifyResult, verifyStoredModel } from '../store/verification.ts';
+import type { Diagnosis } from '../types/diagnosis.ts';
 import type {
   GenerateEvent,
   GenerateOptions,
@@ -83,6 +84,11 @@ export class ModelService {
   /** Counts the tokens of a prompt. */
   countTokens(input: string | readonly Message[], options: PlainGenerateOptions): number {
     return this.#ready().engine.tokenizer.encodeConversation(input, options).length;
+  }
+
+  /** Describes the GPU and the kernels in use. */
+  async diagnose(): Promise<Diagnosis> {
+    return this.#ready().engine.diagnose();
   }
 
   /** Checks whether a model would run here. */

@@ -17,6 +17,8 @@ import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../../ty
 import { type Engine, LoadedEngine } from '../engine.ts';
 import { createRuntime } from '../runtime.ts';
 import { CheckpointTokenizer } from '../tokenizer.ts';
+import { diagnose } from '../variants/diagnose.ts';
+import { chooseVariants, recallChoices } from './choose-variants.ts';
 import { type PlacedWeights, placeWeights, WeightUpload } from './load-weights.ts';
 import { claimMemory, explainShortage } from './memory.ts';
 import { checkDevice, type LoadPlan, planLoad } from './plan.ts';
@@ -64,7 +66,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 
     const placed = await takeMemory(gpu, buffers, plan, checkpoint);
     upload = new WeightUpload(gpu, placed);
-    const runtime = createRuntime(gpu, buffers, plan, placed.weights);
+    const remembered = await recallChoices(gpu, plan, options);
+    const runtime = createRuntime(gpu, buffers, plan, placed.weights, remembered.shaders);
     runtime.catch(() => undefined); // awaited below, after other steps that may fail
     if (published && !stored) {
       const downloaded = await download(published, checkpoint, progress, options).catch(
@@ -82,12 +85,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
         : new CheckpointTokenizer(tokenizerJson, plan.config.vocabularySize);
     await upload.run({ source, progress, signal });
     progress.start('compile', 0);
-    const ready = await runtime;
+    const compiled = await runtime;
     await buffers.allocated();
+    const chosen = await chooseVariants(compiled, remembered, options);
     await gpu.settle(gpu.device.queue.onSubmittedWorkDone());
     signal?.throwIfAborted();
     progress.start('ready', 0);
-    return new LoadedEngine(ready, tokenizer, buffers, describe(source.id, plan, options.device));
+    const info = describe(source.id, plan, options.device);
+    return new LoadedEngine(chosen.runtime, tokenizer, buffers, info, () =>
+      diagnose(chosen, info, remembered.choices !== undefined),
+    );
   } catch (error) {
     buffers.dispose();
     gpu.dispose();
