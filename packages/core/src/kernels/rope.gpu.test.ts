@@ -133,6 +133,36 @@ gpuTest.each(ROPES)(
   },
 );
 
+gpuTest(
+  'keys and values beyond the range of f16 are stored as its largest numbers',
+  async (gpu) => {
+    const shape: Shape = { heads: 1, kvHeads: 1, capacity: 32, kvCache: 'f16' };
+    const kernel = await Kernel.compile(
+      gpu.gpu,
+      kernelSource('rope', {
+        libraries: { kv: 'f16' },
+        constants: { HEADS: 1, KV_HEADS: 1, RING: 32 },
+      }),
+    );
+    const beyond = [65504, 65519, 65536, 1e5, 3e38].flatMap((value) => [value, -value]);
+    const values = Float64Array.from({ length: HEAD_SIZE }, (_, i) => beyond[i % beyond.length]!);
+    const projected = outputBuffer(gpu, 3 * HEAD_SIZE, [
+      ...new Float64Array(2 * HEAD_SIZE).fill(1e30),
+      ...values,
+    ]);
+    const cache = emptyCache(gpu, shape);
+    const step = stepBuffer(gpu, 5, 1);
+    const resources = { step, rope_table: uploadRopeTable(gpu, 5, 1), projected, ...cache };
+    gpu.run(kernel.dispatch('rope', resources, [workgroupsOf('rope', (3 * HEAD_SIZE) / 8), 1]));
+    const stored = async (of: 'keys' | 'values') =>
+      cachedRows(of, await outputWords(gpu, cache[of]), shape, 5, 6);
+    expect([...(await stored('values'))]).toEqual(
+      [...values].map((value) => 65504 * Math.sign(value)),
+    );
+    expect((await stored('keys')).every((value) => Math.abs(value) === 65504)).toBe(true);
+  },
+);
+
 interface QkvCase extends Shape {
   readonly dense: DenseFormat;
   readonly columns: number;
