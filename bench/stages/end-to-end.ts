@@ -1,8 +1,11 @@
+import { LoadedEngine } from '../../packages/core/src/engine/engine.ts';
 import { createEngine, type Engine, type Session } from '../../packages/core/src/engine/index.ts';
+import { summarizeAdapter } from '../../packages/core/src/gpu/adapter-summary.ts';
 import type { Timings } from '../../packages/core/src/types/generate.ts';
 import type { LoadProgress, ModelSource } from '../../packages/core/src/types/load.ts';
 import { countCalls } from './call-counter.ts';
 import type { Sample, Stage, StageOptions } from './stage.ts';
+import { createSyntheticModel } from './synthetic-model.ts';
 
 /** Tokens decoded to count the calls of a step. */
 const COUNTED_STEPS = 8;
@@ -28,7 +31,7 @@ export class EndToEndStage implements Stage {
     ];
   }
 
-  /** Loads the checkpoint, checks its results, and counts the calls of a decode step. */
+  /** Loads a checkpoint, checks its results, and counts the calls of a decode step. */
   static async open(
     device: GPUDevice,
     source: ModelSource,
@@ -55,26 +58,60 @@ export class EndToEndStage implements Stage {
       engine.dispose();
       engine = await load('load again');
     }
-    facts.push({ name: 'GPU memory', value: engine.info.gpuBytes / 2 ** 20, unit: 'MiB' });
-    const stage = new EndToEndStage(engine, options, facts);
-    await stage.#check();
-    facts.push(...(await stage.#countStep()));
-    return stage;
+    return EndToEndStage.#check(engine, options, facts);
   }
 
-  /** Evaluates one prompt that shares no prefix with the previous one, so that the session reuses nothing. */
+  /** The same for a model whose weights are made on the GPU. */
+  static async openSynthetic(device: GPUDevice, options: StageOptions): Promise<EndToEndStage> {
+    const { runtime, buffers, gpuBytes } = await createSyntheticModel(device, options);
+    const { config, shape } = runtime;
+    const engine = new LoadedEngine(runtime, undefined, buffers, {
+      id: 'synthetic',
+      config,
+      parameterCount: 0,
+      contextLength: shape.contextLength,
+      dense: shape.dense,
+      kvCache: shape.kvCache,
+      gpuBytes,
+      adapter: summarizeAdapter(device),
+    });
+    return EndToEndStage.#check(engine, options, []);
+  }
+
+  static async #check(
+    engine: Engine,
+    options: StageOptions,
+    facts: Sample[],
+  ): Promise<EndToEndStage> {
+    facts.push({ name: 'GPU memory', value: engine.info.gpuBytes / 2 ** 20, unit: 'MiB' });
+    const stage = new EndToEndStage(engine, options, facts);
+    try {
+      await stage.#checkResults();
+      facts.push(...(await stage.#countStep()));
+      return stage;
+    } catch (error) {
+      engine.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * Prefills a prompt that shares no prefix with the previous one, so that the session reuses nothing; or decodes after a
+   * prompt, whose keys and values it reuses if the last measurement was the same.
+   */
   async measure(measurement: string): Promise<Sample[]> {
     const [kind, length = ''] = measurement.split(/ @?/);
     const tokens = Number(length);
-    const isPrefill = kind === 'prefill';
-    const maxTokens = isPrefill ? 1 : this.#options.decode + 1;
-    const timings = await this.#generate(this.#session, this.#prompt(tokens), maxTokens);
-    if (isPrefill) {
+    const { decode, temperature } = this.#options;
+    if (kind === 'prefill') {
+      const timings = await this.#generate(this.#prompt(tokens), 1, temperature);
       return [
         sample(measurement, timings.prefillTokensPerSecond, 'tokens/s'),
         sample(`time to first token ${tokens}`, timings.timeToFirstTokenMs, 'ms'),
       ];
     }
+    const options = { maxTokens: decode + 1, temperature, seed: 1 };
+    const { timings } = await this.#session.generate(this.#tokens(tokens, 0), options).result;
     return [sample(measurement, timings.decodeTokensPerSecond, 'tokens/s')];
   }
 
@@ -82,8 +119,10 @@ export class EndToEndStage implements Stage {
     this.#engine.dispose();
   }
 
-  async #generate(session: Session, prompt: Uint32Array, maxTokens: number): Promise<Timings> {
-    const { timings, usage } = await session.generate(prompt, { maxTokens, temperature: 0 }).result;
+  /** Generates after a prompt of which nothing may be reused. */
+  async #generate(prompt: Uint32Array, maxTokens: number, temperature = 0): Promise<Timings> {
+    const options = { maxTokens, temperature, seed: 1 };
+    const { timings, usage } = await this.#session.generate(prompt, options).result;
     if (usage.reusedTokens !== 0 || usage.completionTokens !== maxTokens) {
       throw new Error(
         `A prompt of ${prompt.length} fresh tokens for ${maxTokens} gave ${JSON.stringify(usage)}`,
@@ -93,7 +132,7 @@ export class EndToEndStage implements Stage {
   }
 
   /** Checks that logits are finite and differ, and that greedy decoding takes the largest. */
-  async #check(): Promise<void> {
+  async #checkResults(): Promise<void> {
     const prompt = this.#prompt(Math.min(16, this.#options.context - 2));
     const evaluated = this.#engine.createSession();
     const logits = await evaluated.evaluate(prompt);
@@ -107,7 +146,7 @@ export class EndToEndStage implements Stage {
       lowest = Math.min(lowest, logit);
     }
     if (lowest === logits[best]) throw new Error(`All logits are ${lowest}: nothing is timed`);
-    await this.#generate(this.#session, prompt, 1);
+    await this.#generate(prompt, 1);
     const chosen = this.#session.tokens.at(-1);
     if (chosen !== best) {
       throw new Error(
@@ -119,7 +158,7 @@ export class EndToEndStage implements Stage {
   /** Counts the calls of one decode step: the difference between a long generation and a short one. */
   async #countStep(): Promise<Sample[]> {
     const count = (maxTokens: number) =>
-      countCalls(() => this.#generate(this.#session, this.#prompt(4), maxTokens));
+      countCalls(() => this.#generate(this.#prompt(4), maxTokens));
     await count(4); // makes the bind groups of a prompt of this length
     const short = await count(4);
     const long = await count(4 + COUNTED_STEPS);
@@ -132,13 +171,18 @@ export class EndToEndStage implements Stage {
     );
   }
 
-  /** Pseudo-random token ids; the first one differs from call to call. */
+  /** Token ids whose first one differs from call to call. */
   #prompt(length: number): Uint32Array {
-    const { vocabularySize } = this.#engine.info.config;
     this.#prompts++;
-    let state = this.#prompts;
+    return this.#tokens(length, this.#prompts);
+  }
+
+  /** Pseudo-random token ids. A longer list begins with the shorter one of the same seed, and with the seed. */
+  #tokens(length: number, seed: number): Uint32Array {
+    const { vocabularySize } = this.#engine.info.config;
+    let state = seed;
     return Uint32Array.from({ length }, (_, i) => {
-      if (i === 0) return this.#prompts % vocabularySize;
+      if (i === 0) return seed % vocabularySize;
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // Numerical Recipes' generator
       return Math.floor((state / 2 ** 32) * vocabularySize);
     });

@@ -1,11 +1,9 @@
-import { planLoad } from '../../packages/core/src/engine/load/plan.ts';
-import { createRuntime } from '../../packages/core/src/engine/runtime.ts';
 import {
   encodeSamplingOptions,
   samplingOptions,
 } from '../../packages/core/src/engine/sampling-options.ts';
-import { Buffers, maxBindingBytes, readBuffer } from '../../packages/core/src/gpu/buffers.ts';
-import { Gpu } from '../../packages/core/src/gpu/device.ts';
+import { type Buffers, readBuffer } from '../../packages/core/src/gpu/buffers.ts';
+import type { Gpu } from '../../packages/core/src/gpu/device.ts';
 import type { Dispatch } from '../../packages/core/src/gpu/kernel.ts';
 import {
   addToTimeline,
@@ -17,12 +15,12 @@ import { submit } from '../../packages/core/src/gpu/recorder.ts';
 import { Operations } from '../../packages/core/src/kernels/operations.ts';
 import type { KernelShape } from '../../packages/core/src/kernels/shape.ts';
 import { type Activations, createKvCache } from '../../packages/core/src/model/state.ts';
-import { allocateWeights, type Weights } from '../../packages/core/src/model/weights.ts';
+import type { Weights } from '../../packages/core/src/model/weights.ts';
 import { RATE_SUFFIXES } from '../records.ts';
-import { readDispatches } from './bandwidth.ts';
+import { type Ceiling, mathCeiling, readCeiling } from './ceilings.ts';
 import { type KernelCost, kernelCost, type Operation } from './kernel-cost.ts';
 import type { Sample, Stage, StageOptions } from './stage.ts';
-import { WeightFiller } from './synthetic-weights.ts';
+import { createSyntheticModel } from './synthetic-model.ts';
 
 /** Length of a timed pass: long against the clock's resolution and a pass's own cost, short against a GPU's watchdog. */
 const PASS_NANOSECONDS = 20e6;
@@ -56,50 +54,34 @@ export class KernelStage implements Stage {
   readonly #buffers: Buffers;
   readonly #passes: ReadonlyMap<string, Pass>;
   readonly #step: GPUBuffer;
-  readonly #memory: Group;
+  readonly #ceilings: ReadonlyMap<string, Group>;
 
   private constructor(
     gpu: Gpu,
     buffers: Buffers,
     passes: ReadonlyMap<string, Pass>,
     step: GPUBuffer,
-    memory: Group,
+    ceilings: ReadonlyMap<string, Group>,
   ) {
     this.#gpu = gpu;
     this.#buffers = buffers;
     this.#passes = passes;
     this.#step = step;
-    this.#memory = memory;
-    this.measurements = ['memory', ...passes.keys(), 'step'];
+    this.#ceilings = ceilings;
+    this.measurements = [...ceilings.keys(), ...passes.keys(), 'step'];
   }
 
-  /** Fills weights, and checks that a decode step and a chunk give finite numbers. */
+  /** Makes a model, and checks that a decode step and a chunk give finite numbers. */
   static async open(device: GPUDevice, options: StageOptions): Promise<KernelStage> {
-    const gpu = new Gpu(device);
-    const buffers = new Buffers(gpu, 'bench');
+    const { runtime, weights, filler, buffers } = await createSyntheticModel(device, options);
+    const { gpu, config, shape, activations, kernels, model, step } = runtime;
     try {
-      const { config, shape } = planLoad(options.config, {
-        contextLength: options.context,
-        dense: options.dense,
-        prefillChunkLength: options.chunk,
-        ...(options.kvCache && { kvCache: options.kvCache }),
-      });
-      const { weights, parameters } = allocateWeights(
-        config,
-        buffers,
-        shape.dense,
-        maxBindingBytes(device.limits),
-      );
-      const runtime = await createRuntime(gpu, buffers, { config, shape }, weights);
-      const { activations, kernels, model, step } = runtime;
       const kv = createKvCache(buffers, config, shape);
-      const filler = new WeightFiller(gpu, buffers);
-      for (const parameter of parameters) filler.fillParameter(parameter);
       filler.fillCache(kv, shape.kvCache);
       device.queue.writeBuffer(
         activations.sampling.options,
         0,
-        encodeSamplingOptions(samplingOptions({ temperature: 0, seed: 1 })),
+        encodeSamplingOptions(samplingOptions({ temperature: options.temperature, seed: 1 })),
       );
       const tokens = Uint32Array.from(
         { length: shape.chunkLength },
@@ -115,26 +97,22 @@ export class KernelStage implements Stage {
           activations.tokens,
         ),
       ];
+      const places = placesOf(weights, config.slidingLayers);
       const pass = (count: number, last: readonly Dispatch[]): Pass => {
         const depth = Math.min(Math.max(0, ...options.depths), shape.contextLength - count);
         const dispatches = [...model.forward(kv, count), ...last];
-        const places = placesOf(weights, config.slidingLayers);
         const groups = groupDispatches(dispatches, places, shape, { tokens: count, depth });
         return { tokens: count, depth, dispatches, groups };
       };
       const passes = new Map<string, Pass>([['1 token', pass(1, output)]]);
       const chunk = Math.min(options.chunk, shape.chunkLength);
       if (chunk > 1) passes.set(`${chunk} tokens`, pass(chunk, []));
-      const read = await readDispatches(gpu, buffers, memoryBytes(shape));
-      const memory: Group = {
-        name: 'memory read',
-        dispatches: read.dispatches,
-        operations: 1,
-        cost: { bytes: read.bytes, flops: 0 },
-        repeats: 0,
-      };
+      const ceilings = new Map<string, Group>([
+        ['memory', ceilingGroup('memory read', await readCeiling(gpu, buffers, readBytes(shape)))],
+        ['math', ceilingGroup('math f32', await mathCeiling(gpu, buffers))],
+      ]);
       await buffers.allocated();
-      const stage = new KernelStage(gpu, buffers, passes, step, memory);
+      const stage = new KernelStage(gpu, buffers, passes, step, ceilings);
       for (const each of passes.values()) await stage.#check(each, activations, shape);
       return stage;
     } catch (error) {
@@ -144,9 +122,10 @@ export class KernelStage implements Stage {
     }
   }
 
-  /** Times `memory`, every operation of the named pass, or the dispatches of a decode `step` one by one. */
+  /** Times what `memory` or `math` can do, every operation of the named pass, or the dispatches of a decode `step`. */
   async measure(measurement: string): Promise<Sample[]> {
-    if (measurement === 'memory') return this.#timeGroup(this.#memory, '');
+    const ceiling = this.#ceilings.get(measurement);
+    if (ceiling) return this.#timeGroup(ceiling, '');
     const pass = this.#passes.get(measurement);
     if (!pass) return this.#profileStep();
     const samples: Sample[] = [];
@@ -165,30 +144,21 @@ export class KernelStage implements Stage {
   async #timeGroup(group: Group, suffix: string): Promise<Sample[]> {
     const { dispatches, operations, cost } = group;
     if (group.repeats === 0) {
-      const [first] = await timePasses(this.#gpu, [dispatches]);
+      const first = await timePass(this.#gpu, dispatches);
       const limit = Math.max(1, Math.floor(MAX_DISPATCHES_PER_PASS / dispatches.length));
-      const wanted = Math.ceil(PASS_NANOSECONDS / Math.max(1, first?.nanoseconds ?? 0));
+      const wanted = Math.ceil(PASS_NANOSECONDS / Math.max(1, first));
       group.repeats = Math.min(limit, wanted);
     }
     const repeated = Array.from({ length: group.repeats }, () => dispatches).flat();
-    const [time] = await timePasses(this.#gpu, [repeated]);
-    const nanoseconds = (time?.nanoseconds ?? 0) / (group.repeats * operations);
+    const nanoseconds = (await timePass(this.#gpu, repeated)) / (group.repeats * operations);
     const name = group.name + suffix;
     const samples: Sample[] = [{ name, value: nanoseconds / 1e3, unit: 'us' }];
-    if (nanoseconds > 0) {
-      samples.push({
-        name: name + RATE_SUFFIXES.read,
-        value: cost.bytes / nanoseconds,
-        unit: 'GB/s',
-      });
-      if (cost.flops > 0) {
-        samples.push({
-          name: name + RATE_SUFFIXES.math,
-          value: cost.flops / nanoseconds,
-          unit: 'GFLOP/s',
-        });
-      }
-    }
+    const addRate = (suffix: string, amount: number, unit: string): void => {
+      if (amount === 0 || nanoseconds === 0) return;
+      samples.push({ name: name + suffix, value: amount / nanoseconds, unit });
+    };
+    addRate(RATE_SUFFIXES.read, cost.bytes, 'GB/s');
+    addRate(RATE_SUFFIXES.math, cost.flops, 'GFLOP/s');
     return samples;
   }
 
@@ -228,8 +198,23 @@ export class KernelStage implements Stage {
 }
 
 /** Bytes that `memory` reads: more than caches hold, but few for the models of tests. */
-function memoryBytes({ hiddenSize }: KernelShape): number {
+function readBytes({ hiddenSize }: KernelShape): number {
   return hiddenSize < 1024 ? 16 * 2 ** 20 : 2 ** 30;
+}
+
+function ceilingGroup(name: string, { dispatches, cost }: Ceiling): Group {
+  return { name, dispatches, operations: 1, cost, repeats: 0 };
+}
+
+/** Nanoseconds of a pass on the GPU's clock; on the CPU's, with the submit, if the GPU shows none. */
+async function timePass(gpu: Gpu, dispatches: readonly Dispatch[]): Promise<number> {
+  if (gpu.device.features.has('timestamp-query')) {
+    return (await timePasses(gpu, [dispatches]))[0]?.nanoseconds ?? 0;
+  }
+  const startMs = performance.now();
+  submit(gpu, dispatches);
+  await gpu.settle(gpu.device.queue.onSubmittedWorkDone());
+  return (performance.now() - startMs) * 1e6;
 }
 
 function checkNumbers(what: string, values: Float32Array): void {

@@ -1,9 +1,9 @@
 import { requestDevice } from '../../packages/core/src/engine/index.ts';
 import { summarizeAdapter } from '../../packages/core/src/gpu/adapter-summary.ts';
-import type { AdapterSummary, ModelSource } from '../../packages/core/src/types/load.ts';
+import type { ModelSource } from '../../packages/core/src/types/load.ts';
 import { EndToEndStage } from './end-to-end.ts';
 import { KernelStage } from './kernel-stage.ts';
-import type { Sample, Stage, StageName, StageOptions } from './stage.ts';
+import type { BenchAdapter, Sample, Stage, StageName, StageOptions } from './stage.ts';
 
 /** Runs the stages of one side, in a worker of its page or in Node. */
 export class StageHost {
@@ -20,8 +20,15 @@ export class StageHost {
   }
 
   /** The adapter in use. */
-  get adapter(): AdapterSummary {
-    return summarizeAdapter(this.#device);
+  get adapter(): BenchAdapter {
+    const { adapterInfo, features } = this.#device;
+    const details = Object.fromEntries(
+      ['device', 'driver', 'backend', 'type'].flatMap((key) => {
+        const value: unknown = adapterInfo[key as keyof GPUAdapterInfo];
+        return typeof value === 'string' && value !== '' ? [[key, value]] : [];
+      }),
+    );
+    return { ...summarizeAdapter(this.#device), features: [...features].sort(), details };
   }
 
   /**
@@ -36,12 +43,20 @@ export class StageHost {
     options: StageOptions,
   ): Promise<Pick<Stage, 'facts' | 'measurements'>> {
     await this.close();
-    const stage =
-      name === 'kernels'
-        ? await KernelStage.open(this.#device, options)
-        : await EndToEndStage.open(this.#device, source as ModelSource, options);
+    const stage = await this.#open(name, source, options);
     this.#stage = stage;
     return { facts: stage.facts, measurements: stage.measurements };
+  }
+
+  #open(name: StageName, source: ModelSource | undefined, options: StageOptions): Promise<Stage> {
+    switch (name) {
+      case 'end-to-end':
+        return EndToEndStage.open(this.#device, source as ModelSource, options);
+      case 'synthetic':
+        return EndToEndStage.openSynthetic(this.#device, options);
+      case 'kernels':
+        return KernelStage.open(this.#device, options);
+    }
   }
 
   /** Takes one round of a measurement of the open stage. */
