@@ -74,6 +74,18 @@ const LIMITS: readonly Limit[] = [
   { figure: 'waves', kernels: DECODE, bound: 'at least', goal: { navi31: 8 } },
 ];
 
+/** What a kernel's figure is on a family: today's value where it is known, otherwise the goal, if there is one. */
+export function expectedFigure(
+  figure: Limit['figure'],
+  kernel: string,
+  family: Family,
+): number | undefined {
+  const limit = LIMITS.find(
+    (each) => each.figure === figure && each.kernels !== 'all' && each.kernels.includes(kernel),
+  );
+  return limit?.today?.[family] ?? limit?.goal[family];
+}
+
 /** What one family's figures say about limits: lines for people, one for each limit. */
 export interface Verdict {
   /** Over a limit, or worse than today's value. */

@@ -15,10 +15,10 @@ import { submit } from '../../packages/core/src/gpu/recorder.ts';
 import { Operations } from '../../packages/core/src/kernels/operations.ts';
 import type { KernelShape } from '../../packages/core/src/kernels/shape.ts';
 import { type Activations, createKvCache } from '../../packages/core/src/model/state.ts';
-import type { Weights } from '../../packages/core/src/model/weights.ts';
 import { RATE_SUFFIXES } from '../records.ts';
 import { type Ceiling, mathCeiling, readCeiling } from './ceilings.ts';
 import { type KernelCost, kernelCost, type Operation } from './kernel-cost.ts';
+import { type Place, placesOf } from './places.ts';
 import type { Sample, Stage, StageOptions } from './stage.ts';
 import { createSyntheticModel } from './synthetic-model.ts';
 
@@ -226,31 +226,6 @@ function checkNumbers(what: string, values: Float32Array): void {
   if (zeros > values.length / 2) {
     throw new Error(`${what} are zero in ${zeros} of ${values.length} places: nothing is timed`);
   }
-}
-
-/** Where in the model the weights of a dispatch belong. */
-type Place = Pick<Operation, 'part' | 'isSliding'>;
-
-/** The places of all weights, by the labels that dispatches have from them. */
-function placesOf(weights: Weights, slidingLayers: readonly boolean[]): Map<string, Place> {
-  const places = new Map<string, Place>();
-  const add = (part: string, { label }: { readonly label: string }, isSliding = false): void => {
-    places.set(label, { part, isSliding });
-  };
-  add('embedding.weight', weights.embedding);
-  weights.block.forEach(({ attn, mlp }, layer) => {
-    const isSliding = slidingLayers[layer] ?? false;
-    add('attn.norm', attn.norm);
-    add('attn.qkv.weight', attn.qkv.weight);
-    add('attn', attn.sinks, isSliding);
-    add('attn.out.weight', attn.out.weight);
-    add('mlp.gate.weight', mlp.gate.weight);
-    add('mlp.mlp1', mlp.mlp1);
-    add('mlp.mlp2', mlp.mlp2);
-  });
-  add('norm', weights.norm);
-  add('unembedding.weight', weights.unembedding);
-  return places;
 }
 
 /** Groups dispatches by their kernel and the part of a layer that they work on. */
