@@ -41,6 +41,20 @@ export interface GpuMeasurements {
   readonly minutes: number;
 }
 
+/** A result to keep: what was measured, where and with what. */
+export interface GpuReport extends GpuMeasurements {
+  readonly date: string;
+  /** Of the checkout. */
+  readonly commit: string;
+  readonly command: string;
+  /** The browser, or Node. */
+  readonly runtime: string;
+  readonly system: string;
+  readonly isSoftware: boolean;
+  /** Name of the model's config. */
+  readonly config: string;
+}
+
 /** Prompts and depths of a full run. */
 export const FULL_RUN: Pick<GpuBenchOptions, 'prompts' | 'depths' | 'decode' | 'repeat'> = {
   prompts: [8, 64, 512, 4096],

@@ -2,16 +2,16 @@
 import { spawn } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { TOTALS_FILE, type Totals, totalsLine } from '../../scripts/totals.ts';
 import { findModel } from '../checkpoint.ts';
-import { startChrome } from '../chrome-runtime.ts';
+import { buildPage, startChrome } from '../chrome-runtime.ts';
 import { commitOf } from '../commit.ts';
 import { startNode } from '../node-runtime.ts';
 import { adapterName, formatTable, isSoftware, recordRows } from '../records.ts';
 import type { SideRuntime } from '../side.ts';
-import { FULL_RUN, measureGpu } from './measure.ts';
+import { FULL_RUN, type GpuReport, measureGpu } from './measure.ts';
 import { kernelTable, rooflineSvg } from './roofline.ts';
 
 const USAGE = `Measures this machine's GPU: a self-test, kernels against what memory can do, prefill and decode of gpt-oss-20b with weights
@@ -29,7 +29,8 @@ made on the GPU. Writes JSON and a plot, and takes at most 25 minutes.
   --no-self-test    leave out the GPU tests of the kernels, which take at most 6 minutes
   --software        measure a software adapter: shows that the bench works
   --dawn-feature T  a Dawn toggle to turn on, in Node; may be repeated
-  --out FOLDER      default: bench/results`;
+  --out FOLDER      default: bench/results
+  --page FOLDER     only build the page that does the same for any visitor: serve the folder with any static server`;
 
 /** Time for the self-test: with the measurements and the start, 25 minutes. */
 const SELF_TEST_LIMIT_MS = 6 * 60_000;
@@ -54,10 +55,16 @@ export async function main(args: readonly string[]): Promise<void> {
       software: { type: 'boolean', default: false },
       'dawn-feature': { type: 'string', multiple: true, default: [] },
       out: { type: 'string', default: 'bench/results' },
+      page: { type: 'string' },
     },
   });
   if (values.help) {
     console.log(USAGE);
+    return;
+  }
+  if (values.page !== undefined) {
+    await buildPage(process.cwd(), resolve(values.page), 'index.html');
+    console.log(`Wrote ${values.page}`);
     return;
   }
   const { config } = await findModel(values.config);
@@ -84,7 +91,7 @@ export async function main(args: readonly string[]): Promise<void> {
       },
       (text) => console.error(text),
     );
-    const report = {
+    const report: GpuReport & { readonly selfTest?: Totals } = {
       date: new Date().toISOString(),
       commit: commitOf(process.cwd()),
       command: `npm run bench:gpu -- ${args.join(' ')}`.trim(),
