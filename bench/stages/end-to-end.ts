@@ -96,13 +96,19 @@ export class EndToEndStage implements Stage {
   }
 
   /**
-   * Prefills a prompt that shares no prefix with the previous one, so that the session reuses nothing; or decodes after a
-   * prompt, whose keys and values it reuses if the last measurement was the same.
+   * `prefill N` and `generate N M` take a prompt that shares no prefix with the previous one, so that the session reuses
+   * nothing, and generate one token or M. `decode @N` decodes after a prompt whose keys and values it reuses if the last
+   * measurement was the same.
    */
   async measure(measurement: string): Promise<Sample[]> {
-    const [kind, length = ''] = measurement.split(/ @?/);
+    const [kind, length = '', count = ''] = measurement.split(/ @?/);
     const tokens = Number(length);
     const { decode, temperature } = this.#options;
+    if (kind === 'generate') {
+      const startMs = performance.now();
+      await this.#generate(this.#prompt(tokens), Number(count), temperature);
+      return [sample(measurement, performance.now() - startMs, 'ms')];
+    }
     if (kind === 'prefill') {
       const timings = await this.#generate(this.#prompt(tokens), 1, temperature);
       return [
