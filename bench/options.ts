@@ -12,6 +12,7 @@ export const USAGE: string = `Measures speed: a checkpoint end to end, and the k
   --runtime R            chrome, node or both; default: chrome
   --end-to-end           load, prefill and decode only
   --kernels              kernels only; needs no checkpoint on disk
+  --upload               from stored bytes to the GPU, without kernels, only; needs no checkpoint on disk
   --dense F              int8 or bf16; default: int8
   --kv-cache F           f16 or f32; default: f16 with int8, f32 with bf16
   --context N            positions of the KV cache; default: 8192, or what the model or the lengths below require
@@ -75,6 +76,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
       runtime: { type: 'string', default: 'chrome' },
       'end-to-end': { type: 'boolean', default: false },
       kernels: { type: 'boolean', default: false },
+      upload: { type: 'boolean', default: false },
       dense: { type: 'string', default: 'int8' },
       'kv-cache': { type: 'string' },
       context: { type: 'string' },
@@ -112,14 +114,12 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     ...(context !== undefined && { context }),
   });
   const sides = compare === undefined ? [side] : parseComparison(compare, side);
+  const chosen = (['end-to-end', 'kernels', 'upload'] as const).filter((stage) => values[stage]);
   const runtime = oneOf('--runtime', values.runtime, ['chrome', 'node', 'both']);
   return {
     config: values.config,
     runtimes: runtime === 'both' ? ['chrome', 'node'] : [runtime],
-    stages:
-      values.kernels === values['end-to-end']
-        ? ['end-to-end', 'kernels']
-        : [values.kernels ? 'kernels' : 'end-to-end'],
+    stages: chosen.length > 0 ? chosen : ['end-to-end', 'kernels'],
     sides: against === undefined ? sides : [side, side],
     ...(against !== undefined && { against }),
     prompts: values.prompt.split(',').map((text) => count('--prompt', text)),

@@ -1,37 +1,62 @@
-// First pass of sampling: applies the repetition penalty to the logits, and finds the largest of each strip.
+// First pass of sampling: applies the repetition penalty to the logits, and finds the largest of each strip and group.
 //
 // Grid: (strips).
-// import: keep_best, sampling
+// import: keep_best, logit_batch, random, sampling, step
 
 override VOCABULARY: u32 = 201088;
 
-const WORKGROUP_SIZE = 256u;
+const WORKGROUP_SIZE = STRIP_INVOCATIONS;
 
 @group(0) @binding(0) var<uniform> sampling: Sampling;
-@group(0) @binding(1) var<storage, read> seen: array<u32>;                // a bit for each token that has occurred
-@group(0) @binding(2) var<storage, read_write> logits: array<f32>;        // [VOCABULARY]
-@group(0) @binding(3) var<storage, read_write> strip_logits: array<f32>;  // [strips]
-@group(0) @binding(4) var<storage, read_write> strip_tokens: array<u32>;  // [strips]
+@group(0) @binding(1) var<storage, read> step: Step;
+@group(0) @binding(2) var<storage, read> seen: array<u32>;               // a bit for each token that has occurred
+@group(0) @binding(3) var<storage, read_write> logits: array<f32>;       // [VOCABULARY]
+@group(0) @binding(4) var<storage, read_write> strips: array<Strip>;     // [strips]
+@group(0) @binding(5) var<storage, read_write> found: Found;
+@group(0) @binding(6) var<storage, read_write> groups: array<atomic<u32>>; // [MAX_GROUPS], the key of each one's largest logit
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let end = min((workgroup.x + 1) * STRIP, VOCABULARY);
-  var best = -3.4e38f;
-  var best_token = end;
-  for (var token = workgroup.x * STRIP + local; token < end; token += WORKGROUP_SIZE) {
-    var logit = logits[token];
-    if (sampling.repetition_penalty != 1 && ((seen[token / 32] >> (token % 32)) & 1) == 1) {
-      logit = select(logit * sampling.repetition_penalty, logit / sampling.repetition_penalty, logit > 0);
-      logits[token] = logit;
-    }
-    if (logit > best) {
-      best = logit;
-      best_token = token;
+  let strip = workgroup.x * STRIP;
+  var best = LOWEST;
+  var best_token = VOCABULARY;
+  for (var first = strip; first < strip + STRIP; first += BATCH * WORKGROUP_SIZE) {
+    var batch = logit_batch(first + local);
+    for (var i = 0u; i < BATCH; i++) {
+      let token = first + local + i * WORKGROUP_SIZE;
+      if (sampling.repetition_penalty != 1 && token < VOCABULARY) {
+        batch[i] = penalize(batch[i], token);
+      }
+      if (batch[i] > best) {
+        best = batch[i];
+        best_token = token;
+      }
     }
   }
-  keep_best(best, best_token, local);
+  keep_best_of_four(best, best_token, local);
+  if (local < 4 && sampling.temperature > 0) {
+    let group = (workgroup.x * 4 + local) % group_count();
+    atomicMax(&groups[group], order_key(best_scores[local]));
+  }
+  keep_best_of_all(local);
   if (local == 0) {
-    strip_logits[workgroup.x] = best_scores[0];
-    strip_tokens[workgroup.x] = best_tokens[0];
+    strips[workgroup.x].largest = best_scores[0];
+    strips[workgroup.x].likeliest = best_tokens[0];
+    if (sampling.temperature > 0) {
+      let hash = step_hash(step.position + step.tokens);
+      let score = best_scores[0] / sampling.temperature + gumbel(hash, best_tokens[0]);
+      atomicMax(&found.largest, order_key(best_scores[0]));
+      atomicMax(&found.bound, order_key(score));
+    }
   }
+}
+
+// The logit as the other passes read it.
+fn penalize(logit: f32, token: u32) -> f32 {
+  if (((seen[token / 32] >> (token % 32)) & 1) == 0) {
+    return logit;
+  }
+  let penalized = select(logit * sampling.repetition_penalty, logit / sampling.repetition_penalty, logit > 0);
+  logits[token] = penalized;
+  return penalized;
 }

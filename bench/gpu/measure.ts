@@ -166,7 +166,7 @@ async function rounds<T>(
 
 /** How long a prompt will take at the speed of the longest one so far. */
 function predictMs(measurement: string, log: SampleLog): number {
-  const tokens = Number(/^(?:prefill |decode @)(\d+)$/.exec(measurement)?.[1] ?? 0);
+  const tokens = Number(/(?:prefill |decode @)(\d+)$/.exec(measurement)?.[1] ?? 0);
   const speeds = log
     .records()
     .filter(({ name }) => name.startsWith('prefill '))

@@ -1,7 +1,7 @@
 import { LoadedEngine } from '../../packages/core/src/engine/engine.ts';
 import { createEngine, type Engine, type Session } from '../../packages/core/src/engine/index.ts';
 import { summarizeAdapter } from '../../packages/core/src/gpu/adapter-summary.ts';
-import type { Timings } from '../../packages/core/src/types/generate.ts';
+import type { GenerateOptions, Timings } from '../../packages/core/src/types/generate.ts';
 import type { LoadProgress, ModelSource } from '../../packages/core/src/types/load.ts';
 import { countCalls } from './call-counter.ts';
 import type { Sample, Stage, StageOptions } from './stage.ts';
@@ -9,6 +9,9 @@ import { createSyntheticModel } from './synthetic-model.ts';
 
 /** Tokens decoded to count the calls of a step. */
 const COUNTED_STEPS = 8;
+
+/** A common setting, for `sampled decode`. */
+const SAMPLING: GenerateOptions = { temperature: 1, topK: 50, topP: 0.95, seed: 1 };
 
 /** Measures a checkpoint through the engine's public interface. */
 export class EndToEndStage implements Stage {
@@ -27,7 +30,7 @@ export class EndToEndStage implements Stage {
     this.facts = facts;
     this.measurements = [
       ...options.prompts.map((length) => `prefill ${length}`),
-      ...options.depths.map((depth) => `decode @${depth}`),
+      ...options.depths.flatMap((depth) => [`decode @${depth}`, `sampled decode @${depth}`]),
     ];
   }
 
@@ -101,7 +104,7 @@ export class EndToEndStage implements Stage {
    * measurement was the same.
    */
   async measure(measurement: string): Promise<Sample[]> {
-    const [kind, length = '', count = ''] = measurement.split(/ @?/);
+    const [, kind, length, count] = /^(.+?) @?(\d+)(?: (\d+))?$/.exec(measurement) ?? [];
     const tokens = Number(length);
     const { decode, temperature } = this.#options;
     if (kind === 'generate') {
@@ -116,7 +119,8 @@ export class EndToEndStage implements Stage {
         sample(`time to first token ${tokens}`, timings.timeToFirstTokenMs, 'ms'),
       ];
     }
-    const options = { maxTokens: decode + 1, temperature, seed: 1 };
+    const sampling = kind === 'decode' ? { temperature, seed: 1 } : SAMPLING;
+    const options = { ...sampling, maxTokens: decode + 1 };
     const { timings } = await this.#session.generate(this.#tokens(tokens, 0), options).result;
     return [sample(measurement, timings.decodeTokensPerSecond, 'tokens/s')];
   }

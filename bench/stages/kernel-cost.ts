@@ -87,6 +87,7 @@ export function kernelCost(shape: KernelShape, operation: Operation): KernelCost
     case 'expert_sum':
       return { bytes: slots * rowBytes, flops: slots * hiddenSize };
     case 'sample_strips':
+    case 'sample_candidates':
       return { bytes: 4 * shape.vocabularySize, flops: 0 };
     case 'sample':
       return { bytes: 8 * Math.ceil(shape.vocabularySize / STRIP), flops: 0 };

@@ -1,5 +1,7 @@
+import type { Runtime } from '../../packages/core/src/engine/runtime.ts';
 import {
   encodeSamplingOptions,
+  type SamplingOptions,
   samplingOptions,
 } from '../../packages/core/src/engine/sampling-options.ts';
 import { type Buffers, readBuffer } from '../../packages/core/src/gpu/buffers.ts';
@@ -26,6 +28,15 @@ import { createSyntheticModel } from './synthetic-model.ts';
 const PASS_NANOSECONDS = 20e6;
 
 const MAX_DISPATCHES_PER_PASS = 2000;
+
+/** Settings of sampling to time, by name. */
+const SAMPLING_SETTINGS: Readonly<Record<string, Partial<SamplingOptions>>> = {
+  greedy: { temperature: 0 },
+  'temperature 1': {},
+  'top-k 50, top-p 0.95': { topK: 50, topP: 0.95 },
+  'top-p 0.95': { topP: 0.95 },
+  'min-p 0.05': { minP: 0.05 },
+};
 
 /** The dispatches of one operation in all layers, so that each dispatch reads other weights. */
 interface Group {
@@ -55,48 +66,53 @@ export class KernelStage implements Stage {
   readonly #passes: ReadonlyMap<string, Pass>;
   readonly #step: GPUBuffer;
   readonly #ceilings: ReadonlyMap<string, Group>;
+  readonly #sampling: ReadonlyMap<string, Group>;
+  readonly #samplingOptions: GPUBuffer;
+  readonly #temperature: number;
 
   private constructor(
     gpu: Gpu,
     buffers: Buffers,
     passes: ReadonlyMap<string, Pass>,
-    step: GPUBuffer,
+    { step, activations }: Pick<Runtime, 'step' | 'activations'>,
     ceilings: ReadonlyMap<string, Group>,
+    sample: readonly Dispatch[],
+    temperature: number,
   ) {
     this.#gpu = gpu;
     this.#buffers = buffers;
     this.#passes = passes;
     this.#step = step;
     this.#ceilings = ceilings;
-    this.measurements = [...ceilings.keys(), ...passes.keys(), 'step'];
+    this.#temperature = temperature;
+    this.#samplingOptions = activations.sampling.options;
+    this.#sampling = new Map(
+      Object.keys(SAMPLING_SETTINGS).map((name) => [
+        name,
+        { name: 'sampling', dispatches: sample, operations: 1, cost: NO_COST, repeats: 0 },
+      ]),
+    );
+    this.measurements = [...ceilings.keys(), ...passes.keys(), 'sampling', 'step'];
   }
 
   /** Makes a model, and checks that a decode step and a chunk give finite numbers. */
   static async open(device: GPUDevice, options: StageOptions): Promise<KernelStage> {
     const { runtime, weights, filler, buffers } = await createSyntheticModel(device, options);
-    const { gpu, config, shape, activations, kernels, model, step } = runtime;
+    const { gpu, config, shape, activations, kernels, model } = runtime;
     try {
       const kv = createKvCache(buffers, config, shape);
       filler.fillCache(kv, shape.kvCache);
-      device.queue.writeBuffer(
-        activations.sampling.options,
-        0,
-        encodeSamplingOptions(samplingOptions({ temperature: options.temperature, seed: 1 })),
-      );
+      const { temperature } = options;
+      writeSamplingOptions(gpu, activations.sampling.options, { temperature });
       const tokens = Uint32Array.from(
         { length: shape.chunkLength },
         (_, i) => (i * 7919) % shape.vocabularySize,
       );
       device.queue.writeBuffer(activations.tokens, 0, tokens);
 
-      const output = [
-        ...model.unembed(1),
-        ...new Operations(kernels, 1).sample(
-          activations.logits,
-          activations.sampling,
-          activations.tokens,
-        ),
-      ];
+      const { logits, sampling, tokens: next } = activations;
+      const sample = new Operations(kernels, 1).sample(logits, sampling, next);
+      const output = [...model.unembed(1), ...sample];
       const places = placesOf(weights, config.slidingLayers);
       const pass = (count: number, last: readonly Dispatch[]): Pass => {
         const depth = Math.min(Math.max(0, ...options.depths), shape.contextLength - count);
@@ -112,7 +128,7 @@ export class KernelStage implements Stage {
         ['math', ceilingGroup('math f32', await mathCeiling(gpu, buffers))],
       ]);
       await buffers.allocated();
-      const stage = new KernelStage(gpu, buffers, passes, step, ceilings);
+      const stage = new KernelStage(gpu, buffers, passes, runtime, ceilings, sample, temperature);
       for (const each of passes.values()) await stage.#check(each, activations, shape);
       return stage;
     } catch (error) {
@@ -122,10 +138,14 @@ export class KernelStage implements Stage {
     }
   }
 
-  /** Times what `memory` or `math` can do, every operation of the named pass, or the dispatches of a decode `step`. */
+  /**
+   * Times what `memory` or `math` can do, every operation of the named pass, `sampling` at several settings, or the
+   * dispatches of a decode `step` one by one.
+   */
   async measure(measurement: string): Promise<Sample[]> {
     const ceiling = this.#ceilings.get(measurement);
     if (ceiling) return this.#timeGroup(ceiling, '');
+    if (measurement === 'sampling') return this.#timeSampling();
     const pass = this.#passes.get(measurement);
     if (!pass) return this.#profileStep();
     const samples: Sample[] = [];
@@ -159,6 +179,19 @@ export class KernelStage implements Stage {
     };
     addRate(RATE_SUFFIXES.read, cost.bytes, 'GB/s');
     addRate(RATE_SUFFIXES.math, cost.flops, 'GFLOP/s');
+    return samples;
+  }
+
+  /** Times the choice of a token, on the logits of the last decode step. */
+  async #timeSampling(): Promise<Sample[]> {
+    const samples: Sample[] = [];
+    for (const [name, group] of this.#sampling) {
+      this.#writeStep(this.#passes.get('1 token') as Pass);
+      const setting = SAMPLING_SETTINGS[name] ?? {};
+      writeSamplingOptions(this.#gpu, this.#samplingOptions, setting);
+      samples.push(...(await this.#timeGroup(group, `, ${name}`)));
+    }
+    writeSamplingOptions(this.#gpu, this.#samplingOptions, { temperature: this.#temperature });
     return samples;
   }
 
@@ -197,6 +230,15 @@ export class KernelStage implements Stage {
   }
 }
 
+function writeSamplingOptions(
+  { device }: Gpu,
+  buffer: GPUBuffer,
+  setting: Partial<SamplingOptions>,
+): void {
+  const options = encodeSamplingOptions(samplingOptions({ seed: 1, ...setting }));
+  device.queue.writeBuffer(buffer, 0, options);
+}
+
 /** Bytes that `memory` reads: more than caches hold, but few for the models of tests. */
 function readBytes({ hiddenSize }: KernelShape): number {
   return hiddenSize < 1024 ? 16 * 2 ** 20 : 2 ** 30;
@@ -227,6 +269,9 @@ function checkNumbers(what: string, values: Float32Array): void {
     throw new Error(`${what} are zero in ${zeros} of ${values.length} places: nothing is timed`);
   }
 }
+
+/** For groups without a rate. */
+const NO_COST: KernelCost = { bytes: 0, flops: 0 };
 
 /** Groups dispatches by their kernel and the part of a layer that they work on. */
 function groupDispatches(

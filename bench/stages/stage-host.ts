@@ -4,6 +4,7 @@ import type { ModelSource } from '../../packages/core/src/types/load.ts';
 import { EndToEndStage } from './end-to-end.ts';
 import { KernelStage } from './kernel-stage.ts';
 import type { BenchAdapter, Sample, Stage, StageName, StageOptions } from './stage.ts';
+import { UploadStage } from './upload-stage.ts';
 
 /** Runs the stages of one side, in a worker of its page or in Node. */
 export class StageHost {
@@ -34,7 +35,7 @@ export class StageHost {
   /**
    * Opens a stage, and checks its results before anything is timed.
    *
-   * @param source - The checkpoint; not needed for `kernels`, which has synthetic weights.
+   * @param source - The checkpoint; only `end-to-end` needs one.
    * @throws Error if results are not finite, are zero, or contradict each other.
    */
   async open(
@@ -56,6 +57,8 @@ export class StageHost {
         return EndToEndStage.openSynthetic(this.#device, options);
       case 'kernels':
         return KernelStage.open(this.#device, options);
+      case 'upload':
+        return UploadStage.open(this.#device, options);
     }
   }
 

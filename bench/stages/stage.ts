@@ -18,9 +18,9 @@ export interface Sample {
 
 /**
  * `end-to-end`: a checkpoint through the engine; `synthetic`: the same with weights made on the GPU; `kernels`: the kernels
- * of the forward pass, alone.
+ * of the forward pass, alone; `upload`: stored bytes to the GPU, without kernels.
  */
-export type StageName = 'end-to-end' | 'synthetic' | 'kernels';
+export type StageName = 'end-to-end' | 'synthetic' | 'kernels' | 'upload';
 
 /** What to measure, and how. Plain data, since it is sent to a page. */
 export interface StageOptions {

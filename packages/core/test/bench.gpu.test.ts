@@ -29,12 +29,14 @@ test('the benchmark measures a small checkpoint from load to decode', async () =
   expect(valueNamed(facts, 'submits per token')).toBe(1);
   expect(valueNamed(facts, 'buffers made per token')).toBe(0);
   expect(valueNamed(facts, 'bind groups made per token')).toBe(0);
-  expect(measurements).toEqual(['prefill 20', 'decode @3']);
+  expect(measurements).toEqual(['prefill 20', 'decode @3', 'sampled decode @3']);
   expect((await host.measure('prefill 20')).map(({ name }) => name)).toEqual([
     'prefill 20',
     'time to first token 20',
   ]);
-  expect(valueNamed(await host.measure('decode @3'), 'decode @3')).toBeGreaterThan(0);
+  for (const name of ['decode @3', 'sampled decode @3']) {
+    expect(valueNamed(await host.measure(name), name)).toBeGreaterThan(0);
+  }
   await host.close();
   await expect(host.measure('decode @3')).rejects.toThrow('No stage is open');
 });
@@ -42,7 +44,7 @@ test('the benchmark measures a small checkpoint from load to decode', async () =
 test('the benchmark times every kernel of a decode step and of a prefill chunk', async () => {
   const host = await StageHost.start();
   const { measurements } = await host.open('kernels', undefined, OPTIONS);
-  expect(measurements).toEqual(['memory', 'math', '1 token', '16 tokens', 'step']);
+  expect(measurements).toEqual(['memory', 'math', '1 token', '16 tokens', 'sampling', 'step']);
   const kernels = new Set<string>();
   for (const measurement of measurements) {
     const samples = await host.measure(measurement);

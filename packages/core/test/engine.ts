@@ -3,7 +3,7 @@
 import { expect } from 'vitest';
 import type { Engine } from '../src/engine/engine.ts';
 import { createEngine, type EngineOptions } from '../src/engine/load/create-engine.ts';
-import { placeWeights, uploadWeights } from '../src/engine/load/load-weights.ts';
+import { placeWeights, WeightUpload } from '../src/engine/load/load-weights.ts';
 import { planLoad } from '../src/engine/load/plan.ts';
 import { ProgressMeter } from '../src/engine/load/progress.ts';
 import { createRuntime, type Runtime } from '../src/engine/runtime.ts';
@@ -148,8 +148,9 @@ export async function loadRuntime(
   const checkpoint = await openCheckpoint(source);
   const plan = planLoad(checkpoint.config, options);
   const placed = await placeWeights(gpu, buffers, plan, checkpoint);
-  const progress = new ProgressMeter();
-  await uploadWeights(gpu, { ...placed, source, progress, signal: undefined });
+  const upload = new WeightUpload(gpu, placed);
+  await upload.run({ source, progress: new ProgressMeter(), signal: undefined });
+  upload.dispose();
   const { weights } = placed;
   return { ...(await createRuntime(gpu, buffers, plan, weights)), weights };
 }

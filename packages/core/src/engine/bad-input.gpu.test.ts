@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createCheckpoint, type Damage } from '../../test/checkpoint.ts';
 import { huggingFaceConfig } from '../../test/config.ts';
 import {
@@ -354,6 +354,18 @@ test('a load reports the start of compilation, the bytes uploaded, the rest of c
   expect(uploads.at(-1)).toMatchObject({ loadedBytes: totalBytes, totalBytes });
   const loaded = uploads.map(({ loadedBytes }) => loadedBytes);
   expect(loaded).toEqual([...loaded].sort((a, b) => a - b));
+  engine.dispose();
+});
+
+test('a load compiles the kernels that re-lay weights first: the upload waits for no others', async () => {
+  const compile = vi.spyOn(gpu.device, 'createComputePipelineAsync');
+  const { files } = createCheckpoint(SMALL);
+  const engine = await createEngine({ device: gpu.device, source: files, contextLength: 64 });
+  const labels = compile.mock.calls.map(([{ label }]) => String(label));
+  const isRepack = labels.map((label) => label.startsWith('repack_'));
+  expect(isRepack.indexOf(false)).toBeGreaterThan(1);
+  expect(isRepack.lastIndexOf(true)).toBeLessThan(isRepack.indexOf(false));
+  compile.mockRestore();
   engine.dispose();
 });
 

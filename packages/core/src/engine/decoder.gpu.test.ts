@@ -116,15 +116,15 @@ describe('pipelined decoding', () => {
   test('submits one step for each token after the first, and none beyond the last', async () => {
     await collect(decoder.pipelined(6));
     const [sample, ...steps] = watched.submits;
-    expect(sample).toBe(2); // both passes of sampling
+    expect(sample).toBe(3); // the passes of sampling
     expect(steps).toHaveLength(5);
     expect(new Set(steps).size).toBe(1);
-    expect(steps[0]).toBeGreaterThan(2 + 2 * 7); // two layers
+    expect(steps[0]).toBeGreaterThan(3 + 2 * 7); // two layers
   });
 
   test('submits only the sampling for a single token', async () => {
     expect(await collect(decoder.pipelined(1))).toHaveLength(1);
-    expect(watched.submits).toEqual([2]);
+    expect(watched.submits).toEqual([3]);
     expect(decoder.steps).toBe(0);
   });
 
@@ -187,7 +187,7 @@ describe('stepwise decoding', () => {
     await collect(decoder.stepwise(20), 3);
     const withDispatches = watched.submits.filter((dispatches) => dispatches > 0); // the others read logits
     const [, step] = withDispatches;
-    expect(withDispatches).toEqual([2, step, 2, step, 2]);
+    expect(withDispatches).toEqual([3, step, 3, step, 3]);
     expect(decoder.steps).toBe(2);
   });
 });

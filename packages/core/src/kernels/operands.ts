@@ -45,6 +45,10 @@ export interface SamplingState {
   readonly options: GPUBuffer;
   /** A bit per token of the vocabulary: whether it has occurred. */
   readonly seen: GPUBuffer;
-  readonly stripLogits: GPUBuffer;
-  readonly stripTokens: GPUBuffer;
+  /** `Strip`s of the vocabulary. */
+  readonly strips: GPUBuffer;
+  /** `Found`: zeros before the first step. */
+  readonly found: GPUBuffer;
+  /** u32 [groups]: zeros before the first step. */
+  readonly groups: GPUBuffer;
 }

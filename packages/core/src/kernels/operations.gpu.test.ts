@@ -319,8 +319,9 @@ class OneLayer {
         {
           options: uniformBuffer(this.#gpu, options),
           seen,
-          stripLogits: this.#gpu.empty(scratch.strips / 4),
-          stripTokens: this.#gpu.empty(scratch.strips / 4),
+          strips: this.#gpu.empty(scratch.strips / 4),
+          found: this.#gpu.upload(new Uint32Array(scratch.found / 4)),
+          groups: this.#gpu.upload(new Uint32Array(scratch.groups / 4)),
         },
         this.#tokens,
       ),

@@ -81,6 +81,7 @@ function modelPipelines(shape: KernelShape) {
     expert_out_tiled: mlp2 as Constants,
     expert_sum: { COLUMNS: hiddenSize, TOP } as Constants,
     sample_strips: { VOCABULARY } as Constants,
+    sample_candidates: { VOCABULARY } as Constants,
     sample: { VOCABULARY } as Constants,
   };
 }

@@ -10,7 +10,7 @@ import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { encode } from '../gpu/recorder.ts';
 import { kernelSource } from './shaders.ts';
-import { STRIP } from './shape.ts';
+import { STRIP, samplingBytes } from './shape.ts';
 
 interface Draw extends SamplingOptions {
   readonly logits: Float64Array;
@@ -36,11 +36,12 @@ type Sampler = (draw: Draw) => Promise<Drawn>;
 
 async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler> {
   const constants = { VOCABULARY: vocabulary };
-  const [first, second] = await Promise.all([
+  const [stripsKernel, candidatesKernel, sampleKernel] = await Promise.all([
     Kernel.compile(gpu.gpu, kernelSource('sample_strips', { constants })),
+    Kernel.compile(gpu.gpu, kernelSource('sample_candidates', { constants })),
     Kernel.compile(gpu.gpu, kernelSource('sample', { constants })),
   ]);
-  const strips = Math.ceil(vocabulary / STRIP);
+  const grid = [Math.ceil(vocabulary / STRIP)] as const;
   return async (draw) => {
     const { count = 1, seed = [1, 0], step: [position, tokens, outputRow] = [0, 1, 0] } = draw;
     const words = new Uint32Array(8);
@@ -56,13 +57,17 @@ async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler
     const step = stepBuffer(gpu, position, tokens, outputRow);
     const next = outputBuffer(gpu, 1);
     const results = outputBuffer(gpu, count);
-    const between = {
-      strip_logits: outputBuffer(gpu, strips),
-      strip_tokens: outputBuffer(gpu, strips),
-    };
+    const bytes = samplingBytes(vocabulary);
+    const zeros = (sizeBytes: number): GPUBuffer =>
+      outputBuffer(gpu, sizeBytes / 4, new Float32Array(sizeBytes / 4));
+    const strips = outputBuffer(gpu, bytes.strips / 4);
+    const found = zeros(bytes.found);
+    const groups = zeros(bytes.groups);
+    const shared = { sampling, logits, step, strips, found, groups };
     const dispatches = [
-      first.dispatch('strips', { sampling, seen, logits, ...between }, [strips]),
-      second.dispatch('sample', { sampling, logits, ...between, step, tokens: next, seen }, [1]),
+      stripsKernel.dispatch('sample', { ...shared, seen }, grid),
+      candidatesKernel.dispatch('sample', shared, grid),
+      sampleKernel.dispatch('sample', { ...shared, tokens: next, seen }, [1]),
     ];
     const encoder = gpu.gpu.device.createCommandEncoder();
     for (let i = 0; i < count; i++) {
@@ -70,8 +75,11 @@ async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler
       encoder.copyBufferToBuffer(next, 0, results, 4 * i, 4);
     }
     gpu.gpu.device.queue.submit([encoder.finish()]);
-    await outputWords(gpu, between.strip_logits);
-    await outputWords(gpu, between.strip_tokens);
+    await outputWords(gpu, strips);
+    expect([...(await outputWords(gpu, found)).subarray(0, 4)], 'what the next step finds').toEqual(
+      [0, 0, 0, 0],
+    );
+    expect(Math.max(...(await outputWords(gpu, groups)))).toBe(0);
     const bits = await gpu.words(seen);
     return {
       tokens: await outputWords(gpu, results),
@@ -92,6 +100,15 @@ function normalLogits(length: number, seed: number, spread = 2): Float64Array {
 /** Logits whose softmax is the given probabilities, in the given order of ids. */
 function logitsOf(probabilities: readonly number[]): Float64Array {
   return Float64Array.from(probabilities, (p) => Math.fround(Math.log(p)));
+}
+
+/** Divides the ids into groups of about the same probability, in the order of ids. */
+function groupsOfEqualMass(distribution: Float64Array, count: number): Uint32Array {
+  let sum = 0;
+  return Uint32Array.from(distribution, (p) => {
+    sum += p;
+    return Math.min(count - 1, Math.floor((sum - p / 2) * count));
+  });
 }
 
 function allowedIds(distribution: Float64Array): number[] {
@@ -257,6 +274,42 @@ gpuTest('draws stay within the tokens allowed by random options', async (gpu) =>
   }
 });
 
+gpuTest('draws from many tokens follow their probabilities', async (gpu) => {
+  // Too flat for the list of candidates to decide, or with more equals than it holds.
+  const sample = await compileSampler(gpu, 20000);
+  const flat = normalLogits(20000, 10, 0.7);
+  const coarse = flat.map((logit) => Math.round(logit * 2) / 2);
+  const equal = new Float64Array(20000);
+  const signedZeros = equal.map((_, id) => (id % 3 === 0 ? -0 : id % 7 === 0 ? -2 : 0));
+  const cases: readonly (readonly [Float64Array, SamplingOptions])[] = [
+    [flat, { temperature: 1, topP: 0.4 }],
+    [flat, { temperature: 1.5, topP: 0.97 }],
+    [flat, { temperature: 0.8, topK: 3000 }],
+    [flat, { temperature: 1, topK: 90, topP: 0.8 }],
+    [flat, { temperature: 1, topK: 5000, topP: 0.6, minP: 0.01 }],
+    [coarse, { temperature: 1, topK: 40 }],
+    [coarse, { temperature: 1, topK: 30, topP: 0.5 }],
+    [coarse, { temperature: 2, topP: 0.5, minP: 0.3 }],
+    [equal, { temperature: 1, topK: 5 }],
+    [equal, { temperature: 1, topP: 0.3 }],
+    [signedZeros, { temperature: 1, topK: 100 }],
+    [signedZeros, { temperature: 1, minP: 1 }],
+  ];
+  for (const [round, [logits, options]] of cases.entries()) {
+    const distribution = samplingDistribution(logits, options);
+    const { tokens } = await sample({ ...options, logits, count: 120, seed: [round, 3] });
+    const groups = groupsOfEqualMass(distribution, 8);
+    expect(
+      tokens.filter((id) => distribution[id] === 0),
+      JSON.stringify(options),
+    ).toEqual(new Uint32Array());
+    expectDistributed(
+      tokens.map((id) => groups[id]!),
+      new Float64Array(8).fill(1 / 8),
+    );
+  }
+});
+
 gpuTest('a draw depends only on logits, seed and position', async (gpu) => {
   const sample = await compileSampler(gpu, 1000);
   const flat = { logits: new Float64Array(1000), temperature: 1, count: 40 };
@@ -269,6 +322,27 @@ gpuTest('a draw depends only on logits, seed and position', async (gpu) => {
   const others = [await draws([6, 5], 100), await draws([5, 7], 100), await draws([4, 6], 100)];
   expect(new Set([first, ...others]).size).toBe(4);
   expect(new Set(first.split(',')).size).toBeGreaterThan(30);
+});
+
+gpuTest('logits that are no numbers, or minus infinity, are not drawn', async (gpu) => {
+  const sample = await compileSampler(gpu, 5000);
+  const logits = normalLogits(5000, 11).map((logit, id) =>
+    id % 3 === 0 ? Number.NaN : id % 3 === 1 ? Number.NEGATIVE_INFINITY : logit,
+  );
+  const numbers = logits.map((logit) => (logit > -100 ? logit : Number.NEGATIVE_INFINITY));
+  const options = [
+    { temperature: 0 },
+    { temperature: 1 },
+    { temperature: 1, topK: 20 },
+    { temperature: 1, topK: 4000, topP: 0.9 },
+    { temperature: 1, topP: 0.9 },
+    { temperature: 1, minP: 0.1 },
+  ];
+  for (const each of options) {
+    const { tokens } = await sample({ ...each, logits, count: 40 });
+    expect([...tokens].every((id) => id % 3 === 2)).toBe(true);
+    expect((await sample({ ...each, logits: numbers, count: 40 })).tokens).toEqual(tokens);
+  }
 });
 
 gpuTest('NaN logits give the vocabulary size, which is not a valid id', async (gpu) => {

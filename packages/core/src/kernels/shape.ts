@@ -13,7 +13,7 @@ export const BLOCK_COLUMNS: number = shaderConstant('lib/tile', 'BLOCK_COLUMNS')
 /** Keys of one split of decode attention. */
 export const SPLIT_KEYS: number = shaderConstant('lib/attention_splits', 'SPLIT_KEYS');
 
-/** Logits per workgroup of the first pass of sampling. */
+/** Logits per workgroup of the first two passes of sampling. */
 export const STRIP: number = shaderConstant('lib/sampling', 'STRIP');
 
 /** Tokens of a tile of the dense tiled matmul. */
@@ -33,6 +33,13 @@ const WORKGROUP_SIZES = {
 
 /** Bytes of a `SlotTile`. */
 const SLOT_TILE_BYTES = 12;
+
+/** Bytes of a `Strip`, and of the contenders that it may have. */
+const STRIP_BYTES: number = 8 + 4 * shaderConstant('lib/sampling', 'STRIP_INVOCATIONS');
+const CONTENDERS_BYTES: number = 4 * shaderConstant('lib/sampling', 'STRIP_INVOCATIONS');
+
+/** Bytes of `Found` without contenders. */
+const FOUND_BYTES: number = 16 + 4 * shaderConstant('lib/sampling', 'MAX_CANDIDATES');
 
 /** Columns of a row that keep one invocation busy. */
 const SPLIT_COLUMNS = 128;
@@ -85,14 +92,27 @@ export function scratchBytes(shape: KernelShape): {
   splitOut: number;
   splitStats: number;
   tiles: number;
-  strips: number;
-} {
+} & ReturnType<typeof samplingBytes> {
   const splits = Math.max(splitCount(shape, false), splitCount(shape, true));
   return {
     splitOut: shape.heads * splits * HEAD_SIZE * 4,
     splitStats: shape.heads * splits * 8,
     tiles: slotTileCount(shape, shape.chunkLength) * SLOT_TILE_BYTES,
-    strips: Math.ceil(shape.vocabularySize / STRIP) * 4,
+    ...samplingBytes(shape.vocabularySize),
+  };
+}
+
+/** Bytes of the scratch buffers of sampling. */
+export function samplingBytes(vocabularySize: number): {
+  strips: number;
+  found: number;
+  groups: number;
+} {
+  const strips = Math.ceil(vocabularySize / STRIP);
+  return {
+    strips: strips * STRIP_BYTES,
+    found: FOUND_BYTES + strips * CONTENDERS_BYTES,
+    groups: 4 * shaderConstant('lib/sampling', 'MAX_GROUPS'),
   };
 }
 

@@ -86,7 +86,7 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
   const { chunkLength, hiddenSize, heads, kvHeads, experts, expertsPerToken, vocabularySize } =
     shape;
   const words = (...extents: number[]): number => 4 * product(extents);
-  const { splitOut, splitStats, tiles, strips } = scratchBytes(shape);
+  const { splitOut, splitStats, tiles, strips, found, groups } = scratchBytes(shape);
   return {
     tokens: words(chunkLength),
     x: words(chunkLength, hiddenSize),
@@ -106,8 +106,9 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
     logits: words(logitRowCount(shape), vocabularySize),
     sampling: {
       seen: words(Math.ceil(vocabularySize / 32)),
-      stripLogits: strips,
-      stripTokens: strips,
+      strips,
+      found,
+      groups,
     },
   };
 }

@@ -17,7 +17,7 @@ import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../../ty
 import { type Engine, LoadedEngine } from '../engine.ts';
 import { createRuntime } from '../runtime.ts';
 import { CheckpointTokenizer } from '../tokenizer.ts';
-import { type PlacedWeights, placeWeights, uploadWeights } from './load-weights.ts';
+import { type PlacedWeights, placeWeights, WeightUpload } from './load-weights.ts';
 import { claimMemory, explainShortage } from './memory.ts';
 import { checkDevice, type LoadPlan, planLoad } from './plan.ts';
 import { ProgressMeter } from './progress.ts';
@@ -49,6 +49,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const progress = new ProgressMeter((update) => notify(onProgress, update));
   const buffers = new Buffers(gpu, 'model');
   let source: ByteSource | undefined;
+  let upload: WeightUpload | undefined;
   try {
     const opened = await openSource(options.source, options);
     source = opened;
@@ -62,6 +63,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     checkDevice(plan, options.device);
 
     const placed = await takeMemory(gpu, buffers, plan, checkpoint);
+    upload = new WeightUpload(gpu, placed);
     const runtime = createRuntime(gpu, buffers, plan, placed.weights);
     runtime.catch(() => undefined); // awaited below, after other steps that may fail
     if (published && !stored) {
@@ -78,7 +80,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       tokenizerJson === undefined
         ? undefined
         : new CheckpointTokenizer(tokenizerJson, plan.config.vocabularySize);
-    await uploadWeights(gpu, { ...placed, source, progress, signal });
+    await upload.run({ source, progress, signal });
     progress.start('compile', 0);
     const ready = await runtime;
     await buffers.allocated();
@@ -91,6 +93,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     gpu.dispose();
     throw error;
   } finally {
+    upload?.dispose();
     source?.dispose?.();
   }
 }

@@ -59,57 +59,78 @@ export async function placeWeights(
   return { weights, assignments };
 }
 
-/** What {@link uploadWeights} uploads. */
-interface WeightUpload extends PlacedWeights {
+/** What {@link WeightUpload.run} reads from, and tells. */
+interface UploadOptions {
   readonly source: ByteSource;
   readonly progress: ProgressMeter;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Uploads the tensors to the GPU, into the layout that the kernels read. */
-export async function uploadWeights(
-  gpu: Gpu,
-  { assignments, source, progress, signal }: WeightUpload,
-): Promise<void> {
-  const transient = new Buffers(gpu, 'load');
-  const uploader = new Uploader(gpu);
-  const onBytes = (bytes: number): void => progress.add(bytes);
-  try {
-    const repack = new RepackKernels(gpu, transient);
-    progress.start('compile', 0);
-    const transfers = await Promise.all(
+export class WeightUpload {
+  readonly #gpu: Gpu;
+  readonly #assignments: readonly Assignment[];
+  readonly #transient: Buffers;
+  readonly #transfers: Promise<readonly (readonly Transfer[])[]>;
+
+  /** Starts to compile the kernels that re-lay weights. Create it before others compile theirs: it needs them first. */
+  constructor(gpu: Gpu, { assignments }: PlacedWeights) {
+    this.#gpu = gpu;
+    this.#assignments = assignments;
+    this.#transient = new Buffers(gpu, 'load');
+    const repack = new RepackKernels(gpu, this.#transient);
+    this.#transfers = Promise.all(
       assignments.map((assignment) =>
         assignment.kind === 'matrix' ? Promise.all(assignment.prepare(repack)) : [],
       ),
     );
-    progress.start(
-      'upload',
-      assignments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-    );
-    for (const [i, assignment] of assignments.entries()) {
-      signal?.throwIfAborted();
-      if (assignment.kind === 'vector') {
-        const values = await readTensor(source, assignment.tensor, signal);
-        gpu.device.queue.writeBuffer(assignment.to, 0, values);
-        onBytes(assignment.sizeBytes);
+    this.#transfers.catch(() => undefined); // awaited when the bytes are there
+  }
+
+  /**
+   * Uploads everything, and waits for the GPU.
+   *
+   * @throws The errors of {@link ByteSource.read} and of the device.
+   */
+  async run({ source, progress, signal }: UploadOptions): Promise<void> {
+    const uploader = new Uploader(this.#gpu);
+    const onBytes = (bytes: number): void => progress.add(bytes);
+    try {
+      progress.start('compile', 0);
+      const transfers = await this.#transfers;
+      progress.start(
+        'upload',
+        this.#assignments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+      );
+      for (const [i, assignment] of this.#assignments.entries()) {
+        signal?.throwIfAborted();
+        if (assignment.kind === 'vector') {
+          const values = await readTensor(source, assignment.tensor, signal);
+          this.#gpu.device.queue.writeBuffer(assignment.to, 0, values);
+          onBytes(assignment.sizeBytes);
+        }
+        for (const { piece, repacking } of transfers[i] ?? []) {
+          const { rowBytes, rowsPerTile } = repacking;
+          await uploader.upload(source, {
+            piece,
+            rowBytes,
+            rowsPerTile,
+            consume: (encoder, chunk) => encode(encoder, repacking.dispatches(chunk)),
+            signal,
+            onBytes,
+          });
+        }
       }
-      for (const { piece, repacking } of transfers[i] ?? []) {
-        const { rowBytes, rowsPerTile } = repacking;
-        await uploader.upload(source, {
-          piece,
-          rowBytes,
-          rowsPerTile,
-          consume: (encoder, chunk) => encode(encoder, repacking.dispatches(chunk)),
-          signal,
-          onBytes,
-        });
-      }
+      await uploader.finish();
+      progress.end();
+    } finally {
+      uploader.dispose();
     }
-    await uploader.finish();
-    progress.end();
-  } finally {
-    uploader.dispose();
-    transient.dispose();
+  }
+
+  /** Releases what only the upload needs. */
+  dispose(): void {
+    this.#transient.dispose();
   }
 }
 
