@@ -7,7 +7,10 @@ const CONSTANTS = {
 /** Invocations of a workgroup of each pipeline that {@link planningDevice} made. */
 const THREADS = new WeakMap<GPUComputePipeline, number>();
 
-/** A device that allocates and compiles nothing: enough to plan the passes of a model of any size. */
+/**
+ * A device that allocates, compiles and runs nothing: enough to plan the passes of a model of any size. What is read back
+ * is zero, so that probes of the GPU find nothing that needs a variant.
+ */
 export function planningDevice(maxBindingBytes: number): GPUDevice {
   for (const [name, value] of Object.entries(CONSTANTS)) {
     if (!(name in globalThis)) Object.assign(globalThis, { [name]: value });
@@ -38,9 +41,19 @@ export function planningDevice(maxBindingBytes: number): GPUDevice {
       THREADS.set(pipeline, workgroupSize(code, compute.constants ?? {}));
       return pipeline;
     },
-    queue: { writeBuffer: () => undefined },
+    createCommandEncoder: idle,
+    queue: {
+      writeBuffer: () => undefined,
+      submit: () => undefined,
+      onSubmittedWorkDone: async () => undefined,
+    },
   };
   return device as unknown as GPUDevice;
+}
+
+/** An object all of whose methods do nothing, and return another one. */
+function idle(): object {
+  return new Proxy({}, { get: () => idle });
 }
 
 /** Invocations of a workgroup of a pipeline of a {@link planningDevice}. */
