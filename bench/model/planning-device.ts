@@ -1,6 +1,16 @@
-/** WebGPU's numbers for usages and stages, where there is no WebGPU. */
+/** WebGPU's numbers for usages, modes and stages, where there is no WebGPU. */
 const CONSTANTS = {
-  GPUBufferUsage: { COPY_SRC: 4, COPY_DST: 8, UNIFORM: 64, STORAGE: 128, QUERY_RESOLVE: 512 },
+  GPUBufferUsage: {
+    MAP_READ: 1,
+    MAP_WRITE: 2,
+    COPY_SRC: 4,
+    COPY_DST: 8,
+    UNIFORM: 64,
+    STORAGE: 128,
+    INDIRECT: 256,
+    QUERY_RESOLVE: 512,
+  },
+  GPUMapMode: { READ: 1, WRITE: 2 },
   GPUShaderStage: { COMPUTE: 4 },
 } as const;
 
@@ -27,6 +37,9 @@ export function planningDevice(maxBindingBytes: number): GPUDevice {
     createBuffer: (descriptor: GPUBufferDescriptor) => ({
       ...descriptor,
       destroy: () => undefined,
+      mapAsync: async () => undefined,
+      getMappedRange: () => new ArrayBuffer(descriptor.size),
+      unmap: () => undefined,
     }),
     createShaderModule: ({ code }: GPUShaderModuleDescriptor) => ({
       code,
