@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,6 +6,7 @@ import puppeteer, { type Browser, type WebWorker } from 'puppeteer-core';
 import { build } from 'vite';
 import { chromeOptions } from '../scripts/browser.ts';
 import { type FolderServer, serveFolder } from '../scripts/static-server.ts';
+import { commitOf } from './commit.ts';
 import type { Side, SideRuntime } from './side.ts';
 
 const ARGUMENTS = [
@@ -13,13 +15,18 @@ const ARGUMENTS = [
   '--disable-background-timer-throttling',
 ];
 
+/** A Chrome that runs sides, and pages of others. */
+export interface ChromeRuntime extends SideRuntime {
+  readonly browser: Browser;
+}
+
 /**
  * Starts a headless Chrome on this machine's GPU, or on SwiftShader if it can use none.
  *
  * @param software - Use SwiftShader even if there is a GPU.
  * @throws Error if there is no browser, or the browser has no WebGPU.
  */
-export async function startChrome(software: boolean): Promise<SideRuntime> {
+export async function startChrome(software: boolean): Promise<ChromeRuntime> {
   const folder = await mkdtemp(join(tmpdir(), 'ossicle-bench-'));
   const servers: FolderServer[] = [];
   const serve = async (path: string): Promise<string> => {
@@ -44,10 +51,13 @@ export async function startChrome(software: boolean): Promise<SideRuntime> {
     name: 'chrome',
     version: await browser.version(),
     hasStore: true,
+    browser,
     start: async (checkout) => {
       const page = await mkdtemp(join(folder, 'page-'));
-      await buildPage(checkout, page);
-      const worker = await openWorker(browser, await serve(page));
+      // Before there was a page for visitors, this one had its name.
+      const name = existsSync(`${checkout}/bench/side.html`) ? 'side.html' : 'index.html';
+      await buildPage(checkout, page, name);
+      const worker = await openWorker(browser, `${await serve(page)}/${name}`);
       return chromeSide(worker, async (checkpoint) => {
         const bare = await mkdtemp(join(folder, 'checkpoint-'));
         await linkWithoutTokenizer(checkpoint, bare);
@@ -76,7 +86,12 @@ async function launch(gpu: boolean, url: string): Promise<Browser | undefined> {
   return undefined;
 }
 
-async function buildPage(checkout: string, outDir: string): Promise<void> {
+/**
+ * Builds a page of the bench with all that it needs.
+ *
+ * @param name - `side.html`, which the bench drives, or `index.html`, for visitors.
+ */
+export async function buildPage(checkout: string, outDir: string, name: string): Promise<void> {
   await build({
     root: `${checkout}/bench`,
     base: './',
@@ -84,7 +99,13 @@ async function buildPage(checkout: string, outDir: string): Promise<void> {
     logLevel: 'warn',
     resolve: { alias: { '@ossicle/harmony': `${checkout}/packages/harmony/src/index.ts` } },
     worker: { format: 'es' },
-    build: { outDir, target: 'es2023', emptyOutDir: false },
+    define: { OSSICLE_COMMIT: JSON.stringify(commitOf(checkout)) },
+    build: {
+      outDir,
+      target: 'es2023',
+      emptyOutDir: false,
+      rolldownOptions: { input: `${checkout}/bench/${name}` },
+    },
   });
 }
 
@@ -94,7 +115,7 @@ async function openWorker(browser: Browser, url: string): Promise<WebWorker> {
     page.once('workercreated', resolve);
     page.once('pageerror', reject);
   });
-  await page.goto(`${url}/index.html`);
+  await page.goto(url);
   const worker = await started;
   // The worker exists before its module has run.
   for (let left = 300; left > 0; left--) {

@@ -10,6 +10,7 @@ test('without arguments both stages run on the small model in Chrome', () => {
     prompts: [128, 512],
     depths: [128],
     decode: 64,
+    temperature: 1,
     repeat: 5,
     store: true,
     software: false,

@@ -20,6 +20,7 @@ export const USAGE: string = `Measures speed: a checkpoint end to end, and the k
   --prompt N,N           lengths to prefill; default: 128,512
   --depth N,N            tokens before those that are decoded; default: 128
   --decode N             tokens to decode; default: 64
+  --temperature T        to sample at; default: 1
   --repeat N             rounds, after one that is not counted; default: 5
   --no-store             in Chrome, do not load through the browser's store
   --compare K=A,B        two values of dense, kv-cache, context or chunk, measured in turn
@@ -54,6 +55,7 @@ export interface BenchOptions {
   readonly prompts: readonly number[];
   readonly depths: readonly number[];
   readonly decode: number;
+  readonly temperature: number;
   readonly repeat: number;
   readonly store: boolean;
   readonly software: boolean;
@@ -82,6 +84,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
       prompt: { type: 'string', default: '128,512' },
       depth: { type: 'string', default: '128' },
       decode: { type: 'string', default: '64' },
+      temperature: { type: 'string', default: '1' },
       repeat: { type: 'string', default: '5' },
       'no-store': { type: 'boolean', default: false },
       compare: { type: 'string' },
@@ -122,6 +125,7 @@ export function parseBenchOptions(args: readonly string[]): BenchOptions {
     prompts: values.prompt.split(',').map((text) => count('--prompt', text)),
     depths: values.depth.split(',').map((text) => count('--depth', text)),
     decode: count('--decode', values.decode),
+    temperature: parseTemperature(values.temperature),
     repeat,
     store: !values['no-store'],
     software: values.software,
@@ -170,6 +174,13 @@ function oneOf<Name extends string>(option: string, value: string, names: readon
     throw new RangeError(`${option} must be ${names.join(' or ')}, not ${JSON.stringify(value)}`);
   }
   return name;
+}
+
+function parseTemperature(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0))
+    throw new RangeError(`--temperature must be 0 or more, not ${JSON.stringify(text)}`);
+  return value;
 }
 
 function count(option: string, text: string): number {

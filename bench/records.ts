@@ -1,3 +1,4 @@
+import type { AdapterSummary } from '../packages/core/src/types/load.ts';
 import type { Sample } from './stages/stage.ts';
 
 /** Names of the sides of a comparison; without one, there is only A. */
@@ -172,4 +173,16 @@ export function formatNumber(value: number): string {
   const magnitude = Math.abs(value);
   if (magnitude >= 1e7 || magnitude < 1e-3) return value.toExponential(3);
   return value.toFixed(Math.max(0, 3 - Math.floor(Math.log10(magnitude))));
+}
+
+/** A name for people. */
+export function adapterName({ vendor, architecture, description }: AdapterSummary): string {
+  return description || [vendor, architecture].filter((part) => part !== '').join(' ') || 'a GPU';
+}
+
+/** Whether the adapter computes on the CPU. */
+export function isSoftware({ vendor, architecture, description }: AdapterSummary): boolean {
+  return /swiftshader|llvmpipe|lavapipe|software|basic render/i.test(
+    `${vendor} ${architecture} ${description}`,
+  );
 }

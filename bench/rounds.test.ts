@@ -73,6 +73,8 @@ function fakeSide(name: string, calls: string[], failing?: string): RoundSide {
       description: name,
       maxBufferBytes: 0,
       maxBindingBytes: 0,
+      features: [],
+      details: {},
     },
     open: async () => {
       calls.push(`${name} opens`);

@@ -1,7 +1,6 @@
 // npm run bench: see README.md for the method.
 import { appendFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { AdapterSummary } from '../packages/core/src/types/load.ts';
 import { type BenchModel, findModel } from './checkpoint.ts';
 import { startChrome } from './chrome-runtime.ts';
 import { commitOf } from './commit.ts';
@@ -9,9 +8,11 @@ import { benchDownload } from './download.ts';
 import { startNode } from './node-runtime.ts';
 import { type BenchOptions, parseBenchOptions, type SideOptions, USAGE } from './options.ts';
 import {
+  adapterName,
   type BenchRecord,
   compare,
   formatTable,
+  isSoftware,
   kernelRows,
   ratioRows,
   recordRows,
@@ -102,7 +103,7 @@ async function runOn(
 }
 
 function stageOptions(
-  { prompts, depths, decode, store }: BenchOptions,
+  { prompts, depths, decode, temperature, store }: BenchOptions,
   { dense, kvCache, context, chunk }: SideOptions,
   { config }: BenchModel,
   hasStore: boolean,
@@ -118,6 +119,7 @@ function stageOptions(
     prompts,
     depths,
     decode,
+    temperature,
     store: store && hasStore,
   };
 }
@@ -142,17 +144,6 @@ function print(title: string, stage: StageName, records: readonly BenchRecord[])
   console.log(`\n${title}, B / A`);
   console.log(
     formatTable(['measurement', 'ratio', 'middle half', 'pairs'], ratioRows(compare(a, b))),
-  );
-}
-
-function adapterName({ vendor, architecture, description }: AdapterSummary): string {
-  return description || [vendor, architecture].filter((part) => part !== '').join(' ') || 'a GPU';
-}
-
-/** Whether the adapter computes on the CPU. */
-function isSoftware({ vendor, architecture, description }: AdapterSummary): boolean {
-  return /swiftshader|llvmpipe|lavapipe|software|basic render/i.test(
-    `${vendor} ${architecture} ${description}`,
   );
 }
 

@@ -1,10 +1,9 @@
-import type { AdapterSummary } from '../packages/core/src/types/load.ts';
-import type { Sample, Stage, StageName, StageOptions } from './stages/stage.ts';
+import type { BenchAdapter, Sample, Stage, StageName, StageOptions } from './stages/stage.ts';
 
 /** One side of a bench: a {@link StageHost} in a page or in Node, driven from here. */
 export interface Side {
   /** The adapter in use. */
-  readonly adapter: AdapterSummary;
+  readonly adapter: BenchAdapter;
   /**
    * Opens a stage.
    *

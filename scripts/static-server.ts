@@ -8,6 +8,7 @@ const CONTENT_TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.mjs': 'text/javascript; charset=utf-8',
+  '.wasm': 'application/wasm',
   '.css': 'text/css; charset=utf-8',
   '.json': 'application/json',
   '.svg': 'image/svg+xml',
@@ -28,11 +29,17 @@ export interface FolderServer {
  *
  * @param folder - Path of the folder. The URL of a folder gives its `index.html`.
  * @param port - 0: any free port.
+ * @param headers - More headers for every answer.
  * @throws Error if the port is taken.
  */
-export async function serveFolder(folder: string, port = 0): Promise<FolderServer> {
+export async function serveFolder(
+  folder: string,
+  port = 0,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<FolderServer> {
   const root = resolve(folder);
   const server = createServer((request, response) => {
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
     answer(root, request, response).catch((error: unknown) => response.destroy(error as Error));
   });
   server.keepAliveTimeout = 0; // keep the connection of a client that is busy for seconds

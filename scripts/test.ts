@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { findBrowser } from './browser.ts';
 import { TOTALS_FILE, type Totals, totalsLine } from './totals.ts';
 
-const SUITES = ['checks', 'size', 'unit', 'gpu', 'e2e', 'dawn', 'lavapipe'] as const;
+const SUITES = ['checks', 'size', 'unit', 'gpu', 'e2e', 'dawn', 'lavapipe', 'isa'] as const;
 const DEFAULT_SUITES = ['checks', 'size', 'unit', 'gpu', 'e2e'];
 const NEEDS_BROWSER = ['gpu', 'e2e'];
 const NEEDS_GPU = ['gpu', 'dawn', 'lavapipe'];
@@ -25,7 +25,7 @@ const SUITE_LIMIT_MS = 60 * 60_000;
 /**
  * Runs suites one after another and ends with {@link totalsLine}.
  *
- * @param args - Names of suites, by default all except those of Node's WebGPU. `--gpu-skipped=N` fails the run unless
+ * @param args - Names of suites, by default all except those of Node's WebGPU and of machine code. `--gpu-skipped=N` fails the run unless
  * exactly N GPU tests are skipped.
  * @throws RangeError if a suite is unknown.
  */
@@ -67,6 +67,8 @@ export async function main(args: readonly string[]): Promise<void> {
 function runSuite(suite: string): Promise<Totals> {
   if (suite === 'checks') return runChecks(CHECKS);
   if (suite === 'size') return runChecks({ size: ['scripts/bootstrap.mjs', 'size'] });
+  if (suite === 'isa')
+    return runChecks({ isa: ['scripts/bootstrap.mjs', 'bench/isa', '--family', 'navi31'] });
   return runTests(suite);
 }
 

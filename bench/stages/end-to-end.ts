@@ -1,15 +1,17 @@
+import { LoadedEngine } from '../../packages/core/src/engine/engine.ts';
 import { createEngine, type Engine, type Session } from '../../packages/core/src/engine/index.ts';
+import { diagnose } from '../../packages/core/src/engine/variants/diagnose.ts';
+import { summarizeAdapter } from '../../packages/core/src/gpu/adapter-summary.ts';
 import type { GenerateOptions, Timings } from '../../packages/core/src/types/generate.ts';
-import type { LoadProgress, ModelSource } from '../../packages/core/src/types/load.ts';
+import type { LoadProgress, ModelInfo, ModelSource } from '../../packages/core/src/types/load.ts';
 import { countCalls } from './call-counter.ts';
 import type { Sample, Stage, StageOptions } from './stage.ts';
+import { createSyntheticModel } from './synthetic-model.ts';
 
 /** Tokens decoded to count the calls of a step. */
 const COUNTED_STEPS = 8;
 
-const GREEDY: GenerateOptions = { temperature: 0 };
-
-/** A common setting. */
+/** A common setting, for `sampled decode`. */
 const SAMPLING: GenerateOptions = { temperature: 1, topK: 50, topP: 0.95, seed: 1 };
 
 /** Measures a checkpoint through the engine's public interface. */
@@ -33,7 +35,7 @@ export class EndToEndStage implements Stage {
     ];
   }
 
-  /** Loads the checkpoint, checks its results, and counts the calls of a decode step. */
+  /** Loads a checkpoint, checks its results, and counts the calls of a decode step. */
   static async open(
     device: GPUDevice,
     source: ModelSource,
@@ -60,26 +62,70 @@ export class EndToEndStage implements Stage {
       engine.dispose();
       engine = await load('load again');
     }
-    facts.push({ name: 'GPU memory', value: engine.info.gpuBytes / 2 ** 20, unit: 'MiB' });
-    const stage = new EndToEndStage(engine, options, facts);
-    await stage.#check();
-    facts.push(...(await stage.#countStep()));
-    return stage;
+    return EndToEndStage.#check(engine, options, facts);
   }
 
-  /** Evaluates one prompt that shares no prefix with the previous one, so that the session reuses nothing. */
+  /** The same for a model whose weights are made on the GPU. */
+  static async openSynthetic(device: GPUDevice, options: StageOptions): Promise<EndToEndStage> {
+    const { runtime, buffers, gpuBytes } = await createSyntheticModel(device, options);
+    const { config, shape } = runtime;
+    const info: ModelInfo = {
+      id: 'synthetic',
+      config,
+      parameterCount: 0,
+      contextLength: shape.contextLength,
+      dense: shape.dense,
+      kvCache: shape.kvCache,
+      gpuBytes,
+      adapter: summarizeAdapter(device),
+    };
+    const engine = new LoadedEngine(runtime, undefined, buffers, info, () =>
+      diagnose({ runtime, choices: [] }, info, false),
+    );
+    return EndToEndStage.#check(engine, options, []);
+  }
+
+  static async #check(
+    engine: Engine,
+    options: StageOptions,
+    facts: Sample[],
+  ): Promise<EndToEndStage> {
+    facts.push({ name: 'GPU memory', value: engine.info.gpuBytes / 2 ** 20, unit: 'MiB' });
+    const stage = new EndToEndStage(engine, options, facts);
+    try {
+      await stage.#checkResults();
+      facts.push(...(await stage.#countStep()));
+      return stage;
+    } catch (error) {
+      engine.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * `prefill N` and `generate N M` take a prompt that shares no prefix with the previous one, so that the session reuses
+   * nothing, and generate one token or M. `decode @N` decodes after a prompt whose keys and values it reuses if the last
+   * measurement was the same.
+   */
   async measure(measurement: string): Promise<Sample[]> {
-    const tokens = Number(/\d+$/.exec(measurement)?.[0]);
-    const isPrefill = measurement.startsWith('prefill');
-    const maxTokens = isPrefill ? 1 : this.#options.decode + 1;
-    const sampling = measurement.startsWith('sampled') ? SAMPLING : GREEDY;
-    const timings = await this.#generate(this.#session, this.#prompt(tokens), maxTokens, sampling);
-    if (isPrefill) {
+    const [, kind, length, count] = /^(.+?) @?(\d+)(?: (\d+))?$/.exec(measurement) ?? [];
+    const tokens = Number(length);
+    const { decode, temperature } = this.#options;
+    if (kind === 'generate') {
+      const startMs = performance.now();
+      await this.#generate(this.#prompt(tokens), Number(count), temperature);
+      return [sample(measurement, performance.now() - startMs, 'ms')];
+    }
+    if (kind === 'prefill') {
+      const timings = await this.#generate(this.#prompt(tokens), 1, temperature);
       return [
         sample(measurement, timings.prefillTokensPerSecond, 'tokens/s'),
         sample(`time to first token ${tokens}`, timings.timeToFirstTokenMs, 'ms'),
       ];
     }
+    const sampling = kind === 'decode' ? { temperature, seed: 1 } : SAMPLING;
+    const options = { ...sampling, maxTokens: decode + 1 };
+    const { timings } = await this.#session.generate(this.#tokens(tokens, 0), options).result;
     return [sample(measurement, timings.decodeTokensPerSecond, 'tokens/s')];
   }
 
@@ -87,13 +133,10 @@ export class EndToEndStage implements Stage {
     this.#engine.dispose();
   }
 
-  async #generate(
-    session: Session,
-    prompt: Uint32Array,
-    maxTokens: number,
-    sampling: GenerateOptions = GREEDY,
-  ): Promise<Timings> {
-    const { timings, usage } = await session.generate(prompt, { ...sampling, maxTokens }).result;
+  /** Generates after a prompt of which nothing may be reused. */
+  async #generate(prompt: Uint32Array, maxTokens: number, temperature = 0): Promise<Timings> {
+    const options = { maxTokens, temperature, seed: 1 };
+    const { timings, usage } = await this.#session.generate(prompt, options).result;
     if (usage.reusedTokens !== 0 || usage.completionTokens !== maxTokens) {
       throw new Error(
         `A prompt of ${prompt.length} fresh tokens for ${maxTokens} gave ${JSON.stringify(usage)}`,
@@ -103,7 +146,7 @@ export class EndToEndStage implements Stage {
   }
 
   /** Checks that logits are finite and differ, and that greedy decoding takes the largest. */
-  async #check(): Promise<void> {
+  async #checkResults(): Promise<void> {
     const prompt = this.#prompt(Math.min(16, this.#options.context - 2));
     const evaluated = this.#engine.createSession();
     const logits = await evaluated.evaluate(prompt);
@@ -117,7 +160,7 @@ export class EndToEndStage implements Stage {
       lowest = Math.min(lowest, logit);
     }
     if (lowest === logits[best]) throw new Error(`All logits are ${lowest}: nothing is timed`);
-    await this.#generate(this.#session, prompt, 1);
+    await this.#generate(prompt, 1);
     const chosen = this.#session.tokens.at(-1);
     if (chosen !== best) {
       throw new Error(
@@ -129,7 +172,7 @@ export class EndToEndStage implements Stage {
   /** Counts the calls of one decode step: the difference between a long generation and a short one. */
   async #countStep(): Promise<Sample[]> {
     const count = (maxTokens: number) =>
-      countCalls(() => this.#generate(this.#session, this.#prompt(4), maxTokens));
+      countCalls(() => this.#generate(this.#prompt(4), maxTokens));
     await count(4); // makes the bind groups of a prompt of this length
     const short = await count(4);
     const long = await count(4 + COUNTED_STEPS);
@@ -142,13 +185,18 @@ export class EndToEndStage implements Stage {
     );
   }
 
-  /** Pseudo-random token ids; the first one differs from call to call. */
+  /** Token ids whose first one differs from call to call. */
   #prompt(length: number): Uint32Array {
-    const { vocabularySize } = this.#engine.info.config;
     this.#prompts++;
-    let state = this.#prompts;
+    return this.#tokens(length, this.#prompts);
+  }
+
+  /** Pseudo-random token ids. A longer list begins with the shorter one of the same seed, and with the seed. */
+  #tokens(length: number, seed: number): Uint32Array {
+    const { vocabularySize } = this.#engine.info.config;
+    let state = seed;
     return Uint32Array.from({ length }, (_, i) => {
-      if (i === 0) return this.#prompts % vocabularySize;
+      if (i === 0) return seed % vocabularySize;
       state = (Math.imul(state, 1664525) + 1013904223) >>> 0; // Numerical Recipes' generator
       return Math.floor((state / 2 ** 32) * vocabularySize);
     });

@@ -1,12 +1,11 @@
-import { planLoad } from '../../packages/core/src/engine/load/plan.ts';
-import { createRuntime, type Runtime } from '../../packages/core/src/engine/runtime.ts';
+import type { Runtime } from '../../packages/core/src/engine/runtime.ts';
 import {
   encodeSamplingOptions,
   type SamplingOptions,
   samplingOptions,
 } from '../../packages/core/src/engine/sampling-options.ts';
-import { Buffers, maxBindingBytes, readBuffer } from '../../packages/core/src/gpu/buffers.ts';
-import { Gpu } from '../../packages/core/src/gpu/device.ts';
+import { type Buffers, readBuffer } from '../../packages/core/src/gpu/buffers.ts';
+import type { Gpu } from '../../packages/core/src/gpu/device.ts';
 import type { Dispatch } from '../../packages/core/src/gpu/kernel.ts';
 import {
   addToTimeline,
@@ -19,12 +18,12 @@ import { Operations } from '../../packages/core/src/kernels/operations.ts';
 import type { KernelShape } from '../../packages/core/src/kernels/shape.ts';
 import { KvCache } from '../../packages/core/src/model/kv-cache.ts';
 import type { Activations } from '../../packages/core/src/model/state.ts';
-import { allocateWeights, type Weights } from '../../packages/core/src/model/weights.ts';
 import { RATE_SUFFIXES } from '../records.ts';
-import { readDispatches } from './bandwidth.ts';
+import { type Ceiling, mathCeiling, readCeiling } from './ceilings.ts';
 import { type KernelCost, kernelCost, type Operation } from './kernel-cost.ts';
+import { type Place, placesOf } from './places.ts';
 import type { Sample, Stage, StageOptions } from './stage.ts';
-import { WeightFiller } from './synthetic-weights.ts';
+import { createSyntheticModel } from './synthetic-model.ts';
 
 /** Length of a timed pass: long against the clock's resolution and a pass's own cost, short against a GPU's watchdog. */
 const PASS_NANOSECONDS = 20e6;
@@ -68,9 +67,10 @@ export class KernelStage implements Stage {
   readonly #kv: KvCache;
   readonly #passes: ReadonlyMap<string, Pass>;
   readonly #step: GPUBuffer;
-  readonly #memory: Group;
+  readonly #ceilings: ReadonlyMap<string, Group>;
   readonly #sampling: ReadonlyMap<string, Group>;
   readonly #samplingOptions: GPUBuffer;
+  readonly #temperature: number;
 
   private constructor(
     gpu: Gpu,
@@ -78,15 +78,17 @@ export class KernelStage implements Stage {
     kv: KvCache,
     passes: ReadonlyMap<string, Pass>,
     { step, activations }: Pick<Runtime, 'step' | 'activations'>,
-    memory: Group,
+    ceilings: ReadonlyMap<string, Group>,
     sample: readonly Dispatch[],
+    temperature: number,
   ) {
     this.#gpu = gpu;
     this.#buffers = buffers;
     this.#kv = kv;
     this.#passes = passes;
     this.#step = step;
-    this.#memory = memory;
+    this.#ceilings = ceilings;
+    this.#temperature = temperature;
     this.#samplingOptions = activations.sampling.options;
     this.#sampling = new Map(
       Object.keys(SAMPLING_SETTINGS).map((name) => [
@@ -94,35 +96,18 @@ export class KernelStage implements Stage {
         { name: 'sampling', dispatches: sample, operations: 1, cost: NO_COST, repeats: 0 },
       ]),
     );
-    this.measurements = ['memory', ...passes.keys(), 'sampling', 'step'];
+    this.measurements = [...ceilings.keys(), ...passes.keys(), 'sampling', 'step'];
   }
 
-  /** Fills weights, and checks that a decode step and a chunk give finite numbers. */
+  /** Makes a model, and checks that a decode step and a chunk give finite numbers. */
   static async open(device: GPUDevice, options: StageOptions): Promise<KernelStage> {
-    const gpu = new Gpu(device);
-    const buffers = new Buffers(gpu, 'bench');
-    let kv: KvCache | undefined;
+    const { runtime, weights, filler, buffers } = await createSyntheticModel(device, options);
+    const { gpu, config, shape, activations, kernels, model } = runtime;
+    const kv = new KvCache(gpu, config, shape, shape.contextLength);
     try {
-      const { config, shape } = planLoad(options.config, {
-        contextLength: options.context,
-        dense: options.dense,
-        prefillChunkLength: options.chunk,
-        ...(options.kvCache && { kvCache: options.kvCache }),
-      });
-      const { weights, parameters } = allocateWeights(
-        config,
-        buffers,
-        shape.dense,
-        maxBindingBytes(device.limits),
-      );
-      const runtime = await createRuntime(gpu, buffers, { config, shape }, weights);
-      const { activations, kernels, model } = runtime;
-      const cache = new KvCache(gpu, config, shape, shape.contextLength);
-      kv = cache;
-      const filler = new WeightFiller(gpu, buffers);
-      for (const parameter of parameters) filler.fillParameter(parameter);
-      filler.fillCache(cache, shape.kvCache);
-      writeSamplingOptions(gpu, activations.sampling.options, { temperature: 0 });
+      filler.fillCache(kv, shape.kvCache);
+      const { temperature } = options;
+      writeSamplingOptions(gpu, activations.sampling.options, { temperature });
       const tokens = Uint32Array.from(
         { length: shape.chunkLength },
         (_, i) => (i * 7919) % shape.vocabularySize,
@@ -132,43 +117,49 @@ export class KernelStage implements Stage {
       const { logits, sampling, tokens: next } = activations;
       const sample = new Operations(kernels, 1).sample(logits, sampling, next);
       const output = [...model.unembed(1), ...sample];
+      const places = placesOf(weights, config.slidingLayers);
       const pass = (count: number, last: readonly Dispatch[]): Pass => {
         const depth = Math.min(Math.max(0, ...options.depths), shape.contextLength - count);
-        const dispatches = [...model.forward(cache, count), ...last];
-        const places = placesOf(weights, config.slidingLayers);
+        const dispatches = [...model.forward(kv, count), ...last];
         const groups = groupDispatches(dispatches, places, shape, { tokens: count, depth });
         return { tokens: count, depth, dispatches, groups };
       };
       const passes = new Map<string, Pass>([['1 token', pass(1, output)]]);
       const chunk = Math.min(options.chunk, shape.chunkLength);
       if (chunk > 1) passes.set(`${chunk} tokens`, pass(chunk, []));
-      const read = await readDispatches(gpu, buffers, memoryBytes(shape));
-      const memory: Group = {
-        name: 'memory read',
-        dispatches: read.dispatches,
-        operations: 1,
-        cost: { bytes: read.bytes, flops: 0 },
-        repeats: 0,
-      };
+      const ceilings = new Map<string, Group>([
+        ['memory', ceilingGroup('memory read', await readCeiling(gpu, buffers, readBytes(shape)))],
+        ['math', ceilingGroup('math f32', await mathCeiling(gpu, buffers))],
+      ]);
       await buffers.allocated();
-      await cache.allocated();
-      const stage = new KernelStage(gpu, buffers, cache, passes, runtime, memory, sample);
+      await kv.allocated();
+      const stage = new KernelStage(
+        gpu,
+        buffers,
+        kv,
+        passes,
+        runtime,
+        ceilings,
+        sample,
+        temperature,
+      );
       for (const each of passes.values()) await stage.#check(each, activations, shape);
       return stage;
     } catch (error) {
       buffers.dispose();
-      kv?.dispose();
+      kv.dispose();
       gpu.dispose();
       throw error;
     }
   }
 
   /**
-   * Times `memory`, every operation of the named pass, `sampling` at several settings, or the dispatches of a decode
-   * `step` one by one.
+   * Times what `memory` or `math` can do, every operation of the named pass, `sampling` at several settings, or the
+   * dispatches of a decode `step` one by one.
    */
   async measure(measurement: string): Promise<Sample[]> {
-    if (measurement === 'memory') return this.#timeGroup(this.#memory, '');
+    const ceiling = this.#ceilings.get(measurement);
+    if (ceiling) return this.#timeGroup(ceiling, '');
     if (measurement === 'sampling') return this.#timeSampling();
     const pass = this.#passes.get(measurement);
     if (!pass) return this.#profileStep();
@@ -189,30 +180,21 @@ export class KernelStage implements Stage {
   async #timeGroup(group: Group, suffix: string): Promise<Sample[]> {
     const { dispatches, operations, cost } = group;
     if (group.repeats === 0) {
-      const [first] = await timePasses(this.#gpu, [dispatches]);
+      const first = await timePass(this.#gpu, dispatches);
       const limit = Math.max(1, Math.floor(MAX_DISPATCHES_PER_PASS / dispatches.length));
-      const wanted = Math.ceil(PASS_NANOSECONDS / Math.max(1, first?.nanoseconds ?? 0));
+      const wanted = Math.ceil(PASS_NANOSECONDS / Math.max(1, first));
       group.repeats = Math.min(limit, wanted);
     }
     const repeated = Array.from({ length: group.repeats }, () => dispatches).flat();
-    const [time] = await timePasses(this.#gpu, [repeated]);
-    const nanoseconds = (time?.nanoseconds ?? 0) / (group.repeats * operations);
+    const nanoseconds = (await timePass(this.#gpu, repeated)) / (group.repeats * operations);
     const name = group.name + suffix;
     const samples: Sample[] = [{ name, value: nanoseconds / 1e3, unit: 'us' }];
-    if (nanoseconds > 0) {
-      samples.push({
-        name: name + RATE_SUFFIXES.read,
-        value: cost.bytes / nanoseconds,
-        unit: 'GB/s',
-      });
-      if (cost.flops > 0) {
-        samples.push({
-          name: name + RATE_SUFFIXES.math,
-          value: cost.flops / nanoseconds,
-          unit: 'GFLOP/s',
-        });
-      }
-    }
+    const addRate = (suffix: string, amount: number, unit: string): void => {
+      if (amount === 0 || nanoseconds === 0) return;
+      samples.push({ name: name + suffix, value: amount / nanoseconds, unit });
+    };
+    addRate(RATE_SUFFIXES.read, cost.bytes, 'GB/s');
+    addRate(RATE_SUFFIXES.math, cost.flops, 'GFLOP/s');
     return samples;
   }
 
@@ -225,7 +207,7 @@ export class KernelStage implements Stage {
       writeSamplingOptions(this.#gpu, this.#samplingOptions, setting);
       samples.push(...(await this.#timeGroup(group, `, ${name}`)));
     }
-    writeSamplingOptions(this.#gpu, this.#samplingOptions, { temperature: 0 });
+    writeSamplingOptions(this.#gpu, this.#samplingOptions, { temperature: this.#temperature });
     return samples;
   }
 
@@ -274,8 +256,23 @@ function writeSamplingOptions(
 }
 
 /** Bytes that `memory` reads: more than caches hold, but few for the models of tests. */
-function memoryBytes({ hiddenSize }: KernelShape): number {
+function readBytes({ hiddenSize }: KernelShape): number {
   return hiddenSize < 1024 ? 16 * 2 ** 20 : 2 ** 30;
+}
+
+function ceilingGroup(name: string, { dispatches, cost }: Ceiling): Group {
+  return { name, dispatches, operations: 1, cost, repeats: 0 };
+}
+
+/** Nanoseconds of a pass on the GPU's clock; on the CPU's, with the submit, if the GPU shows none. */
+async function timePass(gpu: Gpu, dispatches: readonly Dispatch[]): Promise<number> {
+  if (gpu.device.features.has('timestamp-query')) {
+    return (await timePasses(gpu, [dispatches]))[0]?.nanoseconds ?? 0;
+  }
+  const startMs = performance.now();
+  submit(gpu, dispatches);
+  await gpu.settle(gpu.device.queue.onSubmittedWorkDone());
+  return (performance.now() - startMs) * 1e6;
 }
 
 function checkNumbers(what: string, values: Float32Array): void {
@@ -291,31 +288,6 @@ function checkNumbers(what: string, values: Float32Array): void {
 
 /** For groups without a rate. */
 const NO_COST: KernelCost = { bytes: 0, flops: 0 };
-
-/** Where in the model the weights of a dispatch belong. */
-type Place = Pick<Operation, 'part' | 'isSliding'>;
-
-/** The places of all weights, by the labels that dispatches have from them. */
-function placesOf(weights: Weights, slidingLayers: readonly boolean[]): Map<string, Place> {
-  const places = new Map<string, Place>();
-  const add = (part: string, { label }: { readonly label: string }, isSliding = false): void => {
-    places.set(label, { part, isSliding });
-  };
-  add('embedding.weight', weights.embedding);
-  weights.block.forEach(({ attn, mlp }, layer) => {
-    const isSliding = slidingLayers[layer] ?? false;
-    add('attn.norm', attn.norm);
-    add('attn.qkv.weight', attn.qkv.weight);
-    add('attn', attn.sinks, isSliding);
-    add('attn.out.weight', attn.out.weight);
-    add('mlp.gate.weight', mlp.gate.weight);
-    add('mlp.mlp1', mlp.mlp1);
-    add('mlp.mlp2', mlp.mlp2);
-  });
-  add('norm', weights.norm);
-  add('unembedding.weight', weights.unembedding);
-  return places;
-}
 
 /** Groups dispatches by their kernel and the part of a layer that they work on. */
 function groupDispatches(

@@ -1,9 +1,9 @@
 import { requestDevice } from '../../packages/core/src/engine/index.ts';
 import { summarizeAdapter } from '../../packages/core/src/gpu/adapter-summary.ts';
-import type { AdapterSummary, ModelSource } from '../../packages/core/src/types/load.ts';
+import type { ModelSource } from '../../packages/core/src/types/load.ts';
 import { EndToEndStage } from './end-to-end.ts';
 import { KernelStage } from './kernel-stage.ts';
-import type { Sample, Stage, StageName, StageOptions } from './stage.ts';
+import type { BenchAdapter, Sample, Stage, StageName, StageOptions } from './stage.ts';
 import { UploadStage } from './upload-stage.ts';
 
 /** Runs the stages of one side, in a worker of its page or in Node. */
@@ -21,8 +21,15 @@ export class StageHost {
   }
 
   /** The adapter in use. */
-  get adapter(): AdapterSummary {
-    return summarizeAdapter(this.#device);
+  get adapter(): BenchAdapter {
+    const { adapterInfo, features } = this.#device;
+    const details = Object.fromEntries(
+      ['device', 'driver', 'backend', 'type'].flatMap((key) => {
+        const value: unknown = adapterInfo[key as keyof GPUAdapterInfo];
+        return typeof value === 'string' && value !== '' ? [[key, value]] : [];
+      }),
+    );
+    return { ...summarizeAdapter(this.#device), features: [...features].sort(), details };
   }
 
   /**
@@ -43,9 +50,16 @@ export class StageHost {
   }
 
   #open(name: StageName, source: ModelSource | undefined, options: StageOptions): Promise<Stage> {
-    if (name === 'kernels') return KernelStage.open(this.#device, options);
-    if (name === 'upload') return UploadStage.open(this.#device, options);
-    return EndToEndStage.open(this.#device, source as ModelSource, options);
+    switch (name) {
+      case 'end-to-end':
+        return EndToEndStage.open(this.#device, source as ModelSource, options);
+      case 'synthetic':
+        return EndToEndStage.openSynthetic(this.#device, options);
+      case 'kernels':
+        return KernelStage.open(this.#device, options);
+      case 'upload':
+        return UploadStage.open(this.#device, options);
+    }
   }
 
   /** Takes one round of a measurement of the open stage. */

@@ -1,3 +1,13 @@
+import type { AdapterSummary } from '../../packages/core/src/types/load.ts';
+
+/** The adapter in use, as far as it says who it is. */
+export interface BenchAdapter extends AdapterSummary {
+  /** Features of the device that kernels run on. */
+  readonly features: readonly string[];
+  /** What Chrome says with developer features, and Node always: `device`, `driver`, `backend`, `type`. */
+  readonly details: Readonly<Record<string, string>>;
+}
+
 /** One measured value. */
 export interface Sample {
   /** What was measured, as in `decode @128`. */
@@ -7,10 +17,10 @@ export interface Sample {
 }
 
 /**
- * `end-to-end`: a checkpoint through the engine; `kernels`: the kernels of the forward pass, alone; `upload`: stored bytes
- * to the GPU, without kernels.
+ * `end-to-end`: a checkpoint through the engine; `synthetic`: the same with weights made on the GPU; `kernels`: the kernels
+ * of the forward pass, alone; `upload`: stored bytes to the GPU, without kernels.
  */
-export type StageName = 'end-to-end' | 'kernels' | 'upload';
+export type StageName = 'end-to-end' | 'synthetic' | 'kernels' | 'upload';
 
 /** What to measure, and how. Plain data, since it is sent to a page. */
 export interface StageOptions {
@@ -30,6 +40,8 @@ export interface StageOptions {
   readonly depths: readonly number[];
   /** Tokens to decode. */
   readonly decode: number;
+  /** The temperature to sample at; 0 is greedy. */
+  readonly temperature: number;
   /** Whether to load through the browser's store, and then once more from it. */
   readonly store: boolean;
 }

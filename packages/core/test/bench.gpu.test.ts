@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { type GpuSide, measureGpu } from '../../../bench/gpu/measure.ts';
+import { kernelTable, rooflineSvg } from '../../../bench/gpu/roofline.ts';
 import type { Sample, StageOptions } from '../../../bench/stages/stage.ts';
 import { StageHost } from '../../../bench/stages/stage-host.ts';
 import { createCheckpoint } from './checkpoint.ts';
@@ -12,6 +14,7 @@ const OPTIONS: StageOptions = {
   prompts: [20],
   depths: [3],
   decode: 4,
+  temperature: 1,
   store: false,
 };
 
@@ -41,7 +44,7 @@ test('the benchmark measures a small checkpoint from load to decode', async () =
 test('the benchmark times every kernel of a decode step and of a prefill chunk', async () => {
   const host = await StageHost.start();
   const { measurements } = await host.open('kernels', undefined, OPTIONS);
-  expect(measurements).toEqual(['memory', '1 token', '16 tokens', 'sampling', 'step']);
+  expect(measurements).toEqual(['memory', 'math', '1 token', '16 tokens', 'sampling', 'step']);
   const kernels = new Set<string>();
   for (const measurement of measurements) {
     const samples = await host.measure(measurement);
@@ -60,14 +63,55 @@ test('the benchmark times every kernel of a decode step and of a prefill chunk',
   await host.close();
 });
 
-test('the benchmark uploads stored bytes without kernels', async () => {
-  const host = await StageHost.start();
-  const { measurements } = await host.open('upload', undefined, OPTIONS);
-  expect(measurements).toEqual(['upload']);
-  const samples = await host.measure('upload');
-  expect(samples.map(({ name }) => name)).toEqual(['upload', 'upload: reads']);
-  for (const { name, value } of samples) expect(value, name).toBeGreaterThan(0);
-  await host.close();
+test('npm run bench:gpu measures kernels, prefill and decode without a checkpoint, and plots them', async () => {
+  const { records, layers, skipped } = await measureGpu(
+    await StageHost.start(),
+    {
+      config: OPTIONS.config,
+      layers: 3,
+      minutes: 10,
+      repeat: 1,
+      prompts: [8, 40],
+      depths: [1, 30],
+      decode: 4,
+    },
+    () => undefined,
+  );
+  expect(layers).toBe(3);
+  expect(skipped).toEqual([]);
+  const names = records.map(({ name }) => name);
+  for (const name of ['memory read: read', 'math f32: math', 'prefill 40', 'decode @30']) {
+    expect(names).toContain(name);
+  }
+  expect(kernelTable(records)).toContain('expert_swiglu mlp.mlp1, 1 token');
+  const svg = rooflineSvg('nano <3>', records);
+  expect(svg).toContain('nano &#60;3&#62;');
+  expect(svg).not.toContain('NaN');
+});
+
+test('layers that do not fit are halved, and what does not fit in the time is skipped', async () => {
+  const opened: unknown[] = [];
+  const side: GpuSide = {
+    adapter: (await StageHost.start()).adapter,
+    open: async (_, __, { config }) => {
+      opened.push(config.num_hidden_layers);
+      if (Number(config.num_hidden_layers) > 1) throw new Error('The GPU has no room for weights');
+      return { facts: [], measurements: ['prefill 8', 'prefill 40', 'decode @30'] };
+    },
+    measure: async (name) => [{ name, value: name === 'prefill 8' ? 1e-3 : 1, unit: 'tokens/s' }],
+    close: async () => undefined,
+  };
+  const options = { config: OPTIONS.config, minutes: 1, repeat: 2, decode: 1 };
+  const { records, layers, skipped } = await measureGpu(
+    side,
+    { ...options, prompts: [8, 40], depths: [30] },
+    () => undefined,
+  );
+  expect(opened).toEqual([4, 2, 1, 1]);
+  expect(layers).toBe(1);
+  expect(new Set(records.map(({ name }) => name))).toEqual(new Set(['prefill 8']));
+  expect(skipped).toContain('4 layers: the GPU has no room for them');
+  expect(skipped).toContain('decode @30: would take 500.0 minutes');
 });
 
 function valueNamed(samples: readonly Sample[], name: string): number | undefined {
