@@ -23,14 +23,15 @@ const LIBRARIES: readonly Library[] = [
   },
 ];
 
-/** Inlines WGSL without its comments, except for imports. Lines keep their numbers, for compile errors. */
+/** Inlines WGSL without indentation and comments, except for imports. Lines keep their numbers, for compile errors. */
 const shaders: Plugin = {
   name: 'shaders',
   enforce: 'pre',
   async load(id) {
     if (!id.endsWith('.wgsl?raw')) return undefined;
     const wgsl = await readFile(id.slice(0, -'?raw'.length), 'utf8');
-    return `export default ${JSON.stringify(wgsl.replace(/ *\/\/(?! import: ).*$/gm, ''))}`;
+    const stripped = wgsl.replace(/^ +| *\/\/(?! import: ).*$/gm, '');
+    return `export default ${JSON.stringify(stripped)}`;
   },
 };
 
