@@ -115,12 +115,12 @@ export class Decoder {
   #submitSampling(dispatches: readonly Dispatch[]): Promise<number> {
     const { scheduler, activations } = this.#runtime;
     let read: (() => Promise<number>) | undefined;
-    scheduler.submit('decode', dispatches, this.#keys(), (encoder) => {
+    const measure = scheduler.submit('decode', dispatches, this.#keys(), (encoder) => {
       read = this.#reader.copy(encoder, activations.tokens);
     });
     this.#sampled++;
     const token = (read as () => Promise<number>)();
-    void scheduler.track(token);
+    void measure(token);
     return token;
   }
 

@@ -53,8 +53,7 @@ export class Scheduler {
   readonly #isSoftware: boolean;
   /** How many times slower than the first speed the device is. */
   #slowness = { compute: 1, memory: 1 };
-  /** What has been submitted since the last call of {@link Scheduler.track}, and when the first of it was. */
-  #untracked: { readonly load: Load; readonly sinceMs: number } | undefined;
+  /** When the last measured submit was done. */
   #lastDoneMs = 0;
   /** The last submit of {@link Scheduler.run}. */
   #last: Promise<void> = Promise.resolve();
@@ -92,10 +91,10 @@ export class Scheduler {
     for (let first = 0; first < dispatches.length; ) {
       signal?.throwIfAborted();
       const end = this.#endOfSubmit(dispatches, first, keys); // by the speed as known by now
-      this.#submit(label, dispatches.slice(first, end), keys);
+      const measure = this.submit(label, dispatches.slice(first, end), keys);
       first = end;
       const previous = this.#last;
-      this.#last = this.track(this.#gpu.device.queue.onSubmittedWorkDone());
+      this.#last = measure(this.#gpu.device.queue.onSubmittedWorkDone());
       await this.#gpu.settle(previous);
     }
   }
@@ -106,42 +105,32 @@ export class Scheduler {
    * @param label - Of the encoders.
    * @param keys - How many keys attention sees.
    * @param finish - Adds commands after the last dispatch.
+   * @returns Measures the speed by what was submitted, given a promise that resolves once the GPU has done it. Resolves at
+   * the same time, and never rejects.
    */
   submit(
     label: string,
     dispatches: readonly Dispatch[],
     keys: number,
     finish?: (encoder: GPUCommandEncoder) => void,
-  ): void {
+  ): (done: Promise<unknown>) => Promise<void> {
+    const startMs = this.#now();
     for (let first = 0; first < dispatches.length; ) {
       const end = this.#endOfSubmit(dispatches, first, keys);
-      this.#submit(
-        label,
-        dispatches.slice(first, end),
-        keys,
-        end === dispatches.length ? finish : undefined,
-      );
+      const isLast = end === dispatches.length;
+      this.#submit(label, dispatches.slice(first, end), isLast ? finish : undefined);
       first = end;
     }
-  }
-
-  /**
-   * Measures the speed by everything that has been submitted since the last call.
-   *
-   * @param done - Resolves once the GPU has done it.
-   * @returns Resolves at the same time; never rejects.
-   */
-  track(done: Promise<unknown>): Promise<void> {
-    const { load, sinceMs } = this.#untracked ?? { load: NOTHING, sinceMs: this.#now() };
-    this.#untracked = undefined;
-    return done.then(
-      () => {
-        const now = this.#now();
-        this.#learn(load, now - Math.max(sinceMs, this.#lastDoneMs));
-        this.#lastDoneMs = now;
-      },
-      () => undefined, // a lost device fails everything anyway
-    );
+    const load = dispatches.map((dispatch) => this.#load(dispatch, keys)).reduce(add, NOTHING);
+    return (done) =>
+      done.then(
+        () => {
+          const now = this.#now();
+          this.#learn(load, now - Math.max(startMs, this.#lastDoneMs));
+          this.#lastDoneMs = now;
+        },
+        () => undefined, // a lost device fails everything anyway
+      );
   }
 
   /** Cuts the dispatches that would take longer than a submit, where their kernels can do a part of their grid. */
@@ -183,7 +172,6 @@ export class Scheduler {
   #submit(
     label: string,
     dispatches: readonly Dispatch[],
-    keys: number,
     finish?: (encoder: GPUCommandEncoder) => void,
   ): void {
     const { device } = this.#gpu;
@@ -192,9 +180,6 @@ export class Scheduler {
     encode(encoder, dispatches);
     finish?.(encoder);
     device.queue.submit([encoder.finish()]);
-    const { load, sinceMs } = this.#untracked ?? { load: NOTHING, sinceMs: this.#now() };
-    const all = dispatches.map((dispatch) => this.#load(dispatch, keys));
-    this.#untracked = { load: all.reduce(add, load), sinceMs };
   }
 
   #ms(dispatch: Dispatch, keys: number): number {
