@@ -78,20 +78,43 @@ export function threadsOf(pipeline: GPUComputePipeline): number {
 
 /** Evaluates `@workgroup_size(ROWS * SPLITS)` with the values of overrides and constants. */
 function workgroupSize(wgsl: string, overrides: Readonly<Record<string, number>>): number {
-  const evaluate = (expression: string): number => {
-    const factors = expression.split('*').map((factor) => {
-      const text = factor.trim();
-      const literal = /^(\d+)u?$/.exec(text)?.[1];
-      if (literal !== undefined) return Number(literal);
-      const given = overrides[text];
-      if (given !== undefined) return given;
-      const declaration = new RegExp(`^(?:override|const) ${text}(?:: u32)? = ([^;]+);`, 'm');
-      const value = declaration.exec(wgsl)?.[1];
-      if (value === undefined) throw new Error(`The shader declares no ${text} = ...`);
-      return evaluate(value);
-    });
-    return factors.reduce((product, factor) => product * factor, 1);
+  const lookUp = (name: string): number => {
+    const literal = /^(\d+)u?$/.exec(name)?.[1];
+    if (literal !== undefined) return Number(literal);
+    const given = overrides[name];
+    if (given !== undefined) return given;
+    const declaration = new RegExp(`^(?:override|const) ${name}(?:: u32)? = ([^;]+);`, 'm');
+    const value = declaration.exec(wgsl)?.[1];
+    if (value === undefined) throw new Error(`The shader declares no ${name} = ...`);
+    return evaluate(value, lookUp);
   };
-  const [, arguments_ = ''] = /@compute\s+@workgroup_size\(([^)]*)\)/.exec(wgsl) ?? [];
-  return arguments_.split(',').reduce((product, size) => product * evaluate(size), 1);
+  const sizes = /@compute\s+@workgroup_size\((.*)\)\s*$/m.exec(wgsl)?.[1]?.split(',') ?? [];
+  return sizes.reduce((product, size) => product * evaluate(size, lookUp), 1);
+}
+
+/** The value of an expression of whole numbers and names, with `+ - * /` and parentheses. */
+function evaluate(expression: string, lookUp: (name: string) => number): number {
+  const tokens = expression.match(/\w+|[-+*/()]/g) ?? [];
+  const operand = (): number => {
+    const token = tokens.shift() ?? '';
+    if (token !== '(') return lookUp(token);
+    const value = sum();
+    tokens.shift();
+    return value;
+  };
+  const product = (): number => {
+    let value = operand();
+    while (tokens[0] === '*' || tokens[0] === '/') {
+      value = tokens.shift() === '*' ? value * operand() : Math.floor(value / operand());
+    }
+    return value;
+  };
+  const sum = (): number => {
+    let value = product();
+    while (tokens[0] === '+' || tokens[0] === '-') {
+      value += tokens.shift() === '+' ? product() : -product();
+    }
+    return value;
+  };
+  return sum();
 }
