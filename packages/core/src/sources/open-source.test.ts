@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type ByteSource, readAll } from './byte-source.ts';
 import { openSource } from './open-source.ts';
+import type { PublishedSource } from './published-source.ts';
 import type { RetryPolicy } from './retry.ts';
 
 const BYTES = Uint8Array.from({ length: 5000 }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
@@ -134,7 +135,10 @@ test('a server that hides Content-Range is asked for the length by HEAD', async 
       response.writeHead(200, { 'Content-Length': BYTES.length }).end();
     } else response.writeHead(206, { 'Content-Length': 1 }).end(BYTES.subarray(0, 1));
   };
-  expect(await (await open()).size('a/b.bin')).toBe(5000);
+  const source = (await open()) as PublishedSource;
+  expect(await source.size('a/b.bin')).toBe(5000);
+  expect(source.hasRanges).toBe(true);
+  expect(requests.at(-1)?.range).toBe('bytes=0-'); // no browser then asks for a compressed body
 });
 
 test('an empty file has the size 0', async () => {
