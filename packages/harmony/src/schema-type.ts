@@ -2,12 +2,31 @@
 
 type Schema = Readonly<Record<string, unknown>>;
 
+/** How deep schemas may be nested. */
+const MAX_DEPTH = 128;
+
+/** The most schemas in one, each counted as often as a `$ref` names it. */
+const MAX_SCHEMAS = 10_000;
+
+/** Where a schema is. */
+interface Place {
+  readonly root: Schema;
+  /** The references being resolved: a schema that contains itself becomes `any` at that point. */
+  readonly references: readonly string[];
+  readonly depth: number;
+  /** The number of schemas resolved so far. */
+  readonly count: { schemas: number };
+}
+
 /**
  * Renders a JSON Schema as a TypeScript type. Local `$ref`s are resolved; `anyOf` is treated as `oneOf`, and its `null`
  * branch as `nullable`. Anything that the format cannot express becomes `any`.
+ *
+ * @throws RangeError if it is nested more than 128 deep, or has more than 10,000 parts once references are resolved.
  */
 export function renderSchemaType(schema: Schema): string {
-  return renderType(resolve(schema, schema, []), '');
+  const place = { root: schema, references: [], depth: 0, count: { schemas: 0 } };
+  return renderType(resolve(schema, place), '');
 }
 
 /** Renders text as comment lines, each ending in a line break. */
@@ -109,27 +128,36 @@ function renderDefault(schema: Schema): string {
   return isBare ? value : (JSON.stringify(value) ?? 'undefined');
 }
 
-// `seen` holds the references being resolved: a schema that contains itself becomes `any` at that point.
-function resolve(value: unknown, root: Schema, seen: readonly string[]): Schema {
+function resolve(value: unknown, place: Place): Schema {
   if (!isSchema(value)) return {};
+  const { root, references, depth, count } = place;
+  if (depth > MAX_DEPTH) {
+    throw new RangeError(
+      `The schema of a tool is nested more than ${MAX_DEPTH} deep, or contains itself; use $ref for a recursive schema.`,
+    );
+  }
+  if (++count.schemas > MAX_SCHEMAS) {
+    throw new RangeError(`The schema of a tool has more than ${MAX_SCHEMAS} parts.`);
+  }
+  const inside = { ...place, depth: depth + 1 };
   const { $ref: reference, ...schema } = value;
   if (typeof reference === 'string') {
-    const target = seen.includes(reference) ? undefined : lookUp(reference, root);
+    const target = references.includes(reference) ? undefined : lookUp(reference, root);
     return target === undefined
       ? schema
-      : { ...resolve(target, root, [...seen, reference]), ...schema };
+      : { ...resolve(target, { ...inside, references: [...references, reference] }), ...schema };
   }
   const resolveAll = (list: unknown): Schema[] =>
-    Array.isArray(list) ? list.map((entry) => resolve(entry, root, seen)) : [];
+    Array.isArray(list) ? list.map((entry) => resolve(entry, inside)) : [];
 
   const resolved: Record<string, unknown> = { ...schema };
   if (isSchema(schema.properties)) {
     const properties = Object.entries(schema.properties);
     resolved.properties = Object.fromEntries(
-      properties.map(([key, property]) => [key, resolve(property, root, seen)]),
+      properties.map(([key, property]) => [key, resolve(property, inside)]),
     );
   }
-  if (isSchema(schema.items)) resolved.items = resolve(schema.items, root, seen);
+  if (isSchema(schema.items)) resolved.items = resolve(schema.items, inside);
   if (Array.isArray(schema.oneOf)) resolved.oneOf = resolveAll(schema.oneOf);
   if (typeof schema.const === 'string' && schema.enum === undefined) {
     resolved.type = 'string';
