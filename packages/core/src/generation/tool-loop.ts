@@ -31,11 +31,21 @@ export function generateWithTools(
 ): Generation {
   const messages: readonly Message[] =
     typeof input === 'string' ? [{ role: 'user', content: input }] : copyOf(input);
-  if (!options.tools?.some(({ execute }) => execute)) return generateOnce(messages, options);
+  const tools = executableTools(options);
+  if (tools.size === 0) return generateOnce(messages, options);
   return new EventStream(
-    (push, signal) => runRounds(generateOnce, messages, { ...options, signal }, push),
+    (push, signal) => runRounds(generateOnce, messages, { ...options, signal }, tools, push),
     options.signal,
   );
+}
+
+/** The tools that have an `execute`, by the names of their calls. */
+function executableTools({ tools = [], systemMessage }: GenerateOptions): Tools {
+  const builtIn = (systemMessage?.systemTools ?? []).flatMap((namespace) =>
+    (namespace.tools ?? []).map((tool) => ({ ...tool, name: `${namespace.name}.${tool.name}` })),
+  );
+  const all = [...tools, ...builtIn].filter(({ execute }) => execute);
+  return new Map(all.map((tool) => [tool.name, tool]));
 }
 
 /** Copies the conversation, as the application may append to its array during the generation. */
@@ -47,11 +57,11 @@ async function runRounds(
   generateOnce: GenerateOnce,
   messages: readonly Message[],
   options: GenerateOptions & { readonly signal: AbortSignal },
+  tools: Tools,
   push: Push,
 ): Promise<GenerateResult> {
   const { signal } = options;
   const maxTokens = options.maxTokens ?? Infinity;
-  const tools: Tools = new Map(options.tools?.map((tool) => [tool.name, tool]));
   let total: GenerateResult | undefined;
   for (let round = 1; ; round++) {
     const left = maxTokens - (total?.usage.completionTokens ?? 0);
@@ -71,7 +81,7 @@ async function runRounds(
       result.reason === 'tool-calls' &&
       round < MAX_ROUNDS &&
       total.usage.completionTokens < maxTokens &&
-      calls.every(({ name }) => tools.get(name)?.execute);
+      calls.every(({ name }) => tools.has(name));
     if (goesOn && !signal.aborted) {
       const answers = await runTools(calls, tools, push, signal);
       total = { ...total, messages: [...total.messages, ...answers] };
