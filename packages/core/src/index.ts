@@ -15,10 +15,10 @@ export {
   type StoredModel,
   type StoreUsage,
   store,
-  type TaskOptions,
   type VerifyResult,
 } from './page/model-store.ts';
 export type * from './types/config.ts';
 export type * from './types/generate.ts';
 export type * from './types/load.ts';
 export type * from './types/support.ts';
+export type * from './types/task.ts';

@@ -1,3 +1,4 @@
+import { checkTaskOptions } from '../../check-values.ts';
 import { isOssicleError, OssicleError } from '../../errors.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
 import { openCheckpoint } from '../../formats/open-checkpoint.ts';
@@ -43,6 +44,7 @@ export interface EngineOptions extends Omit<LoadOptions, 'worker'> {
  * TypeError for wrong options.
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
+  checkTaskOptions(options);
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
   const gpu = new Gpu(options.device);
@@ -147,7 +149,7 @@ async function download(
   if (!store) {
     if (!integrity) return undefined;
     throw new OssicleError(
-      'integrity',
+      'storage-unavailable',
       'The files cannot be checked against `integrity`: the browser does not let this page store them, as in some private ' +
         'windows. Load without it, or in an ordinary window.',
     );
