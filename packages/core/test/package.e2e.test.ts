@@ -117,7 +117,13 @@ test('a page that allows workers of its own only, and requires Trusted Types, an
     'strict/app.js',
     `const urls = trustedTypes.createPolicy('app', { createScriptURL: (url) => url });
 const worker = () => new Worker(urls.createScriptURL('./worker.js'), { type: 'module' });
-${plain(MAIN).replace("load('./model/')", "load('../model/', { worker })")}`,
+${plain(MAIN)
+  .replace("{ load } from 'ossicle'", "{ load, store } from 'ossicle'")
+  .replace("load('./model/')", "load('../model/', { worker })")
+  .replace(
+    'document.title',
+    "const { isIntact } = await store.verify(model.info.id, { worker });\nif (!isIntact) throw new Error('damaged');\ndocument.title",
+  )}`,
   );
   await write(
     'strict/worker.js',

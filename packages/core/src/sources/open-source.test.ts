@@ -333,6 +333,37 @@ test('the root of a picked folder is the outermost folder with a config.json', a
   });
 });
 
+test.each<[string, readonly string[], name: string, inside: readonly string[]]>([
+  [
+    'not an export below it',
+    ['m/config.json', 'm/model.safetensors', 'm/backup/ossicle.json', 'm/backup/a.safetensors'],
+    'm',
+    ['config.json', 'model.safetensors', 'backup/ossicle.json', 'backup/a.safetensors'],
+  ],
+  [
+    'the export that has the weights',
+    ['x/a/ossicle.json', 'x/b/model.gguf', 'x/c/d/ossicle.json', 'x/c/d/e/model.gguf'],
+    'model.gguf',
+    ['model.gguf'],
+  ],
+  [
+    'an export whose weights are below it',
+    ['e/ossicle.json', 'e/Q/model.gguf', 'readme.md'],
+    'e',
+    ['ossicle.json', 'Q/model.gguf'],
+  ],
+  [
+    'an export with original/ alone',
+    ['e/ossicle.json', 'e/original/config.json', 'e/original/model.safetensors'],
+    'e',
+    ['ossicle.json', 'original/config.json', 'original/model.safetensors'],
+  ],
+])('the root of picked files is %s', async (_, paths, name, inside) => {
+  const source = await openSource(paths.map((path) => picked(path, 'x')));
+  expect(source.id.replace(/#.*/, '')).toBe(`files:${name}`);
+  expect(await source.list()).toEqual(inside);
+});
+
 test('files of other sizes get another id', async () => {
   const id = async (text: string): Promise<string> =>
     (await openSource([picked('m/config.json', text)])).id;

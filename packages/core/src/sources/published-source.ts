@@ -34,6 +34,11 @@ export interface PublishedSource extends ByteSource {
   readonly revision: string | undefined;
 }
 
+/** Checks whether a source is published somewhere; files that a person picked are on this disk already. */
+export function isPublished(source: ByteSource): source is PublishedSource {
+  return 'version' in source;
+}
+
 /** Checks whether bytes of both versions may share a file. A property that only one of them has is ignored. */
 export function isSameVersion(a: FileVersion, b: FileVersion): boolean {
   if (a.sizeBytes !== b.sizeBytes) return false;

@@ -8,9 +8,8 @@ import { Gpu } from '../../gpu/device.ts';
 import { parameterCount } from '../../model/parameters.ts';
 import { notify } from '../../notify.ts';
 import type { ByteSource } from '../../sources/byte-source.ts';
-import { FileSource } from '../../sources/file-source.ts';
 import { openSource } from '../../sources/open-source.ts';
-import type { PublishedSource } from '../../sources/published-source.ts';
+import { isPublished, type PublishedSource } from '../../sources/published-source.ts';
 import { checkIntegrity } from '../../store/integrity.ts';
 import { openStore } from '../../store/opfs-store.ts';
 import { storageFailure } from '../../store/storage-failure.ts';
@@ -54,8 +53,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   try {
     const opened = await openSource(options.source, options);
     source = opened;
-    // Local files are on this disk already.
-    const published = options.store && !(opened instanceof FileSource) ? opened : undefined;
+    const published = options.store && isPublished(opened) ? opened : undefined;
     checkIntegrity(options.integrity, published !== undefined);
     const stored = published && (await openStored(published.id, options));
     source = stored?.source ?? opened;
