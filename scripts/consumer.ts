@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Browser } from 'puppeteer-core';
 import { findBrowser } from './browser.ts';
+import { readBlocks } from './readme-blocks.ts';
 import { serveFolder } from './static-server.ts';
 
 /** The folders of the published packages. */
@@ -133,20 +134,21 @@ export async function answerOf(browser: Browser, folder: string, path = ''): Pro
   }
 }
 
-/** The README's example for Node, with nano. */
-export const NODE_MAIN = `import { createEngine, requestDevice } from 'ossicle/engine';
-import { fileSource } from 'ossicle/node';
-import { create, globals } from 'webgpu';
-
-Object.assign(globalThis, globals);
-const gpu = create([]);
-const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-const source = await fileSource('model');
-const engine = await createEngine({ device: await requestDevice(adapter), source });
-const session = engine.createSession();
-console.log((await session.generate('What is 17 + 25?', { temperature: 0 }).result).text);
-process.exit();
-`;
+/** The README's example for Node in JavaScript, with nano, and a question that it can answer. */
+export function nodeExample(): string {
+  const [block] = readBlocks('packages/core/README.md').filter((text) =>
+    text.includes("from 'ossicle/node'"),
+  );
+  const replaced = [
+    ['adapter!', 'adapter'],
+    ["'gpt-oss-20b'", "'model'"],
+    ["'Why is the sky blue?'", "'What is 17 + 25?', { temperature: 0 }"],
+  ].reduce((text, [from = '', to = '']) => {
+    if (!text.includes(from)) throw new Error(`The README's example for Node lacks ${from}`);
+    return text.replace(from, to);
+  }, block ?? '');
+  return `${replaced}process.exit();\n`;
+}
 
 /** Variables by which Dawn in Node finds a Vulkan driver: the one of OSSICLE_VK_ICD, or else Chrome's SwiftShader. */
 export async function vulkanDriver(): Promise<Readonly<Record<string, string>>> {

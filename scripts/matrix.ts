@@ -9,7 +9,7 @@ import {
   answerOf,
   createProject,
   MAIN,
-  NODE_MAIN,
+  nodeExample,
   ownVersion,
   PAGE,
   packPackages,
@@ -158,6 +158,6 @@ async function askNode(
   tarballs: Readonly<Record<string, string>>,
 ): Promise<string> {
   const dependencies = { ...tarballs, webgpu: await ownVersion('webgpu') };
-  await createProject(folder, { 'main.js': NODE_MAIN }, dependencies);
+  await createProject(folder, { 'main.js': nodeExample() }, dependencies);
   return run('node', ['main.js'], folder, await vulkanDriver());
 }
