@@ -39,7 +39,7 @@ export interface EngineOptions extends Omit<LoadOptions, 'worker'> {
  * Loads a model on a device.
  *
  * @throws {@link OssicleError} `device-unsuitable`, `out-of-memory`, `download-failed`, `integrity`, `storage-full`,
- * `storage-unavailable`, `format-invalid`, `device-lost`. `signal.reason` if the load is aborted. RangeError and
+ * `storage-unavailable`, `format-invalid`, `format-unsupported`, `device-lost`. `signal.reason` if the load is aborted. RangeError and
  * TypeError for wrong options.
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
