@@ -10,12 +10,26 @@ import { sourceAliases } from '../../../vite.config.ts';
 import { type FaultServer, startFaultServer } from './fault-server.ts';
 import { FaultSession } from './fault-session.ts';
 
-const PAGE = 'load-page.html';
+/** The name of the page with `load` and `store`. */
+export const LOAD_PAGE = 'load-page.html';
 
 /** The globals of the page. */
 export interface LoadPage {
   readonly load: typeof import('../src/index.ts').load;
   readonly store: typeof import('../src/index.ts').store;
+}
+
+/** Builds the page into a folder. */
+export async function buildLoadPage(folder: string): Promise<void> {
+  await build({
+    configFile: false,
+    root: 'packages/core/test',
+    base: './',
+    logLevel: 'error',
+    resolve: { alias: sourceAliases },
+    worker: { format: 'es' },
+    build: { outDir: folder, target: 'es2023', rolldownOptions: { input: LOAD_PAGE } },
+  });
 }
 
 /** A browser, a server of a page with `load` and `store`, and a server of models. */
@@ -35,14 +49,7 @@ export class LoadBrowser {
   /** Builds the page and starts all three. */
   static async start(): Promise<LoadBrowser> {
     const folder = await mkdtemp(join(tmpdir(), 'ossicle-load-'));
-    await build({
-      configFile: false,
-      root: 'packages/core/test',
-      logLevel: 'error',
-      resolve: { alias: sourceAliases },
-      worker: { format: 'es' },
-      build: { outDir: folder, target: 'es2023', rolldownOptions: { input: PAGE } },
-    });
+    await buildLoadPage(folder);
     return new LoadBrowser(
       folder,
       await serveFolder(folder),
@@ -64,7 +71,7 @@ export class LoadBrowser {
   async openPage(prepare: (page: Page) => unknown = () => undefined): Promise<Page> {
     const page = await this.browser.newPage();
     await prepare(page);
-    await page.goto(`${this.#pages.url}/${PAGE}`);
+    await page.goto(`${this.#pages.url}/${LOAD_PAGE}`);
     await page.waitForFunction('globalThis.load !== undefined', { polling: 50 });
     return page;
   }
