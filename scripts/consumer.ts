@@ -105,13 +105,22 @@ export async function ownVersion(name: string): Promise<string> {
   return devDependencies[name];
 }
 
+/** Serves a folder, opens its page and returns the model's answer; see {@link answerAt}. */
+export async function answerOf(browser: Browser, folder: string, path = ''): Promise<string> {
+  const server = await serveFolder(folder);
+  try {
+    return await answerAt(browser, `${server.url}/${path}`);
+  } finally {
+    await server.close();
+  }
+}
+
 /**
- * Opens the page of a folder and returns the model's answer.
+ * Opens a page and returns the model's answer.
  *
  * @throws Error if the page throws, or does not set its title to `done`.
  */
-export async function answerOf(browser: Browser, folder: string, path = ''): Promise<string> {
-  const server = await serveFolder(folder);
+export async function answerAt(browser: Browser, url: string): Promise<string> {
   const page = await browser.newPage();
   try {
     const errors: string[] = [];
@@ -119,7 +128,7 @@ export async function answerOf(browser: Browser, folder: string, path = ''): Pro
     page.on('console', (message) => {
       if (message.type() === 'error') errors.push(message.text());
     });
-    await page.goto(`${server.url}/${path}`);
+    await page.goto(url);
     await page
       .waitForFunction(() => document.title === 'done', { timeout: ANSWER_LIMIT_MS })
       .catch((error) => {
@@ -130,7 +139,6 @@ export async function answerOf(browser: Browser, folder: string, path = ''): Pro
     return await page.$eval('p', (element) => element.textContent ?? '');
   } finally {
     await page.close();
-    await server.close();
   }
 }
 
