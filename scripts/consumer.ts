@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Browser } from 'puppeteer-core';
 import { findBrowser } from './browser.ts';
+import { readBlocks } from './readme-blocks.ts';
 import { serveFolder } from './static-server.ts';
 
 /** The folders of the published packages. */
@@ -104,13 +105,22 @@ export async function ownVersion(name: string): Promise<string> {
   return devDependencies[name];
 }
 
+/** Serves a folder, opens its page and returns the model's answer; see {@link answerAt}. */
+export async function answerOf(browser: Browser, folder: string, path = ''): Promise<string> {
+  const server = await serveFolder(folder);
+  try {
+    return await answerAt(browser, `${server.url}/${path}`);
+  } finally {
+    await server.close();
+  }
+}
+
 /**
- * Opens the page of a folder and returns the model's answer.
+ * Opens a page and returns the model's answer.
  *
  * @throws Error if the page throws, or does not set its title to `done`.
  */
-export async function answerOf(browser: Browser, folder: string, path = ''): Promise<string> {
-  const server = await serveFolder(folder);
+export async function answerAt(browser: Browser, url: string): Promise<string> {
   const page = await browser.newPage();
   try {
     const errors: string[] = [];
@@ -118,7 +128,7 @@ export async function answerOf(browser: Browser, folder: string, path = ''): Pro
     page.on('console', (message) => {
       if (message.type() === 'error') errors.push(message.text());
     });
-    await page.goto(`${server.url}/${path}`);
+    await page.goto(url);
     await page
       .waitForFunction(() => document.title === 'done', { timeout: ANSWER_LIMIT_MS })
       .catch((error) => {
@@ -129,24 +139,24 @@ export async function answerOf(browser: Browser, folder: string, path = ''): Pro
     return await page.$eval('p', (element) => element.textContent ?? '');
   } finally {
     await page.close();
-    await server.close();
   }
 }
 
-/** The README's example for Node, with nano. */
-export const NODE_MAIN = `import { createEngine, requestDevice } from 'ossicle/engine';
-import { fileSource } from 'ossicle/node';
-import { create, globals } from 'webgpu';
-
-Object.assign(globalThis, globals);
-const gpu = create([]);
-const adapter = await gpu.requestAdapter({ powerPreference: 'high-performance' });
-const source = await fileSource('model');
-const engine = await createEngine({ device: await requestDevice(adapter), source });
-const session = engine.createSession();
-console.log((await session.generate('What is 17 + 25?', { temperature: 0 }).result).text);
-process.exit();
-`;
+/** The README's example for Node in JavaScript, with nano, and a question that it can answer. */
+export function nodeExample(): string {
+  const [block] = readBlocks('packages/core/README.md').filter((text) =>
+    text.includes("from 'ossicle/node'"),
+  );
+  const replaced = [
+    ['adapter!', 'adapter'],
+    ["'gpt-oss-20b'", "'model'"],
+    ["'Why is the sky blue?'", "'What is 17 + 25?', { temperature: 0 }"],
+  ].reduce((text, [from = '', to = '']) => {
+    if (!text.includes(from)) throw new Error(`The README's example for Node lacks ${from}`);
+    return text.replace(from, to);
+  }, block ?? '');
+  return `${replaced}process.exit();\n`;
+}
 
 /** Variables by which Dawn in Node finds a Vulkan driver: the one of OSSICLE_VK_ICD, or else Chrome's SwiftShader. */
 export async function vulkanDriver(): Promise<Readonly<Record<string, string>>> {

@@ -6,10 +6,11 @@ import puppeteer, { type Browser } from 'puppeteer-core';
 import { chromeOptions } from './browser.ts';
 import { buildLibraries } from './build.ts';
 import {
+  answerAt,
   answerOf,
   createProject,
   MAIN,
-  NODE_MAIN,
+  nodeExample,
   ownVersion,
   PAGE,
   packPackages,
@@ -30,6 +31,19 @@ interface Target {
   readonly modelFolder?: string;
   /** The folder to serve. Default: the project's own. */
   readonly output?: string;
+  /** Whether the folder is an extension of Chrome. */
+  readonly isExtension?: boolean;
+}
+
+/** A runtime without pages. */
+interface Runtime {
+  readonly name: string;
+  /** The npm package of the runtime, and its version. */
+  readonly dependency: readonly [name: string, version: string];
+  /** The arguments of npx that run main.js. */
+  readonly command: readonly string[];
+  /** What is known to happen instead of an answer. */
+  readonly instead?: string;
 }
 
 const SCRIPT = MAIN.replaceAll(')!', ')');
@@ -93,6 +107,54 @@ export default function Page() {
     output: 'out',
   },
   {
+    name: 'SvelteKit',
+    dependencies: {
+      '@sveltejs/kit': '3.2.0',
+      '@sveltejs/adapter-static': '4.0.1',
+      '@sveltejs/vite-plugin-svelte': '7.3.1',
+      svelte: '5.57.3',
+      vite: '8.3.8',
+      node: '22.23.3', // it builds with Node 22.17 and newer
+    },
+    files: {
+      'vite.config.js': `import adapter from '@sveltejs/adapter-static';
+import { sveltekit } from '@sveltejs/kit/vite';
+
+export default { plugins: [sveltekit({ adapter: adapter() })] };
+`,
+      'src/app.html': '<html><head>%sveltekit.head%</head><body>%sveltekit.body%</body></html>',
+      'src/routes/+page.js': 'export const prerender = true;',
+      'src/routes/+page.svelte': `<script>
+  import { onMount } from 'svelte';
+
+  onMount(() => void import('../../main.js'));
+</script>
+
+<p></p>
+`,
+    },
+    build: ['vite', 'build'],
+    modelFolder: 'static/model',
+    output: 'build',
+  },
+  {
+    name: 'Extension of Chrome',
+    dependencies: { esbuild: '0.28.2' },
+    files: {
+      'app/manifest.json': JSON.stringify({
+        manifest_version: 3,
+        name: 'ossicle',
+        version: '1.0',
+        options_page: 'index.html',
+      }),
+      'app/index.html': PAGE,
+    },
+    build: ['esbuild', 'main.js', '--bundle', '--minify', '--format=esm', '--outdir=app'],
+    modelFolder: 'app/model',
+    output: 'app',
+    isExtension: true,
+  },
+  {
     name: 'Import map',
     dependencies: {},
     files: {
@@ -108,8 +170,21 @@ export default function Page() {
   },
 ];
 
+const RUNTIMES: readonly Runtime[] = [
+  { name: 'Node 20', dependency: ['node', '20.20.2'], command: ['node', 'main.js'] },
+  { name: 'Node 22', dependency: ['node', '22.23.3'], command: ['node', 'main.js'] },
+  { name: 'Node 24', dependency: ['node', '24.21.0'], command: ['node', 'main.js'] },
+  { name: 'Deno', dependency: ['deno', '2.9.6'], command: ['deno', 'run', '-A', 'main.js'] },
+  {
+    name: 'Bun',
+    dependency: ['bun', '1.4.5'],
+    command: ['bun', 'main.js'],
+    instead: 'crashes in the package `webgpu`',
+  },
+];
+
 /**
- * @param args - Names of targets; default: all.
+ * @param args - Names of targets and runtimes; default: all.
  * @throws Error if one of them does not answer.
  */
 export async function main(args: readonly string[]): Promise<void> {
@@ -117,21 +192,31 @@ export async function main(args: readonly string[]): Promise<void> {
     args.length === 0 || args.some((arg) => arg.toLowerCase() === name.toLowerCase());
   await buildLibraries();
   const { folder, tarballs } = await packPackages();
-  const browser = await puppeteer.launch(await chromeOptions());
+  const browser = await puppeteer.launch({ ...(await chromeOptions()), enableExtensions: true });
   const rows: (readonly [name: string, version: string, outcome: string])[] = [];
-  const attempt = async (name: string, version: string, ask: () => Promise<string>) => {
+  const attempt = async (
+    name: string,
+    version: string,
+    ask: () => Promise<string>,
+    instead = 'fails',
+  ): Promise<void> => {
     if (!chosen(name)) return;
     const outcome = await ask().catch(String);
     console.log(`${name}: ${outcome}`);
-    rows.push([name, version, outcome.includes('42') ? 'answers' : 'fails']);
+    rows.push([name, version, outcome.includes('17 + 25 = 42') ? 'answers' : instead]);
   };
   try {
     for (const target of TARGETS) {
-      const version = Object.values(target.dependencies)[0] ?? '';
+      const own = Object.values(target.dependencies)[0] ?? '';
+      const version = target.isExtension ? await browser.version() : own;
       const project = join(folder, target.name.replaceAll(' ', '-'));
       await attempt(target.name, version, () => askTarget(target, project, tarballs, browser));
     }
-    await attempt('Node', process.versions.node, () => askNode(join(folder, 'node'), tarballs));
+    for (const runtime of RUNTIMES) {
+      const project = join(folder, runtime.name.replaceAll(' ', '-'));
+      const ask = (): Promise<string> => askRuntime(runtime, project, tarballs);
+      await attempt(runtime.name, runtime.dependency[1], ask, runtime.instead);
+    }
   } finally {
     await browser.close();
     await rm(folder, { recursive: true, force: true });
@@ -142,7 +227,7 @@ export async function main(args: readonly string[]): Promise<void> {
 }
 
 async function askTarget(
-  { files, dependencies, build, modelFolder, output = '.' }: Target,
+  { files, dependencies, build, modelFolder, output = '.', isExtension }: Target,
   folder: string,
   tarballs: Readonly<Record<string, string>>,
   browser: Browser,
@@ -150,14 +235,17 @@ async function askTarget(
   const all = { 'main.js': SCRIPT, 'index.html': PAGE, ...files };
   await createProject(folder, all, { ...tarballs, ...dependencies }, modelFolder);
   if (build) await run('npx', build, folder);
-  return answerOf(browser, join(folder, output));
+  if (!isExtension) return answerOf(browser, join(folder, output));
+  const id = await browser.installExtension(join(folder, output));
+  return answerAt(browser, `chrome-extension://${id}/index.html`);
 }
 
-async function askNode(
+async function askRuntime(
+  { dependency: [name, version], command }: Runtime,
   folder: string,
   tarballs: Readonly<Record<string, string>>,
 ): Promise<string> {
-  const dependencies = { ...tarballs, webgpu: await ownVersion('webgpu') };
-  await createProject(folder, { 'main.js': NODE_MAIN }, dependencies);
-  return run('node', ['main.js'], folder, await vulkanDriver());
+  const dependencies = { ...tarballs, [name]: version, webgpu: await ownVersion('webgpu') };
+  await createProject(folder, { 'main.js': nodeExample() }, dependencies);
+  return run('npx', command, folder, await vulkanDriver());
 }

@@ -1,8 +1,12 @@
-// Compiles each TypeScript block of the READMEs and of the documentation against the packages' sources.
-import { readdirSync, readFileSync } from 'node:fs';
+// Compiles each TypeScript block of the READMEs and of the documentation against the packages' sources, and runs that of
+// @ossicle/harmony. packages/core/test/package.e2e.test.ts runs those of ossicle.
+import { readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import ts from 'typescript';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
+import * as harmony from '../packages/harmony/src/index.ts';
+import { readBlocks } from './readme-blocks.ts';
 
 const FILES = [
   'README.md',
@@ -22,13 +26,50 @@ const PRELUDES: Readonly<Record<string, string>> = {
 test('every TypeScript block of the documentation compiles', () => {
   const blocks = new Map<string, string>();
   for (const file of FILES) {
-    for (const [, text = ''] of readFileSync(file, 'utf8').matchAll(/^```ts\n(.*?)^```/gms)) {
+    for (const text of readBlocks(file)) {
       const name = resolve(`${file.replace('.md', '')}-${blocks.size}.ts`);
       blocks.set(name, `${text}\n${PRELUDES[file] ?? ''}\nexport {};`);
     }
   }
   expect(blocks.size).toBeGreaterThan(10);
   expect(errorsOf(blocks)).toEqual([]);
+});
+
+test('the example of @ossicle/harmony reads a call from the tokens of a model', async () => {
+  const json = JSON.parse(await readFile('demo/public/models/gpt-oss-nano/tokenizer.json', 'utf8'));
+  const tokenizer = harmony.createTokenizer(json);
+  const control = (name: string): number => tokenizer.tokenId(`<|${name}|>`) as number;
+  const output = [
+    control('channel'),
+    ...tokenizer.encode('commentary to=functions.get_weather '),
+    control('constrain'),
+    ...tokenizer.encode('json'),
+    control('message'),
+    ...tokenizer.encode('{"city":"Rome"}'),
+    control('call'),
+  ];
+  const prompts: number[][] = [];
+  const context = {
+    harmony,
+    fetch: async () => Response.json(json),
+    async *generate(prompt: number[], { stop }: { stop: number[] }) {
+      expect(stop).toContain(output.at(-1));
+      prompts.push(prompt);
+      yield* output;
+    },
+    console: { log: vi.fn() },
+  };
+  const [block = ''] = readBlocks('packages/harmony/README.md');
+  const code = ts
+    .transpile(block, { target: ts.ScriptTarget.ESNext })
+    .replace(/import (\{.*?\}) from '@ossicle\/harmony';/s, 'const $1 = harmony;');
+  const run = Object.getPrototypeOf(async () => undefined).constructor(
+    ...Object.keys(context),
+    code,
+  );
+  await run(...Object.values(context));
+  expect(prompts).toHaveLength(1);
+  expect(context.console.log.mock.calls).toEqual([['get_weather', { city: 'Rome' }]]);
 });
 
 /** Compiles files that are in memory only. */

@@ -10,8 +10,9 @@
  * - `storage-full`: the browser refused to store more bytes.
  * - `storage-unavailable`: the browser gives this page no storage, or took it away.
  * - `model-in-use`: a stored model is being downloaded or loaded, here or in another tab.
- * - `format-invalid`: a file breaks its format or does not fit the model (header, offsets, shapes, dtypes).
- * - `format-unsupported`: a gpt-oss model in a format or quantization that ossicle does not read (MLX, ONNX, LoRA, Q4_K).
+ * - `format-invalid`: a file breaks its format or does not fit the model (header, offsets, shapes).
+ * - `format-unsupported`: a gpt-oss model in a format, quantization or dtype that ossicle does not read (MLX, ONNX, LoRA,
+ *   Q4_K, float8).
  * - `context-overflow`: the tokens do not fit in the context length.
  * - `gpu-error`: the GPU reported a validation or internal error, or logits that are not numbers.
  * - `worker-failed`: the browser did not start the library's worker, or it crashed.

@@ -23,7 +23,6 @@ export {
   type StoredModel,
   type StoreUsage,
   store,
-  type TaskOptions,
   type VerifyResult,
 } from './page/model-store.ts';
 export type * from './types/config.ts';
@@ -31,3 +30,4 @@ export type * from './types/diagnosis.ts';
 export type * from './types/generate.ts';
 export type * from './types/load.ts';
 export type * from './types/support.ts';
+export type * from './types/task.ts';

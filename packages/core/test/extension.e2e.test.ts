@@ -3,27 +3,16 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import puppeteer, { type Browser } from 'puppeteer-core';
-import { build } from 'vite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { chromeOptions } from '../../../scripts/browser.ts';
-import { sourceAliases } from '../../../vite.config.ts';
-
-const PAGE = 'load-page.html';
+import { buildLoadPage, LOAD_PAGE, type LoadPage } from './load-browser.ts';
 
 let folder: string;
 let browser: Browser;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ossicle-extension-'));
-  await build({
-    configFile: false,
-    root: 'packages/core/test',
-    base: './',
-    logLevel: 'error',
-    resolve: { alias: sourceAliases },
-    worker: { format: 'es' },
-    build: { outDir: folder, target: 'es2023', rolldownOptions: { input: PAGE } },
-  });
+  await buildLoadPage(folder);
   await cp('demo/public/models/gpt-oss-nano', join(folder, 'model'), { recursive: true });
   await writeFile(
     join(folder, 'manifest.json'),
@@ -36,21 +25,15 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
-/** The globals of the page. */
-interface PageGlobals {
-  readonly load: typeof import('../src/index.ts').load;
-  readonly store: typeof import('../src/index.ts').store;
-}
-
 test.each([true, false])(
   'a page of an extension answers with a model of its own (store: %s)',
   async (store) => {
     const id = await browser.installExtension(folder);
     const page = await browser.newPage();
-    await page.goto(`chrome-extension://${id}/${PAGE}`);
+    await page.goto(`chrome-extension://${id}/${LOAD_PAGE}`);
     await page.waitForFunction('globalThis.load !== undefined', { polling: 50 });
     const answer = await page.evaluate(async (isStored) => {
-      const { load, store: models } = globalThis as unknown as PageGlobals;
+      const { load, store: models } = globalThis as unknown as LoadPage;
       const model = await load('./model/', { contextLength: 256, store: isStored });
       const { text } = await model.generate('What is 17 + 25?', { temperature: 0 }).result;
       await model.dispose();

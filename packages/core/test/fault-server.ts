@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import type { Fault, FaultRule, RequestRecord, SessionSetup } from './fault-session.ts';
 
 /** Bytes to send in one piece. */
@@ -161,15 +162,21 @@ async function answer(
   if (redirect) return void send(302, { Location: redirect.to }).end();
   const json = session.setup.json?.[path];
   if (json !== undefined) return void send(200, session.setup.headers).end(JSON.stringify(json));
-  const content = await openContent(session.setup, served, path);
+  let content = await openContent(session.setup, served, path);
   if (!content) return void send(404).end();
+  const gzip = find('gzip');
+  const isAccepted = /\bgzip\b/.test(String(request.headers['accept-encoding']));
+  const isCompressed = gzip !== undefined && (gzip.isForced || isAccepted);
+  if (isCompressed) content = await compressed(content);
 
   const version = find('version');
   const sizeBytes = find('truncate')?.sizeBytes ?? content.sizeBytes;
   const etag = version?.etag ?? '"1"';
   const headers: Record<string, string | number> = {
     ...session.setup.headers,
-    ...(session.setup.isWithoutEtag ? {} : { ETag: etag }),
+    // Servers that compress on the fly weaken the ETag.
+    ...(session.setup.isWithoutEtag ? {} : { ETag: isCompressed ? `W/${etag}` : etag }),
+    ...(isCompressed && { 'Content-Encoding': 'gzip' }),
   };
   const isOther = record.ifRange !== undefined && record.ifRange !== etag;
   const range = find('no-range') || isOther ? undefined : record.range;
@@ -271,6 +278,11 @@ async function openContent(
     },
     close: () => handle.close(),
   };
+}
+
+async function compressed(content: Content): Promise<Content> {
+  const bytes = gzipSync(await content.read(0, content.sizeBytes));
+  return { ...madeContent(new File([bytes], '')), close: () => content.close() };
 }
 
 function madeContent(file: File): Content {

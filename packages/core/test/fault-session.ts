@@ -18,6 +18,8 @@ export type Fault =
   | { readonly kind: 'version'; readonly etag: string; readonly flip: number }
   /** A redirect. */
   | { readonly kind: 'redirect'; readonly to: string }
+  /** The body is compressed: whatever the request allows, or whenever it does. Ranges are those of compressed bytes. */
+  | { readonly kind: 'gzip'; readonly isForced: boolean }
   /** The body is sent at this speed. */
   | { readonly kind: 'slow'; readonly bytesPerSecond: number };
 

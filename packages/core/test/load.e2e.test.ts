@@ -1,19 +1,11 @@
 // load() in tabs that want the same model, and with stored bytes that have changed. Requests are counted.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import puppeteer, { type Browser, type Page } from 'puppeteer-core';
-import { build } from 'vite';
+import type { Page } from 'puppeteer-core';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { chromeOptions } from '../../../scripts/browser.ts';
-import { type FolderServer, serveFolder } from '../../../scripts/static-server.ts';
-import { sourceAliases } from '../../../vite.config.ts';
 import type { LoadProgress } from '../src/types/load.ts';
-import { type FaultServer, startFaultServer } from './fault-server.ts';
-import { FaultSession } from './fault-session.ts';
+import type { FaultSession } from './fault-session.ts';
+import { LoadBrowser, type LoadPage } from './load-browser.ts';
 
-const PAGE = 'load-page.html';
 /** The beginning of the model's reasoning about "What is 17 + 25?". */
 const ANSWER = '17+25';
 const LAST_SHARD = 'model-00002-of-00002.safetensors';
@@ -21,50 +13,25 @@ const LAST_SHARD = 'model-00002-of-00002.safetensors';
 /** A byte of it that only its download requests. */
 const INNER_BYTE = 1_000_000;
 
-let faults: FaultServer;
-let pages: FolderServer;
-let folder: string;
-let browser: Browser;
+let browser: LoadBrowser;
 let session: FaultSession;
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'ossicle-load-'));
-  await build({
-    configFile: false,
-    root: 'packages/core/test',
-    logLevel: 'error',
-    resolve: { alias: sourceAliases },
-    worker: { format: 'es' },
-    build: { outDir: folder, target: 'es2023', rolldownOptions: { input: PAGE } },
-  });
-  faults = await startFaultServer('.');
-  pages = await serveFolder(folder);
-  browser = await puppeteer.launch(await chromeOptions());
+  browser = await LoadBrowser.start();
 });
-afterAll(async () => {
-  await browser.close();
-  await Promise.all([faults.close(), pages.close()]);
-  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
-});
+afterAll(() => browser.close());
 beforeEach(async () => {
-  session = await FaultSession.start(faults.url, { folder: 'demo/public/models/gpt-oss-nano' });
+  session = await browser.serveNano();
   return async () => {
-    for (const page of await browser.pages()) if (page.url() !== 'about:blank') await page.close();
+    for (const page of await browser.browser.pages()) {
+      if (page.url() !== 'about:blank') await page.close();
+    }
   };
 });
 
 /** The globals of the page, with the last progress of a load. */
-interface PageGlobals {
-  readonly load: typeof import('../src/index.ts').load;
-  readonly store: typeof import('../src/index.ts').store;
+interface PageGlobals extends LoadPage {
   progress?: LoadProgress;
-}
-
-async function openPage(): Promise<Page> {
-  const page = await browser.newPage();
-  await page.goto(`${pages.url}/${PAGE}`);
-  await page.waitForFunction('globalThis.load !== undefined', { polling: 50 });
-  return page;
 }
 
 /** Removes models stored by earlier tests. */
@@ -119,7 +86,7 @@ const each = (counts: Record<string, number>, count: number): Record<string, num
   Object.fromEntries(Object.keys(counts).map((path) => [path, count]));
 
 test('two tabs that load the same model at once download it once and both answer', async () => {
-  const [first, second] = [await openPage(), await openPage()];
+  const [first, second] = [await browser.openPage(), await browser.openPage()];
   const fault = { kind: 'slow', bytesPerSecond: 1_000_000 } as const;
   await session.script({ path: LAST_SHARD, covers: INNER_BYTE, fault });
   expect(await Promise.all([ask(first), ask(second)])).toEqual([ANSWER, ANSWER]);
@@ -129,7 +96,7 @@ test('two tabs that load the same model at once download it once and both answer
 });
 
 test('a tab that waits takes over the download of a killed tab, and fetches again what was in flight', async () => {
-  const [killed, waiting] = [await openPage(), await openPage()];
+  const [killed, waiting] = [await browser.openPage(), await browser.openPage()];
   const fault = { kind: 'stall', afterBytes: 500_000 } as const;
   await session.script({ path: LAST_SHARD, covers: INNER_BYTE, times: 1, fault });
   const lost = ask(killed).catch(() => 'lost');
@@ -148,7 +115,7 @@ test('a tab that waits takes over the download of a killed tab, and fetches agai
 });
 
 test('a changed byte in a stored file is found by verify(), and repaired by fetching only its chunk', async () => {
-  const page = await openPage();
+  const page = await browser.openPage();
   await clear(page);
   expect(await ask(page)).toBe(ANSWER);
   const flipped = await page.evaluate(async (name) => {

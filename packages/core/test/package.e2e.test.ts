@@ -12,7 +12,7 @@ import {
   answerOf,
   createProject,
   MAIN,
-  NODE_MAIN,
+  nodeExample,
   ownVersion,
   PACKAGES,
   PAGE,
@@ -20,6 +20,8 @@ import {
   run,
   vulkanDriver,
 } from '../../../scripts/consumer.ts';
+import { readBlocks } from '../../../scripts/readme-blocks.ts';
+import { serveFolder } from '../../../scripts/static-server.ts';
 
 /** What only these tests need, at versions of their own. */
 const TOOLS = {
@@ -104,9 +106,90 @@ test('an import map of the published files answers too', async () => {
 });
 
 test('Node answers with ossicle/node', async () => {
-  await write('ask.js', NODE_MAIN);
+  await write('ask.js', nodeExample());
   expect(await run('node', ['ask.js'], folder, await vulkanDriver())).toContain('42');
 });
+
+/** What stands in for `ossicle` in the examples: gpt-oss-nano takes the place of gpt-oss-20b, and answers alike each time. */
+const NANO_PACKAGE = `import * as ossicle from '../node_modules/ossicle/dist/index.js';
+export * from '../node_modules/ossicle/dist/index.js';
+
+const nano = new URL('/model/', location.href).href;
+export async function load(_, options) {
+  const model = await ossicle.load(nano, options);
+  const { generate } = model;
+  model.generate = (input, given) => generate.call(model, input, { temperature: 0, ...given });
+  return model;
+}
+export const store = {
+  ...ossicle.store,
+  verify: () => ossicle.store.verify(nano),
+  remove: () => ossicle.store.remove(nano),
+};
+`;
+
+/** What the examples of pages in the READMEs show, log and answer. */
+const SHOWN: readonly (readonly [file: string, shown: RegExp])[] = [
+  ['README.md', /^I do not know that.*download 3185020 3185020.*ready 0 0/],
+  ['packages/core/README.md', /^I do not know that/],
+  ['packages/core/README.md', /17 \+ 25 = 42 \| You are welcome!$/],
+  ['packages/core/README.md', /^It is 24 degrees and clear in Rome\. \| get_weather/],
+  ['packages/core/README.md', /stop I do not know that/],
+  ['packages/core/README.md', /./],
+  ['packages/core/README.md', /http:\S+\/model\/ 3185020 \| 0$/],
+  ['packages/core/README.md', /^$/],
+  ['packages/core/README.md', /^$/],
+];
+
+test('the examples of the READMEs run as they are printed', async () => {
+  const blocks = ['README.md', 'packages/core/README.md'].flatMap((file) =>
+    readBlocks(file)
+      .filter((text) => text.includes("from 'ossicle'"))
+      .map((text) => [file, text] as const),
+  );
+  expect(blocks.map(([file]) => file)).toEqual(SHOWN.map(([file]) => file));
+  for (const [i, [, text]] of blocks.entries()) await write(`readme/block-${i}.ts`, text);
+  const imports = blocks.map((_, i) => `() => import('./block-${i}.ts')`);
+  await write('readme/main.js', `globalThis.blocks = [${imports}];`);
+  await write('readme/index.html', PAGE);
+  await write('readme/nano.js', NANO_PACKAGE);
+  await write(
+    'readme/vite.config.js',
+    `import { fileURLToPath } from 'node:url';
+const replacement = fileURLToPath(new URL('nano.js', import.meta.url));
+export default { base: './', resolve: { alias: [{ find: /^ossicle$/, replacement }] }, worker: { format: 'es' } };`,
+  );
+  await write('weather', '{"sky":"clear","celsius":24}');
+  await viteBuild('readme', '--config=readme/vite.config.js', '--target=es2023');
+  const server = await serveFolder(folder);
+  try {
+    for (const [i, [, shown]] of SHOWN.entries()) {
+      expect(await runExample(`${server.url}/readme/dist/`, i), blocks[i]?.[1]).toMatch(shown);
+    }
+  } finally {
+    await server.close();
+  }
+});
+
+/** Runs an example in a page of its own; returns what the page shows, logs and, if it exports a function, answers. */
+async function runExample(url: string, index: number): Promise<string> {
+  const page = await browser.newPage();
+  const shown: string[] = [];
+  page.on('console', (message) => message.type() === 'log' && shown.push(message.text()));
+  await page.goto(url);
+  await page.waitForFunction('globalThis.blocks !== undefined', { polling: 50 });
+  const answers = await page.evaluate(async (i) => {
+    interface Example {
+      readonly ask?: (question: string) => Promise<string>;
+    }
+    const { blocks } = globalThis as unknown as { blocks: readonly (() => Promise<Example>)[] };
+    const { ask } = (await blocks[i]?.()) ?? {};
+    return ask ? [await ask('What is 17 + 25?'), await ask('Thanks!')] : [];
+  }, index);
+  const text = await page.evaluate(() => document.body.textContent.trim());
+  await page.close();
+  return [text, ...shown, ...answers].filter((part) => part !== '').join(' | ');
+}
 
 test('a page that allows workers of its own only, and requires Trusted Types, answers', async () => {
   const policy =
@@ -117,7 +200,13 @@ test('a page that allows workers of its own only, and requires Trusted Types, an
     'strict/app.js',
     `const urls = trustedTypes.createPolicy('app', { createScriptURL: (url) => url });
 const worker = () => new Worker(urls.createScriptURL('./worker.js'), { type: 'module' });
-${plain(MAIN).replace("load('./model/')", "load('../model/', { worker })")}`,
+${plain(MAIN)
+  .replace("{ load } from 'ossicle'", "{ load, store } from 'ossicle'")
+  .replace("load('./model/')", "load('../model/', { worker })")
+  .replace(
+    'document.title',
+    "const { isIntact } = await store.verify(model.info.id, { worker });\nif (!isIntact) throw new Error('damaged');\ndocument.title",
+  )}`,
   );
   await write(
     'strict/worker.js',

@@ -193,7 +193,7 @@ describe('text', () => {
               parameters: { type: 'object', properties: { [text]: { title: text } } },
             },
           ],
-          systemTools: [{ name: text, description: text }],
+          systemTools: [{ name: `${text} built in`, description: text }],
           responseFormat: { type: 'json', name: text, schema: { title: text } },
         },
       ).filter((id) => tokenizer.isSpecial(id));

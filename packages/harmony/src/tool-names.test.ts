@@ -47,10 +47,18 @@ describe('built-in tools', () => {
     }
   });
 
-  test('give way to functions of the same name', () => {
-    const toolNames = createToolNames([{ name: 'python' }], [python]);
-    expect(toolNames.namespaceOf('python')).toBeUndefined();
-    expect(toolNames.isJsonCall('python', 'code')).toBe(true);
+  test.each(['python', 'browser', 'browser.search', 'browser.'])(
+    'share no name with a function: %s',
+    (name) => {
+      const create = () => createToolNames([{ name: 'add' }, { name }], [browser, python]);
+      expect(create).toThrow(RangeError);
+      expect(create).toThrow(`The tool ${JSON.stringify(name)} `);
+      expect(create).toThrow(`the built-in "${name.split('.')[0]}"`);
+    },
+  );
+
+  test.each(['pythonic', 'browser_search', 'my.python'])('leave a function alone: %s', (name) => {
+    expect(createToolNames([{ name }], [browser, python]).nameOf(name)).toBe(name);
   });
 
   test.each([

@@ -26,7 +26,7 @@ export interface ToolNames {
  * `_`, other invalid characters are dropped, a leading digit is prefixed with `_`, and a duplicate gets a number.
  * Built-in tools, given as for `systemTools` of the prompt, keep their names.
  *
- * @throws RangeError if two tools have the same name.
+ * @throws RangeError if two tools have the same name, or a tool has that of a built-in one.
  */
 export function createToolNames(
   tools: readonly { readonly name: string }[],
@@ -43,6 +43,15 @@ export function createToolNames(
     const base = toIdentifier(name);
     let identifier = base;
     for (let count = 2; names.has(identifier); count++) identifier = `${base}_${count}`;
+    const builtIn = systemTools.find((tools) =>
+      [name, identifier].some((own) => isWithin(own, tools.name)),
+    );
+    if (builtIn) {
+      throw new RangeError(
+        `The tool ${JSON.stringify(name)} has the name of the built-in ${JSON.stringify(builtIn.name)}: calls of the two ` +
+          'could not be told apart. Rename the tool.',
+      );
+    }
     identifiers.set(name, identifier);
     names.set(identifier, name);
   }
@@ -53,9 +62,7 @@ export function createToolNames(
   const isFunction = (recipient: string): boolean =>
     isFunctionName(recipient) || nameOf(recipient) !== undefined;
   const namespaceOf = (recipient: string): ToolNamespace | undefined =>
-    systemTools.find(
-      ({ name }) => !isFunction(recipient) && `${recipient}.`.startsWith(`${name}.`),
-    );
+    systemTools.find(({ name }) => !isFunction(recipient) && isWithin(recipient, name));
   return {
     identifiers: tools.map(({ name }) => identifiers.get(name)!),
     identifierOf: (name) => {
@@ -86,6 +93,11 @@ export function isTrainedName(name: string): boolean {
 /** Removes `functions.` from a name or recipient. */
 export function bareName(name: string): string {
   return isFunctionName(name) ? name.slice(FUNCTIONS.length + 1) : name;
+}
+
+/** Whether a recipient is a namespace, or in it. */
+function isWithin(recipient: string, namespace: string): boolean {
+  return `${recipient}.`.startsWith(`${namespace}.`);
 }
 
 function isIdentifier(name: string): boolean {

@@ -92,7 +92,7 @@ const DAMAGES: readonly {
   {
     what: 'with a tensor of another type',
     damage: { kind: 'dtype', tensor: norm, dtype: 'I32' },
-    code: 'format-invalid',
+    code: 'format-unsupported',
     says: [/norm\.scale/, /model-00002/, /type I32/, /BF16/],
   },
   {

@@ -118,3 +118,12 @@ test('a load survives connections that break or stall, and busy servers', async 
   expect(max).toBeLessThan(1e-3);
   engine.dispose();
 });
+
+test('hashes that cannot be checked for lack of a store end the load before its weights', async () => {
+  const integrity = { 'config.json': 'a'.repeat(64) };
+  const options = { device: gpu.device, source: session.url, contextLength: 512, store: true };
+  await expect(createEngine({ ...options, integrity })).rejects.toMatchObject({
+    code: 'storage-unavailable',
+    message: expect.stringContaining('`integrity`'),
+  });
+});

@@ -1,4 +1,4 @@
-import { formatInvalid } from '../errors.ts';
+import { formatInvalid, OssicleError } from '../errors.ts';
 import type { FileRange } from '../sources/byte-source.ts';
 import type { GgmlType } from './ggml-types.ts';
 import type { Dtype } from './safetensors.ts';
@@ -68,7 +68,7 @@ export function joinTensors(
 /**
  * Checks that a tensor has one of several encodings and the given shape, and returns it.
  *
- * @throws {@link OssicleError} `format-invalid` if it does not.
+ * @throws {@link OssicleError} `format-unsupported` if it has another encoding, `format-invalid` if another shape.
  */
 export function checkTensor<E extends Encoding>(
   tensor: CheckpointTensor,
@@ -80,7 +80,8 @@ export function checkTensor<E extends Encoding>(
   for (const { name: published, encoding, path } of pieces) {
     if (encodings.some((known) => known === encoding)) continue;
     const alias = published === name ? '' : ` (${name})`;
-    throw formatInvalid(
+    throw new OssicleError(
+      'format-unsupported',
       `${published}${alias} in ${path} is of type ${encoding}; ossicle reads ${encodings.join(', ')} there. ` +
         'Use the published checkpoint, or a GGUF file with MXFP4 experts and Q8_0, BF16, F16 or F32 for the rest.',
     );

@@ -164,7 +164,7 @@ test('a failed check names the tensor, its file, and the expected and found type
   expect(norm.pieces[0]?.encoding).toBe('BF16');
   expect(() => checkTensor(blocks, ['BF16', 'F32'], shape)).toThrow(
     expect.objectContaining({
-      code: 'format-invalid',
+      code: 'format-unsupported',
       message: expect.stringMatching(
         /model\.layers\.1\.mlp\.experts\.gate_up_proj_blocks \(block\.1\.mlp\.mlp1_weight\.blocks\) in model-\S+ is of type U8; ossicle reads BF16, F32 there/,
       ),

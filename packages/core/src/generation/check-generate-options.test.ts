@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { GenerateOptions, JSONSchema } from '../types/generate.ts';
 import { checkGenerateOptions } from './check-generate-options.ts';
 
 const WRONG: [options: unknown, Class: new (message: string) => Error, message: RegExp][] = [
@@ -58,5 +59,47 @@ describe('options of a generation', () => {
     };
     for (const options of [{}, all, { systemMessage: null }]) checkGenerateOptions(options);
     checkGenerateOptions(Object.fromEntries(Object.keys(all).map((name) => [name, undefined])));
+  });
+});
+
+describe('a schema', () => {
+  const nested = (depth: number): object => {
+    let schema: object = { type: 'string' };
+    for (let i = 0; i < depth; i++) schema = { type: 'array', items: schema };
+    return schema;
+  };
+  const cyclic: Record<string, unknown> = { type: 'object' };
+  cyclic.properties = { self: cyclic };
+  let doubled: object = { type: 'string' };
+  for (let i = 0; i < 40; i++) doubled = { type: 'object', properties: { a: doubled, b: doubled } };
+
+  test.each<[string, object, RegExp]>([
+    ['that contains itself', cyclic, /more than 128 deep/],
+    ['that is nested too deeply', nested(20_000), /more than 128 deep/],
+    ['that has too many parts', doubled, /more than 100000 values/],
+  ])('%s is refused, and its place is named', (_, schema, message) => {
+    const places: [string, GenerateOptions][] = [
+      ['tools[0].parameters', { tools: [{ name: 'f', parameters: schema as JSONSchema }] }],
+      [
+        'systemMessage.systemTools[0].tools[0].parameters',
+        {
+          systemMessage: {
+            systemTools: [{ name: 'n', tools: [{ name: 'f', parameters: schema as JSONSchema }] }],
+          },
+        },
+      ],
+      ['responseFormat.schema', { responseFormat: { type: 'json', schema: schema as JSONSchema } }],
+    ];
+    for (const [place, options] of places) {
+      const check = (): void => checkGenerateOptions(options);
+      expect(check).toThrow(RangeError);
+      expect(check).toThrow(message);
+      expect(check).toThrow(place);
+    }
+  });
+
+  test('of 100 levels is accepted', () => {
+    const parameters = nested(100) as JSONSchema;
+    expect(() => checkGenerateOptions({ tools: [{ name: 'f', parameters }] })).not.toThrow();
   });
 });

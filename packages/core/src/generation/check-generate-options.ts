@@ -1,9 +1,22 @@
+import {
+  checkFunction,
+  checkSignal,
+  type Fields,
+  isObject,
+  mustBe,
+  objectAt,
+  shown,
+} from '../check-values.ts';
 import type { GenerateOptions } from '../types/generate.ts';
-
-type Fields = Readonly<Record<string, unknown>>;
 
 const EFFORTS: readonly unknown[] = ['low', 'medium', 'high'];
 const CHANNELS: readonly unknown[] = ['analysis', 'commentary', 'final'];
+
+/** How deep the values of a schema may be nested; those of `properties` take two levels. */
+const MAX_SCHEMA_DEPTH = 128;
+
+/** The most values of a schema, each counted as often as it occurs. */
+const MAX_SCHEMA_VALUES = 100_000;
 
 /**
  * Checks all options of a generation. An option that is `undefined` counts as omitted.
@@ -58,7 +71,8 @@ function checkTools(place: string, tools: unknown): void {
     const tool = objectAt(`${place}[${index}]`, entry);
     checkName(`${place}[${index}].name`, tool.name);
     checkStrings(`${place}[${index}].`, tool, ['description']);
-    if (tool.parameters !== undefined) objectAt(`${place}[${index}].parameters`, tool.parameters);
+    if (tool.parameters !== undefined)
+      checkSchema(`${place}[${index}].parameters`, tool.parameters);
     checkFunctions(`${place}[${index}].`, tool, ['validate', 'execute']);
     if (typeof tool.needsApproval !== 'boolean') {
       checkFunctions(`${place}[${index}].`, tool, ['needsApproval']);
@@ -72,7 +86,26 @@ function checkResponseFormat(format: unknown): void {
   if (type !== 'json' || !isObject(schema)) {
     throw new TypeError("responseFormat must have the type 'json' and a schema, an object");
   }
+  checkSchema('responseFormat.schema', schema);
   checkStrings('responseFormat.', { name }, ['name']);
+}
+
+/** Schemas are walked by recursion, here and in the worker. */
+function checkSchema(place: string, schema: unknown): void {
+  let values = 0;
+  const check = (value: unknown, depth: number): void => {
+    if (depth > MAX_SCHEMA_DEPTH) {
+      throw new RangeError(
+        `${place} is nested more than ${MAX_SCHEMA_DEPTH} deep, or contains itself; use $ref for a recursive schema`,
+      );
+    }
+    if (++values > MAX_SCHEMA_VALUES) {
+      throw new RangeError(`${place} has more than ${MAX_SCHEMA_VALUES} values`);
+    }
+    if (typeof value !== 'object' || value === null) return;
+    for (const inner of Object.values(value)) check(inner, depth + 1);
+  };
+  check(objectAt(place, schema), 1);
 }
 
 function checkSystemMessage(message: unknown): void {
@@ -97,15 +130,6 @@ function checkSystemMessage(message: unknown): void {
   }
 }
 
-function checkSignal(signal: unknown): void {
-  if (signal === undefined) return;
-  try {
-    AbortSignal.any([signal as AbortSignal]); // knows the signals of other frames, too
-  } catch {
-    throw mustBe('signal', 'an AbortSignal', signal);
-  }
-}
-
 function checkName(place: string, value: unknown): void {
   if (typeof value !== 'string' || value === '') throw mustBe(place, 'a non-empty string', value);
 }
@@ -120,12 +144,7 @@ function checkStrings(prefix: string, fields: Fields, names: readonly string[]):
 }
 
 function checkFunctions(prefix: string, fields: Fields, names: readonly string[]): void {
-  for (const name of names) {
-    const value = fields[name];
-    if (value !== undefined && typeof value !== 'function') {
-      throw mustBe(prefix + name, 'a function', value);
-    }
-  }
+  for (const name of names) checkFunction(prefix + name, fields[name]);
 }
 
 function checkChoice(place: string, value: unknown, choices: readonly unknown[]): void {
@@ -133,29 +152,7 @@ function checkChoice(place: string, value: unknown, choices: readonly unknown[])
   throw new RangeError(`${place} must be one of ${choices.join(', ')}, not ${shown(value)}`);
 }
 
-function objectAt(place: string, value: unknown): Fields {
-  if (!isObject(value)) throw mustBe(place, 'an object', value);
-  return value;
-}
-
 function arrayAt(place: string, value: unknown = []): readonly unknown[] {
   if (!Array.isArray(value)) throw mustBe(place, 'an array', value);
   return value;
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function mustBe(place: string, expected: string, value: unknown): TypeError {
-  return new TypeError(`${place} must be ${expected}, not ${shown(value)}`);
-}
-
-/** A value in a message: strings are quoted and cut short, objects named by their type. */
-function shown(value: unknown): string {
-  if (typeof value === 'string')
-    return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (Array.isArray(value)) return 'an array';
-  if (typeof value === 'object' && value !== null) return 'an object';
-  return typeof value === 'function' ? 'a function' : String(value);
 }

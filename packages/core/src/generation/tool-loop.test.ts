@@ -126,6 +126,22 @@ describe('a generation with tools', () => {
     expect(model.prompts[1]!.at(-1)!.content).toMatch(/not valid JSON.*\{\\"path\\": /);
   });
 
+  test('runs a built-in tool that has an execute', async () => {
+    const model = createModel([call('browser.search', { query: 'x' }), call('add', {})], 'Found.');
+    const search = vi.fn(() => 'a page');
+    const systemTools = [{ name: 'python' }, { name: 'browser', tools: [tool('search', search)] }];
+    const { result } = await run(model, {
+      tools: [tool('add', () => 1)],
+      systemMessage: { systemTools },
+    });
+    expect(search.mock.calls).toEqual([[{ query: 'x' }, { signal: expect.any(AbortSignal) }]]);
+    expect(model.prompts[1]!.slice(-2)).toEqual([
+      { role: 'tool', name: 'browser.search', content: 'a page' },
+      { role: 'tool', name: 'add', content: '1' },
+    ]);
+    expect(result).toMatchObject({ text: 'Found.', reason: 'stop' });
+  });
+
   test('ends with the calls if one of their tools has no execute', async () => {
     const model = createModel([call('add', { a: 1 }), call('ask', {})], 'never');
     const add = vi.fn();

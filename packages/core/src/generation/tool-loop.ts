@@ -1,4 +1,4 @@
-import type { Message } from '@ossicle/harmony';
+import type { Message, ToolDefinition } from '@ossicle/harmony';
 import { isOssicleError } from '../errors.ts';
 import type {
   GenerateEvent,
@@ -39,6 +39,17 @@ export function generateWithTools(
   );
 }
 
+/** The tools of a generation, by the names of their calls. */
+function toolsOf({ tools = [], systemMessage }: GenerateOptions): Tools {
+  const builtIn = (systemMessage?.systemTools ?? []).flatMap(
+    ({ name, description, tools: own }): readonly ToolDefinition[] =>
+      own?.map((tool) => ({ ...tool, name: `${name}.${tool.name}` })) ?? [
+        { name, ...(description !== undefined && { description }) }, // such as python
+      ],
+  );
+  return new Map([...tools, ...builtIn].map((tool) => [tool.name, tool]));
+}
+
 /** Copies the conversation, as the application may append to its array during the generation. */
 function copyOf(messages: readonly Message[]): readonly Message[] {
   return Array.isArray(messages) ? messages.slice() : messages; // the renderer rejects what is not an array
@@ -71,7 +82,7 @@ async function runSteps(
     });
     if (!result) return { ...total!, reason: 'length' };
 
-    const tools: Tools = new Map(own.tools?.map((tool) => [tool.name, tool]));
+    const tools = toolsOf(own);
     const hasTokensLeft = result.usage.completionTokens < left;
     const runsTools =
       result.reason === 'tool-calls' &&

@@ -1,3 +1,4 @@
+import { checkTaskOptions } from '../check-values.ts';
 import { isOssicleError } from '../errors.ts';
 import { resolveSource } from '../sources/resolve-source.ts';
 import type { ModelSource } from '../types/load.ts';
@@ -17,6 +18,7 @@ export async function checkSupport(
   source?: ModelSource,
   options: SupportOptions = {},
 ): Promise<SupportReport> {
+  checkTaskOptions(options);
   const { signal, worker, ...plain } = options;
   const resolved = source === undefined ? undefined : resolveSource(source);
   try {

@@ -1,8 +1,9 @@
 import * as Comlink from 'comlink';
-import { expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ModelInfo } from '../types/load.ts';
 import { checkSupport } from './check-support.ts';
 import { load } from './load.ts';
+import { type ImportOptions, store } from './model-store.ts';
 
 /** A worker whose service answers every load. */
 function fakeWorker(): { worker: Worker; loads: unknown[]; isTerminated: () => boolean } {
@@ -57,4 +58,61 @@ test('load() rejects a worker that is none', async () => {
       new TypeError('worker must be a Worker, or a function that returns one'),
     );
   }
+});
+
+test.each<[unknown, string]>([
+  [null, 'The options must be an object, not null'],
+  ['fast', 'The options must be an object, not "fast"'],
+  [{ signal: 5 }, 'signal must be an AbortSignal, not 5'],
+  [{ signal: null }, 'signal must be an AbortSignal, not null'],
+  [{ onProgress: true }, 'onProgress must be a function, not true'],
+])('wrong options reject, and start no worker: %o', async (wrong, message) => {
+  const options = wrong as never;
+  const calls = [
+    () => load('owner/name', options),
+    () => checkSupport('owner/name', options),
+    () => store.verify('o/n@main', options),
+    () => store.export('o/n@main', {} as FileSystemDirectoryHandle, options),
+    () => store.import([], options),
+  ];
+  for (const call of calls) await expect(call()).rejects.toThrow(new TypeError(message));
+});
+
+describe('the store in a worker of the page', () => {
+  /** A worker whose service answers every task of the store. */
+  function storeWorker(): { worker: Worker; isTerminated: () => boolean } {
+    const { port1, port2 } = new MessageChannel();
+    let terminated = false;
+    Comlink.expose(
+      {
+        verifyModel: async (_id: number, _report: unknown, id: string) => `verified ${id}`,
+        exportModel: async (_id: number, _report: unknown, id: string) => `exported ${id}`,
+        importModel: async (_id: number, _report: unknown, _files: unknown, id: string) => id,
+      },
+      port2,
+    );
+    const terminate = (): void => {
+      terminated = true;
+      port1.close();
+    };
+    const worker = Object.assign(port1, { terminate }) as unknown as Worker;
+    return { worker, isTerminated: () => terminated };
+  }
+
+  beforeEach(() => {
+    vi.stubGlobal('navigator', { storage: {}, locks: {} });
+    vi.stubGlobal('indexedDB', {});
+    return () => vi.unstubAllGlobals();
+  });
+
+  const directory = {} as FileSystemDirectoryHandle;
+  test.each<[string, (options: ImportOptions) => Promise<unknown>, string]>([
+    ['verify', (options) => store.verify('o/n', options), 'verified o/n'],
+    ['export', (options) => store.export('o/n', directory, options), 'exported o/n'],
+    ['import', (options) => store.import([], { ...options, id: 'o/n' }), 'o/n'],
+  ])('runs %s(), and ends with it', async (_, call, answer) => {
+    const { worker, isTerminated } = storeWorker();
+    expect(await call({ worker: () => worker })).toBe(answer);
+    expect(isTerminated()).toBe(true);
+  });
 });

@@ -1,3 +1,4 @@
+import { checkTaskOptions } from '../check-values.ts';
 import { notify } from '../notify.ts';
 import { checkStorage, storageFailure } from '../store/storage-failure.ts';
 import {
@@ -9,11 +10,12 @@ import {
   type StoredModel,
   type StoreUsage,
 } from '../store/stored-models.ts';
-import type { DamagedChunk, TaskOptions, VerifyResult } from '../store/verification.ts';
+import type { DamagedChunk, VerifyResult } from '../store/verification.ts';
+import type { TaskOptions } from '../types/task.ts';
 import type { BytesDone, TaskArguments } from '../worker/model-service.ts';
 import { type RemoteService, runInWorker } from './worker-client.ts';
 
-export type { DamagedChunk, StoredModel, StoreUsage, TaskOptions, VerifyResult };
+export type { DamagedChunk, StoredModel, StoreUsage, VerifyResult };
 
 /** Options of {@link ModelStore.import}. */
 export interface ImportOptions extends TaskOptions {
@@ -111,11 +113,13 @@ async function stored<T>(use: () => Promise<T>, signal?: AbortSignal): Promise<T
 }
 
 /** Uses the storage in a worker: only workers can read and write parts of stored files. */
-function storedInWorker<T>(
+async function storedInWorker<T>(
   use: (service: RemoteService, task: TaskArguments<BytesDone>) => Promise<T>,
-  { signal, onProgress }: TaskOptions = {},
+  options: TaskOptions = {},
 ): Promise<T> {
+  checkTaskOptions(options);
+  const { signal, worker, onProgress } = options;
   const onReport = ({ doneBytes, totalBytes }: BytesDone): void =>
     notify(onProgress, doneBytes, totalBytes);
-  return stored(() => runInWorker(use, { signal, onReport }), signal);
+  return stored(() => runInWorker(use, { signal, worker, onReport }), signal);
 }

@@ -19,7 +19,7 @@ export interface Model {
   /** The model that was loaded. */
   readonly info: ModelInfo;
   /**
-   * Generates an answer. Tools that have an `execute` are run on the page, and the model goes on with their results;
+   * Generates an answer. Tools that have an `execute`, built-in ones included, are run on the page, and the model goes on with their results;
    * calls of other tools end the generation with the reason `tool-calls`.
    *
    * @param input - A user's message, or a conversation. Append the messages of each result to the conversation, so that
@@ -75,7 +75,7 @@ export class WorkerModel implements Model {
       } catch (error) {
         const isBroken = isOssicleError(error) && error.code === 'worker-failed';
         if (!signal.aborted || !isBroken) throw error;
-        return abortedResult(events, performance.now() - startMs);
+        return abortedResult(events, options, performance.now() - startMs);
       }
     }, options.signal);
   }
@@ -98,19 +98,31 @@ export class WorkerModel implements Model {
 }
 
 /** The result of an aborted generation whose worker never answered, from the events that arrived. */
-function abortedResult(events: readonly GenerateEvent[], elapsedMs: number): GenerateResult {
+function abortedResult(
+  events: readonly GenerateEvent[],
+  { tools = [] }: GenerateOptions,
+  elapsedMs: number,
+): GenerateResult {
   const textOf = (type: 'reasoning-delta' | 'text-delta'): string =>
     events.map((event) => (event.type === type ? event.text : '')).join('');
   const [reasoning, text] = [textOf('reasoning-delta'), textOf('text-delta')];
+  const toolCalls = events
+    .filter((event) => event.type === 'tool-call')
+    .map(({ type: _, ...call }) => call);
+  const calls = toolCalls.map(({ name, inputText }): Message => {
+    const recipient = tools.some((tool) => tool.name === name) ? `functions.${name}` : name;
+    return { role: 'assistant', channel: 'commentary', recipient, content: inputText };
+  });
   const messages: Message[] = [
     { role: 'assistant', channel: 'analysis', content: reasoning },
+    ...calls,
     { role: 'assistant', channel: 'final', content: text },
   ];
   return {
     text,
     reasoning,
-    toolCalls: [],
-    messages: messages.filter(({ content }) => content !== ''),
+    toolCalls,
+    messages: messages.filter(({ content, recipient }) => content !== '' || recipient),
     reason: 'aborted',
     usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0 },
     timings: {
@@ -132,10 +144,22 @@ function toPlain(options: GenerateOptions): PlainGenerateOptions {
     onStepFinish: _onStepFinish,
     repairToolCall: _repairToolCall,
     approveToolCall: _approveToolCall,
-    tools,
     ...plain
   } = options;
-  return { ...plain, ...(tools && { tools: tools.map(withoutFunctions) }) };
+  const { tools, systemMessage } = plain;
+  return {
+    ...plain,
+    ...(tools && { tools: tools.map(withoutFunctions) }),
+    ...(systemMessage?.systemTools && {
+      systemMessage: {
+        ...systemMessage,
+        systemTools: systemMessage.systemTools.map((namespace) => ({
+          ...namespace,
+          ...(namespace.tools && { tools: namespace.tools.map(withoutFunctions) }),
+        })),
+      },
+    }),
+  };
 }
 
 function withoutFunctions(tool: ToolDefinition): ToolDefinition {

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import * as Comlink from 'comlink';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { GenerateEvent, GenerateResult } from '../types/generate.ts';
@@ -82,6 +84,60 @@ test('reports arrive in order, before the answer', async () => {
   expect(texts).toEqual(['a', 'b', 'c']);
 });
 
+test('an answer that has been read can be collected while the worker lives', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect: () => void = runInNewContext('gc');
+  const { client } = createClient();
+  const answers: WeakRef<object>[] = [];
+  for (let i = 0; i < 3; i++) {
+    await client.call(async () => {
+      const answer = { i };
+      answers.push(new WeakRef(answer));
+      return answer;
+    });
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  expect(answers.map((answer) => answer.deref())).toEqual([undefined, undefined, undefined]);
+  await client.dispose();
+});
+
+test('the functions of tools stay on the page', async () => {
+  const { client } = createClient();
+  const sent: unknown[] = [];
+  const call = client.call.bind(client);
+  client.call = (use) =>
+    call((service) =>
+      use(
+        new Proxy(service, {
+          get: (target, name) =>
+            name === 'countTokens'
+              ? async (...args: unknown[]) => sent.push(structuredClone(args))
+              : Reflect.get(target, name),
+        }),
+      ),
+    );
+  const model = new WorkerModel(client, {} as ModelInfo);
+  const tool = { name: 'f', execute: () => 1 };
+  const systemMessage = {
+    identity: 'I',
+    systemTools: [{ name: 'n', tools: [tool] }, { name: 'p' }],
+  };
+  await model.countTokens('Hi', { tools: [tool], systemMessage });
+  expect(sent).toEqual([
+    [
+      'Hi',
+      {
+        tools: [{ name: 'f' }],
+        systemMessage: {
+          identity: 'I',
+          systemTools: [{ name: 'n', tools: [{ name: 'f' }] }, { name: 'p' }],
+        },
+      },
+    ],
+  ]);
+});
+
 test.each([
   [{ tools: 'x' }, TypeError],
   [{ signal: {} }, TypeError],
@@ -139,6 +195,57 @@ describe('a worker that does not answer', () => {
       message: expect.stringMatching(/did not answer 3 s after an abort.*Load the model again/),
     });
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('loses nothing that arrived before the abort', async () => {
+    const { port1, port2 } = new MessageChannel();
+    ports.push(port1, port2);
+    const call = { id: 'call_0', name: 'add', input: { a: 1 }, inputText: '{"a":1}' };
+    const events: GenerateEvent[] = [
+      { type: 'reasoning-delta', text: 'Add ' },
+      { type: 'reasoning-delta', text: 'it.' },
+      { type: 'tool-call', ...call },
+      { type: 'text-delta', text: 'It', channel: 'final' },
+    ];
+    Comlink.expose(
+      {
+        generate: async (_: number, report: Report<GenerateEvent>) => {
+          for (const event of events) await report(event);
+          return new Promise(() => undefined);
+        },
+        abort: () => new Promise(() => undefined),
+      },
+      port2,
+    );
+    const worker = Object.assign(port1, { terminate: () => port1.close() }) as unknown as Worker;
+    const model = new WorkerModel(new WorkerClient(worker), {} as ModelInfo);
+    const controller = new AbortController();
+    const generation = model.generate('Hi', {
+      tools: [{ name: 'add' }],
+      signal: controller.signal,
+    });
+    for await (const { type } of generation) {
+      if (type !== 'text-delta') continue;
+      controller.abort();
+      await vi.advanceTimersByTimeAsync(4000);
+    }
+    const { usage: _, timings: __, ...result } = await generation.result;
+    expect(result).toEqual({
+      text: 'It',
+      reasoning: 'Add it.',
+      toolCalls: [call],
+      messages: [
+        { role: 'assistant', channel: 'analysis', content: 'Add it.' },
+        {
+          role: 'assistant',
+          channel: 'commentary',
+          recipient: 'functions.add',
+          content: '{"a":1}',
+        },
+        { role: 'assistant', channel: 'final', content: 'It' },
+      ],
+      reason: 'aborted',
+    });
   });
 
   test('fails the calls in progress after a minute', async () => {

@@ -19,21 +19,25 @@ interface PathFile {
 }
 
 /**
- * Opens files that a person picked or dropped. The checkpoint's folder is the one with the `ossicle.json` of an export,
- * or else with the shallowest `config.json` or safetensors file. Without safetensors files, the shallowest GGUF file is
- * the checkpoint.
+ * Opens files that a person picked or dropped. The checkpoint's folder is the shallowest one with a `config.json`, a
+ * safetensors file, or the `ossicle.json` of an export above its weights. Without safetensors files, the shallowest GGUF
+ * file stands for the first two.
  */
 export function openFiles(files: readonly (File | PathFile)[]): FileSource {
   const all = files.map((item) =>
     'file' in item ? item : { path: item.webkitRelativePath || item.name, file: item },
   );
-  const hasSafetensors = all.some(({ path }) => path.endsWith('.safetensors'));
-  const gguf = hasSafetensors ? undefined : shallowest(all, /\.gguf$/i);
-  const first =
-    shallowest(all, /(^|\/)ossicle\.json$/) ??
-    gguf ??
-    shallowest(all, /(^|\/)(config\.json|[^/]+\.safetensors)$/);
-  const folder = first?.path.replace(/[^/]*$/, '') ?? '';
+  const ggufs = all.filter(({ path }) => /\.gguf$/i.test(path));
+  const safetensors = all.filter(({ path }) => path.endsWith('.safetensors'));
+  const isGguf = safetensors.length === 0 && ggufs.length > 0;
+  const weights = isGguf ? ggufs : safetensors;
+  const marks = all.filter(({ path }) => {
+    const folder = folderOf(path);
+    const name = path.slice(folder.length);
+    if (name === 'ossicle.json') return weights.some((file) => file.path.startsWith(folder));
+    return isGguf ? /\.gguf$/i.test(name) : /^(config\.json|.+\.safetensors)$/.test(name);
+  });
+  const folder = folderOf(shallowest(marks)?.path ?? '');
   const root = folder.replace(/(^|\/)original\/$/, '$1'); // its tokenizer lies beside original/
   const inside = new Map(
     all
@@ -41,16 +45,19 @@ export function openFiles(files: readonly (File | PathFile)[]): FileSource {
       .map(({ path, file }) => [path.slice(root.length), file]),
   );
   const prints = [...inside].map(([path, file]) => `${path} ${file.size} ${file.lastModified}`);
-  const ggufName = /^[^/]+$/.exec(gguf?.path.slice(root.length) ?? '')?.[0];
-  const name = ggufName ?? root.split('/').at(-2) ?? 'picked';
+  const gguf = isGguf ? shallowest(ggufs.filter(({ path }) => folderOf(path) === root)) : undefined;
+  const name = gguf?.path.slice(root.length) ?? root.split('/').at(-2) ?? 'picked';
   return new FileSource(`files:${name}#${shortHash(prints.sort().join('\n'))}`, inside);
 }
 
-function shallowest(files: readonly PathFile[], pattern: RegExp): PathFile | undefined {
+/** The folder of a path, with its final slash; empty if it has none. */
+function folderOf(path: string): string {
+  return path.replace(/[^/]*$/, '');
+}
+
+function shallowest(files: readonly PathFile[]): PathFile | undefined {
   const depth = ({ path }: PathFile): number => path.split('/').length;
-  return files
-    .filter(({ path }) => pattern.test(path))
-    .sort((a, b) => depth(a) - depth(b) || (a.path < b.path ? -1 : 1))[0];
+  return files.toSorted((a, b) => depth(a) - depth(b) || (a.path < b.path ? -1 : 1))[0];
 }
 
 /** Lists the files of a folder and of its subfolders. */

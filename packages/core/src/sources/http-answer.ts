@@ -1,16 +1,31 @@
 import type { RetryPolicy } from './retry.ts';
 import { streamPieces } from './stream-pieces.ts';
 
+/** The range of a whole file, of any size. */
+export const WHOLE = 'bytes=0-';
+
+/** What is asked for. */
+export interface HttpRequest {
+  readonly method?: 'HEAD';
+  readonly headers?: { readonly Range?: string; readonly [name: string]: string };
+  readonly signal?: AbortSignal;
+}
+
 /** An HTTP answer whose body arrives piece by piece, and fails if it stops arriving. */
 export class HttpAnswer {
   readonly status: number;
   readonly headers: Headers;
+  readonly #range: string | undefined;
+  /** Whether the body may be compressed without a header that says so: pages see few headers of other origins. */
+  readonly #hidesEncoding: boolean;
   readonly #body: ReadableStream<Uint8Array<ArrayBuffer>> | null;
   readonly #timeout: StallTimeout;
 
-  private constructor(response: Response, timeout: StallTimeout) {
+  private constructor(response: Response, range: string | undefined, timeout: StallTimeout) {
     this.status = response.status;
     this.headers = response.headers;
+    this.#range = range;
+    this.#hidesEncoding = response.type === 'cors' && range === undefined;
     this.#body = response.body;
     this.#timeout = timeout;
   }
@@ -21,23 +36,24 @@ export class HttpAnswer {
    * @param limits - A connection that brings no byte for `stallMs`, or is too slow for `slowMs`, counts as dead.
    * @throws The errors of `fetch`; DOMException `TimeoutError` for a dead connection.
    */
-  static async request(url: URL, init: RequestInit, limits: SpeedLimits): Promise<HttpAnswer> {
+  static async request(url: URL, init: HttpRequest, limits: SpeedLimits): Promise<HttpAnswer> {
     const timeout = new StallTimeout(limits, init.signal);
     const response = await timeout.await(
       fetch(url, { ...init, cache: 'no-store', signal: timeout.signal }),
     );
-    return new HttpAnswer(response, timeout);
+    return new HttpAnswer(response, init.headers?.Range, timeout);
   }
 
-  /** The size of the whole file, by Content-Range, or by Content-Length if the body is not compressed. */
+  /**
+   * The size of the whole file, by Content-Range, or by the Content-Length of a body that is all of it and not
+   * compressed. Browsers ask for uncompressed bytes whenever they ask for ranges.
+   */
   get fileBytes(): number | undefined {
     const { headers, status } = this;
-    if (status === 206) {
-      const total = /\/(\d+)$/.exec(headers.get('Content-Range') ?? '')?.[1];
-      return byteCount(total);
-    }
-    const length = headers.get('Content-Length');
-    return headers.has('Content-Encoding') ? undefined : byteCount(length);
+    const total = /\/(\d+)$/.exec(headers.get('Content-Range') ?? '')?.[1];
+    if (status === 206 && (total !== undefined || this.#range !== WHOLE)) return byteCount(total);
+    if (headers.has('Content-Encoding') || this.#hidesEncoding) return undefined;
+    return byteCount(headers.get('Content-Length'));
   }
 
   /** The pieces of the body; see {@link streamPieces}. */

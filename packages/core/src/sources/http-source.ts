@@ -1,6 +1,6 @@
 import { messageOf, OssicleError } from '../errors.ts';
 import { type FilePosition, type FileRange, MissingFile, truncated } from './byte-source.ts';
-import { HttpAnswer } from './http-answer.ts';
+import { HttpAnswer, type HttpRequest, WHOLE } from './http-answer.ts';
 import { failureOf, withoutSecrets } from './http-failure.ts';
 import {
   BrokenStream,
@@ -37,6 +37,8 @@ export class HttpSource implements PublishedSource {
   readonly #authorization: string | undefined;
   readonly #retry: RetryPolicy;
   readonly #versions = new Map<string, FileVersion>();
+  /** Files that the server sends compressed, asked or not: they have no ranges. */
+  readonly #compressed = new Set<string>();
   #hasAnswered = false;
   #hasRanges = true;
   /**
@@ -141,15 +143,40 @@ export class HttpSource implements PublishedSource {
 
   async #requestSize(path: string, signal: AbortSignal | undefined): Promise<number | undefined> {
     if (this.#isPackaged) return this.#measure(path, signal);
-    const answer = await this.#request(path, { headers: { Range: 'bytes=0-0' } }, signal);
+    const answer = await this.#requestByte(path, signal);
     if (!answer) return undefined;
     const known = this.#versions.get(path)?.sizeBytes;
-    if (known !== undefined || answer.status === 206) await answer.discard();
-    if (known !== undefined) return known;
     if (answer.status === 206) {
+      await this.#count(answer, path, signal); // to its end: browsers show answers that are cancelled as failed
+      if (known !== undefined) return known;
       // Servers that hide Content-Range from other origins still show the length of the whole file.
-      return (await this.#request(path, { method: 'HEAD' }, signal))?.fileBytes;
+      const init = { method: 'HEAD', headers: { Range: WHOLE } } as const;
+      return (await this.#request(path, init, signal))?.fileBytes;
     }
+    if (known === undefined) return this.#count(answer, path, signal);
+    await answer.discard();
+    return known;
+  }
+
+  /** Requests the first byte of a file, or all of it if the browser refuses that. */
+  async #requestByte(
+    path: string,
+    signal: AbortSignal | undefined,
+  ): Promise<HttpAnswer | undefined> {
+    if (this.#compressed.has(path)) return this.#request(path, {}, signal);
+    try {
+      return await this.#request(path, { headers: { Range: 'bytes=0-0' } }, signal);
+    } catch (failure) {
+      // Browsers accept no compressed answer to a request for a range, nor do they tell it from other failures.
+      if (!path.endsWith('.json') || !isRefused(failure)) throw failure;
+      const whole = await this.#request(path, {}, signal);
+      this.#compressed.add(path);
+      return whole;
+    }
+  }
+
+  /** Counts the bytes of an answer. */
+  async #count(answer: HttpAnswer, path: string, signal: AbortSignal | undefined): Promise<number> {
     let counted = 0;
     for await (const bytes of this.#pieces(answer, path, signal)) {
       counted += bytes.length;
@@ -186,7 +213,8 @@ export class HttpSource implements PublishedSource {
     { start, end, maxSkipped }: { start: number; end: number; maxSkipped: number },
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
-    const range = end === Infinity ? undefined : `bytes=${start}-${end - 1}`;
+    const isAll = end === Infinity || this.#compressed.has(path);
+    const range = isAll ? undefined : `bytes=${start}-${end - 1}`;
     const headers = range === undefined ? {} : { Range: range, ...this.#ifUnchanged(path) };
     if (range !== undefined && this.#isPackaged) {
       const sizeBytes = (await this.#measure(path, signal)) ?? Infinity;
@@ -216,7 +244,7 @@ export class HttpSource implements PublishedSource {
       if (bytes.length > 0) yield bytes;
       if (isWhole && at === end) return;
     }
-    const expected = range === undefined ? (answer.fileBytes ?? at) : end;
+    const expected = end === Infinity ? (answer.fileBytes ?? at) : end;
     if (at < expected) throw new RequestFailure(truncated(this.#address(path), expected, at));
   }
 
@@ -245,14 +273,14 @@ export class HttpSource implements PublishedSource {
   /** Makes a request; `undefined` if there is no such file. */
   async #request(
     path: string,
-    init: RequestInit,
+    init: HttpRequest,
     signal: AbortSignal | undefined,
   ): Promise<HttpAnswer | undefined> {
     signal?.throwIfAborted();
     const url = new URL(path.split('/').map(encodeURIComponent).join('/'), this.#folder);
     url.search = this.#folder.search;
     const headers = {
-      ...(init.headers as Record<string, string> | undefined),
+      ...init.headers,
       ...(this.#authorization !== undefined && { Authorization: this.#authorization }),
     };
     let answer: HttpAnswer;
@@ -273,7 +301,7 @@ export class HttpSource implements PublishedSource {
       await answer.discard();
       return undefined;
     }
-    const isRanged = 'Range' in headers;
+    const isRanged = ![undefined, WHOLE].includes(init.headers?.Range);
     if (!isOk && !(status === 416 && isRanged)) {
       await answer.discard();
       throw failureOf(answer, this.#address(path), this.#versions.has(path));
@@ -352,6 +380,11 @@ export class HttpSource implements PublishedSource {
         'that size. Load with the store on, or use another host.',
     );
   }
+}
+
+/** Whether the browser gave no answer, and does not say why. */
+function isRefused(failure: unknown): boolean {
+  return failure instanceof RequestFailure && failure.error.cause instanceof TypeError;
 }
 
 /** An address without user, query and fragment. Some browsers give the pages of extensions no origin. */

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type ByteSource, readAll } from './byte-source.ts';
 import { openSource } from './open-source.ts';
+import type { PublishedSource } from './published-source.ts';
 import type { RetryPolicy } from './retry.ts';
 
 const BYTES = Uint8Array.from({ length: 5000 }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
@@ -134,7 +135,10 @@ test('a server that hides Content-Range is asked for the length by HEAD', async 
       response.writeHead(200, { 'Content-Length': BYTES.length }).end();
     } else response.writeHead(206, { 'Content-Length': 1 }).end(BYTES.subarray(0, 1));
   };
-  expect(await (await open()).size('a/b.bin')).toBe(5000);
+  const source = (await open()) as PublishedSource;
+  expect(await source.size('a/b.bin')).toBe(5000);
+  expect(source.hasRanges).toBe(true);
+  expect(requests.at(-1)?.range).toBe('bytes=0-'); // no browser then asks for a compressed body
 });
 
 test('an empty file has the size 0', async () => {
@@ -327,6 +331,37 @@ test('the root of a picked folder is the outermost folder with a config.json', a
   ).rejects.toMatchObject({
     code: 'download-failed',
   });
+});
+
+test.each<[string, readonly string[], name: string, inside: readonly string[]]>([
+  [
+    'not an export below it',
+    ['m/config.json', 'm/model.safetensors', 'm/backup/ossicle.json', 'm/backup/a.safetensors'],
+    'm',
+    ['config.json', 'model.safetensors', 'backup/ossicle.json', 'backup/a.safetensors'],
+  ],
+  [
+    'the export that has the weights',
+    ['x/a/ossicle.json', 'x/b/model.gguf', 'x/c/d/ossicle.json', 'x/c/d/e/model.gguf'],
+    'model.gguf',
+    ['model.gguf'],
+  ],
+  [
+    'an export whose weights are below it',
+    ['e/ossicle.json', 'e/Q/model.gguf', 'readme.md'],
+    'e',
+    ['ossicle.json', 'Q/model.gguf'],
+  ],
+  [
+    'an export with original/ alone',
+    ['e/ossicle.json', 'e/original/config.json', 'e/original/model.safetensors'],
+    'e',
+    ['ossicle.json', 'original/config.json', 'original/model.safetensors'],
+  ],
+])('the root of picked files is %s', async (_, paths, name, inside) => {
+  const source = await openSource(paths.map((path) => picked(path, 'x')));
+  expect(source.id.replace(/#.*/, '')).toBe(`files:${name}`);
+  expect(await source.list()).toEqual(inside);
 });
 
 test('files of other sizes get another id', async () => {

@@ -34,13 +34,23 @@ export interface PublishedSource extends ByteSource {
   readonly revision: string | undefined;
 }
 
+/** Checks whether a source is published somewhere; files that a person picked are on this disk already. */
+export function isPublished(source: ByteSource): source is PublishedSource {
+  return 'version' in source;
+}
+
 /** Checks whether bytes of both versions may share a file. A property that only one of them has is ignored. */
 export function isSameVersion(a: FileVersion, b: FileVersion): boolean {
   if (a.sizeBytes !== b.sizeBytes) return false;
   if (a.sha256 !== undefined && b.sha256 !== undefined) return a.sha256 === b.sha256;
-  if (a.etag !== undefined && b.etag !== undefined) return a.etag === b.etag;
+  if (a.etag !== undefined && b.etag !== undefined) return plainTag(a.etag) === plainTag(b.etag);
   if (a.lastModified === undefined || b.lastModified === undefined) return true;
   return a.lastModified === b.lastModified;
+}
+
+/** An ETag without the marks by which servers (nginx, Apache) tell a compressed answer from the file. */
+function plainTag(etag: string): string {
+  return etag.replace(/^W\//, '').replace(/-gzip"$/, '"');
 }
 
 /** Checks whether the server tells versions apart, and says that these are the same. Equal sizes prove nothing. */

@@ -1,10 +1,11 @@
 import { OssicleError } from '../errors.ts';
 import { toHex } from '../sha256.ts';
 import { totalBytes } from '../sources/byte-source.ts';
+import type { TaskOptions } from '../types/task.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import { isComplete, type Manifest, readManifest } from './manifest.ts';
 import { fileName, lockModel, openModelDirectory, openSync } from './opfs.ts';
-import { notStored, type TaskOptions } from './verification.ts';
+import { notStored } from './stored-models.ts';
 
 /** The file that describes an exported folder. */
 export const DESCRIPTION = 'ossicle.json';
@@ -32,7 +33,7 @@ export interface Description {
 export async function exportStoredModel(
   id: string,
   target: FileSystemDirectoryHandle,
-  { onProgress, signal }: TaskOptions = {},
+  { onProgress, signal }: Omit<TaskOptions, 'worker'> = {},
 ): Promise<void> {
   const release = await lockModel(id, 'shared', signal);
   try {

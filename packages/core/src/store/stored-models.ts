@@ -139,3 +139,10 @@ async function folderBytes(folder: FileSystemDirectoryHandle): Promise<number> {
   }
   return bytes;
 }
+
+/** The error for a model that is not stored. */
+export function notStored(id: string): RangeError {
+  return new RangeError(
+    `No model is stored under the id ${JSON.stringify(id)}; store.list() returns the ids of stored models`,
+  );
+}

@@ -1,3 +1,4 @@
+import type { TaskOptions } from '../types/task.ts';
 import { ChunkReader } from './chunk-reader.ts';
 import {
   chunkRange,
@@ -8,6 +9,7 @@ import {
   withoutChunks,
 } from './manifest.ts';
 import { fileName, ignoreNotFound, lockModel, openModelDirectory, openSync } from './opfs.ts';
+import { notStored } from './stored-models.ts';
 
 /** A part of a stored file that differs from what was downloaded. */
 export interface DamagedChunk {
@@ -31,14 +33,6 @@ export interface VerifyResult {
   readonly checkedBytes: number;
 }
 
-/** Options of operations that take a while. */
-export interface TaskOptions {
-  /** Called after each chunk. */
-  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
-  /** Aborts the operation. */
-  readonly signal?: AbortSignal;
-}
-
 /**
  * Reads the stored part of a model, and compares it with the SHA-256 of its chunks. Only in workers.
  *
@@ -46,7 +40,7 @@ export interface TaskOptions {
  */
 export async function verifyStoredModel(
   id: string,
-  { onProgress, signal }: TaskOptions = {},
+  { onProgress, signal }: Omit<TaskOptions, 'worker'> = {},
 ): Promise<VerifyResult> {
   const release = await lockModel(id, 'shared', signal);
   try {
@@ -63,13 +57,6 @@ export async function verifyStoredModel(
   } finally {
     release();
   }
-}
-
-/** The error for a model that is not stored. */
-export function notStored(id: string): RangeError {
-  return new RangeError(
-    `No model is stored under the id ${JSON.stringify(id)}; store.list() returns the ids of stored models`,
-  );
 }
 
 /** Options of {@link findDamage}. */

@@ -58,6 +58,15 @@ describe('an error that crosses from the worker', () => {
     expect((cause as Error).cause).toMatchObject({ name: 'QuotaExceededError' });
   });
 
+  test('may be its own cause, or have any number of them', () => {
+    const own = new RangeError('own');
+    own.cause = own;
+    expect(send(own)).toMatchObject({ message: 'own', cause: { message: 'own' } });
+    let deep = new Error('first');
+    for (let i = 0; i < 50_000; i++) deep = new Error(`${i}`, { cause: deep });
+    expect(send(deep)).toMatchObject({ message: '49999', cause: { message: '49998' } });
+  });
+
   test('is an Error if the page does not know its class', () => {
     class Unknown extends Error {
       override readonly name = 'Unknown';

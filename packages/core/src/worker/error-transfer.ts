@@ -1,6 +1,9 @@
 import * as Comlink from 'comlink';
 import { type ErrorCode, isOssicleError, OssicleError } from '../errors.ts';
 
+/** The most causes of an error that reach the page. */
+const MAX_CAUSES = 16;
+
 /** An error as plain data, with the fields that Comlink leaves out. */
 interface WireError {
   readonly name: string;
@@ -28,7 +31,8 @@ export function installErrorTransfer(): void {
   });
 }
 
-function toWire(error: Error): WireError {
+/** @param causes - The most causes to keep: they may be endless. */
+function toWire(error: Error, causes: number = MAX_CAUSES): WireError {
   const { name, message, stack, cause } = error;
   return {
     name,
@@ -36,7 +40,7 @@ function toWire(error: Error): WireError {
     stack,
     code: isOssicleError(error) ? error.code : undefined,
     isDomException: error instanceof DOMException,
-    cause: cause instanceof Error ? toWire(cause) : undefined,
+    cause: cause instanceof Error && causes > 0 ? toWire(cause, causes - 1) : undefined,
   };
 }
 

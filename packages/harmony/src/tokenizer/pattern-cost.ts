@@ -39,17 +39,27 @@ const sum = (a: Cost, b: Cost): Cost => ({
   size: a.size + b.size,
 });
 
+/** The time of one attempt to match. */
+export interface AttemptCost {
+  /**
+   * How it grows with the length of the text: `constant`, not counting what is matched; `linear` if one unlimited
+   * repetition stands before something that may then fail to match; `unbounded` if more do, or if something is repeated
+   * that itself varies.
+   */
+  readonly growth: 'constant' | 'linear' | 'unbounded';
+  /** An upper bound of the ways that an attempt tries, per character of the text for `linear`. */
+  readonly ways: number;
+}
+
 /**
- * How the time of one attempt to match grows with the length of the text: `constant`, not counting what is matched;
- * `linear` if one unlimited repetition stands before something that may then fail to match; `unbounded` if more do, or
- * if something is repeated that itself varies.
+ * Bounds the time of one attempt to match.
  *
  * @param source - The source of a valid regular expression with the flag `u`, without backreferences.
  */
-export function attemptCost(source: string): 'constant' | 'linear' | 'unbounded' {
+export function attemptCost(source: string): AttemptCost {
   const { ways, degree, size } = new CostReader(source).alternatives(true);
-  if (degree > 1 || ways > MAX_WAYS || size > MAX_SIZE) return 'unbounded';
-  return degree === 1 ? 'linear' : 'constant';
+  if (degree > 1 || ways > MAX_WAYS || size > MAX_SIZE) return { growth: 'unbounded', ways };
+  return { growth: degree === 1 ? 'linear' : 'constant', ways };
 }
 
 const GROUP = /\((?:\?(?::|<?[=!]))?/y;

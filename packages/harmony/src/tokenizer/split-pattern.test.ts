@@ -37,6 +37,20 @@ test('the pattern of gpt-oss, and patterns without attempts in vain, see the who
   ]);
 });
 
+test('the more alternatives a pattern tries in vain, the less it sees at once', () => {
+  const branches = (count: number): string =>
+    Array.from({ length: count }, (_, i) => `\\p{L}+${i}`).join('|');
+  for (const count of [1, 40, 41, 200, 900]) {
+    const window = windowOf(branches(count));
+    expect(window * count).toBeLessThanOrEqual(4096 * 40);
+    expect(window).toBe(Math.floor(4096 * Math.min(1, 40 / count)));
+  }
+  const text = `${'a'.repeat(2000)}7 b8`;
+  const pattern = branches(900);
+  const matches = [...matchesOf(text, compileSplitPattern(pattern), windowOf(pattern))];
+  expect(matches.map((match) => match.text)).toEqual([expect.stringMatching(/^a{1,182}7$/), 'b8']);
+});
+
 test('windows change nothing about matches that are shorter than half of them', () => {
   const random = createRandom(7);
   const pattern = compileSplitPattern(

@@ -108,9 +108,9 @@ export function compileSplitPattern(pattern: string): RegExp {
       cause,
     });
   }
-  const cost = attemptCost(source);
+  const { growth } = attemptCost(source);
   // Windows, see matchesOf(), do not show what is before them.
-  const isAffordable = cost === 'constant' || (cost === 'linear' && !/\(\?<[=!]/.test(source));
+  const isAffordable = growth === 'constant' || (growth === 'linear' && !/\(\?<[=!]/.test(source));
   if (isAffordable) return compiled;
   throw new Error(`tokenizer.json: the Split pattern can take too long to match: ${pattern}`);
 }
@@ -125,12 +125,17 @@ const O200K = [
 /** The most characters that an attempt to match may see, for patterns whose attempts take time proportional to them. */
 const WINDOW = 4096;
 
+/** The most ways in which such an attempt may be tried at {@link WINDOW} characters: those of o200k. More see fewer. */
+const WINDOW_WAYS = 40;
+
 /**
  * The most characters of a text to show to a pattern at once, so that its attempts at all positions take bounded time.
  * Matches of more than half of them are cut.
  */
 export function splitWindow(pattern: string, compiled: RegExp): number {
-  return pattern === O200K || attemptCost(compiled.source) === 'constant' ? Infinity : WINDOW;
+  const { growth, ways } = attemptCost(compiled.source);
+  if (pattern === O200K || growth === 'constant') return Infinity;
+  return Math.floor((WINDOW * WINDOW_WAYS) / Math.max(ways, WINDOW_WAYS));
 }
 
 /** A match of a pattern in a text. */

@@ -1,3 +1,4 @@
+import { checkTaskOptions } from '../../check-values.ts';
 import { isOssicleError, OssicleError } from '../../errors.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
 import { openCheckpoint } from '../../formats/open-checkpoint.ts';
@@ -7,9 +8,8 @@ import { Gpu } from '../../gpu/device.ts';
 import { parameterCount } from '../../model/parameters.ts';
 import { notify } from '../../notify.ts';
 import type { ByteSource } from '../../sources/byte-source.ts';
-import { FileSource } from '../../sources/file-source.ts';
 import { openSource } from '../../sources/open-source.ts';
-import type { PublishedSource } from '../../sources/published-source.ts';
+import { isPublished, type PublishedSource } from '../../sources/published-source.ts';
 import { checkIntegrity } from '../../store/integrity.ts';
 import { openStore } from '../../store/opfs-store.ts';
 import { storageFailure } from '../../store/storage-failure.ts';
@@ -41,10 +41,11 @@ export interface EngineOptions extends Omit<LoadOptions, 'worker'> {
  * Loads a model on a device.
  *
  * @throws {@link OssicleError} `device-unsuitable`, `out-of-memory`, `download-failed`, `integrity`, `storage-full`,
- * `storage-unavailable`, `format-invalid`, `device-lost`. `signal.reason` if the load is aborted. RangeError and
+ * `storage-unavailable`, `format-invalid`, `format-unsupported`, `device-lost`. `signal.reason` if the load is aborted. RangeError and
  * TypeError for wrong options.
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
+  checkTaskOptions(options);
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
   const gpu = new Gpu(options.device);
@@ -55,8 +56,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   try {
     const opened = await openSource(options.source, options);
     source = opened;
-    // Local files are on this disk already.
-    const published = options.store && !(opened instanceof FileSource) ? opened : undefined;
+    const published = options.store && isPublished(opened) ? opened : undefined;
     checkIntegrity(options.integrity, published !== undefined);
     const stored = published && (await openStored(published.id, options));
     source = stored?.source ?? opened;
@@ -157,7 +157,7 @@ async function download(
   if (!store) {
     if (!integrity) return undefined;
     throw new OssicleError(
-      'integrity',
+      'storage-unavailable',
       'The files cannot be checked against `integrity`: the browser does not let this page store them, as in some private ' +
         'windows. Load without it, or in an ordinary window.',
     );

@@ -5,8 +5,8 @@ import { summarizeAdapter } from '../../gpu/adapter-summary.ts';
 import { measureBandwidth } from '../../gpu/bandwidth.ts';
 import { Gpu, requestAdapter, requestDevice } from '../../gpu/device.ts';
 import { totalBytes } from '../../sources/byte-source.ts';
-import { FileSource } from '../../sources/file-source.ts';
 import { openSource } from '../../sources/open-source.ts';
+import { isPublished } from '../../sources/published-source.ts';
 import { listStoredModels, readUsage } from '../../store/stored-models.ts';
 import { openStoredFiles } from '../../store/stored-source.ts';
 import type { ModelSource } from '../../types/load.ts';
@@ -65,7 +65,7 @@ async function describeModel(
 ): Promise<ModelDescription> {
   const opened = await openSource(source, options);
   const { id } = opened;
-  const useStore = options.store !== false && !(opened instanceof FileSource);
+  const useStore = options.store !== false && isPublished(opened);
   const stored = useStore ? await openStored(id) : undefined;
   const { config, files } = stored ?? (await openCheckpoint(opened, options.signal));
   const plan = planLoad(config, options);

@@ -1,0 +1,55 @@
+/** Checks of what applications pass in. */
+
+/** The fields of an object. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** Checks that a value is an object, and no array. @throws TypeError if it is not. */
+export function objectAt(place: string, value: unknown): Fields {
+  if (!isObject(value)) throw mustBe(place, 'an object', value);
+  return value;
+}
+
+/** @throws TypeError if a value is neither an `AbortSignal` nor omitted. */
+export function checkSignal(signal: unknown): void {
+  if (signal === undefined) return;
+  try {
+    AbortSignal.any([signal as AbortSignal]); // knows the signals of other frames, too
+  } catch {
+    throw mustBe('signal', 'an AbortSignal', signal);
+  }
+}
+
+/** @throws TypeError if a value is neither a function nor omitted. */
+export function checkFunction(place: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function') throw mustBe(place, 'a function', value);
+}
+
+/**
+ * Checks the options of a task.
+ *
+ * @throws TypeError if they are no object, or their `signal` or `onProgress` is of another type.
+ */
+export function checkTaskOptions(options: unknown): void {
+  const { signal, onProgress } = objectAt('The options', options);
+  checkSignal(signal);
+  checkFunction('onProgress', onProgress);
+}
+
+/** Whether a value is an object, and no array. */
+export function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The error for a value of the wrong type. */
+export function mustBe(place: string, expected: string, value: unknown): TypeError {
+  return new TypeError(`${place} must be ${expected}, not ${shown(value)}`);
+}
+
+/** A value in a message: strings are quoted and cut short, objects named by their type. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (Array.isArray(value)) return 'an array';
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return typeof value === 'function' ? 'a function' : String(value);
+}
