@@ -134,7 +134,9 @@ describe('a generation with tools', () => {
       tools: [tool('add', () => 1)],
       systemMessage: { systemTools },
     });
-    expect(search.mock.calls).toEqual([[{ query: 'x' }, { signal: expect.any(AbortSignal) }]]);
+    expect(search.mock.calls).toEqual([
+      [{ query: 'x' }, { signal: expect.any(AbortSignal), toolCallId: 'call_0' }],
+    ]);
     expect(model.prompts[1]!.slice(-2)).toEqual([
       { role: 'tool', name: 'browser.search', content: 'a page' },
       { role: 'tool', name: 'add', content: '1' },
