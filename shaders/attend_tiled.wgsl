@@ -51,11 +51,11 @@ fn attend_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
   let lowest = step.position + first_row / FOURS;
   let begin = select(0u, lowest + 1 - WINDOW, WINDOW > 0 && lowest >= WINDOW);
   let end = step.position + min(first_row + TILE_ROWS - 1, last_row) / FOURS + 1;
-  // What a loop adds up to is hidden from compilers: they would unroll it, and run out of registers.
+  // 16, which compilers cannot know: they would unroll the loop below, and run out of registers.
   let quads = min(HEAD_QUADS, step.tokens * HEAD_QUADS);
   for (var tile = begin / CACHE_TILE * CACHE_TILE; tile < end; tile += CACHE_TILE) {
     let slot = slot_of(tile);
-    let last = end - 1 - tile; // is read again in place of those beyond it
+    let last = min(end - tile, CACHE_TILE) - 1; // is read again in place of those beyond it
 
     let a_quad = key_at(slot, kv_head) + min(lane, last);
     let b_quad = key_at(slot, kv_head) + min(lane + 16, last);
@@ -98,7 +98,7 @@ fn attend_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
 
     out = mat4x4f(out[0] * keep.x, out[1] * keep.y, out[2] * keep.z, out[3] * keep.w);
     let value_quad = value_at(slot, kv_head) + lane;
-    for (var key = 0u; key < 2 * quads; key += AHEAD) {
+    for (var key = 0u; key <= last; key += AHEAD) {
       var ahead: array<KvQuad, AHEAD>;
       for (var i = 0u; i < AHEAD; i++) {
         ahead[i] = values[value_quad + min(key + i, last) * HEAD_QUADS];
