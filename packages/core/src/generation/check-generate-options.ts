@@ -1,5 +1,5 @@
 import {
-  checkFunction,
+  checkFunctions,
   checkSignal,
   type Fields,
   isObject,
@@ -35,6 +35,10 @@ export function checkGenerateOptions(options: unknown): asserts options is Gener
   if (!Array.isArray(stop) || stop.some((text) => typeof text !== 'string' || text === '')) {
     throw new TypeError('stop must be an array of non-empty strings');
   }
+  checkFunctions('', fields, ['prepareStep', 'onStepFinish', 'repairToolCall', 'approveToolCall']);
+  for (const condition of [fields.stopWhen].flat()) {
+    checkFunctions('', { stopWhen: condition }, ['stopWhen']);
+  }
   checkSignal(fields.signal);
 }
 
@@ -69,7 +73,10 @@ function checkTools(place: string, tools: unknown): void {
     checkStrings(`${place}[${index}].`, tool, ['description']);
     if (tool.parameters !== undefined)
       checkSchema(`${place}[${index}].parameters`, tool.parameters);
-    checkFunction(`${place}[${index}].execute`, tool.execute);
+    checkFunctions(`${place}[${index}].`, tool, ['validate', 'execute']);
+    if (typeof tool.needsApproval !== 'boolean') {
+      checkFunctions(`${place}[${index}].`, tool, ['needsApproval']);
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Message, ToolDefinition } from '@ossicle/harmony';
+import type { Channel, Message, ToolDefinition } from '@ossicle/harmony';
 import { isOssicleError } from '../errors.ts';
 import { checkGenerateOptions } from '../generation/check-generate-options.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
@@ -91,9 +91,14 @@ function abortedResult(
   { tools = [] }: GenerateOptions,
   elapsedMs: number,
 ): GenerateResult {
-  const textOf = (type: 'reasoning-delta' | 'text-delta'): string =>
-    events.map((event) => (event.type === type ? event.text : '')).join('');
-  const [reasoning, text] = [textOf('reasoning-delta'), textOf('text-delta')];
+  const textOf = (...channels: Channel[]): string =>
+    events
+      .map((event) => {
+        if (event.type !== 'reasoning-delta' && event.type !== 'text-delta') return '';
+        const channel = event.type === 'text-delta' ? event.channel : 'analysis';
+        return channels.includes(channel) ? event.text : '';
+      })
+      .join('');
   const toolCalls = events
     .filter((event) => event.type === 'tool-call')
     .map(({ type: _, ...call }) => call);
@@ -101,14 +106,15 @@ function abortedResult(
     const recipient = tools.some((tool) => tool.name === name) ? `functions.${name}` : name;
     return { role: 'assistant', channel: 'commentary', recipient, content: inputText };
   });
-  const messages: Message[] = [
-    { role: 'assistant', channel: 'analysis', content: reasoning },
-    ...calls,
-    { role: 'assistant', channel: 'final', content: text },
-  ];
+  const say = (channel: Channel): Message => ({
+    role: 'assistant',
+    channel,
+    content: textOf(channel),
+  });
+  const messages = [say('analysis'), say('commentary'), ...calls, say('final')];
   return {
-    text,
-    reasoning,
+    text: textOf('commentary', 'final'),
+    reasoning: textOf('analysis'),
     toolCalls,
     messages: messages.filter(({ content, recipient }) => content !== '' || recipient),
     reason: 'aborted',
@@ -123,24 +129,34 @@ function abortedResult(
   };
 }
 
-/** The options that can be cloned: without the signal and the functions of the tools. */
-function toPlain({ signal: _, ...options }: GenerateOptions): PlainGenerateOptions {
-  const { tools, systemMessage } = options;
+/** The options that can be cloned: without the signal, those of the loop that runs tools, and the tools' functions. */
+function toPlain(options: GenerateOptions): PlainGenerateOptions {
+  const {
+    signal: _signal,
+    stopWhen: _stopWhen,
+    prepareStep: _prepareStep,
+    onStepFinish: _onStepFinish,
+    repairToolCall: _repairToolCall,
+    approveToolCall: _approveToolCall,
+    ...plain
+  } = options;
+  const { tools, systemMessage } = plain;
   return {
-    ...options,
-    ...(tools && { tools: tools.map(withoutExecute) }),
+    ...plain,
+    ...(tools && { tools: tools.map(withoutFunctions) }),
     ...(systemMessage?.systemTools && {
       systemMessage: {
         ...systemMessage,
         systemTools: systemMessage.systemTools.map((namespace) => ({
           ...namespace,
-          ...(namespace.tools && { tools: namespace.tools.map(withoutExecute) }),
+          ...(namespace.tools && { tools: namespace.tools.map(withoutFunctions) }),
         })),
       },
     }),
   };
 }
 
-function withoutExecute({ execute: _, ...tool }: ToolDefinition): ToolDefinition {
-  return tool;
+function withoutFunctions(tool: ToolDefinition): ToolDefinition {
+  const { validate: _validate, needsApproval: _needsApproval, execute: _execute, ...plain } = tool;
+  return plain;
 }

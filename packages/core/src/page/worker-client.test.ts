@@ -20,7 +20,8 @@ class FakeService {
     this.calls.push(`generate ${id}`);
     for (const text of ['a', 'b', 'c']) await report({ type: 'text-delta', text });
     await this.#aborted;
-    return { reason: 'aborted' };
+    const usage = { promptTokens: 0, reusedTokens: 0, completionTokens: 0 };
+    return { reason: 'aborted', messages: [], usage };
   }
 
   abort(id: number): void {
@@ -204,7 +205,8 @@ describe('a worker that does not answer', () => {
       { type: 'reasoning-delta', text: 'Add ' },
       { type: 'reasoning-delta', text: 'it.' },
       { type: 'tool-call', ...call },
-      { type: 'text-delta', text: 'It' },
+      { type: 'text-delta', text: 'First. ', channel: 'commentary' },
+      { type: 'text-delta', text: 'It', channel: 'final' },
     ];
     Comlink.expose(
       {
@@ -223,18 +225,20 @@ describe('a worker that does not answer', () => {
       tools: [{ name: 'add' }],
       signal: controller.signal,
     });
+    let texts = 0;
     for await (const { type } of generation) {
-      if (type !== 'text-delta') continue;
+      if (type !== 'text-delta' || ++texts < 2) continue;
       controller.abort();
       await vi.advanceTimersByTimeAsync(4000);
     }
     const { usage: _, timings: __, ...result } = await generation.result;
     expect(result).toEqual({
-      text: 'It',
+      text: 'First. It',
       reasoning: 'Add it.',
       toolCalls: [call],
       messages: [
         { role: 'assistant', channel: 'analysis', content: 'Add it.' },
+        { role: 'assistant', channel: 'commentary', content: 'First. ' },
         {
           role: 'assistant',
           channel: 'commentary',
