@@ -19,9 +19,14 @@ export function checkSignal(signal: unknown): void {
   }
 }
 
-/** @throws TypeError if a value is neither a function nor omitted. */
-export function checkFunction(place: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'function') throw mustBe(place, 'a function', value);
+/** @throws TypeError if one of several fields is neither a function nor omitted. */
+export function checkFunctions(prefix: string, fields: Fields, names: readonly string[]): void {
+  for (const name of names) {
+    const value = fields[name];
+    if (value !== undefined && typeof value !== 'function') {
+      throw mustBe(prefix + name, 'a function', value);
+    }
+  }
 }
 
 /**
@@ -30,9 +35,9 @@ export function checkFunction(place: string, value: unknown): void {
  * @throws TypeError if they are no object, or their `signal` or `onProgress` is of another type.
  */
 export function checkTaskOptions(options: unknown): void {
-  const { signal, onProgress } = objectAt('The options', options);
-  checkSignal(signal);
-  checkFunction('onProgress', onProgress);
+  const fields = objectAt('The options', options);
+  checkSignal(fields.signal);
+  checkFunctions('', fields, ['onProgress']);
 }
 
 /** Whether a value is an object, and no array. */

@@ -1,5 +1,5 @@
 import {
-  checkFunction,
+  checkFunctions,
   checkSignal,
   type Fields,
   isObject,
@@ -141,10 +141,6 @@ function checkStrings(prefix: string, fields: Fields, names: readonly string[]):
       throw mustBe(prefix + name, 'a string', value);
     }
   }
-}
-
-function checkFunctions(prefix: string, fields: Fields, names: readonly string[]): void {
-  for (const name of names) checkFunction(prefix + name, fields[name]);
 }
 
 function checkChoice(place: string, value: unknown, choices: readonly unknown[]): void {

@@ -134,15 +134,26 @@ describe('a generation with tools', () => {
       tools: [tool('add', () => 1)],
       systemMessage: { systemTools },
     });
-    expect(search.mock.calls).toEqual([
-      [{ query: 'x' }, { signal: expect.any(AbortSignal), toolCallId: 'call_0' }],
-    ]);
+    expect(search).toHaveBeenCalledExactlyOnceWith({ query: 'x' }, expect.anything());
     expect(model.prompts[1]!.slice(-2)).toEqual([
       { role: 'tool', name: 'browser.search', content: 'a page' },
       { role: 'tool', name: 'add', content: '1' },
     ]);
     expect(result).toMatchObject({ text: 'Found.', reason: 'stop' });
   });
+
+  test.each(['python', 'browser.open'])(
+    'ends with a call of a built-in tool without execute: %s',
+    async (name) => {
+      const systemTools = [{ name: 'python' }, { name: 'browser', tools: [tool('open')] }];
+      const model = createModel([call(name, undefined, '1 + 1')], 'never');
+      const { result } = await run(model, {
+        tools: [tool('add', () => 1)],
+        systemMessage: { systemTools },
+      });
+      expect(result).toMatchObject({ reason: 'tool-calls', toolCalls: [{ name }] });
+    },
+  );
 
   test('ends with the calls if one of their tools has no execute', async () => {
     const model = createModel([call('add', { a: 1 }), call('ask', {})], 'never');

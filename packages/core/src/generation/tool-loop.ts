@@ -1,4 +1,4 @@
-import type { Message, ToolDefinition } from '@ossicle/harmony';
+import type { Message } from '@ossicle/harmony';
 import { isOssicleError } from '../errors.ts';
 import type {
   GenerateEvent,
@@ -39,13 +39,12 @@ export function generateWithTools(
   );
 }
 
-/** The tools of a generation, by the names of their calls. */
+/** All tools, by the names of their calls. A built-in namespace without tools is called itself. */
 function toolsOf({ tools = [], systemMessage }: GenerateOptions): Tools {
-  const builtIn = (systemMessage?.systemTools ?? []).flatMap(
-    ({ name, description, tools: own }): readonly ToolDefinition[] =>
-      own?.map((tool) => ({ ...tool, name: `${name}.${tool.name}` })) ?? [
-        { name, ...(description !== undefined && { description }) }, // such as python
-      ],
+  const builtIn = (systemMessage?.systemTools ?? []).flatMap(({ name, tools: inner = [] }) =>
+    inner.length > 0
+      ? inner.map((tool) => ({ ...tool, name: `${name}.${tool.name}` }))
+      : [{ name }],
   );
   return new Map([...tools, ...builtIn].map((tool) => [tool.name, tool]));
 }

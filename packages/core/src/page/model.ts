@@ -1,4 +1,4 @@
-import type { Message, ToolDefinition } from '@ossicle/harmony';
+import type { Channel, Message, ToolDefinition } from '@ossicle/harmony';
 import { isOssicleError } from '../errors.ts';
 import { checkGenerateOptions } from '../generation/check-generate-options.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
@@ -103,9 +103,14 @@ function abortedResult(
   { tools = [] }: GenerateOptions,
   elapsedMs: number,
 ): GenerateResult {
-  const textOf = (type: 'reasoning-delta' | 'text-delta'): string =>
-    events.map((event) => (event.type === type ? event.text : '')).join('');
-  const [reasoning, text] = [textOf('reasoning-delta'), textOf('text-delta')];
+  const textOf = (...channels: Channel[]): string =>
+    events
+      .map((event) => {
+        if (event.type !== 'reasoning-delta' && event.type !== 'text-delta') return '';
+        const channel = event.type === 'text-delta' ? event.channel : 'analysis';
+        return channels.includes(channel) ? event.text : '';
+      })
+      .join('');
   const toolCalls = events
     .filter((event) => event.type === 'tool-call')
     .map(({ type: _, ...call }) => call);
@@ -113,14 +118,15 @@ function abortedResult(
     const recipient = tools.some((tool) => tool.name === name) ? `functions.${name}` : name;
     return { role: 'assistant', channel: 'commentary', recipient, content: inputText };
   });
-  const messages: Message[] = [
-    { role: 'assistant', channel: 'analysis', content: reasoning },
-    ...calls,
-    { role: 'assistant', channel: 'final', content: text },
-  ];
+  const say = (channel: Channel): Message => ({
+    role: 'assistant',
+    channel,
+    content: textOf(channel),
+  });
+  const messages = [say('analysis'), say('commentary'), ...calls, say('final')];
   return {
-    text,
-    reasoning,
+    text: textOf('commentary', 'final'),
+    reasoning: textOf('analysis'),
     toolCalls,
     messages: messages.filter(({ content, recipient }) => content !== '' || recipient),
     reason: 'aborted',

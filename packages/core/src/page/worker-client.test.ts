@@ -205,6 +205,7 @@ describe('a worker that does not answer', () => {
       { type: 'reasoning-delta', text: 'Add ' },
       { type: 'reasoning-delta', text: 'it.' },
       { type: 'tool-call', ...call },
+      { type: 'text-delta', text: 'First. ', channel: 'commentary' },
       { type: 'text-delta', text: 'It', channel: 'final' },
     ];
     Comlink.expose(
@@ -224,18 +225,20 @@ describe('a worker that does not answer', () => {
       tools: [{ name: 'add' }],
       signal: controller.signal,
     });
+    let texts = 0;
     for await (const { type } of generation) {
-      if (type !== 'text-delta') continue;
+      if (type !== 'text-delta' || ++texts < 2) continue;
       controller.abort();
       await vi.advanceTimersByTimeAsync(4000);
     }
     const { usage: _, timings: __, ...result } = await generation.result;
     expect(result).toEqual({
-      text: 'It',
+      text: 'First. It',
       reasoning: 'Add it.',
       toolCalls: [call],
       messages: [
         { role: 'assistant', channel: 'analysis', content: 'Add it.' },
+        { role: 'assistant', channel: 'commentary', content: 'First. ' },
         {
           role: 'assistant',
           channel: 'commentary',

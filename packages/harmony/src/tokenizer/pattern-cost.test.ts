@@ -15,9 +15,9 @@ test.each(PUBLISHED)('the pattern of a published tokenizer is accepted: %s', (pa
   const regex = compileSplitPattern(pattern);
   for (const character of ['a', 'A', ' ', '\n', '!', '漢', '\u0301', '1', "'"]) {
     const text = character.repeat(100_000);
-    const begin = performance.now();
+    const begin = process.cpuUsage();
     text.match(regex);
-    expect(performance.now() - begin, character).toBeLessThan(2000);
+    expect(process.cpuUsage(begin).user / 1000, character).toBeLessThan(2000);
   }
 });
 

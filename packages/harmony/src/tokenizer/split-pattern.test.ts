@@ -69,9 +69,9 @@ test('a pattern that tries in vain takes bounded time, and cuts no character', (
     ['\\s*x', ' '.repeat(100_000)],
     ['\\p{Any}+(?!x)', '👍'.repeat(50_000)],
   ] as const) {
-    const begin = performance.now();
+    const begin = process.cpuUsage();
     const matches = [...matchesOf(text, compileSplitPattern(pattern), windowOf(pattern))];
-    expect(performance.now() - begin, pattern).toBeLessThan(5000);
+    expect(process.cpuUsage(begin).user / 1000, pattern).toBeLessThan(5000);
     for (const match of matches) expect(match.text.isWellFormed?.() ?? true).toBe(true);
   }
 });
