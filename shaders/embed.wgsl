@@ -31,7 +31,7 @@ fn embed(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
     let values = vector_values(weights[(tile * vectors + v) * TILE_ROWS + row]);
     let scale = vector_scale(tile, v, row);
     for (var i = 0u; i < VECTOR_QUADS; i++) {
-      x[workgroup.y * COLUMNS / 4 + v * VECTOR_QUADS + i] = values[i] * scale;
+      x[workgroup.y * COLUMNS / 4 + v * VECTOR_QUADS + i] = values[i] * VECTOR_UNIT * scale;
     }
   }
 }

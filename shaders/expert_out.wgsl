@@ -1,14 +1,16 @@
 // x[t] += sum_k weight[t, k] * (W2 hidden[t, k] + b2) over the chosen experts; for few tokens.
 //
-// Grid: (tiles of an expert, tokens). One part of the experts at a time.
+// Grid: (ROWS / WORKGROUP_ROWS, tokens). The experts of a token share a workgroup, like the splits of columns. One part of the experts at a time.
 // import: join_splits, mxfp4, row_product, tile
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 2880; // of one expert
 override TOP: u32 = 4; // experts per token
-override SPLITS: u32 = 8; // invocations that share a row's columns
+override SPLITS: u32 = 16; // invocations that share a row's columns
 
-const WORKGROUP_ROWS = TILE_ROWS; // for lib/join_splits
+const WORKGROUP_ROWS = 8u;
+const PAIRS = WORKGROUP_ROWS / 2;
+override WORKGROUP_SIZE: u32 = PAIRS * TOP * SPLITS;
 
 struct Params {
   first_expert: u32, // of the part
@@ -24,29 +26,30 @@ struct Params {
 @group(0) @binding(6) var<storage, read> hidden: array<vec4f>;       // [tokens, TOP, COLUMNS]
 @group(0) @binding(7) var<storage, read_write> x: array<f32>;        // [tokens, ROWS]
 
-@compute @workgroup_size(WORKGROUP_ROWS * SPLITS)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn expert_out(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let token = workgroup.y;
-  let row = workgroup_row(local);
-  let split = column_split(local);
-  let out_row = workgroup.x * TILE_ROWS + row;
+  let first_row = workgroup.x * WORKGROUP_ROWS; // in the expert
+  let pair = local % PAIRS;
+  let split = local / PAIRS;
+  let slot = token * TOP + split % TOP;
+  let expert = experts[slot];
 
-  var total = 0f;
-  for (var slot = token * TOP; slot < token * TOP + TOP; slot++) {
-    let expert = experts[slot];
-    if (expert < params.first_expert || expert >= params.first_expert + params.experts) {
-      continue;
+  var shares = vec2f();
+  if (expert >= params.first_expert && expert < params.first_expert + params.experts) {
+    let row = (expert - params.first_expert) * ROWS + first_row + pair;
+    shares = row_products(row, row + PAIRS, split / TOP, slot * (COLUMNS / 4));
+    if (split < TOP) {
+      let at = expert * ROWS + first_row + pair;
+      shares += vec2f(bias[at], bias[at + PAIRS]);
     }
-    let tile = (expert - params.first_expert) * (ROWS / TILE_ROWS) + workgroup.x;
-    var sum = row_product(tile, row, split, slot * (COLUMNS / 4));
-    if (split == 0) {
-      sum += bias[expert * ROWS + out_row];
-    }
-    total += expert_weights[slot] * sum;
+    shares *= expert_weights[slot];
   }
-  total = join_splits(total, local);
-  if (split == 0) {
-    x[token * ROWS + out_row] += total;
+  let sums = join_splits(shares, local);
+  if (local < PAIRS) {
+    let at = token * ROWS + first_row + pair;
+    x[at] += sums.x;
+    x[at + PAIRS] += sums.y;
   }
 }
 

@@ -1,7 +1,7 @@
 // hidden[t, k] = swiglu(W1 h[t] + b1) of the k-th chosen expert; for few tokens: each reads the weights of its experts.
 // Rows of W1 alternate: gate, up, gate, up...
 //
-// Grid: (tiles of an expert, tokens * TOP). One part of the experts at a time.
+// Grid: (ROWS / WORKGROUP_ROWS, tokens * TOP). One part of the experts at a time.
 // import: join_splits, mxfp4, row_product, swiglu, tile
 
 override COLUMNS: u32 = 2880;
@@ -10,7 +10,9 @@ override TOP: u32 = 4; // experts per token
 override LIMIT: f32 = 7;
 override SPLITS: u32 = 8; // invocations that share a row's columns
 
-const WORKGROUP_ROWS = TILE_ROWS; // for lib/join_splits
+const WORKGROUP_ROWS = 32u;
+const PAIRS = WORKGROUP_ROWS / 2;
+override WORKGROUP_SIZE: u32 = PAIRS * SPLITS;
 
 struct Params {
   first_expert: u32, // of the part
@@ -27,25 +29,27 @@ struct Params {
 
 var<workgroup> rows: array<f32, WORKGROUP_ROWS>;
 
-@compute @workgroup_size(WORKGROUP_ROWS * SPLITS)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn expert_swiglu(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let slot = workgroup.y;
   let expert = experts[slot];
   if (expert < params.first_expert || expert >= params.first_expert + params.experts) {
     return; // for the whole workgroup
   }
-  let tile = (expert - params.first_expert) * (ROWS / TILE_ROWS) + workgroup.x;
-  let row = workgroup_row(local);
-  let split = column_split(local);
-  let sum = join_splits(row_product(tile, row, split, slot / TOP * (COLUMNS / 4)), local);
-  if (split == 0) {
-    rows[row] = sum + bias[expert * ROWS + workgroup.x * TILE_ROWS + row];
+  let pair = local % PAIRS;
+  let first_row = workgroup.x * WORKGROUP_ROWS; // in the expert
+  let row = (expert - params.first_expert) * ROWS + first_row + pair;
+  let shares = row_products(row, row + PAIRS, local / PAIRS, slot / TOP * (COLUMNS / 4));
+  let sums = join_splits(shares, local);
+  if (local < PAIRS) {
+    let at = expert * ROWS + first_row + pair;
+    rows[pair] = sums.x + bias[at];
+    rows[pair + PAIRS] = sums.y + bias[at + PAIRS];
   }
   workgroupBarrier();
 
-  if (local < TILE_ROWS / 2) {
-    hidden[slot * (ROWS / 2) + workgroup.x * (TILE_ROWS / 2) + local] =
-      swiglu(rows[2 * local], rows[2 * local + 1], LIMIT);
+  if (local < PAIRS) {
+    hidden[(slot * ROWS + first_row) / 2 + local] = swiglu(rows[2 * local], rows[2 * local + 1], LIMIT);
   }
 }
 

@@ -1,16 +1,17 @@
 // Queries, keys and values of few tokens: W x + b, rotated by position; keys and values go to the cache.
 //
-// Grid: (heads of the part, tokens), query heads first, then key heads, then value heads.
-// A workgroup makes the 64 rows of one head.
+// Grid: (2 * heads of the part, tokens), query heads first, then key heads, then value heads.
+// A workgroup makes the rows i and i + 32 of a head, which turn together, for one half of 0 <= i < 32.
 // import: append, dense, head, join_splits, kv, rope, row_product, step, tile
 
 override COLUMNS: u32 = 2880;
 override HEADS: u32 = 64;
 override KV_HEADS: u32 = 8;
 override CAPACITY: u32 = 8192; // positions that the cache holds
-override SPLITS: u32 = 4; // invocations that share a row's columns
+override SPLITS: u32 = 16; // invocations that share a row's columns
 
-const WORKGROUP_ROWS = HEAD_SIZE; // for lib/join_splits
+const PAIRS = HEAD_SIZE / 4;
+override WORKGROUP_SIZE: u32 = PAIRS * SPLITS;
 
 struct Params {
   first_head: u32, // of the part
@@ -27,41 +28,44 @@ struct Params {
 @group(0) @binding(8) var<storage, read_write> keys: array<KvQuad>;     // [KV_HEADS, CAPACITY, 16]
 @group(0) @binding(9) var<storage, read_write> values: array<KvQuad>;   // [KV_HEADS, CAPACITY, 16]
 
-var<workgroup> rows: array<f32, WORKGROUP_ROWS>;
+var<workgroup> low_rows: array<f32, PAIRS>;
+var<workgroup> high_rows: array<f32, PAIRS>;
 
-@compute @workgroup_size(WORKGROUP_ROWS * SPLITS)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn qkv(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let head = params.first_head + workgroup.x;
+  let head = params.first_head + workgroup.x / 2;
+  let first_row = workgroup.x % 2 * PAIRS; // in the head
   let token = workgroup.y;
-  let row = workgroup_row(local);
-  let split = column_split(local);
-  let tile = workgroup.x * (HEAD_SIZE / TILE_ROWS) + row / TILE_ROWS;
-  let sum = join_splits(row_product(tile, row % TILE_ROWS, split, token * (COLUMNS / 4)), local);
-  if (split == 0) {
-    rows[row] = sum + bias[head * HEAD_SIZE + row];
+  let pair = local % PAIRS;
+  let row = workgroup.x / 2 * HEAD_SIZE + first_row + pair;
+  let shares = row_products(row, row + HEAD_SIZE / 2, local / PAIRS, token * (COLUMNS / 4));
+  let sums = join_splits(shares, local);
+  if (local < PAIRS) {
+    let at = head * HEAD_SIZE + first_row + pair;
+    low_rows[pair] = sums.x + bias[at];
+    high_rows[pair] = sums.y + bias[at + HEAD_SIZE / 2];
   }
   workgroupBarrier();
 
-  if (local < HALF_QUADS) {
-    let quad = local;
+  if (local < PAIRS / 4) {
+    let quad = first_row / 4 + local;
+    let at = 4 * local;
     let position = step.position + token;
-    var h = Halves(head_quad(quad), head_quad(quad + HALF_QUADS));
+    var h = Halves(
+      vec4f(low_rows[at], low_rows[at + 1], low_rows[at + 2], low_rows[at + 3]),
+      vec4f(high_rows[at], high_rows[at + 1], high_rows[at + 2], high_rows[at + 3]),
+    );
     if (head < HEADS + KV_HEADS) {
       h = rotate(h, position, quad);
     }
     if (head < HEADS) {
-      let at = (token * (HEADS + 2 * KV_HEADS) + head) * HEAD_QUADS + quad;
-      projected[at] = h.low;
-      projected[at + HALF_QUADS] = h.high;
+      let to = (token * (HEADS + 2 * KV_HEADS) + head) * HEAD_QUADS + quad;
+      projected[to] = h.low;
+      projected[to + HALF_QUADS] = h.high;
     } else {
       append(head - HEADS, position, quad, h);
     }
   }
-}
-
-fn head_quad(quad: u32) -> vec4f {
-  let at = 4 * quad;
-  return vec4f(rows[at], rows[at + 1], rows[at + 2], rows[at + 3]);
 }
 
 fn input_quad(i: u32) -> vec4f {

@@ -9,9 +9,9 @@ override EXPERTS: u32 = 32;
 override TOP: u32 = 4; // experts per token
 override EPSILON: f32 = 1e-5;
 override WORKGROUP_SIZE: u32 = 256; // a multiple of TILE_ROWS
-override SPLITS: u32 = WORKGROUP_SIZE / TILE_ROWS; // invocations that share a row's columns
+override SPLITS: u32 = WORKGROUP_SIZE / PAIRS; // invocations that share a row's columns
 
-const WORKGROUP_ROWS = TILE_ROWS; // for lib/join_splits
+const PAIRS = TILE_ROWS / 2;
 
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;                    // [tokens, COLUMNS]
 @group(0) @binding(1) var<storage, read> scale: array<vec4f>;                // [COLUMNS]
@@ -41,14 +41,13 @@ fn route(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
   }
   storageBarrier();
 
-  let row = workgroup_row(local);
-  let split = column_split(local);
-  for (var tile = 0u; tile * TILE_ROWS < EXPERTS; tile++) {
-    let sum = join_splits(row_product(tile, row, split, x_row), local);
-    let expert = tile * TILE_ROWS + row;
-    if (split == 0 && expert < EXPERTS) {
-      logits[expert] = sum + bias[expert];
-      router_logits[token * EXPERTS + expert] = logits[expert];
+  let pair = local % PAIRS;
+  for (var first = 0u; first < EXPERTS; first += TILE_ROWS) {
+    let expert = first + pair;
+    let sums = join_splits(row_products(expert, expert + PAIRS, local / PAIRS, x_row), local);
+    if (local < PAIRS) {
+      write_logit(token, expert, sums.x);
+      write_logit(token, expert + PAIRS, sums.y);
     }
     workgroupBarrier();
   }
@@ -73,6 +72,13 @@ fn route(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
       sum += exp(top_logits[i] - top_logits[0]);
     }
     expert_weights[token * TOP + local] = exp(top_logits[local] - top_logits[0]) / sum;
+  }
+}
+
+fn write_logit(token: u32, expert: u32, product: f32) {
+  if (expert < EXPERTS) {
+    logits[expert] = product + bias[expert];
+    router_logits[token * EXPERTS + expert] = logits[expert];
   }
 }
 

@@ -1,6 +1,7 @@
 // Dense weights as published: a 16-byte vector holds 8 columns of one row in bfloat16.
 
 const VECTOR_QUADS = 2u; // vec4f of columns in a vector
+const VECTOR_UNIT = 1f;  // see lib/mxfp4
 
 fn vector_values(v: vec4u) -> array<vec4f, VECTOR_QUADS> {
   return array(

@@ -15,10 +15,12 @@ import {
 import { swiglu } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
+import type { Halves } from './halves.ts';
 import { kernelSource } from './shaders.ts';
-import { rowSplits, TILE_ROWS, TILE_SLOTS, workgroupsOf } from './shape.ts';
+import { rowGroups, rowSplits, TILE_ROWS, TILE_SLOTS, workgroupsOf } from './shape.ts';
 
 const LIMIT = 7;
+const HALVES: readonly Halves[] = ['native', 'exact'];
 
 /** The experts chosen for each token. */
 interface Choice {
@@ -56,11 +58,18 @@ function bindChoice(gpu: TestGpu, mode: Mode, { top, experts }: Choice) {
 }
 
 /** hidden [tokens, top, rows / 2] of h [tokens, columns]. */
-async function compileSwiglu(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top: number) {
+async function compileSwiglu(
+  gpu: TestGpu,
+  mode: Mode,
+  { matrix }: HeldExperts,
+  top: number,
+  halves: Halves = 'native',
+) {
   const { rows, columns } = matrix;
   const kernel = await Kernel.compile(
     gpu.gpu,
     kernelSource(mode === 'few' ? 'expert_swiglu' : 'expert_swiglu_tiled', {
+      libraries: { halves },
       constants: {
         COLUMNS: columns,
         ROWS: rows,
@@ -87,7 +96,9 @@ async function compileSwiglu(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, 
             h: source,
             hidden,
           },
-          [rows / TILE_ROWS, mode === 'few' ? experts.length : tiles],
+          mode === 'few'
+            ? [rowGroups('expert_swiglu', rows), experts.length]
+            : [rows / TILE_ROWS, tiles],
         ),
       ),
     );
@@ -106,14 +117,21 @@ interface Weighted {
 }
 
 /** x + the weighted sum of the experts' rows of `hidden`. */
-async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top: number) {
+async function compileOut(
+  gpu: TestGpu,
+  mode: Mode,
+  { matrix }: HeldExperts,
+  top: number,
+  halves: Halves = 'native',
+) {
   const { rows, columns } = matrix;
   const constants = { COLUMNS: columns, ROWS: rows };
   const few = mode === 'few';
   const kernel = await Kernel.compile(
     gpu.gpu,
     kernelSource(few ? 'expert_out' : 'expert_out_tiled', {
-      constants: few ? { ...constants, TOP: top, SPLITS: rowSplits(columns, 8) } : constants,
+      libraries: { halves },
+      constants: few ? { ...constants, TOP: top, SPLITS: rowSplits(columns, 16) } : constants,
     }),
   );
   const sum = few
@@ -142,7 +160,7 @@ async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top
           bias: matrix.bias,
           ...target,
         },
-        [rows / TILE_ROWS, few ? tokens : tiles],
+        few ? [rowGroups('expert_out', rows), tokens] : [rows / TILE_ROWS, tiles],
       ),
     );
     const added = sum?.dispatch('sum', { out, x: xBuffer }, [
@@ -246,12 +264,15 @@ gpuTest.each(SWIGLUS)(
   async (expertCase, gpu) => {
     const { mode, experts, columns, top } = expertCase;
     const held = await randomExperts(gpu, expertCase);
-    const run = await compileSwiglu(gpu, mode, held, top);
-    for (const tokens of expertCase.tokens) {
-      const h = randomValues(tokens * columns, tokens);
-      const chosen = randomChoices(tokens, top, experts, tokens);
-      const expected = expectedSwiglu(held, h, { top, experts: chosen });
-      expect(await run(h, chosen), `${tokens} tokens`).toBeCloseToArray(expected, 1e-5);
+    for (const halves of HALVES) {
+      const run = await compileSwiglu(gpu, mode, held, top, halves);
+      for (const tokens of expertCase.tokens) {
+        const h = randomValues(tokens * columns, tokens);
+        const chosen = randomChoices(tokens, top, experts, tokens);
+        const expected = expectedSwiglu(held, h, { top, experts: chosen });
+        const got = await run(h, chosen);
+        expect(got, `${tokens} tokens, ${halves}`).toBeCloseToArray(expected, 1e-5);
+      }
     }
   },
 );
@@ -287,17 +308,20 @@ gpuTest.each(OUTS)(
   async (expertCase, gpu) => {
     const { mode, experts, rows, columns, top } = expertCase;
     const held = await randomExperts(gpu, expertCase);
-    const run = await compileOut(gpu, mode, held, top);
-    for (const tokens of expertCase.tokens) {
-      const next = createRandom(tokens);
-      const input: Weighted = {
-        hidden: randomValues(tokens * top * columns, tokens),
-        weights: Float64Array.from({ length: tokens * top }, () => Math.fround(next.uniform())),
-        experts: randomChoices(tokens, top, experts, tokens),
-        x: randomValues(tokens * rows, 5),
-      };
-      const sum = await run(input);
-      expect(sum, `${tokens} tokens`).toBeCloseToArray(expectedOut(held, input), 1e-5);
+    for (const halves of HALVES) {
+      const run = await compileOut(gpu, mode, held, top, halves);
+      for (const tokens of expertCase.tokens) {
+        const next = createRandom(tokens);
+        const input: Weighted = {
+          hidden: randomValues(tokens * top * columns, tokens),
+          weights: Float64Array.from({ length: tokens * top }, () => Math.fround(next.uniform())),
+          experts: randomChoices(tokens, top, experts, tokens),
+          x: randomValues(tokens * rows, 5),
+        };
+        const expected = expectedOut(held, input);
+        const sum = await run(input);
+        expect(sum, `${tokens} tokens, ${halves}`).toBeCloseToArray(expected, 1e-5);
+      }
     }
   },
 );
@@ -309,9 +333,9 @@ interface Mxfp4Vectors {
   }[];
 }
 
-gpuTest.each(['few', 'many'] as const)(
-  'every MXFP4 code is decoded exactly with every scale of the golden file, for %s tokens',
-  async (mode, gpu) => {
+gpuTest.each(HALVES.flatMap((halves) => [['few', halves] as const, ['many', halves] as const]))(
+  'every MXFP4 code is decoded exactly with every scale of the golden file, for %s tokens: %s',
+  async ([mode, halves], gpu) => {
     const { vectors } = await readGoldenJson<Mxfp4Vectors>('mxfp4.json');
     const golden = vectors.filter(({ scale_byte }) => scale_byte < 254); // above, values overflow
     expect(golden.length).toBeGreaterThan(8);
@@ -321,7 +345,7 @@ gpuTest.each(['few', 'many'] as const)(
     const blocks = Uint8Array.from({ length: 32 * 16 }, (_, i) => row[i % 16]!);
     const scales = Uint8Array.from({ length: 32 }, (_, r) => golden[r % golden.length]!.scale_byte);
     const held = await uploadExperts(gpu, [1, 32, 32], { blocks, scales }, new Float64Array(32));
-    const run = await compileOut(gpu, mode, held, 1);
+    const run = await compileOut(gpu, mode, held, 1, halves);
     const oneHot = Float64Array.from({ length: 32 * 32 }, (_, i) => (i % 33 === 0 ? 1 : 0));
     const x = await run({
       hidden: oneHot,

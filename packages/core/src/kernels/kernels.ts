@@ -1,6 +1,7 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { Kernel } from '../gpu/kernel.ts';
+import { chooseHalves, type Halves } from './halves.ts';
 import { type PipelineName, pipelineSources } from './pipelines.ts';
 import type { KernelShape } from './shape.ts';
 
@@ -30,14 +31,21 @@ export class Kernels {
    *
    * @param step - Uniform and storage `Step` of `shaders/lib/step.wgsl`: position, tokens, output row.
    * @param buffers - Owns the kernels' constant parameters.
+   * @param halves - Default: `native` if that is exact on this GPU.
    */
   static async compile(
     gpu: Gpu,
     shape: KernelShape,
     step: GPUBuffer,
     buffers: Buffers,
+    halves?: Halves,
   ): Promise<Kernels> {
-    const sources = [...pipelineSources(shape, gpu.device.features)];
+    const libraries = {
+      dense: shape.dense,
+      halves: halves ?? (await chooseHalves(gpu)),
+      kv: shape.kvCache,
+    };
+    const sources = [...pipelineSources(shape, { libraries, features: gpu.device.features })];
     const pipelines = await Promise.all(
       sources.map(async ([name, source]) => [name, await Kernel.compile(gpu, source)] as const),
     );

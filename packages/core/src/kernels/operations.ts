@@ -11,6 +11,7 @@ import type {
 import { type PipelineName, spanOf } from './pipelines.ts';
 import {
   HEAD_SIZE,
+  rowGroups,
   SPLIT_KEYS,
   STRIP,
   slotTileCount,
@@ -85,7 +86,7 @@ export class Operations {
         this.#count,
       ];
       return [
-        ...this.#linear('linear_tiled/qkv', x, w, projected),
+        ...this.#linearTiled('linear_tiled/qkv', x, w, projected),
         this.#kernels.get(`rope/${spanOf(isSliding)}`).dispatch(weight.label, rotation, grid),
       ];
     }
@@ -100,7 +101,7 @@ export class Operations {
           bias,
           x,
         },
-        [part.rows / HEAD_SIZE, this.#count],
+        [(2 * part.rows) / HEAD_SIZE, this.#count],
       ),
     );
   }
@@ -136,9 +137,19 @@ export class Operations {
     return [attend, this.#kernels.get(`attend_reduce/${span}`).dispatch(sinks.label, joined, grid)];
   }
 
-  /** y += w x + bias. */
-  addOut(x: GPUBuffer, w: Linear, y: GPUBuffer): Dispatch[] {
-    return this.#linear(this.#isFew ? 'linear/out' : 'linear_tiled/out', x, w, y);
+  /** x += w attended + bias. */
+  addOut(attended: GPUBuffer, w: Linear, x: GPUBuffer): Dispatch[] {
+    if (!this.#isFew) return this.#linearTiled('linear_tiled/out', attended, w, x);
+    const { weight, bias } = w;
+    return weight.parts.map(({ firstRow, rows, values, scales }) =>
+      this.#kernels
+        .get('out')
+        .dispatch(
+          weight.label,
+          { params: this.#kernels.params(firstRow), weights: values, scales, bias, attended, x },
+          [rowGroups('out', rows), this.#count],
+        ),
+    );
   }
 
   /** h = norm(x); the experts that each token chooses, and their weights. */
@@ -164,8 +175,11 @@ export class Operations {
   swiglu(h: GPUBuffer, choice: ExpertChoice, mlp1: ExpertMatrix, hidden: GPUBuffer): Dispatch[] {
     const slots = this.#count * this.#kernels.shape.expertsPerToken;
     return this.#isFew
-      ? this.#experts('expert_swiglu', mlp1, { experts: choice.experts, h, hidden }, slots)
-      : this.#experts('expert_swiglu_tiled', mlp1, { ...slotTiles(choice), h, hidden });
+      ? this.#experts('expert_swiglu', mlp1, { experts: choice.experts, h, hidden }, [
+          rowGroups('expert_swiglu', mlp1.rows),
+          slots,
+        ])
+      : this.#expertsTiled('expert_swiglu_tiled', mlp1, { ...slotTiles(choice), h, hidden });
   }
 
   /** x += the weighted sum of mlp2 hidden over the chosen experts. `out` is scratch, [tokens, expertsPerToken, hiddenSize]. */
@@ -178,21 +192,32 @@ export class Operations {
   ): Dispatch[] {
     const { experts, weights: expert_weights } = choice;
     if (this.#isFew) {
-      return this.#experts('expert_out', mlp2, { experts, expert_weights, hidden, x }, this.#count);
+      const grid: Grid = [rowGroups('expert_out', mlp2.rows), this.#count];
+      return this.#experts('expert_out', mlp2, { experts, expert_weights, hidden, x }, grid);
     }
     const tiled = { ...slotTiles(choice), expert_weights, hidden, out };
     const quads = this.#kernels.shape.hiddenSize / 4;
     const grid: Grid = [workgroupsOf('expert_sum', quads), this.#count];
     return [
-      ...this.#experts('expert_out_tiled', mlp2, tiled),
+      ...this.#expertsTiled('expert_out_tiled', mlp2, tiled),
       this.#kernels.get('expert_sum').dispatch(mlp2.label, { out, x }, grid),
     ];
   }
 
   /** logits = w x. */
   unembed(x: GPUBuffer, w: DenseMatrix, logits: GPUBuffer): Dispatch[] {
-    const pipeline = this.#isFew ? 'linear/unembedding' : 'linear_tiled/unembedding';
-    return this.#linear(pipeline, x, { weight: w }, logits);
+    if (!this.#isFew) {
+      return this.#linearTiled('linear_tiled/unembedding', x, { weight: w }, logits);
+    }
+    return w.parts.map(({ firstRow, rows, values, scales }) =>
+      this.#kernels
+        .get('linear')
+        .dispatch(
+          w.label,
+          { params: this.#kernels.params(firstRow), weights: values, scales, x, y: logits },
+          [rowGroups('linear', rows), this.#count],
+        ),
+    );
   }
 
   /** Chooses the next token from the first row of logits, makes it the next input, and advances the step. */
@@ -208,13 +233,12 @@ export class Operations {
   }
 
   /** y = w x + bias, or y += w x + bias, according to the pipeline. */
-  #linear(
+  #linearTiled(
     pipeline: PipelineName,
     x: GPUBuffer,
     { weight, bias }: Omit<Linear, 'bias'> & Partial<Linear>,
     y: GPUBuffer,
   ): Dispatch[] {
-    const tokensPerTile = this.#isFew ? 1 : TILE_TOKENS;
     return weight.parts.map(({ firstRow, rows, values, scales }) =>
       this.#kernels.get(pipeline).dispatch(
         weight.label,
@@ -224,25 +248,31 @@ export class Operations {
           scales,
           bias: bias ?? scales, // a kernel without a bias still binds one: any buffer will do
           x,
-          y: { buffer: y, size: 4 * this.#count * weight.rows }, // its size tells linear_tiled how many tokens there are
+          y: { buffer: y, size: 4 * this.#count * weight.rows }, // its size tells the kernel how many tokens there are
         },
-        [Math.ceil(rows / TILE_ROWS), Math.ceil(this.#count / tokensPerTile)],
+        [Math.ceil(rows / TILE_ROWS), Math.ceil(this.#count / TILE_TOKENS)],
       ),
     );
   }
 
-  /** A matmul of the chosen experts; without `rowsOfGrid`, of as many tiles of slots as there may be. */
+  /** A tiled matmul of the chosen experts, of as many tiles of slots as there may be. */
+  #expertsTiled(pipeline: PipelineName, matrix: ExpertMatrix, resources: Resources): Dispatch[] {
+    const slotTiles = slotTileCount(this.#kernels.shape, this.#count);
+    return this.#experts(pipeline, matrix, resources, [matrix.rows / TILE_ROWS, slotTiles]);
+  }
+
+  /** A matmul of the chosen experts. */
   #experts(
     pipeline: PipelineName,
-    { label, rows, bias, parts }: ExpertMatrix,
+    { label, bias, parts }: ExpertMatrix,
     resources: Resources,
-    rowsOfGrid: number = slotTileCount(this.#kernels.shape, this.#count),
+    grid: Grid,
   ): Dispatch[] {
     const kernel = this.#kernels.get(pipeline);
     return parts.map(({ firstExpert, experts, blocks, scales }) => {
       const params = this.#kernels.params(firstExpert, experts);
       const operands = { params, weights: blocks, scales, bias, ...resources };
-      return kernel.dispatch(label, operands, [rows / TILE_ROWS, rowsOfGrid]);
+      return kernel.dispatch(label, operands, grid);
     });
   }
 }

@@ -1,5 +1,5 @@
 import type { KernelSource } from '../gpu/kernel.ts';
-import { kernelSource } from './shaders.ts';
+import { type KernelOptions, kernelSource } from './shaders.ts';
 import {
   HEAD_SIZE,
   type KernelShape,
@@ -20,11 +20,11 @@ export type PipelineName =
 /**
  * The pipelines of a model: every kernel with the constants of each of its uses.
  *
- * @param features - The device's, which decide between a kernel and its variants.
+ * @param options - What the kernels' files leave open, except constants.
  */
 export function pipelineSources(
   shape: KernelShape,
-  features: ReadonlySet<string>,
+  options: Omit<KernelOptions, 'constants'>,
 ): ReadonlyMap<PipelineName, KernelSource> {
   const pipelines = Object.entries(modelPipelines(shape));
   for (const isSliding of [false, true]) {
@@ -33,11 +33,10 @@ export function pipelineSources(
       pipelines.push([`${kernel}/${spanOf(isSliding)}`, constants]);
     }
   }
-  const libraries = { dense: shape.dense, kv: shape.kvCache };
   return new Map(
     pipelines.map(([name, constants]) => {
       const [kernel] = name.split('/') as [string];
-      return [name as PipelineName, kernelSource(kernel, { constants, libraries, features })];
+      return [name as PipelineName, kernelSource(kernel, { ...options, constants })];
     }),
   );
 }
@@ -68,16 +67,16 @@ function modelPipelines(shape: KernelShape) {
     embed: { COLUMNS: hiddenSize } as Constants,
     rms_norm: norm as Constants,
     'rms_norm/output': { ...norm, FROM_OUTPUT_ROW: 1 } as Constants,
-    'linear/out': withSplits(out) as Constants,
-    'linear/unembedding': withSplits(unembedding) as Constants,
+    out: { ...columnsOf(heads * HEAD_SIZE, 32), ROWS: hiddenSize } as Constants,
+    linear: { ...columnsOf(hiddenSize, 8), ROWS: shape.vocabularySize } as Constants,
     'linear_tiled/qkv': qkv as Constants,
     'linear_tiled/out': out as Constants,
     'linear_tiled/unembedding': unembedding as Constants,
     route: { ...norm, EXPERTS, TOP } as Constants,
     group_by_expert: { EXPERTS, TOP, MAX_TILES } as Constants,
-    expert_swiglu: withSplits(mlp1) as Constants,
+    expert_swiglu: { ...mlp1, ...columnsOf(hiddenSize, 8) } as Constants,
     expert_swiglu_tiled: mlp1 as Constants,
-    expert_out: withSplits({ ...mlp2, TOP }) as Constants,
+    expert_out: { ...mlp2, ...columnsOf(intermediateSize, 16), TOP } as Constants,
     expert_out_tiled: mlp2 as Constants,
     expert_sum: { COLUMNS: hiddenSize, TOP } as Constants,
     sample_strips: { VOCABULARY } as Constants,
@@ -93,7 +92,7 @@ function layerPipelines(shape: KernelShape, isSliding: boolean) {
   const WINDOW = isSliding ? shape.slidingWindow : 0;
   const SPLITS = splitCount(shape, isSliding);
   return {
-    qkv: { ...cache, COLUMNS, SPLITS: rowSplits(COLUMNS, 4) } as Constants,
+    qkv: { ...cache, ...columnsOf(COLUMNS, 16) } as Constants,
     rope: cache as Constants,
     attend: { ...cache, WINDOW, SPLITS } as Constants,
     attend_tiled: { ...cache, WINDOW } as Constants,
@@ -101,7 +100,7 @@ function layerPipelines(shape: KernelShape, isSliding: boolean) {
   };
 }
 
-/** The constants of a matrix with those of `lib/row_product`, for workgroups of one tile. */
-function withSplits<T extends { readonly COLUMNS: number }>(matrix: T): T & { SPLITS: number } {
-  return { ...matrix, SPLITS: rowSplits(matrix.COLUMNS, 8) };
+/** The columns of a matrix, and how many invocations share those of a row (`lib/row_product`). */
+function columnsOf(columns: number, mostSplits: number): { COLUMNS: number; SPLITS: number } {
+  return { COLUMNS: columns, SPLITS: rowSplits(columns, mostSplits) };
 }

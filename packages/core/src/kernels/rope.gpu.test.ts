@@ -205,13 +205,13 @@ gpuTest.each(QKVS)(
     const kernel = await Kernel.compile(
       gpu.gpu,
       kernelSource('qkv', {
-        libraries: { dense, kv: kvCache },
+        libraries: { dense, halves: 'native', kv: kvCache },
         constants: {
           COLUMNS: columns,
           HEADS: heads,
           KV_HEADS: kvHeads,
           CAPACITY: capacity,
-          SPLITS: rowSplits(columns, 4),
+          SPLITS: rowSplits(columns, 16),
         },
       }),
     );
@@ -239,7 +239,7 @@ gpuTest.each(QKVS)(
               projected,
               ...cache,
             },
-            [part.rows / HEAD_SIZE, tokens],
+            [(2 * part.rows) / HEAD_SIZE, tokens],
           ),
         ),
       );

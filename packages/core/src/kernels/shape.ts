@@ -31,6 +31,14 @@ const WORKGROUP_SIZES = {
   rope: shaderConstant('rope', 'WORKGROUP_SIZE') as number,
 };
 
+/** Rows that a workgroup makes, for the matmuls of {@link rowGroups}. */
+const WORKGROUP_ROWS = {
+  expert_out: shaderConstant('expert_out', 'WORKGROUP_ROWS') as number,
+  expert_swiglu: shaderConstant('expert_swiglu', 'WORKGROUP_ROWS') as number,
+  linear: shaderConstant('linear', 'WORKGROUP_ROWS') as number,
+  out: shaderConstant('out', 'WORKGROUP_ROWS') as number,
+};
+
 /** Bytes of a `SlotTile`. */
 const SLOT_TILE_BYTES = 12;
 
@@ -45,6 +53,11 @@ export function rowSplits(columns: number, most: number): number {
 /** Workgroups of a kernel with one WORKGROUP_SIZE that make so many invocations. */
 export function workgroupsOf(kernel: keyof typeof WORKGROUP_SIZES, invocations: number): number {
   return Math.ceil(invocations / WORKGROUP_SIZES[kernel]);
+}
+
+/** Workgroups of a matmul of few tokens that make so many rows. */
+export function rowGroups(kernel: keyof typeof WORKGROUP_ROWS, rows: number): number {
+  return Math.ceil(rows / WORKGROUP_ROWS[kernel]);
 }
 
 /** Workgroup size of a kernel that goes over one row, four columns per invocation. */
