@@ -10,6 +10,7 @@ import {
   uploadDense,
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
+import { expectNormedRows } from '../../test/normed-rows.ts';
 import { fromF16 } from '../../test/number-formats.ts';
 import { linear } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
@@ -38,7 +39,7 @@ function variedRows(rows: number, columns: number, seed: number): Float32Array {
   return values;
 }
 
-/** x [ids, columns]: the rows `ids` of the matrix, read by embed. */
+/** x [ids, columns]: the rows `ids` of the matrix, read by embed. Expects h to await the norm of x. */
 async function embed(
   gpu: TestGpu,
   { matrix }: HeldMatrix,
@@ -54,17 +55,28 @@ async function embed(
     }),
   );
   const tokens = gpu.upload(Uint32Array.from(ids));
-  const x = outputBuffer(gpu, ids.length * columns);
+  const scale = randomValues(columns, 9);
+  const scaleBuffer = uploadFloats(gpu, scale);
+  const xBuffer = outputBuffer(gpu, ids.length * columns);
+  const h = outputBuffer(gpu, (ids.length * columns * 9) / 8);
   gpu.run(
-    ...matrix.parts.map(({ firstRow, rows, values, scales }) =>
-      kernel.dispatch(
-        'embed',
-        { params: gpu.buffers.params(firstRow, rows), tokens, weights: values, scales, x },
-        [1, ids.length],
-      ),
-    ),
+    ...matrix.parts.map(({ firstRow, rows, values: weights, scales }) => {
+      const params = gpu.buffers.params(firstRow, rows);
+      const resources = { params, tokens, weights, scales, scale: scaleBuffer, x: xBuffer, h };
+      return kernel.dispatch('embed', resources, [1, ids.length]);
+    }),
   );
-  return outputFloats(gpu, x);
+  const x = await outputFloats(gpu, xBuffer);
+  const hRows = await outputFloats(gpu, h);
+  // The rows of tokens in other parts stay unwritten in both.
+  const written = ids.filter((_, i) => !Number.isNaN(x[i * columns]));
+  expect(hRows.filter((value) => !Number.isNaN(value)).length).toBe(
+    (written.length * columns * 9) / 8,
+  );
+  if (written.length === ids.length) {
+    expectNormedRows(hRows, Float64Array.from(x), scale, 1e-6);
+  }
+  return x;
 }
 
 const EMBEDDINGS = FORMATS.flatMap((format) =>
@@ -174,6 +186,8 @@ async function testLinear(
   }[file];
   const biasValues = randomValues(rows, 3, 5);
   const bias = uploadFloats(gpu, biasValues);
+  const scaleValues = randomValues(rows, 7);
+  const scale = uploadFloats(gpu, scaleValues);
   for (const halves of format === 'bf16' ? HALVES.slice(0, 1) : HALVES) {
     const kernel = await Kernel.compile(
       gpu.gpu,
@@ -185,10 +199,11 @@ async function testLinear(
       // One extra row of x, which the kernel must not add.
       const x = uploadFloats(gpu, [...xValues, ...new Array(columns).fill(1e9)]);
       const y = outputBuffer(gpu, count * rows, before);
+      const h = outputBuffer(gpu, (count * rows * 9) / 8);
       const operands = {
         linear: { x, y },
         linear_tiled: { bias, x, y: { buffer: y, size: 4 * count * rows } },
-        out: { bias, attended: x, x: y },
+        out: { bias, attended: x, scale, x: y, h },
       }[file];
       gpu.run(
         ...held.matrix.parts.map((part) =>
@@ -210,6 +225,9 @@ async function testLinear(
       if (before) for (let i = 0; i < expected.length; i++) expected[i]! += before[i]!;
       const got = await outputFloats(gpu, y);
       expect(got, `${count} tokens, ${halves}`).toBeCloseToArray(expected, 1e-5);
+      if (file === 'out') {
+        expectNormedRows(await outputFloats(gpu, h), Float64Array.from(got), scaleValues, 1e-6);
+      }
     }
   }
 }

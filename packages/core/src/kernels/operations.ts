@@ -31,6 +31,9 @@ type Grid = readonly [x: number, y?: number];
  * The operations of passes over a number of tokens. A method makes the dispatches of one operation, with the kernel that
  * suits that number, one for each part of a matrix that is too large for one binding. Dispatches are labelled by the
  * weights that they read. Arguments are inputs, weights, outputs, in this order.
+ *
+ * What adds to the residual stream x also prepares h, its norm, for the product that comes next. For few tokens, h is in
+ * the form of `lib/normed_rows`, and only that product completes it.
  */
 export class Operations {
   readonly #kernels: Kernels;
@@ -44,23 +47,24 @@ export class Operations {
     this.#isFew = count <= FEW_TOKENS;
   }
 
-  /** x = the rows of `w` for the token ids. */
-  embed(tokens: GPUBuffer, w: DenseMatrix, x: GPUBuffer): Dispatch[] {
+  /** x = the rows of `w` for the token ids; h = x / rms(x) * scale. */
+  embed(
+    tokens: GPUBuffer,
+    w: DenseMatrix,
+    scale: GPUBuffer,
+    x: GPUBuffer,
+    h: GPUBuffer,
+  ): Dispatch[] {
     const kernel = this.#kernels.get('embed');
-    return w.parts.map(({ firstRow, rows, values, scales }) => {
+    const embed = w.parts.map(({ firstRow, rows, values, scales }) => {
       const params = this.#kernels.params(firstRow, rows);
-      const resources = { params, tokens, weights: values, scales, x };
+      const resources = { params, tokens, weights: values, scales, scale, x, h };
       return kernel.dispatch(w.label, resources, [1, this.#count]);
     });
+    return [...embed, ...this.#norm(x, scale, h)];
   }
 
-  /** y = x / rms(x) * scale. */
-  norm(x: GPUBuffer, scale: GPUBuffer, y: GPUBuffer): Dispatch[] {
-    const resources = { step: this.#kernels.step, x, scale, y };
-    return [this.#kernels.get('rms_norm').dispatch(scale.label, resources, [1, this.#count])];
-  }
-
-  /** {@link Operations.norm} from the step's output row on: of the rows whose logits are needed. */
+  /** y = x / rms(x) * scale, from the step's output row on: of the rows whose logits are needed. */
   outputNorm(x: GPUBuffer, scale: GPUBuffer, y: GPUBuffer): Dispatch[] {
     const resources = { step: this.#kernels.step, x, scale, y };
     return [
@@ -70,7 +74,7 @@ export class Operations {
 
   /** Queries to `projected`; rotated keys, and values, to the cache. */
   qkv(
-    x: GPUBuffer,
+    h: GPUBuffer,
     w: Linear,
     rope_table: GPUBuffer,
     { isSliding, keys, values }: LayerCache,
@@ -86,7 +90,7 @@ export class Operations {
         this.#count,
       ];
       return [
-        ...this.#linearTiled('linear_tiled/qkv', x, w, projected),
+        ...this.#linearTiled('linear_tiled/qkv', h, w, projected),
         this.#kernels.get(`rope/${spanOf(isSliding)}`).dispatch(weight.label, rotation, grid),
       ];
     }
@@ -99,7 +103,7 @@ export class Operations {
           weights: part.values,
           scales: part.scales,
           bias,
-          x,
+          h,
         },
         [(2 * part.rows) / HEAD_SIZE, this.#count],
       ),
@@ -137,70 +141,75 @@ export class Operations {
     return [attend, this.#kernels.get(`attend_reduce/${span}`).dispatch(sinks.label, joined, grid)];
   }
 
-  /** x += w attended + bias. */
-  addOut(attended: GPUBuffer, w: Linear, x: GPUBuffer): Dispatch[] {
-    if (!this.#isFew) return this.#linearTiled('linear_tiled/out', attended, w, x);
+  /** x += w attended + bias; h = x / rms(x) * scale. */
+  addOut(attended: GPUBuffer, w: Linear, scale: GPUBuffer, x: GPUBuffer, h: GPUBuffer): Dispatch[] {
+    if (!this.#isFew) {
+      return [...this.#linearTiled('linear_tiled/out', attended, w, x), ...this.#norm(x, scale, h)];
+    }
     const { weight, bias } = w;
-    return weight.parts.map(({ firstRow, rows, values, scales }) =>
-      this.#kernels
-        .get('out')
-        .dispatch(
-          weight.label,
-          { params: this.#kernels.params(firstRow), weights: values, scales, bias, attended, x },
-          [rowGroups('out', rows), this.#count],
-        ),
-    );
+    return weight.parts.map(({ firstRow, rows, values, scales }) => {
+      const params = this.#kernels.params(firstRow);
+      const resources = { params, weights: values, scales, bias, attended, scale, x, h };
+      const grid: Grid = [rowGroups('out', rows), this.#count];
+      return this.#kernels.get('out').dispatch(weight.label, resources, grid);
+    });
   }
 
-  /** h = norm(x); the experts that each token chooses, and their weights. */
-  route(
-    x: GPUBuffer,
-    scale: GPUBuffer,
-    { weight, bias }: Linear,
-    h: GPUBuffer,
-    { routerLogits, experts, weights: expert_weights, sortedSlots, tiles }: ExpertChoice,
-  ): Dispatch[] {
-    const { step } = this.#kernels;
+  /** The experts that each token chooses: their logits, from which few tokens choose whenever they need it. */
+  route(h: GPUBuffer, { weight, bias }: Linear, choice: ExpertChoice): Dispatch[] {
+    const { step, shape } = this.#kernels;
+    const { routerLogits: router_logits, experts, weights: expert_weights } = choice;
     const [part] = weight.parts; // the only one: a model whose router needs more is refused at load
     const weights = (part as DenseMatrix['parts'][number]).values;
-    const outputs = { h, router_logits: routerLogits, experts, expert_weights };
-    const resources = { x, scale, weights, bias, ...outputs };
-    const route = this.#kernels.get('route').dispatch(weight.label, resources, [1, this.#count]);
-    if (this.#isFew) return [route];
-    const group = { step, experts, sorted_slots: sortedSlots, tiles };
-    return [route, this.#kernels.get('group_by_expert').dispatch(weight.label, group, [1])];
+    const resources = { h, weights, bias, router_logits };
+    if (this.#isFew) {
+      const grid: Grid = [shape.experts, this.#count];
+      return [this.#kernels.get('router').dispatch(weight.label, resources, grid)];
+    }
+    const chosen = { ...resources, experts, expert_weights };
+    const group = { step, experts, ...slotTiles(choice) };
+    return [
+      this.#kernels.get('route').dispatch(weight.label, chosen, [1, this.#count]),
+      this.#kernels.get('group_by_expert').dispatch(weight.label, group, [1]),
+    ];
   }
 
   /** hidden = swiglu(mlp1 h) of the chosen experts. */
   swiglu(h: GPUBuffer, choice: ExpertChoice, mlp1: ExpertMatrix, hidden: GPUBuffer): Dispatch[] {
+    if (!this.#isFew) {
+      return this.#expertsTiled('expert_swiglu_tiled', mlp1, { ...slotTiles(choice), h, hidden });
+    }
+    const resources = { router_logits: choice.routerLogits, h, hidden };
     const slots = this.#count * this.#kernels.shape.expertsPerToken;
-    return this.#isFew
-      ? this.#experts('expert_swiglu', mlp1, { experts: choice.experts, h, hidden }, [
-          rowGroups('expert_swiglu', mlp1.rows),
-          slots,
-        ])
-      : this.#expertsTiled('expert_swiglu_tiled', mlp1, { ...slotTiles(choice), h, hidden });
+    const grid: Grid = [rowGroups('expert_swiglu', mlp1.rows), slots];
+    return this.#experts('expert_swiglu', mlp1, resources, grid);
   }
 
-  /** x += the weighted sum of mlp2 hidden over the chosen experts. `out` is scratch, [tokens, expertsPerToken, hiddenSize]. */
+  /**
+   * x += the weighted sum of mlp2 hidden over the chosen experts; h = x / rms(x) * scale. `out` is scratch, [tokens,
+   * expertsPerToken, hiddenSize].
+   */
   addExperts(
     hidden: GPUBuffer,
     choice: ExpertChoice,
     mlp2: ExpertMatrix,
+    scale: GPUBuffer,
     out: GPUBuffer,
     x: GPUBuffer,
+    h: GPUBuffer,
   ): Dispatch[] {
-    const { experts, weights: expert_weights } = choice;
     if (this.#isFew) {
+      const resources = { router_logits: choice.routerLogits, hidden, scale, x, h };
       const grid: Grid = [rowGroups('expert_out', mlp2.rows), this.#count];
-      return this.#experts('expert_out', mlp2, { experts, expert_weights, hidden, x }, grid);
+      return this.#experts('expert_out', mlp2, resources, grid);
     }
-    const tiled = { ...slotTiles(choice), expert_weights, hidden, out };
+    const tiled = { ...slotTiles(choice), expert_weights: choice.weights, hidden, out };
     const quads = this.#kernels.shape.hiddenSize / 4;
     const grid: Grid = [workgroupsOf('expert_sum', quads), this.#count];
     return [
       ...this.#expertsTiled('expert_out_tiled', mlp2, tiled),
       this.#kernels.get('expert_sum').dispatch(mlp2.label, { out, x }, grid),
+      ...this.#norm(x, scale, h),
     ];
   }
 
@@ -230,6 +239,13 @@ export class Operations {
       this.#kernels.get('sample_strips').dispatch('sample', shared, [strips]),
       this.#kernels.get('sample').dispatch('sample', { ...shared, step, tokens }, [1]),
     ];
+  }
+
+  /** h = x / rms(x) * scale, of many tokens: for few, the kernels that write x do that. */
+  #norm(x: GPUBuffer, scale: GPUBuffer, h: GPUBuffer): Dispatch[] {
+    if (this.#isFew) return [];
+    const resources = { step: this.#kernels.step, x, scale, y: h };
+    return [this.#kernels.get('rms_norm').dispatch(scale.label, resources, [1, this.#count])];
   }
 
   /** y = w x + bias, or y += w x + bias, according to the pipeline. */

@@ -1,6 +1,7 @@
 import type { KernelSource } from '../gpu/kernel.ts';
 import { type KernelOptions, kernelSource } from './shaders.ts';
 import {
+  blockInvocations,
   HEAD_SIZE,
   type KernelShape,
   rowInvocations,
@@ -72,11 +73,12 @@ function modelPipelines(shape: KernelShape) {
     'linear_tiled/qkv': qkv as Constants,
     'linear_tiled/out': out as Constants,
     'linear_tiled/unembedding': unembedding as Constants,
-    route: { ...norm, EXPERTS, TOP } as Constants,
+    router: { ...norm, EXPERTS, WORKGROUP_SIZE: blockInvocations(hiddenSize) } as Constants,
+    route: { ...columnsOf(hiddenSize, 16), EXPERTS, TOP } as Constants,
     group_by_expert: { EXPERTS, TOP, MAX_TILES } as Constants,
-    expert_swiglu: { ...mlp1, ...columnsOf(hiddenSize, 8) } as Constants,
+    expert_swiglu: { ...mlp1, ...columnsOf(hiddenSize, 8), EXPERTS } as Constants,
     expert_swiglu_tiled: mlp1 as Constants,
-    expert_out: { ...mlp2, ...columnsOf(intermediateSize, 16), TOP } as Constants,
+    expert_out: { ...mlp2, ...columnsOf(intermediateSize, 16), EXPERTS, TOP } as Constants,
     expert_out_tiled: mlp2 as Constants,
     expert_sum: { COLUMNS: hiddenSize, TOP } as Constants,
     sample_strips: { VOCABULARY } as Constants,
@@ -92,7 +94,7 @@ function layerPipelines(shape: KernelShape, isSliding: boolean) {
   const WINDOW = isSliding ? shape.slidingWindow : 0;
   const SPLITS = splitCount(shape, isSliding);
   return {
-    qkv: { ...cache, ...columnsOf(COLUMNS, 16) } as Constants,
+    qkv: { ...cache, ...columnsOf(COLUMNS, 16), EPSILON: shape.normEpsilon } as Constants,
     rope: cache as Constants,
     attend: { ...cache, WINDOW, SPLITS } as Constants,
     attend_tiled: { ...cache, WINDOW } as Constants,

@@ -17,8 +17,9 @@ import {
   uploadDense,
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
+import { normedRows } from '../../test/normed-rows.ts';
 import { fromF16 } from '../../test/number-formats.ts';
-import { linear, rope } from '../../test/oracles.ts';
+import { linear, rmsNorm, rope } from '../../test/oracles.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types/load.ts';
 import { kernelSource } from './shaders.ts';
@@ -193,6 +194,9 @@ const QKVS: readonly QkvCase[] = [
   },
 ];
 
+/** Large, so that it matters. */
+const EPSILON = 0.5;
+
 gpuTest.each(QKVS)(
   'qkv of $tokens tokens matches the oracle: $dense, $columns columns, $heads + $kvHeads heads, $kvCache cache of $capacity',
   async (shape, gpu) => {
@@ -212,14 +216,16 @@ gpuTest.each(QKVS)(
           KV_HEADS: kvHeads,
           CAPACITY: capacity,
           SPLITS: rowSplits(columns, 16),
+          EPSILON,
         },
       }),
     );
     const bias = randomValues(rows, 3, 4);
+    const scale = randomValues(columns, 6);
     const biasBuffer = uploadFloats(gpu, bias);
     for (const start of shape.starts) {
       const x = randomValues(tokens * columns, 5 + start);
-      const xBuffer = uploadFloats(gpu, x);
+      const h = uploadFloats(gpu, normedRows(x, scale));
       const projected = outputBuffer(gpu, tokens * rows);
       const cache = emptyCache(gpu, shape);
       const step = stepBuffer(gpu, start, tokens);
@@ -234,7 +240,7 @@ gpuTest.each(QKVS)(
               weights: part.values,
               scales: part.scales,
               bias: biasBuffer,
-              x: xBuffer,
+              h,
               rope_table: table,
               projected,
               ...cache,
@@ -243,7 +249,8 @@ gpuTest.each(QKVS)(
           ),
         ),
       );
-      const { q, k, v } = splitAndRotate(linear(x, held.values, bias, columns), shape, start);
+      const product = linear(rmsNorm(x, scale, EPSILON), held.values, bias, columns);
+      const { q, k, v } = splitAndRotate(product, shape, start);
       const got = Float64Array.from(await outputFloats(gpu, projected));
       expect(columnsOf(got, rows, 0, heads * HEAD_SIZE)).toBeCloseToArray(q, 1e-5);
       await expectAppended(gpu, cache.keys, shape, k, start);

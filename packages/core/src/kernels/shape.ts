@@ -16,6 +16,9 @@ export const SPLIT_KEYS: number = shaderConstant('lib/attention_splits', 'SPLIT_
 /** Logits per workgroup of the first pass of sampling. */
 export const STRIP: number = shaderConstant('lib/sampling', 'STRIP');
 
+/** Columns that share a sum of squares in a row of `lib/normed_rows`. */
+const SQUARES = shaderConstant('lib/normed_rows', 'SQUARES');
+
 /** Tokens of a tile of the dense tiled matmul. */
 export const TILE_TOKENS: number = shaderConstant('linear_tiled', 'TILE_TOKENS');
 
@@ -65,9 +68,19 @@ export function rowInvocations(columns: number): number {
   return Math.min(256, Math.max(32, powerOfTwo(columns / 4)));
 }
 
+/** Workgroup size of a kernel that goes over one row, a block of columns per invocation. */
+export function blockInvocations(columns: number): number {
+  return Math.min(256, Math.max(32, 2 * powerOfTwo(columns / BLOCK_COLUMNS)));
+}
+
 /** The largest power of two that is not above `value`, at least 1. */
 function powerOfTwo(value: number): number {
   return 2 ** Math.floor(Math.log2(Math.max(1, value)));
+}
+
+/** Numbers in a row of `lib/normed_rows`. */
+export function normedRow(columns: number): number {
+  return columns + columns / SQUARES;
 }
 
 /** The numbers that a model's kernels are compiled for. */

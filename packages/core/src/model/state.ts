@@ -6,7 +6,7 @@ import type {
   LayerCache,
   SamplingState,
 } from '../kernels/operands.ts';
-import { HEAD_SIZE, type KernelShape, scratchBytes } from '../kernels/shape.ts';
+import { HEAD_SIZE, type KernelShape, normedRow, scratchBytes } from '../kernels/shape.ts';
 import type { ModelConfig } from '../types/config.ts';
 import { mapSizes, product, type Sizes, sum } from './sizes.ts';
 
@@ -22,7 +22,7 @@ export interface ActivationBuffers {
   readonly tokens: GPUBuffer;
   /** The residual stream, [chunkLength, hiddenSize]. */
   readonly x: GPUBuffer;
-  /** The output of a norm, [chunkLength, hiddenSize]. */
+  /** The norm of x, [chunkLength, hiddenSize]; for few tokens, rows of `lib/normed_rows`. */
   readonly h: GPUBuffer;
   /** Queries, keys and values, [chunkLength, heads + 2 kvHeads, 64]. */
   readonly projected: GPUBuffer;
@@ -90,12 +90,12 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
   return {
     tokens: words(chunkLength),
     x: words(chunkLength, hiddenSize),
-    h: words(chunkLength, hiddenSize),
+    h: words(chunkLength, normedRow(hiddenSize)),
     projected: words(chunkLength, heads + 2 * kvHeads, HEAD_SIZE),
     attended: words(chunkLength, heads, HEAD_SIZE),
     splits: { out: splitOut, stats: splitStats },
     choice: {
-      routerLogits: words(chunkLength, experts),
+      routerLogits: words(chunkLength, experts + 1),
       experts: words(chunkLength, expertsPerToken),
       weights: words(chunkLength, expertsPerToken),
       sortedSlots: words(chunkLength, expertsPerToken),
