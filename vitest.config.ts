@@ -66,6 +66,7 @@ const config: ViteUserConfig = defineConfig({
           include: ['packages/**/*.test.ts', '{bench,demo,scripts}/**/*.test.ts'],
           exclude: [...node, '**/*.{gpu,page,e2e}.test.ts'],
           globalSetup: [fileServer],
+          maxWorkers: '100%',
         },
       },
       {

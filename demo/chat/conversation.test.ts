@@ -42,7 +42,7 @@ test('the context grows with the prompt and with each piece of text', () => {
     { type: 'prefill', processedTokens: 40, totalTokens: 90 },
     { type: 'prefill', processedTokens: 90, totalTokens: 90 },
     { type: 'reasoning-delta', text: 'Ones' },
-    { type: 'text-delta', text: '42' },
+    { type: 'text-delta', text: '42', channel: 'final' },
     { type: 'tool-result', id: 'call_0', name: 'get_time', output: {} },
   ];
   let tokens = 12;

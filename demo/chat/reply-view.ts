@@ -73,7 +73,9 @@ export class ReplyView {
     } else if (event.type === 'reasoning-delta') this.#append('reasoning', event.text);
     else if (event.type === 'text-delta') this.#append('text', event.text);
     else if (event.type === 'tool-call') this.#showToolCall(event);
-    else if (event.type === 'tool-result') this.#showToolResult(event.id, event.output);
+    else if (event.type === 'tool-result') {
+      this.#showToolResult(event.id, 'Result', JSON.stringify(event.output));
+    } else if (event.type === 'tool-error') this.#showToolResult(event.id, 'Error', event.error);
   }
 
   /**
@@ -143,11 +145,11 @@ export class ReplyView {
     this.#wait('Reading');
   }
 
-  #showToolResult(id: string, output: unknown): void {
+  #showToolResult(id: string, label: string, text: string): void {
     const card = this.#tools.get(id);
     if (card === undefined) return;
     card.classList.remove('is-running');
-    card.append(element('dt', {}, 'Result'), element('dd', {}, JSON.stringify(output)));
+    card.append(element('dt', {}, label), element('dd', {}, text));
   }
 
   #wait(text: string): void {

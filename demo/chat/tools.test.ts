@@ -5,7 +5,7 @@ import { pageTools } from './tools.ts';
 const run = (name: string, input: unknown): unknown =>
   pageTools
     .find((tool) => tool.name === name)
-    ?.execute?.(input, { signal: new AbortController().signal });
+    ?.execute?.(input, { signal: new AbortController().signal, toolCallId: 'call' });
 
 test.each([
   ['2+2', 4],

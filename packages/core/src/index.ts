@@ -5,6 +5,14 @@
  */
 
 export { type ErrorCode, isOssicleError, OssicleError } from './errors.ts';
+export { hasToolCall, stepCountIs } from './generation/stop-conditions.ts';
+export {
+  type SchemaIssue,
+  type SchemaResult,
+  type StandardSchema,
+  type TypedTool,
+  tool,
+} from './generation/tool.ts';
 export { checkSupport } from './page/check-support.ts';
 export { load } from './page/load.ts';
 export type { Model } from './page/model.ts';

@@ -37,10 +37,20 @@ export interface ToolDefinition {
   /** The JSON Schema of its arguments, an object; omitted if it takes none. */
   readonly parameters?: { readonly [key: string]: unknown };
   /**
-   * Runs the function. `ossicle` calls it when the model does, and gives what it returns to the model;
-   * `@ossicle/harmony` only keeps it.
+   * Checks the arguments before a call: returns those to run the function with, or throws what is wrong with them. The
+   * model is told the error. Called by `ossicle`, as are the members below; `@ossicle/harmony` only keeps them.
    */
-  readonly execute?: (input: unknown, options: { readonly signal: AbortSignal }) => unknown;
+  readonly validate?: (input: unknown) => unknown;
+  /** Whether the application must approve a call, with these arguments, before it runs. Default: no. */
+  readonly needsApproval?: boolean | ((input: unknown) => boolean | Promise<boolean>);
+  /**
+   * Runs the function when the model calls it. The model is given what it returns, as text or as JSON, or the error that
+   * it throws.
+   */
+  readonly execute?: (
+    input: unknown,
+    options: { readonly signal: AbortSignal; readonly toolCallId: string },
+  ) => unknown;
 }
 
 /** A namespace of built-in tools, described in the system message rather than the developer message. */

@@ -89,17 +89,22 @@ describe('the output of a model', () => {
     expect(summary.messages.at(-1)).toMatchObject({ channel: 'final', content: '17 + 25' });
   });
 
-  test('has commentary for the user in its text, but not tool calls', () => {
+  test('streams commentary for the user apart from the answer, and reads tool calls', () => {
     const tools = [{ name: 'get_weather', description: 'Weather', parameters: {} }];
     const call = '<|channel|>commentary to=functions.get_weather<|constrain|>json<|message|>';
-    const { summary, events } = read(
+    const { summary, events, deltas } = read(
       `<|channel|>commentary<|message|>I will look.<|end|><|start|>assistant${call}{"city": "Bern"}<|call|>`,
       { tools },
     );
-    expect(summary.text).toBe('I will look.');
+    expect(summary.text).toBe('');
+    expect(deltas).toBe('I will look.');
+    const remarks = events.filter(({ type }) => type === 'text-delta');
+    expect(remarks.every((event) => 'channel' in event && event.channel === 'commentary')).toBe(
+      true,
+    );
     expect(summary.toolCalls).toEqual([
       {
-        id: expect.stringMatching(/.+/),
+        id: expect.stringMatching(/^call_/),
         name: 'get_weather',
         input: { city: 'Bern' },
         inputText: '{"city": "Bern"}',
@@ -107,7 +112,39 @@ describe('the output of a model', () => {
     ]);
     const calls = events.filter(({ type }) => type === 'tool-call');
     expect(calls).toEqual([{ type: 'tool-call', ...summary.toolCalls[0] }]);
+    const { id, name, inputText } = summary.toolCalls[0]!;
+    const deltasOfCall = events.flatMap((event) =>
+      event.type === 'tool-input-delta' && event.id === id && event.name === name
+        ? [event.delta]
+        : [],
+    );
+    expect(deltasOfCall.join('')).toBe(inputText);
+    expect(deltasOfCall.length).toBeGreaterThan(1);
     expect(summary.messages).toHaveLength(2);
+  });
+
+  test('ends before an answer that does not wait for the result of a call', () => {
+    const call = '<|channel|>commentary to=functions.add<|message|>{}<|end|><|start|>assistant';
+    const { summary, deltas } = read(`${call}${FINAL}<|return|>`);
+    expect(summary.toolCalls).toMatchObject([{ name: 'add' }]);
+    expect(summary.messages).toHaveLength(1);
+    expect(summary.text + deltas).toBe('');
+  });
+
+  test('has several calls with ids of their own if the model makes them in one go', () => {
+    const call = '<|channel|>commentary to=functions.add<|message|>{}';
+    const { summary } = read(`${call}<|end|><|start|>assistant${call}<|call|>`);
+    expect(summary.toolCalls).toHaveLength(2);
+    expect(new Set(summary.toolCalls.map(({ id }) => id)).size).toBe(2);
+  });
+
+  test('has an answer of its own after a remark, with its stop strings apart', () => {
+    const { summary } = read(
+      `<|channel|>commentary<|message|>Thus: {<|end|><|start|>assistant<|channel|>final<|message|>{"a": 1}<|return|>`,
+      { stop: ['{{'] },
+    );
+    expect(summary.text).toBe('{"a": 1}');
+    expect(summary.messages.map(({ content }) => content)).toEqual(['Thus: {', '{"a": 1}']);
   });
 
   test('has tool calls without input if the arguments are not JSON', () => {
@@ -126,7 +163,7 @@ describe('the output of a model', () => {
       options,
     );
     expect(summary.toolCalls).toEqual([
-      { id: 'call_0', name: 'python', input: undefined, inputText: '[1, 2]' },
+      { id: expect.any(String), name: 'python', input: undefined, inputText: '[1, 2]' },
     ]);
   });
 
@@ -140,7 +177,9 @@ describe('the output of a model', () => {
   ])('has tool calls without input if the arguments are cut short: %s', (inputText) => {
     const call = '<|channel|>commentary to=functions.run<|constrain|>json<|message|>';
     const { summary } = read(`${call}${inputText}<|call|>`);
-    expect(summary.toolCalls).toEqual([{ id: 'call_0', name: 'run', input: undefined, inputText }]);
+    expect(summary.toolCalls).toEqual([
+      { id: expect.any(String), name: 'run', input: undefined, inputText },
+    ]);
   });
 
   test.each([

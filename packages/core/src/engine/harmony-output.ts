@@ -21,13 +21,17 @@ export class HarmonyOutput implements ChatOutput {
   readonly #toolCalls: ToolCall[] = [];
   readonly #messages: Message[] = [];
   #reasoning = '';
-  /** The text of the answer that has been emitted. */
+  /** The final channel, as far as it has been emitted. */
   #text = '';
+  /** The open message's text for the user, as far as it has been emitted. */
+  #emitted = '';
   /** Text held back because it may be the beginning of a stop string. */
   #held = '';
-  /** Where the open message begins in the text of the answer. */
-  #messageStart = 0;
+  /** The id of the call that is open. */
+  #callId = '';
   #isStopped = false;
+  /** Whether the open message is none of the answer's. */
+  #isForeign = false;
   /** Whether the tokens have ended: a message that is still open is cut short. */
   #isCut = false;
 
@@ -64,20 +68,35 @@ export class HarmonyOutput implements ChatOutput {
   }
 
   #onEvent(event: ParserEvent): GenerateEvent[] {
-    // A message in another role is not part of the answer.
-    if (event.type === 'message-start' && event.role !== 'assistant') this.#isStopped = true;
-    if (event.type === 'message-end' && event.message.role !== 'assistant') return [];
-    if (event.type === 'content-delta') {
-      if (event.channel === 'analysis' && event.recipient === undefined) {
-        this.#reasoning += event.text;
-        return [{ type: 'reasoning-delta', text: event.text }];
-      }
-      return isAnswer(event) ? this.#onText(event.text) : [];
-    }
-    return event.type === 'message-end' ? this.#onMessage(event.message) : [];
+    if (event.type === 'message-start') return this.#onStart(event);
+    if (this.#isForeign) return [];
+    return event.type === 'message-end' ? this.#onMessage(event.message) : this.#onContent(event);
   }
 
-  #onText(text: string): GenerateEvent[] {
+  /** The answer ends before a message of another role, and before one that does not wait for a call's result. */
+  #onStart({ role, recipient }: ParserEvent & { type: 'message-start' }): GenerateEvent[] {
+    this.#isForeign =
+      role !== 'assistant' || (this.#toolCalls.length > 0 && recipient === undefined);
+    if (this.#isForeign) this.#isStopped = true;
+    this.#emitted = '';
+    this.#callId = `call_${crypto.randomUUID()}`;
+    return [];
+  }
+
+  #onContent(event: ParserEvent & { type: 'content-delta' }): GenerateEvent[] {
+    const { channel, text } = event;
+    if (isCall(event)) {
+      const name = this.#nameOf(event.recipient);
+      return [{ type: 'tool-input-delta', id: this.#callId, name, delta: text }];
+    }
+    if (channel === 'analysis') {
+      this.#reasoning += text;
+      return [{ type: 'reasoning-delta', text }];
+    }
+    return isAnswer(channel) ? this.#onText(text, channel) : [];
+  }
+
+  #onText(text: string, channel: AnswerChannel): GenerateEvent[] {
     if (this.#isStopped) return [];
     this.#held += text;
     const stopAt = this.#stop
@@ -86,9 +105,9 @@ export class HarmonyOutput implements ChatOutput {
       .reduce((first, at) => Math.min(first, at), Infinity);
     if (stopAt < Infinity) {
       this.#isStopped = true;
-      return this.#emit(stopAt);
+      return this.#emit(stopAt, channel);
     }
-    return this.#emit(this.#held.length - this.#undecided());
+    return this.#emit(this.#held.length - this.#undecided(), channel);
   }
 
   /** How many characters at the end of the held text may be the beginning of a stop string. */
@@ -104,53 +123,64 @@ export class HarmonyOutput implements ChatOutput {
   }
 
   /** Emits the first characters of the held text. */
-  #emit(length: number): GenerateEvent[] {
+  #emit(length: number, channel: AnswerChannel): GenerateEvent[] {
     const text = this.#held.slice(0, length);
     this.#held = this.#held.slice(length);
     if (text === '') return [];
-    this.#text += text;
-    return [{ type: 'text-delta', text }];
+    this.#emitted += text;
+    if (channel === 'final') this.#text += text;
+    return [{ type: 'text-delta', text, channel }];
   }
 
   #onMessage(message: Message): GenerateEvent[] {
-    const events: GenerateEvent[] = [];
-    if (isAnswer(message)) {
-      if (!this.#isStopped) events.push(...this.#emit(this.#held.length));
-      const content = this.#text.slice(this.#messageStart);
-      this.#messageStart = this.#text.length;
-      // The tokens of a message that a stop string has cut say more than its content.
-      const { tokens, ...rest } = message;
-      const isWhole = content === message.content && tokens;
-      this.#messages.push(isWhole ? message : { ...rest, content });
-      return events;
-    }
-    this.#messages.push(message);
-    const { recipient, channel, content, contentType } = message;
-    // A call that was cut short is not one that the model has decided on.
-    if (recipient !== undefined && channel !== 'final' && !this.#isCut) {
+    const { channel, content } = message;
+    if (isCall(message)) {
+      this.#messages.push(message);
+      if (this.#isCut) return []; // not a call that the model has decided on
+      const { recipient, contentType } = message;
       const isJson = this.#names.isJsonCall(recipient, contentType);
       const parsed = isJson ? parseToolArguments(content) : undefined;
       const isReadable = parsed && !parsed.invalid && !parsed.truncated;
       const call: ToolCall = {
-        id: `call_${this.#toolCalls.length}`,
-        name: this.#names.nameOf(recipient) ?? recipient.replace(/^functions\./, ''),
+        id: this.#callId,
+        name: this.#nameOf(recipient),
         input: isReadable ? parsed.input : undefined,
         inputText: content,
       };
       this.#toolCalls.push(call);
-      events.push({ type: 'tool-call', ...call });
+      return [{ type: 'tool-call', ...call }];
     }
+    if (!isAnswer(channel)) {
+      this.#messages.push(message);
+      return [];
+    }
+    const events = this.#isStopped ? [] : this.#emit(this.#held.length, channel);
+    // The tokens of a message that a stop string has cut say more than its content.
+    const { tokens, ...rest } = message;
+    const isWhole = this.#emitted === content && tokens;
+    this.#messages.push(isWhole ? message : { ...rest, content: this.#emitted });
     return events;
+  }
+
+  /** The name of the tool that a recipient is. */
+  #nameOf(recipient: string): string {
+    return this.#names.nameOf(recipient) ?? recipient.replace(/^functions\./, '');
   }
 }
 
-/** Whether a message is meant for the user: the final channel, and commentary that calls no tool. */
-function isAnswer({
-  channel,
-  recipient,
-}: {
+type AnswerChannel = 'final' | 'commentary';
+
+interface Addressed {
   readonly channel?: Channel | undefined;
   readonly recipient?: string | undefined;
-}): boolean {
-  return channel === 'final' || (channel === 'commentary' && recipient === undefined);
+}
+
+/** Whether a message calls a tool. */
+function isCall<T extends Addressed>(message: T): message is T & { readonly recipient: string } {
+  return message.recipient !== undefined && message.channel !== 'final';
+}
+
+/** Whether a message that is no call is meant for the user: the final channel, or a remark on commentary. */
+function isAnswer(channel: Channel | undefined): channel is AnswerChannel {
+  return channel === 'final' || channel === 'commentary';
 }

@@ -5,6 +5,14 @@
  */
 
 export { type ErrorCode, isOssicleError, OssicleError } from '../errors.ts';
+export { hasToolCall, stepCountIs } from '../generation/stop-conditions.ts';
+export {
+  type SchemaIssue,
+  type SchemaResult,
+  type StandardSchema,
+  type TypedTool,
+  tool,
+} from '../generation/tool.ts';
 export { requestDevice } from '../gpu/device.ts';
 export type * from '../types/config.ts';
 export type * from '../types/generate.ts';

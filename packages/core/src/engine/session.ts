@@ -1,6 +1,7 @@
 import type { Message } from '@ossicle/harmony';
 import { OssicleError } from '../errors.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
+import { parseJson } from '../generation/parse-json.ts';
 import { generateWithTools } from '../generation/tool-loop.ts';
 import type {
   FinishReason,
@@ -242,12 +243,4 @@ export class EngineSession implements Session {
 /** Whether an error was thrown because the signal aborted. */
 function isAbort(error: unknown, signal: AbortSignal | undefined): boolean {
   return signal?.aborted === true && error === signal.reason;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the answer remains as text
-  }
 }

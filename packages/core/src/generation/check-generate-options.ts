@@ -22,6 +22,10 @@ export function checkGenerateOptions(options: unknown): asserts options is Gener
   if (!Array.isArray(stop) || stop.some((text) => typeof text !== 'string' || text === '')) {
     throw new TypeError('stop must be an array of non-empty strings');
   }
+  checkFunctions('', fields, ['prepareStep', 'onStepFinish', 'repairToolCall', 'approveToolCall']);
+  for (const condition of [fields.stopWhen].flat()) {
+    checkFunctions('', { stopWhen: condition }, ['stopWhen']);
+  }
   checkSignal(fields.signal);
 }
 
@@ -55,8 +59,9 @@ function checkTools(place: string, tools: unknown): void {
     checkName(`${place}[${index}].name`, tool.name);
     checkStrings(`${place}[${index}].`, tool, ['description']);
     if (tool.parameters !== undefined) objectAt(`${place}[${index}].parameters`, tool.parameters);
-    if (tool.execute !== undefined && typeof tool.execute !== 'function') {
-      throw mustBe(`${place}[${index}].execute`, 'a function', tool.execute);
+    checkFunctions(`${place}[${index}].`, tool, ['validate', 'execute']);
+    if (typeof tool.needsApproval !== 'boolean') {
+      checkFunctions(`${place}[${index}].`, tool, ['needsApproval']);
     }
   }
 }
@@ -110,6 +115,15 @@ function checkStrings(prefix: string, fields: Fields, names: readonly string[]):
     const value = fields[name];
     if (value !== undefined && typeof value !== 'string') {
       throw mustBe(prefix + name, 'a string', value);
+    }
+  }
+}
+
+function checkFunctions(prefix: string, fields: Fields, names: readonly string[]): void {
+  for (const name of names) {
+    const value = fields[name];
+    if (value !== undefined && typeof value !== 'function') {
+      throw mustBe(prefix + name, 'a function', value);
     }
   }
 }

@@ -4,7 +4,11 @@ import { EventStream } from './event-stream.ts';
 
 const RESULT = { text: 'done', reason: 'stop' } as GenerateResult;
 
-const text = (letters: string): GenerateEvent => ({ type: 'text-delta', text: letters });
+const text = (letters: string): GenerateEvent => ({
+  type: 'text-delta',
+  text: letters,
+  channel: 'final',
+});
 
 async function collect(stream: AsyncIterable<GenerateEvent>): Promise<string> {
   let letters = '';

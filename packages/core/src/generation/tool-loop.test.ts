@@ -1,77 +1,12 @@
 import { getEventListeners } from 'node:events';
 import type { Message, ToolDefinition } from '@ossicle/harmony';
 import { describe, expect, test, vi } from 'vitest';
-import type {
-  GenerateEvent,
-  GenerateOptions,
-  GenerateResult,
-  ToolCall,
-} from '../types/generate.ts';
+import { call, createModel, type Round, run, tool } from '../../test/scripted-model.ts';
+import { OssicleError } from '../errors.ts';
+import type { GenerateResult, StepState } from '../types/generate.ts';
 import { EventStream } from './event-stream.ts';
+import { hasToolCall, stepCountIs } from './stop-conditions.ts';
 import { type GenerateOnce, generateWithTools } from './tool-loop.ts';
-
-/** The output of a model in one round: an answer or tool calls. */
-type Round = string | readonly Omit<ToolCall, 'id'>[];
-
-const call = (name: string, input: unknown, inputText = JSON.stringify(input)) => ({
-  name,
-  input,
-  inputText,
-});
-
-/** A model with the given rounds, which repeats the last one; each takes 10 tokens. */
-function createModel(...rounds: Round[]) {
-  const prompts: (readonly Message[])[] = [];
-  const limits: (number | undefined)[] = [];
-  const generateOnce: GenerateOnce = (input, options) => {
-    const round = rounds[Math.min(prompts.length, rounds.length - 1)]!;
-    prompts.push(input);
-    limits.push(options.maxTokens);
-    return new EventStream(async (push) => {
-      const text = typeof round === 'string' ? round : '';
-      const toolCalls =
-        typeof round === 'string' ? [] : round.map((item, i) => ({ id: `call_${i}`, ...item }));
-      if (text !== '') push({ type: 'text-delta', text });
-      for (const item of toolCalls) push({ type: 'tool-call', ...item });
-      const result: GenerateResult = {
-        text,
-        reasoning: `(${prompts.length})`,
-        toolCalls,
-        messages: [{ role: 'assistant', channel: 'final', content: `round ${prompts.length}` }],
-        reason: toolCalls.length > 0 ? 'tool-calls' : 'stop',
-        usage: {
-          promptTokens: 100 * prompts.length,
-          reusedTokens: prompts.length,
-          completionTokens: 10,
-        },
-        timings: {
-          timeToFirstTokenMs: 7 * prompts.length,
-          prefillMs: 100,
-          decodeMs: 50,
-          prefillTokensPerSecond: 1000 * prompts.length,
-          decodeTokensPerSecond: 180,
-        },
-      };
-      return result;
-    });
-  };
-  return { generateOnce, prompts, limits };
-}
-
-function tool(name: string, execute?: ToolDefinition['execute']): ToolDefinition {
-  return { name, description: name, ...(execute && { execute }) };
-}
-
-async function run(
-  model: ReturnType<typeof createModel>,
-  options: GenerateOptions,
-  input: string | readonly Message[] = 'Add.',
-): Promise<{ events: GenerateEvent[]; result: GenerateResult }> {
-  const generation = generateWithTools(model.generateOnce, input, options);
-  const events: GenerateEvent[] = [];
-  for await (const event of generation) events.push(event);
-  return { events, result: await generation.result };
-}
 
 describe('a generation with tools', () => {
   test('runs the tools that the model calls, gives it their results, and ends with its answer', async () => {
@@ -98,9 +33,12 @@ describe('a generation with tools', () => {
       'tool-call call_1',
       'tool-result call_0',
       'tool-result call_1',
+      'step-finish',
       'tool-call call_2',
       'tool-result call_2',
+      'step-finish',
       'text-delta',
+      'step-finish',
       'finish',
     ]);
     const results = [3, 7, 10].map((sum) => ({
@@ -173,8 +111,8 @@ describe('a generation with tools', () => {
       const { events, result } = await run(model, { tools: [tool('count', () => output)] });
       const { content } = model.prompts[1]!.at(-1)!;
       expect(JSON.parse(content)).toEqual({ error: expect.stringMatching(/circular|BigInt/) });
-      expect(events.find(({ type }) => type === 'tool-result')).toMatchObject({
-        output: { error: expect.stringMatching(/circular|BigInt/) },
+      expect(events.find(({ type }) => type === 'tool-error')).toMatchObject({
+        error: expect.stringMatching(/circular|BigInt/),
       });
       expect(result.text).toBe('It failed.');
     },
@@ -200,10 +138,16 @@ describe('a generation with tools', () => {
     expect(model.prompts).toHaveLength(1);
   });
 
-  test('ends with the call of an unknown tool', async () => {
-    const model = createModel([call('teleport', {})], 'never');
-    const { result } = await run(model, { tools: [tool('add', () => 1)] });
-    expect(result).toMatchObject({ reason: 'tool-calls', toolCalls: [{ name: 'teleport' }] });
+  test('tells the model that a tool does not exist, and which do', async () => {
+    const model = createModel([call('teleport', {})], 'Then I walk.');
+    const { events, result } = await run(model, { tools: [tool('add', () => 1), tool('walk')] });
+    const error = 'There is no tool named teleport. The tools: add, walk.';
+    expect(model.prompts[1]!.at(-1)!.content).toBe(JSON.stringify({ error }));
+    expect(events.find(({ type }) => type === 'tool-error')).toMatchObject({
+      name: 'teleport',
+      error,
+    });
+    expect(result).toMatchObject({ text: 'Then I walk.', reason: 'stop' });
   });
 
   test('has one round if no tool has an execute', async () => {
@@ -228,18 +172,158 @@ describe('a generation with tools', () => {
   test('limits the tokens of all rounds together', async () => {
     const model = createModel([call('add', {})]);
     const { result } = await run(model, { tools: [tool('add', () => 1)], maxTokens: 25 });
-    expect(model.limits).toEqual([25, 15, 5]);
+    expect(model.options.map((options) => options.maxTokens)).toEqual([25, 15, 5]);
     expect(result).toMatchObject({ reason: 'tool-calls', usage: { completionTokens: 30 } });
   });
 
-  test('ends with a call if the model never stops calling', async () => {
+  test('ends after 32 steps if the model never stops calling, with the last results', async () => {
     const model = createModel([call('add', {})]);
     const add = vi.fn(() => 1);
     const { result } = await run(model, { tools: [tool('add', add)] });
     expect(model.prompts).toHaveLength(32);
-    expect(add).toHaveBeenCalledTimes(31);
+    expect(add).toHaveBeenCalledTimes(32);
     expect(result).toMatchObject({ reason: 'tool-calls' });
-    expect(result.toolCalls.at(-1)!.id).toBe('call_31');
+    expect(result.messages.at(-1)).toEqual({ role: 'tool', name: 'add', content: '1' });
+  });
+
+  test.each([
+    ['the number of steps', stepCountIs(2), 2],
+    ['a call', hasToolCall('add'), 2],
+    [
+      'any of several conditions',
+      [stepCountIs(7), ({ steps }: StepState) => steps.length === 2],
+      2,
+    ],
+    ['the conversation', ({ messages }: StepState) => messages.length >= 5, 2],
+  ])('ends after a step that meets a condition on %s', async (_, stopWhen, steps) => {
+    const model = createModel([call('look', {})], [call('add', {})]);
+    const tools = [tool('look', () => 1), tool('add', () => 2)];
+    const { result } = await run(model, { tools, stopWhen });
+    expect(model.prompts).toHaveLength(steps);
+    expect(result.reason).toBe('tool-calls');
+    expect(result.messages).toHaveLength(2 * steps);
+  });
+
+  test('runs the calls of a step side by side, and keeps their order in the conversation', async () => {
+    const model = createModel([call('first', {}), call('second', {})], 'Done.');
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const tools = [
+      tool('first', () => released.then(() => 1)),
+      tool('second', () => {
+        release();
+        return 2;
+      }),
+    ];
+    const { events } = await run(model, { tools });
+    const names = events.flatMap((event) => (event.type === 'tool-result' ? [event.name] : []));
+    expect(names).toEqual(['second', 'first']);
+    expect(model.prompts[1]!.slice(-2)).toMatchObject([{ content: '1' }, { content: '2' }]);
+  });
+
+  test('gives a tool the id of its call', async () => {
+    const model = createModel([call('add', {})], 'Done.');
+    const add = vi.fn();
+    await run(model, { tools: [tool('add', add)] });
+    expect(add).toHaveBeenCalledWith({}, expect.objectContaining({ toolCallId: 'call_0' }));
+  });
+
+  test('answers a call on the channel that it was made on', async () => {
+    const model = createModel([call('python', {})], 'Done.');
+    const generateOnce: GenerateOnce = (input, options) =>
+      new EventStream(async () => {
+        const result = await model.generateOnce(input, options).result;
+        const { messages } = result;
+        const made = { ...messages[0]!, channel: 'analysis' as const, recipient: 'python' };
+        return result.reason === 'stop' ? result : { ...result, messages: [made] };
+      });
+    const result = await generateWithTools(generateOnce, 'Count.', {
+      tools: [tool('python', () => 5)],
+    }).result;
+    expect(result.messages[1]).toEqual({
+      role: 'tool',
+      name: 'python',
+      channel: 'analysis',
+      content: '5',
+    });
+  });
+
+  describe('with steps that the application follows', () => {
+    test('calls onStepFinish and emits step-finish after each, with the results of its tools', async () => {
+      const model = createModel([call('add', {})], 'Done.');
+      const steps: GenerateResult[] = [];
+      const onStepFinish = (step: GenerateResult) => steps.push(step);
+      const { events } = await run(model, { tools: [tool('add', () => 3)], onStepFinish });
+      const contents = [['round 1', '3'], ['round 2']];
+      expect(steps.map(({ messages }) => messages.map(({ content }) => content))).toEqual(contents);
+      const finished = events.flatMap((event) => (event.type === 'step-finish' ? [event] : []));
+      expect(finished).toMatchObject([
+        { reason: 'tool-calls', messages: steps[0]!.messages },
+        { reason: 'stop', messages: steps[1]!.messages },
+      ]);
+    });
+
+    test('takes the options that prepareStep returns for the next step only', async () => {
+      const model = createModel([call('add', {})], [call('add', {})], 'Done.');
+      const states: StepState[] = [];
+      const prepareStep = (state: StepState) => {
+        states.push(state);
+        return state.steps.length === 1 ? { temperature: 0, tools: [] } : undefined;
+      };
+      const tools = [tool('add', () => 3)];
+      const { result } = await run(model, { tools, prepareStep });
+      expect(model.options.map(({ temperature }) => temperature)).toEqual([undefined, 0]);
+      expect(states.map(({ steps, messages }) => [steps.length, messages.length])).toEqual([
+        [0, 1],
+        [1, 3],
+      ]);
+      expect(result.reason).toBe('tool-calls'); // without tools, the second call is the application's
+    });
+
+    test('refuses a wrong option from prepareStep', async () => {
+      const model = createModel('never');
+      const prepareStep = () => ({ temperature: -1 });
+      await expect(run(model, { tools: [tool('add')], prepareStep })).rejects.toThrow(
+        'temperature',
+      );
+      expect(model.prompts).toEqual([]);
+    });
+  });
+
+  describe('that fails in a later step', () => {
+    const failing = (error: Error) => {
+      const model = createModel([call('read', {})]);
+      const generateOnce: GenerateOnce = (input, options) =>
+        model.prompts.length < 2
+          ? model.generateOnce(input, options)
+          : new EventStream(() => Promise.reject(error));
+      return generateWithTools(generateOnce, 'Read.', { tools: [tool('read', () => 'x')] });
+    };
+
+    test('ends with what it has if the results of tools fill the context', async () => {
+      const result = await failing(new OssicleError('context-overflow', 'full')).result;
+      expect(result.reason).toBe('length');
+      expect(result.messages.map(({ content }) => content)).toEqual([
+        'round 1',
+        'x',
+        'round 2',
+        'x',
+      ]);
+    });
+
+    test('has emitted the messages of the steps before', async () => {
+      const generation = failing(new OssicleError('device-lost', 'gone'));
+      const messages: Message[] = [];
+      const read = async () => {
+        for await (const event of generation) {
+          if (event.type === 'step-finish') messages.push(...event.messages);
+        }
+      };
+      await expect(read()).rejects.toMatchObject({ code: 'device-lost' });
+      expect(messages.map(({ content }) => content)).toEqual(['round 1', 'x', 'round 2', 'x']);
+    });
   });
 
   test('ends if it is aborted while a tool runs, and the tool’s signal aborts', async () => {

@@ -1,26 +1,28 @@
-import type { Message, ToolDefinition } from '@ossicle/harmony';
-import { messageOf } from '../errors.ts';
+import type { Message } from '@ossicle/harmony';
+import { isOssicleError } from '../errors.ts';
 import type {
   GenerateEvent,
   GenerateOptions,
   GenerateResult,
   Generation,
-  ToolCall,
+  StepState,
 } from '../types/generate.ts';
+import { addResults } from './add-results.ts';
+import { checkGenerateOptions } from './check-generate-options.ts';
 import { EventStream } from './event-stream.ts';
+import { canRun, runTools, type Tools } from './run-tools.ts';
+import { stepCountIs } from './stop-conditions.ts';
 
-/** A generation ends after this many rounds, even if the model still calls tools. */
-const MAX_ROUNDS = 32;
+/** A generation ends after this many steps unless `stopWhen` says otherwise. */
+const MAX_STEPS = 32;
 
 /** Generates one answer; its tool calls are not run. */
 export type GenerateOnce = (input: readonly Message[], options: GenerateOptions) => Generation;
 
 type Push = (event: GenerateEvent) => void;
 
-type Tools = ReadonlyMap<string, ToolDefinition>;
-
 /**
- * Generates an answer in rounds: runs the tools that the model calls, and lets it go on with their results until it
+ * Generates an answer in steps: runs the tools that the model calls, and lets it go on with their results until it
  * calls none. A call of a tool without an `execute` ends the generation with the reason `tool-calls`; if no tool has
  * one, so does every call.
  */
@@ -31,9 +33,8 @@ export function generateWithTools(
 ): Generation {
   const messages: readonly Message[] =
     typeof input === 'string' ? [{ role: 'user', content: input }] : copyOf(input);
-  if (!options.tools?.some(({ execute }) => execute)) return generateOnce(messages, options);
   return new EventStream(
-    (push, signal) => runRounds(generateOnce, messages, { ...options, signal }, push),
+    (push, signal) => runSteps(generateOnce, messages, { ...options, signal }, push),
     options.signal,
   );
 }
@@ -43,137 +44,91 @@ function copyOf(messages: readonly Message[]): readonly Message[] {
   return Array.isArray(messages) ? messages.slice() : messages; // the renderer rejects what is not an array
 }
 
-async function runRounds(
+async function runSteps(
   generateOnce: GenerateOnce,
-  messages: readonly Message[],
+  input: readonly Message[],
   options: GenerateOptions & { readonly signal: AbortSignal },
   push: Push,
 ): Promise<GenerateResult> {
-  const { signal } = options;
+  const { signal, prepareStep, onStepFinish } = options;
   const maxTokens = options.maxTokens ?? Infinity;
-  const tools: Tools = new Map(options.tools?.map((tool) => [tool.name, tool]));
+  const steps: GenerateResult[] = [];
   let total: GenerateResult | undefined;
-  for (let round = 1; ; round++) {
+  for (;;) {
+    const messages = [...input, ...(total?.messages ?? [])];
     const left = maxTokens - (total?.usage.completionTokens ?? 0);
-    const generation = generateOnce([...messages, ...(total?.messages ?? [])], {
+    const prepared = await prepareStep?.({ steps: [...steps], messages });
+    const own = {
       ...options,
+      ...prepared,
       ...(left !== Infinity && { maxTokens: left }),
+    };
+    checkGenerateOptions(own);
+    const result = await runStep(generateOnce(messages, own), push).catch((error: unknown) => {
+      const isFull = isOssicleError(error) && error.code === 'context-overflow';
+      if (total && isFull) return undefined; // the results of tools fill the context
+      throw error;
     });
-    const callsBefore = total?.toolCalls.length ?? 0;
-    for await (const event of generation) {
-      if (event.type === 'tool-call') push({ ...event, id: callId(event.id, callsBefore) });
-      else if (event.type !== 'finish') push(event);
-    }
-    const result = await generation.result;
-    total = total ? add(total, result) : result;
-    const calls = total.toolCalls.slice(callsBefore);
-    const goesOn =
+    if (!result) return { ...total!, reason: 'length' };
+
+    const tools: Tools = new Map(own.tools?.map((tool) => [tool.name, tool]));
+    const hasTokensLeft = result.usage.completionTokens < left;
+    const runsTools =
       result.reason === 'tool-calls' &&
-      round < MAX_ROUNDS &&
-      total.usage.completionTokens < maxTokens &&
-      calls.every(({ name }) => tools.get(name)?.execute);
-    if (goesOn && !signal.aborted) {
-      const answers = await runTools(calls, tools, push, signal);
-      total = { ...total, messages: [...total.messages, ...answers] };
-    }
+      hasTokensLeft &&
+      !signal.aborted &&
+      (await canRunAll(result, tools, own));
+    const answers = runsTools ? await runTools(result.toolCalls, tools, own, push, signal) : [];
+    const step = { ...result, messages: [...result.messages, ...withChannels(answers, result)] };
+    steps.push(step);
+    total = total ? addResults(total, step) : step;
+    const { reason, usage, messages: added } = step;
+    push({ type: 'step-finish', reason, usage, messages: added });
+    await onStepFinish?.(step);
+    if (!runsTools) return total;
     if (signal.aborted) return { ...total, reason: 'aborted' };
-    if (!goesOn) return total;
+    const state: StepState = { steps: [...steps], messages: [...input, ...total.messages] };
+    if (await isStopped(state, options.stopWhen)) return total;
   }
 }
 
-/** Runs tools one after another. Stops waiting when the signal aborts, even if the running tool ignores it. */
-async function runTools(
-  calls: readonly ToolCall[],
+/** Passes a step's events on, except those that tell its end. */
+async function runStep(generation: Generation, push: Push): Promise<GenerateResult> {
+  for await (const event of generation) {
+    if (event.type !== 'finish' && event.type !== 'step-finish') push(event);
+  }
+  return generation.result;
+}
+
+/** Whether the calls of a step can all be answered here. If no tool has an `execute`, none can. */
+async function canRunAll(
+  { toolCalls }: GenerateResult,
   tools: Tools,
-  push: Push,
-  signal: AbortSignal,
-): Promise<Message[]> {
-  let stop: () => void = () => undefined;
-  const stopped = new Promise<undefined>((resolve) => {
-    stop = () => resolve(undefined);
+  options: GenerateOptions,
+): Promise<boolean> {
+  if (![...tools.values()].some(({ execute }) => execute)) return false;
+  const runnable = await Promise.all(toolCalls.map((call) => canRun(call, tools, options)));
+  return runnable.every(Boolean);
+}
+
+/** The results of calls, each on the channel of its call. */
+function withChannels(
+  answers: readonly (Message | undefined)[],
+  { messages }: GenerateResult,
+): Message[] {
+  const calls = messages.filter(
+    ({ recipient, channel }) => recipient !== undefined && channel !== 'final',
+  );
+  return answers.flatMap((answer, i) => {
+    const channel = calls[i]?.channel;
+    return answer ? [{ ...answer, ...(channel && { channel }) }] : [];
   });
-  signal.addEventListener('abort', stop);
-  const messages: Message[] = [];
-  try {
-    for (const call of calls) {
-      const { id, name } = call;
-      const result = await Promise.race([stopped, runTool(tools.get(name), call, signal)]);
-      if (!result) break;
-      push({ type: 'tool-result', id, name, output: result.output });
-      messages.push({ role: 'tool', name, content: result.content });
-    }
-  } finally {
-    signal.removeEventListener('abort', stop); // the signal outlives many rounds
-  }
-  return messages;
 }
 
-/** What a tool returned, for the application and as text for the model. */
-interface ToolResult {
-  readonly output: unknown;
-  readonly content: string;
-}
-
-/** Runs a tool. Failures, such as a result that JSON cannot hold, go to the model, which may try something else. */
-async function runTool(
-  tool: ToolDefinition | undefined,
-  { input, inputText }: ToolCall,
-  signal: AbortSignal,
-): Promise<ToolResult> {
-  if (input === undefined) return failure(`The arguments are not valid JSON: ${inputText}`);
-  try {
-    const output = await tool?.execute?.(input, { signal });
-    const content = typeof output === 'string' ? output : (JSON.stringify(output) ?? 'null');
-    return { output, content };
-  } catch (error) {
-    return failure(messageOf(error));
-  }
-}
-
-function failure(message: string): ToolResult {
-  const output = { error: message };
-  return { output, content: JSON.stringify(output) };
-}
-
-/** Numbers a round's calls on from those of the rounds before it. */
-function callId(id: string, callsBefore: number): string {
-  return `call_${callsBefore + Number(id.replace('call_', ''))}`;
-}
-
-/** Joins two rounds: counts and times add up; the prompt and the time to the first token are those of the first. */
-function add(a: GenerateResult, b: GenerateResult): GenerateResult {
-  const calls = b.toolCalls.map((call) => ({ ...call, id: callId(call.id, a.toolCalls.length) }));
-  const [first, second] = [a.timings, b.timings];
-  return {
-    ...b,
-    text: a.text + b.text,
-    reasoning: a.reasoning + b.reasoning,
-    toolCalls: [...a.toolCalls, ...calls],
-    messages: [...a.messages, ...b.messages],
-    usage: {
-      ...a.usage,
-      completionTokens: a.usage.completionTokens + b.usage.completionTokens,
-    },
-    timings: {
-      timeToFirstTokenMs: first.timeToFirstTokenMs,
-      prefillMs: first.prefillMs + second.prefillMs,
-      decodeMs: first.decodeMs + second.decodeMs,
-      prefillTokensPerSecond: meanSpeed(
-        [first.prefillTokensPerSecond, first.prefillMs],
-        [second.prefillTokensPerSecond, second.prefillMs],
-      ),
-      decodeTokensPerSecond: meanSpeed(
-        [first.decodeTokensPerSecond, first.decodeMs],
-        [second.decodeTokensPerSecond, second.decodeMs],
-      ),
-    },
-    ...(a.logprobs && { logprobs: [...a.logprobs, ...(b.logprobs ?? [])] }),
-  };
-}
-
-type TimedSpeed = readonly [tokensPerSecond: number, milliseconds: number];
-
-/** The mean of two speeds, weighted by their durations. */
-function meanSpeed([a, aMs]: TimedSpeed, [b, bMs]: TimedSpeed): number {
-  return aMs + bMs > 0 ? (a * aMs + b * bMs) / (aMs + bMs) : 0;
+async function isStopped(
+  state: StepState,
+  stopWhen: GenerateOptions['stopWhen'] = stepCountIs(MAX_STEPS),
+): Promise<boolean> {
+  for (const condition of [stopWhen].flat()) if (await condition(state)) return true;
+  return false;
 }

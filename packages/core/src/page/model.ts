@@ -1,4 +1,4 @@
-import type { Message } from '@ossicle/harmony';
+import type { Message, ToolDefinition } from '@ossicle/harmony';
 import { isOssicleError } from '../errors.ts';
 import { checkGenerateOptions } from '../generation/check-generate-options.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
@@ -111,8 +111,22 @@ function abortedResult(events: readonly GenerateEvent[], elapsedMs: number): Gen
   };
 }
 
-/** The options that can be cloned: without the signal and the functions of the tools. */
-function toPlain({ signal: _, tools, ...options }: GenerateOptions): PlainGenerateOptions {
-  if (!tools) return options;
-  return { ...options, tools: tools.map(({ execute: _execute, ...tool }) => tool) };
+/** The options that can be cloned: without the signal, those of the loop that runs tools, and the tools' functions. */
+function toPlain(options: GenerateOptions): PlainGenerateOptions {
+  const {
+    signal: _signal,
+    stopWhen: _stopWhen,
+    prepareStep: _prepareStep,
+    onStepFinish: _onStepFinish,
+    repairToolCall: _repairToolCall,
+    approveToolCall: _approveToolCall,
+    tools,
+    ...plain
+  } = options;
+  return { ...plain, ...(tools && { tools: tools.map(withoutFunctions) }) };
+}
+
+function withoutFunctions(tool: ToolDefinition): ToolDefinition {
+  const { validate: _validate, needsApproval: _needsApproval, execute: _execute, ...plain } = tool;
+  return plain;
 }

@@ -18,7 +18,8 @@ class FakeService {
     this.calls.push(`generate ${id}`);
     for (const text of ['a', 'b', 'c']) await report({ type: 'text-delta', text });
     await this.#aborted;
-    return { reason: 'aborted' };
+    const usage = { promptTokens: 0, reusedTokens: 0, completionTokens: 0 };
+    return { reason: 'aborted', messages: [], usage };
   }
 
   abort(id: number): void {

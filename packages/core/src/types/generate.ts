@@ -5,8 +5,33 @@ export type { Channel, Message, Role, ToolDefinition, ToolNamespace } from '@oss
 /** A JSON Schema, as plain data. */
 export type JSONSchema = { readonly [key: string]: unknown };
 
+/** Options of the loop that runs tools. */
+export interface ToolLoopOptions {
+  /** Ends a generation with tools after a step that meets any of these. Default: `stepCountIs(32)`. */
+  readonly stopWhen?: StopCondition | readonly StopCondition[];
+  /** Called before each step; the options that it returns replace the generation's in that step. */
+  readonly prepareStep?: (
+    state: StepState,
+  ) => StepOptions | undefined | Promise<StepOptions | undefined>;
+  /** Called after each step, with its result and those of its tools among the messages. The next step waits for it. */
+  readonly onStepFinish?: (step: GenerateResult) => unknown;
+  /**
+   * Called for a call whose arguments are not JSON, or are refused by the tool's `validate`. Returns the arguments to
+   * run the tool with, or `undefined` to tell the model the error.
+   */
+  readonly repairToolCall?: (call: ToolCall, error: Error) => unknown;
+  /**
+   * Asks the user about a call of a tool that needs approval. `false`, or the reason in a string, refuses it, which the
+   * model is told. Without this option, such a call ends the generation with the reason `tool-calls`.
+   */
+  readonly approveToolCall?: (
+    call: ToolCall,
+    options: { readonly signal: AbortSignal },
+  ) => boolean | string | Promise<boolean | string>;
+}
+
 /** Options of a generation. */
-export interface GenerateOptions {
+export interface GenerateOptions extends ToolLoopOptions {
   /** Instructions for the model: the developer message. */
   readonly instructions?: string;
   /** How much the model reasons before it answers. Default: `medium`. */
@@ -45,6 +70,23 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A generation with tools so far. A step is what the model generates at once, and the tools that it calls. */
+export interface StepState {
+  /** The results of the steps so far; their messages include the results of tools. */
+  readonly steps: readonly GenerateResult[];
+  /** The conversation that the next step continues. */
+  readonly messages: readonly Message[];
+}
+
+/** Whether a generation with tools ends, asked after each step. See `stepCountIs` and `hasToolCall`. */
+export type StopCondition = (state: StepState) => boolean | Promise<boolean>;
+
+/** Options that may differ from step to step. */
+export type StepOptions = Omit<
+  GenerateOptions,
+  'signal' | 'stopWhen' | 'prepareStep' | 'onStepFinish' | 'maxTokens'
+>;
+
 /** Parts of the system message that models were trained with a single value of; change them with care. */
 export interface SystemMessage {
   /** The first sentence. Default: that of gpt-oss's training. */
@@ -57,7 +99,10 @@ export interface SystemMessage {
   readonly systemTools?: readonly ToolNamespace[];
 }
 
-/** Why a generation ended. */
+/**
+ * Why a generation ended: the model ended its answer (`stop`), `maxTokens` or the context is used up (`length`), the
+ * application has to answer calls or a condition of `stopWhen` is met (`tool-calls`), or the signal was aborted.
+ */
 export type FinishReason = 'stop' | 'length' | 'tool-calls' | 'aborted';
 
 /** How many tokens a generation took. */
@@ -86,7 +131,7 @@ export interface Timings {
 
 /** A function call by the model. */
 export interface ToolCall {
-  /** Unique within the generation. */
+  /** Unique, also among the calls of other generations. */
   readonly id: string;
   /** The function's name, without the `functions.` namespace. */
   readonly name: string;
@@ -103,13 +148,39 @@ export interface ToolCall {
 export type GenerateEvent =
   | { readonly type: 'prefill'; readonly processedTokens: number; readonly totalTokens: number }
   | { readonly type: 'reasoning-delta'; readonly text: string }
-  | { readonly type: 'text-delta'; readonly text: string }
+  | {
+      readonly type: 'text-delta';
+      readonly text: string;
+      /** `final` for the answer, `commentary` for a remark to the user between tool calls. */
+      readonly channel: 'final' | 'commentary';
+    }
+  | {
+      readonly type: 'tool-input-delta';
+      readonly id: string;
+      readonly name: string;
+      /** The next part of the arguments. */
+      readonly delta: string;
+    }
   | ({ readonly type: 'tool-call' } & ToolCall)
   | {
       readonly type: 'tool-result';
       readonly id: string;
       readonly name: string;
       readonly output: unknown;
+    }
+  | {
+      readonly type: 'tool-error';
+      readonly id: string;
+      readonly name: string;
+      /** Why the tool was not run, or what it threw, as the model is told. */
+      readonly error: string;
+    }
+  | {
+      readonly type: 'step-finish';
+      readonly reason: FinishReason;
+      readonly usage: Usage;
+      /** The new messages of the step, results of tools included. They are complete even if a later step fails. */
+      readonly messages: readonly Message[];
     }
   | {
       readonly type: 'finish';
@@ -136,7 +207,7 @@ export interface TokenLogprobs extends TokenLogprob {
 
 /** The result of a generation. */
 export interface GenerateResult {
-  /** The answer: the final channel, and commentary meant for the user. */
+  /** The answer: the final channel. Remarks between tool calls are in `messages`. */
   readonly text: string;
   /** The analysis channel. */
   readonly reasoning: string;

@@ -9,7 +9,12 @@ import { requestDevice } from '../gpu/device.ts';
 import { exportStoredModel } from '../store/export-model.ts';
 import { importModel } from '../store/import-model.ts';
 import { type VerifyResult, verifyStoredModel } from '../store/verification.ts';
-import type { GenerateEvent, GenerateOptions, GenerateResult } from '../types/generate.ts';
+import type {
+  GenerateEvent,
+  GenerateOptions,
+  GenerateResult,
+  ToolLoopOptions,
+} from '../types/generate.ts';
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../types/load.ts';
 import type { SupportOptions, SupportReport } from '../types/support.ts';
 
@@ -20,7 +25,7 @@ export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'signal' | 'work
 export type PlainSupportOptions = Omit<SupportOptions, 'signal' | 'worker'>;
 
 /** Options that can be cloned. */
-export type PlainGenerateOptions = Omit<GenerateOptions, 'signal'>;
+export type PlainGenerateOptions = Omit<GenerateOptions, 'signal' | keyof ToolLoopOptions>;
 
 /** Sends a report on a task to the page. */
 export type Report<T> = ((report: T) => void) & Comlink.ProxyMarked;

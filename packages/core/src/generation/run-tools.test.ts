@@ -1,0 +1,113 @@
+import type { ToolDefinition } from '@ossicle/harmony';
+import { describe, expect, test, vi } from 'vitest';
+import { call, createModel, run, tool } from '../../test/scripted-model.ts';
+
+describe('a call with wrong arguments', () => {
+  const validate = (input: unknown) => {
+    const { city } = input as { city?: unknown };
+    if (typeof city !== 'string') throw new TypeError('city: must be a string');
+    return { city: city.trim() };
+  };
+
+  test('runs a tool with the arguments that its validate returns', async () => {
+    const model = createModel([call('weather', { city: ' Bern ' })], 'Done.');
+    const execute = vi.fn();
+    await run(model, { tools: [{ ...tool('weather', execute), validate }] });
+    expect(execute.mock.calls[0]![0]).toEqual({ city: 'Bern' });
+  });
+
+  test('tells the model what validate says, without running the tool', async () => {
+    const model = createModel([call('weather', { city: 5 })], 'Done.');
+    const execute = vi.fn();
+    const { events } = await run(model, { tools: [{ ...tool('weather', execute), validate }] });
+    expect(execute).not.toHaveBeenCalled();
+    expect(events.find(({ type }) => type === 'tool-error')).toMatchObject({
+      error: 'city: must be a string',
+    });
+    expect(model.prompts[1]!.at(-1)!.content).toContain('must be a string');
+  });
+
+  test.each([
+    ['are no JSON', undefined, 'Bern'],
+    ['are refused', { city: 5 }, '{"city":5}'],
+  ])('runs the tool with repaired arguments if they %s', async (_, input, inputText) => {
+    const model = createModel([call('weather', input, inputText)], 'Done.');
+    const execute = vi.fn();
+    const repairToolCall = vi.fn(async () => ({ city: 'Bern' }));
+    const tools = [{ ...tool('weather', execute), validate }];
+    await run(model, { tools, repairToolCall });
+    expect(repairToolCall).toHaveBeenCalledWith(
+      expect.objectContaining({ name: 'weather', inputText }),
+      expect.any(TypeError),
+    );
+    expect(execute.mock.calls[0]![0]).toEqual({ city: 'Bern' });
+  });
+
+  test('tells the model the error if the repair is refused too, or none', async () => {
+    for (const repaired of [undefined, { city: 6 }]) {
+      const model = createModel([call('weather', { city: 5 })], 'Done.');
+      const tools = [{ ...tool('weather', () => 1), validate }];
+      await run(model, { tools, repairToolCall: () => repaired });
+      expect(model.prompts[1]!.at(-1)!.content).toContain('must be a string');
+    }
+  });
+});
+
+describe('a tool that needs approval', () => {
+  const remove = (
+    execute: ToolDefinition['execute'],
+    needsApproval: ToolDefinition['needsApproval'],
+  ) => ({
+    ...tool('remove', execute),
+    ...(needsApproval !== undefined && { needsApproval }),
+  });
+
+  test('runs a call that the user approves', async () => {
+    const model = createModel([call('remove', { path: 'a' })], 'Done.');
+    const execute = vi.fn(() => 'gone');
+    const approveToolCall = vi.fn(async () => true);
+    await run(model, { tools: [remove(execute, true)], approveToolCall });
+    expect(approveToolCall).toHaveBeenCalledWith(
+      expect.objectContaining({ name: 'remove', input: { path: 'a' } }),
+      { signal: expect.any(AbortSignal) },
+    );
+    expect(execute).toHaveBeenCalledOnce();
+  });
+
+  test.each([
+    [false, 'The user does not allow this call.'],
+    ['Not that file.', 'Not that file.'],
+  ])('tells the model that the user refuses a call: %s', async (answer, error) => {
+    const model = createModel([call('remove', {})], 'Done.');
+    const execute = vi.fn();
+    const approveToolCall = () => answer;
+    await run(model, { tools: [remove(execute, true)], approveToolCall });
+    expect(execute).not.toHaveBeenCalled();
+    expect(model.prompts[1]!.at(-1)!.content).toBe(JSON.stringify({ error }));
+  });
+
+  test('ends with the call if there is nobody to ask', async () => {
+    const model = createModel([call('remove', {})], 'never');
+    const execute = vi.fn();
+    const { result } = await run(model, { tools: [remove(execute, true)] });
+    expect(result).toMatchObject({ reason: 'tool-calls', toolCalls: [{ name: 'remove' }] });
+    expect(execute).not.toHaveBeenCalled();
+  });
+
+  test('asks only about the calls that the tool wants approved, and in doubt', async () => {
+    const needsApproval = (input: unknown) => {
+      const { path } = input as { path?: string };
+      if (path === undefined) throw new TypeError('no path');
+      return path.startsWith('/');
+    };
+    const approveToolCall = vi.fn(() => true);
+    const calls = [
+      call('remove', { path: 'a' }),
+      call('remove', { path: '/' }),
+      call('remove', {}),
+    ];
+    const tools = [remove(() => 1, needsApproval)];
+    await run(createModel(calls, 'Done.'), { tools, approveToolCall });
+    expect(approveToolCall).toHaveBeenCalledTimes(2);
+  });
+});

@@ -1,0 +1,134 @@
+import type { Message, ToolDefinition } from '@ossicle/harmony';
+import { messageOf } from '../errors.ts';
+import type { GenerateEvent, ToolCall, ToolLoopOptions } from '../types/generate.ts';
+
+/** The tools of a generation, by name; those without an `execute` are the application's to answer. */
+export type Tools = ReadonlyMap<string, ToolDefinition>;
+
+type Hooks = Pick<ToolLoopOptions, 'repairToolCall' | 'approveToolCall'>;
+
+/** What a call came to: for the application, and as text for the model. */
+type Outcome =
+  | { readonly output: unknown; readonly content: string }
+  | { readonly error: string; readonly content: string };
+
+/** Whether a call can be answered here. One of a tool that does not exist can: the model is told so. */
+export async function canRun(
+  { name, input }: ToolCall,
+  tools: Tools,
+  { approveToolCall }: Hooks,
+): Promise<boolean> {
+  const tool = tools.get(name);
+  if (!tool) return true;
+  if (!tool.execute) return false;
+  return approveToolCall !== undefined || !(await needsApproval(tool, input));
+}
+
+/**
+ * Runs the tools of a step side by side, and pushes their events as they end. Stops waiting when the signal aborts,
+ * even if a tool ignores it.
+ *
+ * @returns The results, as messages in the order of the calls; those of calls that were aborted are missing.
+ */
+export async function runTools(
+  calls: readonly ToolCall[],
+  tools: Tools,
+  hooks: Hooks,
+  push: (event: GenerateEvent) => void,
+  signal: AbortSignal,
+): Promise<(Message | undefined)[]> {
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<undefined>((resolve) => {
+    stop = () => resolve(undefined);
+  });
+  signal.addEventListener('abort', stop);
+  try {
+    return await Promise.all(
+      calls.map(async (call): Promise<Message | undefined> => {
+        const { id, name } = call;
+        const outcome = await Promise.race([stopped, runTool(call, tools, hooks, signal)]);
+        if (!outcome) return undefined;
+        const { content, ...rest } = outcome;
+        push(
+          'error' in rest
+            ? { type: 'tool-error', id, name, ...rest }
+            : { type: 'tool-result', id, name, ...rest },
+        );
+        return { role: 'tool', name, content };
+      }),
+    );
+  } finally {
+    signal.removeEventListener('abort', stop); // the signal outlives many steps
+  }
+}
+
+/** Runs a tool. Failures, such as a result that JSON cannot hold, go to the model, which may try something else. */
+async function runTool(
+  call: ToolCall,
+  tools: Tools,
+  hooks: Hooks,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const tool = tools.get(call.name);
+  if (!tool) {
+    const names = [...tools.keys()].join(', ');
+    return failure(`There is no tool named ${call.name}. The tools: ${names}.`);
+  }
+  try {
+    const input = await readInput(call, tool, hooks);
+    const refusal = await askUser({ ...call, input }, tool, hooks, signal);
+    if (refusal !== undefined) return failure(refusal);
+    const output = await tool.execute?.(input, { signal, toolCallId: call.id });
+    const content = typeof output === 'string' ? output : (JSON.stringify(output) ?? 'null');
+    return { output, content };
+  } catch (error) {
+    return failure(messageOf(error));
+  }
+}
+
+/** The checked arguments of a call, repaired if the application can. Throws what is wrong with them. */
+async function readInput(
+  call: ToolCall,
+  { validate = (input) => input }: ToolDefinition,
+  { repairToolCall }: Hooks,
+): Promise<unknown> {
+  try {
+    if (call.input === undefined) {
+      throw new TypeError(`The arguments are not valid JSON: ${call.inputText}`);
+    }
+    return await validate(call.input);
+  } catch (thrown) {
+    const error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
+    const repaired = await repairToolCall?.(call, error);
+    if (repaired === undefined) throw error;
+    return validate(repaired);
+  }
+}
+
+/** Why the user does not want a call to run, if so. */
+async function askUser(
+  call: ToolCall,
+  tool: ToolDefinition,
+  { approveToolCall }: Hooks,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (!(await needsApproval(tool, call.input))) return undefined;
+  const answer = await approveToolCall?.(call, { signal });
+  if (answer === true) return undefined;
+  return typeof answer === 'string' ? answer : 'The user does not allow this call.';
+}
+
+async function needsApproval(
+  { needsApproval: needs = false }: ToolDefinition,
+  input: unknown,
+): Promise<boolean> {
+  try {
+    return typeof needs === 'function' ? await needs(input) : needs;
+  } catch {
+    return true; // in doubt, the user is asked
+  }
+}
+
+function failure(error: string): Outcome {
+  return { error, content: JSON.stringify({ error }) };
+}
