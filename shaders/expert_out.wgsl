@@ -59,8 +59,8 @@ fn expert_out(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation
 
   if (local < EXPERT_PAIRS) {
     var sum = vec2f();
-    for (var i = local; i < PAIRS; i += EXPERT_PAIRS) {
-      sum += expert_sums[i];
+    for (var i = 0u; i < PAIRS; i += EXPERT_PAIRS) {
+      sum += expert_sums[i + local % EXPERT_PAIRS];
     }
     add_row(token, first_row + local, local, sum.x);
     add_row(token, first_row + local + EXPERT_PAIRS, local + EXPERT_PAIRS, sum.y);

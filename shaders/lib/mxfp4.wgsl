@@ -18,14 +18,9 @@ fn vector_values(block: vec4u) -> array<vec4f, VECTOR_QUADS> {
   );
 }
 
-// The pairs `pair` and `pair + 1` of 4 in a word. A code's bits, at the place of f16's sign, two lowest exponent bits and
-// highest mantissa bit, are its value times 2^-14; code 1 is subnormal there.
+// The pairs `pair` and `pair + 1` of 4 in a word.
 fn e2m1_quad(word: u32, pair: u32) -> vec4f {
-  return vec4f(halves(e2m1_halves(word, pair)), halves(e2m1_halves(word, pair + 1)));
-}
-
-fn e2m1_halves(word: u32, pair: u32) -> u32 {
-  return ((word << (3 * pair)) & 0x0e000e00) | ((word << pair) & 0x80008000);
+  return vec4f(e2m1_pair(word, pair), e2m1_pair(word, pair + 1));
 }
 
 // Half of 2^(byte - 127); the other factor 2 is in VECTOR_UNIT. For bytes 0 and 1 that is below the normal f32 range,

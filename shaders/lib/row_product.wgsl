@@ -10,6 +10,8 @@ const BLOCK_VECTORS = BLOCK_QUADS / VECTOR_QUADS;
 // The share of one split in the rows `a` and `b` times the numbers from quad `first` on: every SPLITS-th block of columns.
 fn row_products(a: u32, b: u32, split: u32, first: u32) -> vec2f {
   let blocks = COLUMNS / BLOCK_COLUMNS;
+  let first_a = tile_index(a, blocks * BLOCK_VECTORS, 0);
+  let first_b = tile_index(b, blocks * BLOCK_VECTORS, 0);
   var sums = vec2f();
   for (var block = split; block < blocks; block += SPLITS) {
     let scales = vec2f(
@@ -19,8 +21,8 @@ fn row_products(a: u32, b: u32, split: u32, first: u32) -> vec2f {
     var products = vec2f();
     for (var v = 0u; v < BLOCK_VECTORS; v++) {
       let at = block * BLOCK_VECTORS + v;
-      let a_values = vector_values(weights[tile_index(a, blocks * BLOCK_VECTORS, at)]);
-      let b_values = vector_values(weights[tile_index(b, blocks * BLOCK_VECTORS, at)]);
+      let a_values = vector_values(weights[first_a + at * TILE_ROWS]);
+      let b_values = vector_values(weights[first_b + at * TILE_ROWS]);
       for (var i = 0u; i < VECTOR_QUADS; i++) {
         let x = input_quad(first + at * VECTOR_QUADS + i);
         products += vec2f(dot(a_values[i], x), dot(b_values[i], x));
