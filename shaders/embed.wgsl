@@ -37,12 +37,12 @@ fn embed(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_inde
     var squares: vec4f;
     for (var v = 0u; v < BLOCK_VECTORS; v++) {
       let vector = block * BLOCK_VECTORS + v;
-      let values = vector_values(weights[(tile * blocks * BLOCK_VECTORS + vector) * TILE_ROWS + row]);
+      let packed = weights[(tile * blocks * BLOCK_VECTORS + vector) * TILE_ROWS + row];
       let unit = VECTOR_UNIT * vector_scale(tile, vector, row);
       for (var i = 0u; i < VECTOR_QUADS; i++) {
         let quad = v * VECTOR_QUADS + i; // in the block
         let at = block * BLOCK_COLUMNS / 4 + quad;
-        let value = values[i] * unit;
+        let value = quad_values(packed, i) * unit;
         x[x_row + at] = value;
         h[h_row + at] = value * scale[at];
         squares[4 * quad / SQUARES] += dot(value, value);

@@ -11,9 +11,8 @@ override TOP: u32 = 4; // experts per token
 override SPLITS: u32 = 16; // invocations that share a row's columns
 
 const WORKGROUP_ROWS = 8u;
-const EXPERT_PAIRS = WORKGROUP_ROWS / 2; // of rows of one expert
-override PAIRS: u32 = EXPERT_PAIRS * TOP;
-override WORKGROUP_SIZE: u32 = PAIRS * SPLITS;
+const PAIRS = WORKGROUP_ROWS / 2;
+override WORKGROUP_SIZE: u32 = PAIRS * SPLITS * TOP;
 
 struct Params {
   first_expert: u32, // of the part
@@ -30,40 +29,42 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> x: array<f32>;  // [tokens, ROWS]
 @group(0) @binding(8) var<storage, read_write> h: array<f32>;  // [tokens], lib/normed_rows of ROWS
 
-var<workgroup> expert_sums: array<vec2f, PAIRS>; // [TOP, EXPERT_PAIRS]
+var<workgroup> expert_sums: array<vec2f, TOP * PAIRS>;
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn expert_out(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let token = workgroup.y;
   choose_experts(token, local);
   let first_row = workgroup.x * WORKGROUP_ROWS; // in an expert
-  let pair = local % EXPERT_PAIRS;
-  let k = local / EXPERT_PAIRS % TOP;
+  let pair = local % PAIRS;
+  let split = local / PAIRS % SPLITS;
+  let k = local / (PAIRS * SPLITS);
   let expert = top_experts[k];
   let is_in_part = expert >= params.first_expert && expert < params.first_expert + params.experts;
 
   var shares = vec2f();
   if (is_in_part) {
     let row = (expert - params.first_expert) * ROWS + first_row + pair;
-    shares = row_products(row, row + EXPERT_PAIRS, local / PAIRS, (token * TOP + k) * (COLUMNS / 4));
+    shares = row_products(row, row + PAIRS, split, (token * TOP + k) * (COLUMNS / 4));
   }
   let sums = join_splits(shares, local);
-  if (local < PAIRS) {
-    expert_sums[local] = vec2f();
+  if (split == 0) {
+    var weighted = vec2f();
     if (is_in_part) {
       let at = expert * ROWS + first_row + pair;
-      expert_sums[local] = expert_weight(k) * (sums + vec2f(bias[at], bias[at + EXPERT_PAIRS]));
+      weighted = expert_weight(k) * (sums + vec2f(bias[at], bias[at + PAIRS]));
     }
+    expert_sums[k * PAIRS + pair] = weighted;
   }
   workgroupBarrier();
 
-  if (local < EXPERT_PAIRS) {
+  if (local < PAIRS) {
     var sum = vec2f();
-    for (var i = 0u; i < PAIRS; i += EXPERT_PAIRS) {
-      sum += expert_sums[i + local % EXPERT_PAIRS];
+    for (var i = 0u; i < TOP * PAIRS; i += PAIRS) {
+      sum += expert_sums[i + local % PAIRS];
     }
     add_row(token, first_row + local, local, sum.x);
-    add_row(token, first_row + local + EXPERT_PAIRS, local + EXPERT_PAIRS, sum.y);
+    add_row(token, first_row + local + PAIRS, local + PAIRS, sum.y);
   }
   add_squares(token, first_row, local);
 }

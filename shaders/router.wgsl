@@ -28,9 +28,9 @@ fn router(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_ind
     if (block < blocks) {
       for (var i = 0u; i < BLOCK_VECTORS; i++) {
         let v = block * BLOCK_VECTORS + i;
-        let values = vector_values(weights[tile_index(expert, blocks * BLOCK_VECTORS, v)]);
+        let packed = weights[tile_index(expert, blocks * BLOCK_VECTORS, v)];
         for (var q = 0u; q < VECTOR_QUADS; q++) {
-          product += dot(values[q], h[first_quad + v * VECTOR_QUADS + q]);
+          product += dot(quad_values(packed, q), h[first_quad + v * VECTOR_QUADS + q]);
         }
       }
     }

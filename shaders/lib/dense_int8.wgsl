@@ -6,13 +6,9 @@
 const VECTOR_QUADS = 4u; // vec4f of columns in a vector
 const VECTOR_UNIT = 1f;  // see lib/mxfp4
 
-fn vector_values(v: vec4u) -> array<vec4f, VECTOR_QUADS> {
-  return array(
-    vec4f(unpack4xI8(v.x)),
-    vec4f(unpack4xI8(v.y)),
-    vec4f(unpack4xI8(v.z)),
-    vec4f(unpack4xI8(v.w)),
-  );
+// The i-th vec4f of a vector, without its scale.
+fn quad_values(v: vec4u, i: u32) -> vec4f {
+  return vec4f(unpack4xI8(v[i]));
 }
 
 fn vector_scale(tile: u32, vector: u32, row: u32) -> f32 {

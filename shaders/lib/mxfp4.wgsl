@@ -6,20 +6,12 @@
 // import: halves, tile
 
 const VECTOR_QUADS = BLOCK_COLUMNS / 4; // vec4f of columns in a vector
-const VECTOR_UNIT = 0x1p15f;            // vector_values * VECTOR_UNIT * vector_scale are the numbers
+const VECTOR_UNIT = 0x1p15f;            // quad_values * VECTOR_UNIT * vector_scale are the numbers
 
-// The values of a block's columns, without its scale.
-fn vector_values(block: vec4u) -> array<vec4f, VECTOR_QUADS> {
-  return array(
-    e2m1_quad(block.x, 0), e2m1_quad(block.x, 2),
-    e2m1_quad(block.y, 0), e2m1_quad(block.y, 2),
-    e2m1_quad(block.z, 0), e2m1_quad(block.z, 2),
-    e2m1_quad(block.w, 0), e2m1_quad(block.w, 2),
-  );
-}
-
-// The pairs `pair` and `pair + 1` of 4 in a word.
-fn e2m1_quad(word: u32, pair: u32) -> vec4f {
+// The i-th vec4f of a block, without its scale: half a word.
+fn quad_values(block: vec4u, i: u32) -> vec4f {
+  let word = block[i / 2];
+  let pair = 2 * (i % 2);
   return vec4f(e2m1_pair(word, pair), e2m1_pair(word, pair + 1));
 }
 

@@ -21,11 +21,11 @@ fn row_products(a: u32, b: u32, split: u32, first: u32) -> vec2f {
     var products = vec2f();
     for (var v = 0u; v < BLOCK_VECTORS; v++) {
       let at = block * BLOCK_VECTORS + v;
-      let a_values = vector_values(weights[first_a + at * TILE_ROWS]);
-      let b_values = vector_values(weights[first_b + at * TILE_ROWS]);
+      let vector_a = weights[first_a + at * TILE_ROWS];
+      let vector_b = weights[first_b + at * TILE_ROWS];
       for (var i = 0u; i < VECTOR_QUADS; i++) {
         let x = input_quad(first + at * VECTOR_QUADS + i);
-        products += vec2f(dot(a_values[i], x), dot(b_values[i], x));
+        products += vec2f(dot(quad_values(vector_a, i), x), dot(quad_values(vector_b, i), x));
       }
     }
     sums += products * VECTOR_UNIT * scales;

@@ -40,10 +40,11 @@ fn tile_product(tile: u32, first: u32, count: u32, local: u32) {
     if (local < STEP_VECTORS * TILE_ROWS) {
       let row = local % TILE_ROWS;
       let v = block * STEP_VECTORS + local / TILE_ROWS;
-      let values = vector_values(weights[(tile * vectors + v) * TILE_ROWS + row]);
+      let packed = weights[(tile * vectors + v) * TILE_ROWS + row];
       let scale = vector_scale(tile, v, row);
       for (var q = 0u; q < VECTOR_QUADS; q++) {
-        row_tile[(local / TILE_ROWS % STEP_VECTORS * VECTOR_QUADS + q) * TILE_ROWS + row] = values[q] * VECTOR_UNIT * scale;
+        row_tile[(local / TILE_ROWS % STEP_VECTORS * VECTOR_QUADS + q) * TILE_ROWS + row] =
+          quad_values(packed, q) * VECTOR_UNIT * scale;
       }
     }
     workgroupBarrier();
