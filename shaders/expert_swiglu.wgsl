@@ -1,16 +1,19 @@
-// hidden[t, k] = swiglu(W1 h[t] + b1) of the k-th chosen expert; for few tokens: each reads the weights of its experts.
+// hidden[t, k] = swiglu(W1 norm(x[t]) + b1) of the k-th chosen expert; for few tokens: each reads the weights of its experts.
 // Rows of W1 alternate: gate, up, gate, up...
 //
-// Grid: (tiles of an expert, tokens * TOP). One part of the experts at a time.
-// import: join_splits, mxfp4, row_product, swiglu, tile
+// Grid: (ROWS / WORKGROUP_ROWS, tokens * TOP). One part of the experts at a time.
+// import: choose_experts, join_splits, mxfp4, normed_rows, row_product, swiglu
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 5760; // of one expert
+override EXPERTS: u32 = 32;
 override TOP: u32 = 4; // experts per token
 override LIMIT: f32 = 7;
 override SPLITS: u32 = 8; // invocations that share a row's columns
 
-const WORKGROUP_ROWS = TILE_ROWS; // for lib/join_splits
+const WORKGROUP_ROWS = 32u;
+const PAIRS = WORKGROUP_ROWS / 2;
+override WORKGROUP_SIZE: u32 = PAIRS * SPLITS;
 
 struct Params {
   first_expert: u32, // of the part
@@ -18,34 +21,39 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> experts: array<u32>;      // [tokens, TOP]
+@group(0) @binding(1) var<storage, read> router_logits: array<f32>;       // [tokens, EXPERTS + 1]
 @group(0) @binding(2) var<storage, read> weights: array<vec4u>;
 @group(0) @binding(3) var<storage, read> scales: array<u32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;         // [all experts, ROWS]
-@group(0) @binding(5) var<storage, read> h: array<vec4f>;          // [tokens, COLUMNS]
+@group(0) @binding(5) var<storage, read> h: array<vec4f>;          // [tokens], lib/normed_rows of COLUMNS
 @group(0) @binding(6) var<storage, read_write> hidden: array<f32>; // [tokens, TOP, ROWS / 2]
 
 var<workgroup> rows: array<f32, WORKGROUP_ROWS>;
 
-@compute @workgroup_size(WORKGROUP_ROWS * SPLITS)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn expert_swiglu(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let slot = workgroup.y;
-  let expert = experts[slot];
+  let token = slot / TOP;
+  choose_experts(token, local);
+  let expert = workgroupUniformLoad(&top_experts[slot % TOP]);
   if (expert < params.first_expert || expert >= params.first_expert + params.experts) {
     return; // for the whole workgroup
   }
-  let tile = (expert - params.first_expert) * (ROWS / TILE_ROWS) + workgroup.x;
-  let row = workgroup_row(local);
-  let split = column_split(local);
-  let sum = join_splits(row_product(tile, row, split, slot / TOP * (COLUMNS / 4)), local);
-  if (split == 0) {
-    rows[row] = sum + bias[expert * ROWS + workgroup.x * TILE_ROWS + row];
+  let pair = local % PAIRS;
+  let first_row = workgroup.x * WORKGROUP_ROWS; // in the expert
+  let row = (expert - params.first_expert) * ROWS + first_row + pair;
+  let shares = row_products(row, row + PAIRS, local / PAIRS, token * normed_row(COLUMNS) / 4);
+  let sums = join_splits(shares, local);
+  if (local < PAIRS) {
+    let inverse_rms = router_logits[token * (EXPERTS + 1) + EXPERTS];
+    let at = expert * ROWS + first_row + pair;
+    rows[pair] = sums.x * inverse_rms + bias[at];
+    rows[pair + PAIRS] = sums.y * inverse_rms + bias[at + PAIRS];
   }
   workgroupBarrier();
 
-  if (local < TILE_ROWS / 2) {
-    hidden[slot * (ROWS / 2) + workgroup.x * (TILE_ROWS / 2) + local] =
-      swiglu(rows[2 * local], rows[2 * local + 1], LIMIT);
+  if (local < PAIRS) {
+    hidden[(slot * ROWS + first_row) / 2 + local] = swiglu(rows[2 * local], rows[2 * local + 1], LIMIT);
   }
 }
 

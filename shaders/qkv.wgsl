@@ -1,15 +1,17 @@
-// Queries, keys and values of few tokens: W x + b, rotated by position; keys and values go to the cache.
+// Queries, keys and values of few tokens: W norm(x) + b, rotated by position; keys and values go to the cache.
 //
-// Grid: (heads of the part, tokens), query heads first, then key heads, then value heads.
-// A workgroup makes the 64 rows of one head.
-// import: append, dense, head, join_splits, kv, rope, row_product, step, tile
+// Grid: (2 * heads of the part, tokens), query heads first, then key heads, then value heads.
+// A workgroup makes the rows i and i + 32 of a head, which turn together, for one half of 0 <= i < 32.
+// import: append, dense, head, inverse_rms, join_splits, kv, normed_rows, rope, row_product, step
 
 override COLUMNS: u32 = 2880;
+override EPSILON: f32 = 1e-5;
 override HEADS: u32 = 64;
 override KV_HEADS: u32 = 8;
-override SPLITS: u32 = 4; // invocations that share a row's columns
+override SPLITS: u32 = 16; // invocations that share a row's columns
 
-const WORKGROUP_ROWS = HEAD_SIZE; // for lib/join_splits
+const PAIRS = HEAD_SIZE / 4;
+override WORKGROUP_SIZE: u32 = PAIRS * SPLITS;
 
 struct Params {
   first_head: u32, // of the part
@@ -20,49 +22,53 @@ struct Params {
 @group(0) @binding(2) var<storage, read> weights: array<vec4u>;
 @group(0) @binding(3) var<storage, read> scales: array<u32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;           // [(HEADS + 2 * KV_HEADS) * 64]
-@group(0) @binding(5) var<storage, read> x: array<vec4f>;            // [tokens, COLUMNS]
+@group(0) @binding(5) var<storage, read> h: array<vec4f>;            // [tokens], lib/normed_rows of COLUMNS
 @group(0) @binding(6) var<storage, read> rope_table: array<vec4f>;   // [positions, 16]
 @group(0) @binding(7) var<storage, read_write> projected: array<vec4f>; // [tokens, HEADS + 2 * KV_HEADS, 16]
 @group(0) @binding(8) var<storage, read_write> keys: array<KvQuad>;     // see lib/cache
 @group(0) @binding(9) var<storage, read_write> values: array<KvQuad>;   // see lib/cache
 
-var<workgroup> rows: array<f32, WORKGROUP_ROWS>;
+var<workgroup> low_rows: array<f32, PAIRS>;
+var<workgroup> high_rows: array<f32, PAIRS>;
 
-@compute @workgroup_size(WORKGROUP_ROWS * SPLITS)
+@compute @workgroup_size(WORKGROUP_SIZE)
 fn qkv(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let head = params.first_head + workgroup.x;
+  let head = params.first_head + workgroup.x / 2;
+  let first_row = workgroup.x % 2 * PAIRS; // in the head
   let token = workgroup.y;
-  let row = workgroup_row(local);
-  let split = column_split(local);
-  let tile = workgroup.x * (HEAD_SIZE / TILE_ROWS) + row / TILE_ROWS;
-  let sum = join_splits(row_product(tile, row % TILE_ROWS, split, token * (COLUMNS / 4)), local);
-  if (split == 0) {
-    rows[row] = sum + bias[head * HEAD_SIZE + row];
+  let pair = local % PAIRS;
+  let row = workgroup.x / 2 * HEAD_SIZE + first_row + pair;
+  let squares = square_share(token, local);
+  let shares = row_products(row, row + HEAD_SIZE / 2, local / PAIRS, token * normed_row(COLUMNS) / 4);
+  let sums = join_splits(shares, local) * inverse_rms(squares, local);
+  if (local < PAIRS) {
+    let at = head * HEAD_SIZE + first_row + pair;
+    low_rows[pair] = sums.x + bias[at];
+    high_rows[pair] = sums.y + bias[at + HEAD_SIZE / 2];
   }
   workgroupBarrier();
 
-  if (local < HALF_QUADS) {
-    let quad = local;
+  if (local < PAIRS / 4) {
+    let quad = first_row / 4 + local;
+    let at = 4 * local;
     let position = step.position + token;
-    var h = Halves(head_quad(quad), head_quad(quad + HALF_QUADS));
+    var turned = Halves(
+      vec4f(low_rows[at], low_rows[at + 1], low_rows[at + 2], low_rows[at + 3]),
+      vec4f(high_rows[at], high_rows[at + 1], high_rows[at + 2], high_rows[at + 3]),
+    );
     if (head < HEADS + KV_HEADS) {
-      h = rotate(h, position, quad);
+      turned = rotate(turned, position, quad);
     }
     if (head < HEADS) {
-      let at = (token * (HEADS + 2 * KV_HEADS) + head) * HEAD_QUADS + quad;
-      projected[at] = h.low;
-      projected[at + HALF_QUADS] = h.high;
+      let to = (token * (HEADS + 2 * KV_HEADS) + head) * HEAD_QUADS + quad;
+      projected[to] = turned.low;
+      projected[to + HALF_QUADS] = turned.high;
     } else {
-      append(head - HEADS, position, quad, h);
+      append(head - HEADS, position, quad, turned);
     }
   }
 }
 
-fn head_quad(quad: u32) -> vec4f {
-  let at = 4 * quad;
-  return vec4f(rows[at], rows[at + 1], rows[at + 2], rows[at + 3]);
-}
-
 fn input_quad(i: u32) -> vec4f {
-  return x[i];
+  return h[i];
 }

@@ -3,7 +3,7 @@
 // even code, and values beyond 6 scales become 6. Numbers that are MXFP4 already stay exactly the same.
 //
 // Grid: one invocation per block, flattened.
-// import: repack, rows, tile
+// import: mxfp4_codes, repack, rows, tile
 
 override COLUMNS: u32 = 2880;
 override ROWS: u32 = 5760;           // of one expert; matters only if IS_TRANSPOSED
@@ -59,7 +59,7 @@ fn quantize_mxfp4(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invoca
       scale++;
     }
     for (var j = 0u; j < BLOCK_COLUMNS; j++) {
-      packed[j / 8] |= e2m1_code(x[j] * inverse_scale(scale)) << (8 * (j % 4) + 4 * (j / 4 % 2));
+      packed[j / 8] |= placed_code(e2m1_code(x[j] * inverse_scale(scale)), j % 8);
     }
   }
   let quads = (block_count + 3) / 4;

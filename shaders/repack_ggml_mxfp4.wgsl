@@ -28,18 +28,20 @@ fn repack_ggml_mxfp4(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_inv
   let first = (params.from_row + i / quads) * block_count + block;
   for (var j = 0u; j < count; j++) {
     let at = (first + j) * BLOCK_BYTES + 1;
-    blocks[tile_index(row, block_count, block + j)] = repack_codes(
-      vec4u(row_word(at), row_word(at + 4), row_word(at + 8), row_word(at + 12)),
+    let bytes = vec4u(row_word(at), row_word(at + 4), row_word(at + 8), row_word(at + 12));
+    let low = low_nibbles(bytes);
+    let high = low_nibbles(bytes >> vec4u(4));
+    blocks[tile_index(row, block_count, block + j)] = vec4u(
+      placed_codes(low.x | (low.y << 16)), placed_codes(low.z | (low.w << 16)),
+      placed_codes(high.x | (high.y << 16)), placed_codes(high.z | (high.w << 16)),
     );
   }
   scales[tile_index(row, quads, i % quads)] = packed_scales(first, count, BLOCK_BYTES);
 }
 
-// In each u32: columns 0..3 to the low nibbles of the bytes, 4..7 to the high ones.
-fn repack_codes(block: vec4u) -> vec4u {
-  let low = block & vec4u(0x0f0f0f0f);
-  let high = block & vec4u(0xf0f0f0f0);
-  return without_negative_zeros(
-    vec4u(low.x | (low.y << 4), low.z | (low.w << 4), (high.x >> 4) | high.y, (high.z >> 4) | high.w),
-  );
+// The low nibbles of each u32's bytes, in its low half.
+fn low_nibbles(bytes: vec4u) -> vec4u {
+  let nibbles = bytes & vec4u(0x0f0f0f0f);
+  let pairs = (nibbles | (nibbles >> vec4u(4))) & vec4u(0x00ff00ff);
+  return (pairs | (pairs >> vec4u(8))) & vec4u(0xffff);
 }

@@ -18,15 +18,7 @@ fn repack_mxfp4_blocks(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_i
   }
   let row = params.to_row + i / block_count * params.row_step;
   let block = rows[params.from_row * block_count + i];
-  blocks[tile_index(row, block_count, i % block_count)] = repack_nibbles(block);
-}
-
-// In each u32: columns 0..3 to the low nibbles of the bytes, 4..7 to the high ones; negative zeros to zeros.
-fn repack_nibbles(word: vec4u) -> vec4u {
-  var packed = vec4u();
-  for (var column = 0u; column < 8; column++) {
-    let code = (word >> vec4u(4 * column)) & vec4u(15);
-    packed |= code << vec4u(8 * (column % 4) + 4 * (column / 4));
-  }
-  return without_negative_zeros(packed);
+  blocks[tile_index(row, block_count, i % block_count)] = vec4u(
+    placed_codes(block.x), placed_codes(block.y), placed_codes(block.z), placed_codes(block.w),
+  );
 }

@@ -1,78 +1,50 @@
-// h[t] = rms_norm(x[t]); router logits = W h[t] + b; the TOP largest of them, lowest index first among equals, and the
-// softmax over those alone.
+// router_logits[t] = W h[t] + b, the router's logits; the TOP largest of them, lowest index first among equals, and the softmax over
+// those alone; for many tokens.
 //
 // Grid: (1, tokens). One workgroup per token.
-// import: dense_bf16, join_splits, reduce, row_product, tile
+// import: choose_experts, dense_bf16, join_splits, row_product, tile
 
 override COLUMNS: u32 = 2880;
 override EXPERTS: u32 = 32;
 override TOP: u32 = 4; // experts per token
-override EPSILON: f32 = 1e-5;
-override WORKGROUP_SIZE: u32 = 256; // a multiple of TILE_ROWS
-override SPLITS: u32 = WORKGROUP_SIZE / TILE_ROWS; // invocations that share a row's columns
+override SPLITS: u32 = 16; // invocations that share a row's columns
 
-const WORKGROUP_ROWS = TILE_ROWS; // for lib/join_splits
+const PAIRS = TILE_ROWS / 2;
+override WORKGROUP_SIZE: u32 = PAIRS * SPLITS;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;                    // [tokens, COLUMNS]
-@group(0) @binding(1) var<storage, read> scale: array<vec4f>;                // [COLUMNS]
-@group(0) @binding(2) var<storage, read> weights: array<vec4u>;              // [EXPERTS, COLUMNS], tiled bfloat16
-@group(0) @binding(3) var<storage, read> bias: array<f32>;                   // [EXPERTS]
-@group(0) @binding(4) var<storage, read_write> h: array<vec4f>;              // [tokens, COLUMNS]
-@group(0) @binding(5) var<storage, read_write> router_logits: array<f32>;    // [tokens, EXPERTS]
-@group(0) @binding(6) var<storage, read_write> experts: array<u32>;          // [tokens, TOP], best first
-@group(0) @binding(7) var<storage, read_write> expert_weights: array<f32>;   // [tokens, TOP]
-
-var<workgroup> logits: array<f32, EXPERTS>;
-var<workgroup> top_logits: array<f32, TOP>;
+@group(0) @binding(0) var<storage, read> h: array<vec4f>;                    // [tokens, COLUMNS]
+@group(0) @binding(1) var<storage, read> weights: array<vec4u>;              // [EXPERTS, COLUMNS], tiled bfloat16
+@group(0) @binding(2) var<storage, read> bias: array<f32>;                   // [EXPERTS]
+@group(0) @binding(3) var<storage, read_write> router_logits: array<f32>;           // [tokens, EXPERTS + 1]; the last stays as it is
+@group(0) @binding(4) var<storage, read_write> experts: array<u32>;          // [tokens, TOP], best first
+@group(0) @binding(5) var<storage, read_write> expert_weights: array<f32>;   // [tokens, TOP]
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn route(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let token = workgroup.y;
-  let quads = COLUMNS / 4;
-  let x_row = token * quads;
-
-  var square = 0f;
-  for (var i = local; i < quads; i += WORKGROUP_SIZE) {
-    square += dot(x[x_row + i], x[x_row + i]);
-  }
-  let inverse_rms = inverseSqrt(workgroup_sum(square, local) / f32(COLUMNS) + EPSILON);
-  for (var i = local; i < quads; i += WORKGROUP_SIZE) {
-    h[x_row + i] = x[x_row + i] * inverse_rms * scale[i];
-  }
-  storageBarrier();
-
-  let row = workgroup_row(local);
-  let split = column_split(local);
-  for (var tile = 0u; tile * TILE_ROWS < EXPERTS; tile++) {
-    let sum = join_splits(row_product(tile, row, split, x_row), local);
-    let expert = tile * TILE_ROWS + row;
-    if (split == 0 && expert < EXPERTS) {
-      logits[expert] = sum + bias[expert];
-      router_logits[token * EXPERTS + expert] = logits[expert];
+  let pair = local % PAIRS;
+  for (var first = 0u; first < EXPERTS; first += TILE_ROWS) {
+    let expert = first + pair;
+    let shares = row_products(expert, expert + PAIRS, local / PAIRS, token * (COLUMNS / 4));
+    let sums = join_splits(shares, local);
+    if (local < PAIRS) {
+      write_logit(token, expert, sums.x);
+      write_logit(token, expert + PAIRS, sums.y);
     }
     workgroupBarrier();
   }
+  storageBarrier();
 
-  // An expert's rank is the number of experts that come before it.
-  for (var expert = local; expert < EXPERTS; expert += WORKGROUP_SIZE) {
-    let logit = logits[expert];
-    var rank = 0u;
-    for (var other = 0u; other < EXPERTS; other++) {
-      rank += select(0u, 1u, logits[other] > logit || (logits[other] == logit && other < expert));
-    }
-    if (rank < TOP) {
-      experts[token * TOP + rank] = expert;
-      top_logits[rank] = logit;
-    }
+  choose_experts(token, local);
+  for (var k = local; k < TOP; k += WORKGROUP_SIZE) {
+    experts[token * TOP + k] = top_experts[k];
+    expert_weights[token * TOP + k] = expert_weight(k);
   }
-  workgroupBarrier();
+}
 
-  if (local < TOP) {
-    var sum = 0f;
-    for (var i = 0u; i < TOP; i++) {
-      sum += exp(top_logits[i] - top_logits[0]);
-    }
-    expert_weights[token * TOP + local] = exp(top_logits[local] - top_logits[0]) / sum;
+fn write_logit(token: u32, expert: u32, product: f32) {
+  if (expert < EXPERTS) {
+    router_logits[token * (EXPERTS + 1) + expert] = product + bias[expert];
   }
 }
 

@@ -52,10 +52,9 @@ function modelSources(
   features: ReadonlySet<string>,
 ): ReadonlyMap<string, KernelSource> {
   const { shape } = planLoad(JSON.parse(huggingFaceConfig(PRESETS[config])), { dense, kvCache });
-  return pipelineSources(
-    shape,
-    new Set([...features].filter((feature) => !without.includes(feature))),
-  );
+  const libraries = { dense, kv: kvCache, halves: 'native' };
+  const enabled = new Set([...features].filter((feature) => !without.includes(feature)));
+  return pipelineSources(shape, { libraries, features: enabled });
 }
 
 function ownSources({ wgsl, constants }: CompileOptions): ReadonlyMap<string, KernelSource> {

@@ -46,6 +46,7 @@ export function kernelCost(shape: KernelShape, operation: Operation): KernelCost
     case 'rms_norm':
       return { bytes: (tokens + 1) * rowBytes, flops: 4 * tokens * hiddenSize };
     case 'qkv':
+    case 'out':
     case 'linear':
     case 'linear_tiled': {
       const [rows, columns] = denseExtents(shape, part);
@@ -64,9 +65,10 @@ export function kernelCost(shape: KernelShape, operation: Operation): KernelCost
       const splits = Math.ceil(keysInReach(shape, depth + 1, isSliding) / SPLIT_KEYS);
       return { bytes: 4 * heads * splits * (HEAD_SIZE + 2), flops: 2 * heads * splits * HEAD_SIZE };
     }
+    case 'router':
     case 'route':
       return {
-        bytes: 2 * experts * hiddenSize + (tokens + 1) * rowBytes,
+        bytes: 2 * experts * hiddenSize + tokens * rowBytes,
         flops: 2 * experts * hiddenSize * tokens,
       };
     case 'group_by_expert':

@@ -1,27 +1,19 @@
 // Dense weights in 8 bits: groups of 32 columns with one f16 scale, value = int8 * scale.
 // A 16-byte vector holds 16 columns of one row, half a group. A u32 of `scales` holds those of two groups,
 // [tile][pair of groups][row in tile]. Expects the binding `scales` and the override COLUMNS.
-// import: f16, tile
+// import: halves, tile
 
 const VECTOR_QUADS = 4u; // vec4f of columns in a vector
+const VECTOR_UNIT = 1f;  // see lib/mxfp4
 
-fn vector_values(v: vec4u) -> array<vec4f, VECTOR_QUADS> {
-  return array(
-    vec4f(unpack4xI8(v.x)),
-    vec4f(unpack4xI8(v.y)),
-    vec4f(unpack4xI8(v.z)),
-    vec4f(unpack4xI8(v.w)),
-  );
-}
-
-// One vec4f of `vector_values`.
-fn quad_values(v: vec4u, quad: u32) -> vec4f {
-  return vec4f(unpack4xI8(v[quad]));
+// The i-th vec4f of a vector, without its scale.
+fn quad_values(v: vec4u, i: u32) -> vec4f {
+  return vec4f(unpack4xI8(v[i]));
 }
 
 fn vector_scale(tile: u32, vector: u32, row: u32) -> f32 {
   let group = vector / 2;
   let pairs = (COLUMNS + 2 * BLOCK_COLUMNS - 1) / (2 * BLOCK_COLUMNS);
   let pair = scales[(tile * pairs + group / 2) * TILE_ROWS + row];
-  return bitcast<f32>(f32_bits(pair >> (16 * (group & 1))));
+  return halves(pair >> (16 * (group & 1))).x;
 }

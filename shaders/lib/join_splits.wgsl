@@ -1,27 +1,19 @@
-// Divides a workgroup over WORKGROUP_ROWS rows and SPLITS splits of their columns, and sums the shares of the splits.
-// Neighbouring invocations have neighbouring rows. Expects the constant WORKGROUP_ROWS, the override SPLITS, and a
-// workgroup of WORKGROUP_ROWS * SPLITS invocations.
+// Sums the shares of the splits of a row's columns. Every PAIRS * SPLITS invocations of a workgroup share PAIRS pairs of rows:
+// neighbours have neighbouring rows. Expects PAIRS, SPLITS, and WORKGROUP_SIZE, a multiple of their product.
 
-var<workgroup> partials: array<f32, WORKGROUP_ROWS * SPLITS>;
+var<workgroup> partials: array<vec2f, WORKGROUP_SIZE>;
 
-fn workgroup_row(local: u32) -> u32 {
-  return local % WORKGROUP_ROWS;
-}
-fn column_split(local: u32) -> u32 {
-  return local / WORKGROUP_ROWS;
-}
-
-// The sum of all splits of a row for the invocation of its split 0; their own share for the others. Every invocation
+// The sums of a pair for the first PAIRS of the invocations that share it; their own share for the others. Every invocation
 // must call it, in uniform control flow, with a workgroupBarrier() before the next call.
-fn join_splits(partial: f32, local: u32) -> f32 {
-  partials[local] = partial;
+fn join_splits(shares: vec2f, local: u32) -> vec2f {
+  partials[local] = shares;
   workgroupBarrier();
-  let row = local % WORKGROUP_ROWS; // `%` lets compilers prove that it is in bounds
-  var sum = partial;
-  if (local < WORKGROUP_ROWS) {
-    for (var s = 1u; s < SPLITS; s++) {
-      sum += partials[s * WORKGROUP_ROWS + row];
+  var sums = shares;
+  if (local % (PAIRS * SPLITS) < PAIRS) {
+    // From a constant to a constant, so that compilers unroll it, and do not wait for each share.
+    for (var other = PAIRS; other < PAIRS * SPLITS; other += PAIRS) {
+      sums += partials[local + other];
     }
   }
-  return sum;
+  return sums;
 }

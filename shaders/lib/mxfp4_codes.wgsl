@@ -1,7 +1,19 @@
-// e2m1 codes as published -> as lib/mxfp4 reads them.
+// e2m1 codes -> the words of lib/mxfp4.
 
-// Eight codes in each u32, negative zeros replaced by zeros.
-fn without_negative_zeros(codes: vec4u) -> vec4u {
-  let nonzero = (codes | (codes >> vec4u(1)) | (codes >> vec4u(2))) & vec4u(0x11111111);
-  return codes & (vec4u(0x77777777) | (nonzero << vec4u(3)));
+// A code at the place of column `column` of 8 in a word; negative zero becomes zero.
+fn placed_code(code: u32, column: u32) -> u32 {
+  if (code == 8) {
+    return 0;
+  }
+  let pair = column / 2;
+  return (((code & 7) << (9 - 3 * pair)) | ((code & 8) << (12 - pair))) << (16 * (column & 1));
+}
+
+// Eight codes, column 0 in the lowest nibble.
+fn placed_codes(codes: u32) -> u32 {
+  var word = 0u;
+  for (var column = 0u; column < 8; column++) {
+    word |= placed_code((codes >> (4 * column)) & 15, column);
+  }
+  return word;
 }

@@ -45,8 +45,8 @@ fn tile_product(first_tile: u32, tiles: u32, group: u32, first: u32, count: u32,
       scale0 = vector_scale(first_tile + tile, v, row);
       scale1 = vector_scale(first_tile + tile, v, row + 1);
     }
-    let w0 = quad_values(vector0, quad) * scale0;
-    let w1 = quad_values(vector1, quad) * scale1;
+    let w0 = quad_values(vector0, quad) * VECTOR_UNIT * scale0;
+    let w1 = quad_values(vector1, quad) * VECTOR_UNIT * scale1;
     sum01 += products_of_two(w0, w1, x0 + i, x1 + i);
     if (count > 2) {
       sum23 += products_of_two(w0, w1, x2 + i, x3 + i);

@@ -39,7 +39,7 @@ fn tile_product(first_tile: u32, tiles: u32, group: u32, first: u32, count: u32,
       let scale = vector_scale(tile, v, row % TILE_ROWS);
       workgroupBarrier();
       input_tile[at] = x;
-      row_tile[at] = quad_values(vector, i % VECTOR_QUADS) * scale;
+      row_tile[at] = quad_values(vector, i % VECTOR_QUADS) * VECTOR_UNIT * scale;
       workgroupBarrier();
     }
     accumulate_quad(q, count, local);

@@ -69,8 +69,10 @@ export async function readExpertMatrix(gpu: TestGpu, matrix: ExpertMatrix): Prom
         const vector = 4 * ((tile * blockCount + block) * TILE + (partRow % TILE));
         for (let j = 0; j < 32; j++) {
           const word = blockWords[vector + Math.floor(j / 8)]!;
-          const shift = 8 * (j % 4) + 4 * (Math.floor(j / 4) % 2);
-          codes[row * columns + 32 * block + j] = (word >>> shift) & 15;
+          const pair = Math.floor(j / 2) % 4;
+          const half = word >>> (16 * (j % 2));
+          const code = ((half >>> (9 - 3 * pair)) & 7) | (((half >>> (15 - pair)) & 1) << 3);
+          codes[row * columns + 32 * block + j] = code;
         }
         const quad = tile * Math.ceil(blockCount / 4) + Math.floor(block / 4);
         const word = scaleWords[quad * TILE + (partRow % TILE)]!;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { cachedRows } from '../../test/attention-inputs.ts';
 import { difference, loadRuntime } from '../../test/engine.ts';
+import { choose } from '../../test/expert-kernels.ts';
 import {
   readGoldenJson,
   readGoldenTensors,
@@ -8,14 +9,19 @@ import {
   type TinyCheckpoint,
   type TinyPrompts,
 } from '../../test/golden.ts';
+import { completedNorm } from '../../test/normed-rows.ts';
 import { tensorValues } from '../../test/number-formats.ts';
 import { attention } from '../../test/oracles.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../gpu/device.ts';
 import { encode } from '../gpu/recorder.ts';
+import { normedRow } from '../kernels/shape.ts';
 import { KvCache } from '../model/kv-cache.ts';
 import type { Weights } from '../model/weights.ts';
 import { type Runtime, writeStep } from './runtime.ts';
+
+/** Passes of up to this many tokens leave the norms to the products that read them. */
+const FEW_TOKENS = 1;
 
 let device: GPUDevice;
 let gpu: Gpu;
@@ -53,24 +59,35 @@ function capturesByLabel(): ReadonlyMap<string, readonly Capture[]> {
     const name = (last: string): string => `layer${layer}.${last}`;
     return [
       [attn.norm.label, [[name('attn_norm'), a.h, hiddenSize]]],
+      [mlp.norm.label, [[name('mlp_norm'), a.h, hiddenSize]]],
       [attn.qkv.weight.label, [[name('projected'), a.projected, (heads + 2 * kvHeads) * 64]]],
       [attn.sinks.label, [[name('attn_out_pre'), a.attended, heads * 64]]],
-      [attn.out.weight.label, [[name('resid_mid'), a.x, hiddenSize]]],
       [
-        mlp.gate.weight.label,
+        attn.out.weight.label,
         [
-          [name('mlp_norm'), a.h, hiddenSize],
-          [name('router_logits'), a.choice.routerLogits, experts],
-          [name('expert_ids'), a.choice.experts, expertsPerToken],
-          [name('expert_weights'), a.choice.weights, expertsPerToken],
+          [name('resid_mid'), a.x, hiddenSize],
+          [name('mlp_norm.rows'), a.h, normedRow(hiddenSize)],
         ],
       ],
+      [mlp.gate.weight.label, [[name('router_rows'), a.choice.routerLogits, experts + 1]]],
       [mlp.mlp1.label, [[name('mlp_act'), a.hidden, expertsPerToken * intermediateSize]]],
-      [mlp.mlp2.label, [[name('resid_out'), a.x, hiddenSize]]],
+      [
+        mlp.mlp2.label,
+        [
+          [name('resid_out'), a.x, hiddenSize],
+          [`layer${layer + 1}.attn_norm.rows`, a.h, normedRow(hiddenSize)],
+        ],
+      ],
     ];
   });
   return new Map<string, readonly Capture[]>([
-    [weights.embedding.label, [['embedding', a.x, hiddenSize]]],
+    [
+      weights.embedding.label,
+      [
+        ['embedding', a.x, hiddenSize],
+        ['layer0.attn_norm.rows', a.h, normedRow(hiddenSize)],
+      ],
+    ],
     [weights.norm.label, [['final_norm', a.h, hiddenSize]]],
     ...layers,
   ]);
@@ -96,6 +113,7 @@ async function trace(
     for (const dispatch of dispatches) {
       encode(encoder, [dispatch]);
       for (const [name, from, width] of captured.get(dispatch.label) ?? []) {
+        if (name.endsWith('.rows') && count > FEW_TOKENS) continue; // written by rms_norm later
         const capture = captures.get(name) ?? {
           buffer: owned.storage(name, 4 * tokens.length * width),
           width,
@@ -112,9 +130,12 @@ async function trace(
   const result = new Map<string, Float64Array>();
   for (const [name, { buffer }] of captures) {
     const bytes = await readBuffer(gpu, buffer);
-    const isIds = name.endsWith('expert_ids');
-    result.set(name, Float64Array.from(isIds ? new Uint32Array(bytes) : new Float32Array(bytes)));
+    result.set(name, Float64Array.from(new Float32Array(bytes)));
   }
+  completeNorms(
+    result,
+    passes.flatMap((count) => new Array<boolean>(count).fill(count <= FEW_TOKENS)),
+  );
   for (const [layer, cache] of kv.layers.entries()) {
     const { kvHeads, kvCache, contextLength, ringCapacity } = shape;
     const capacity = cache.isSliding ? ringCapacity : contextLength;
@@ -133,12 +154,33 @@ async function trace(
   return result;
 }
 
-/** Adds values that no buffer holds as such: the queries, differences of the residual stream, and the sinks' share. */
+/** Completes the norms of the positions that were evaluated in passes of few tokens. */
+function completeNorms(values: Map<string, Float64Array>, isFew: readonly boolean[]): void {
+  const { hiddenSize, normEpsilon } = runtime.config;
+  for (const [name, rows] of values) {
+    if (!name.endsWith('.rows')) continue;
+    const completed = completedNorm(rows, hiddenSize, normEpsilon);
+    const norm = values.get(name.replace(/\.rows$/, ''));
+    values.set(
+      name.replace(/\.rows$/, ''),
+      completed.map((value, i) =>
+        isFew[Math.floor(i / hiddenSize)] ? value : (norm?.[i] ?? Number.NaN),
+      ),
+    );
+  }
+}
+
+/** Adds values that no buffer holds as such: the choice of experts, the queries, differences of the residual stream, and the sinks' share. */
 function derive(values: Map<string, Float64Array>, layer: number): void {
-  const { heads, kvHeads } = runtime.config;
+  const { heads, kvHeads, experts, expertsPerToken } = runtime.config;
   const of = (name: string) => values.get(`layer${layer}.${name}`)!;
   const set = (name: string, value: Float64Array) => values.set(`layer${layer}.${name}`, value);
   const width = (heads + 2 * kvHeads) * 64;
+  const logits = of('router_rows').filter((_, i) => i % (experts + 1) < experts);
+  const choice = choose(logits, experts, expertsPerToken);
+  set('router_logits', logits);
+  set('expert_ids', Float64Array.from(choice.experts));
+  set('expert_weights', Float64Array.from(choice.weights));
   set(
     'q_rope',
     of('projected').filter((_, i) => i % width < heads * 64),

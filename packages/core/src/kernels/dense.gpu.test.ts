@@ -11,17 +11,20 @@ import {
   uploadDense,
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
+import { expectNormedRows } from '../../test/normed-rows.ts';
 import { fromF16 } from '../../test/number-formats.ts';
 import { linear } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types/load.ts';
+import type { Halves } from './halves.ts';
 import { allocateDense } from './matrix.ts';
 import { RepackKernels } from './repack.ts';
 import { kernelSource } from './shaders.ts';
-import { PRODUCT_TILES, type Product, rowSplits, TILE_ROWS } from './shape.ts';
+import { PRODUCT_TILES, type Product, rowGroups, rowSplits, TILE_ROWS } from './shape.ts';
 
 const FORMATS: readonly DenseFormat[] = ['bf16', 'int8'];
+const HALVES: readonly Halves[] = ['native', 'exact'];
 
 /** Rows of ordinary numbers, with outliers, zeros and tiny numbers (whose f16 scale is subnormal). */
 function variedRows(rows: number, columns: number, seed: number): Float32Array {
@@ -37,29 +40,44 @@ function variedRows(rows: number, columns: number, seed: number): Float32Array {
   return values;
 }
 
-/** x [ids, columns]: the rows `ids` of the matrix, read by embed. */
+/** x [ids, columns]: the rows `ids` of the matrix, read by embed. Expects h to await the norm of x. */
 async function embed(
   gpu: TestGpu,
   { matrix }: HeldMatrix,
   ids: readonly number[],
+  halves: Halves = 'native',
 ): Promise<Float32Array> {
   const { columns, format } = matrix;
   const kernel = await Kernel.compile(
     gpu.gpu,
-    kernelSource('embed', { constants: { COLUMNS: columns }, libraries: { dense: format } }),
+    kernelSource('embed', {
+      constants: { COLUMNS: columns },
+      libraries: { dense: format, halves },
+    }),
   );
   const tokens = gpu.upload(Uint32Array.from(ids));
-  const x = outputBuffer(gpu, ids.length * columns);
+  const scale = randomValues(columns, 9);
+  const scaleBuffer = uploadFloats(gpu, scale);
+  const xBuffer = outputBuffer(gpu, ids.length * columns);
+  const h = outputBuffer(gpu, (ids.length * columns * 9) / 8);
   gpu.run(
-    ...matrix.parts.map(({ firstRow, rows, values, scales }) =>
-      kernel.dispatch(
-        'embed',
-        { params: gpu.buffers.params(firstRow, rows), tokens, weights: values, scales, x },
-        [1, ids.length],
-      ),
-    ),
+    ...matrix.parts.map(({ firstRow, rows, values: weights, scales }) => {
+      const params = gpu.buffers.params(firstRow, rows);
+      const resources = { params, tokens, weights, scales, scale: scaleBuffer, x: xBuffer, h };
+      return kernel.dispatch('embed', resources, [1, ids.length]);
+    }),
   );
-  return outputFloats(gpu, x);
+  const x = await outputFloats(gpu, xBuffer);
+  const hRows = await outputFloats(gpu, h);
+  // The rows of tokens in other parts stay unwritten in both.
+  const written = ids.filter((_, i) => !Number.isNaN(x[i * columns]));
+  expect(hRows.filter((value) => !Number.isNaN(value)).length).toBe(
+    (written.length * columns * 9) / 8,
+  );
+  if (written.length === ids.length) {
+    expectNormedRows(hRows, Float64Array.from(x), scale, 1e-6);
+  }
+  return x;
 }
 
 const EMBEDDINGS = FORMATS.flatMap((format) =>
@@ -101,31 +119,34 @@ gpuTest('repack_int8 rounds halves away from zero', async (gpu) => {
   expect(await embed(gpu, held, [0])).toBeCloseToArray(expected, 0);
 });
 
-gpuTest('every subnormal f16 scale of int8 is read exactly', async (gpu) => {
-  const subnormals = Array.from({ length: 0x3ff }, (_, i) => i + 1);
-  const ordinary = [0x0400, 0x7bff, 0x3c00, 0x0000];
-  const positive = [...subnormals, ...ordinary];
-  const scaleBits = Uint16Array.from([...positive, ...positive.map((bits) => bits | 0x8000)]);
-  const [rows, columns] = [scaleBits.length / 2, 64];
-  const q = Int8Array.from({ length: rows * columns }, (_, i) => ((i * 7) % 255) - 127);
-  const matrix = allocateDense(gpu.buffers, {
-    label: 'matrix',
-    format: 'int8',
-    rows,
-    columns,
-    maxBindingBytes: 2 ** 27,
-  });
-  const repacking = await new RepackKernels(gpu.gpu, gpu.buffers).dense('Q8_0', matrix);
-  const bytes = new Uint8Array(Math.ceil((rows * repacking.rowBytes) / 4) * 4);
-  bytes.set(toGgmlQ8(q, scaleBits));
-  const staged = gpu.upload(new Uint32Array(bytes.buffer));
-  gpu.run(...repacking.dispatches({ staged, firstRow: 0, rows }));
-  const values = Float64Array.from(q, (value, i) => value * fromF16(scaleBits[i >> 5]!));
-  const ids = Array.from({ length: rows }, (_, row) => row);
-  const x = await embed(gpu, { matrix, values }, ids);
-  const different = values.findIndex((value, i) => value !== x[i]);
-  expect([different, x[different]]).toEqual([-1, undefined]);
-});
+gpuTest.each(HALVES)(
+  'every subnormal f16 scale of int8 is read exactly: %s',
+  async (halves, gpu) => {
+    const subnormals = Array.from({ length: 0x3ff }, (_, i) => i + 1);
+    const ordinary = [0x0400, 0x7bff, 0x3c00, 0x0000];
+    const positive = [...subnormals, ...ordinary];
+    const scaleBits = Uint16Array.from([...positive, ...positive.map((bits) => bits | 0x8000)]);
+    const [rows, columns] = [scaleBits.length / 2, 64];
+    const q = Int8Array.from({ length: rows * columns }, (_, i) => ((i * 7) % 255) - 127);
+    const matrix = allocateDense(gpu.buffers, {
+      label: 'matrix',
+      format: 'int8',
+      rows,
+      columns,
+      maxBindingBytes: 2 ** 27,
+    });
+    const repacking = await new RepackKernels(gpu.gpu, gpu.buffers).dense('Q8_0', matrix);
+    const bytes = new Uint8Array(Math.ceil((rows * repacking.rowBytes) / 4) * 4);
+    bytes.set(toGgmlQ8(q, scaleBits));
+    const staged = gpu.upload(new Uint32Array(bytes.buffer));
+    gpu.run(...repacking.dispatches({ staged, firstRow: 0, rows }));
+    const values = Float64Array.from(q, (value, i) => value * fromF16(scaleBits[i >> 5]!));
+    const ids = Array.from({ length: rows }, (_, row) => row);
+    const x = await embed(gpu, { matrix, values }, ids, halves);
+    const different = values.findIndex((value, i) => value !== x[i]);
+    expect([different, x[different]]).toEqual([-1, undefined]);
+  },
+);
 
 gpuTest('embed does not write the rows of tokens in other parts', async (gpu) => {
   const held = await uploadDense(gpu, 'bf16', [64, 32], random(64 * 32), { maxBindingBytes: 1 });
@@ -139,60 +160,80 @@ interface LinearCase extends MatrixOptions {
   readonly format: DenseFormat;
   readonly rows: number;
   readonly columns: number;
-  readonly bias: boolean;
-  readonly add: boolean;
   readonly tokens: readonly number[];
+  /** Of `linear_tiled`; `out` always has both. */
+  readonly bias?: boolean;
+  readonly add?: boolean;
 }
 
-/** Tests `linear`, or `linear_tiled` with a product. */
+/** Tests `linear` or `out`, or `linear_tiled` with a product. */
 async function testLinear(
   gpu: TestGpu,
-  { format, rows, columns, bias, add, tokens, ...options }: LinearCase,
-  product?: Product,
+  of: 'linear' | 'out' | Product,
+  {
+    format,
+    rows,
+    columns,
+    tokens,
+    bias: hasBias = of === 'out',
+    add = of === 'out',
+    ...options
+  }: LinearCase,
 ): Promise<void> {
-  const tile = product ? PRODUCT_TILES[product] : { inputs: 1, rows: TILE_ROWS };
+  const file = of === 'linear' || of === 'out' ? of : 'linear_tiled';
+  const product = of === 'linear' || of === 'out' ? undefined : of;
   const held = await uploadDense(gpu, format, [rows, columns], random(rows * columns, 2), options);
-  const kernel = await Kernel.compile(
-    gpu.gpu,
-    kernelSource(product ? 'linear_tiled' : 'linear', {
-      libraries: { dense: format, ...(product && { product }) },
-      constants: {
-        COLUMNS: columns,
-        ROWS: rows,
-        HAS_BIAS: Number(bias),
-        ADD: Number(add),
-        ...(!product && { SPLITS: rowSplits(columns, 8) }),
-      },
-    }),
-  );
+  const constants = {
+    linear: { COLUMNS: columns, ROWS: rows, SPLITS: rowSplits(columns, 8) },
+    linear_tiled: { COLUMNS: columns, ROWS: rows, HAS_BIAS: Number(hasBias), ADD: Number(add) },
+    out: { COLUMNS: columns, ROWS: rows, SPLITS: rowSplits(columns, 32) },
+  }[file];
   const biasValues = randomValues(rows, 3, 5);
-  const biasBuffer = uploadFloats(gpu, biasValues);
-  for (const count of tokens) {
-    const xValues = randomValues(count * columns, 4 + count);
-    const before = add ? randomValues(count * rows, 5, 10) : undefined;
-    // One extra row of x, which the kernel must not add.
-    const x = uploadFloats(gpu, [...xValues, ...new Array(columns).fill(1e9)]);
-    const y = outputBuffer(gpu, count * rows, before);
-    gpu.run(
-      ...held.matrix.parts.map((part) =>
-        kernel.dispatch(
-          'linear',
-          {
-            params: gpu.buffers.params(part.firstRow, Math.ceil(part.rows / TILE_ROWS)),
-            weights: part.values,
-            scales: part.scales,
-            bias: biasBuffer,
-            x,
-            y,
-            ...(product && { step: stepBuffer(gpu, 0, count) }),
-          },
-          [Math.ceil(part.rows / tile.rows), Math.ceil(count / tile.inputs)],
+  const bias = uploadFloats(gpu, biasValues);
+  const scaleValues = randomValues(rows, 7);
+  const scale = uploadFloats(gpu, scaleValues);
+  for (const halves of format === 'bf16' ? HALVES.slice(0, 1) : HALVES) {
+    const libraries = { dense: format, halves, ...(product && { product }) };
+    const kernel = await Kernel.compile(gpu.gpu, kernelSource(file, { libraries, constants }));
+    for (const count of tokens) {
+      const xValues = randomValues(count * columns, 4 + count);
+      const before = add ? randomValues(count * rows, 5, 10) : undefined;
+      // One extra row of x, which the kernel must not add.
+      const x = uploadFloats(gpu, [...xValues, ...new Array(columns).fill(1e9)]);
+      const y = outputBuffer(gpu, count * rows, before);
+      const h = outputBuffer(gpu, (count * rows * 9) / 8);
+      const operands = {
+        linear: { x, y },
+        linear_tiled: { bias, x, y, step: stepBuffer(gpu, 0, count) },
+        out: { bias, attended: x, scale, x: y, h },
+      }[file];
+      gpu.run(
+        ...held.matrix.parts.map((part) =>
+          kernel.dispatch(
+            file,
+            {
+              params: gpu.buffers.params(part.firstRow, Math.ceil(part.rows / TILE_ROWS)),
+              weights: part.values,
+              scales: part.scales,
+              ...operands,
+            },
+            of === 'linear' || of === 'out'
+              ? [rowGroups(of, part.rows), count]
+              : [
+                  Math.ceil(part.rows / PRODUCT_TILES[of].rows),
+                  Math.ceil(count / PRODUCT_TILES[of].inputs),
+                ],
+          ),
         ),
-      ),
-    );
-    const expected = linear(xValues, held.values, bias ? biasValues : undefined, columns);
-    if (before) for (let i = 0; i < expected.length; i++) expected[i]! += before[i]!;
-    expect(await outputFloats(gpu, y), `${count} tokens`).toBeCloseToArray(expected, 1e-5);
+      );
+      const expected = linear(xValues, held.values, hasBias ? biasValues : undefined, columns);
+      if (before) for (let i = 0; i < expected.length; i++) expected[i]! += before[i]!;
+      const got = await outputFloats(gpu, y);
+      expect(got, `${count} tokens, ${halves}`).toBeCloseToArray(expected, 1e-5);
+      if (file === 'out') {
+        expectNormedRows(await outputFloats(gpu, h), Float64Array.from(got), scaleValues, 1e-6);
+      }
+    }
   }
 }
 
@@ -200,27 +241,30 @@ const FEW = [1, 2, 4, 5];
 const MANY = [1, 2, 5, 7, 8, 9, 16, 31, 33, 64, 100, 129];
 
 const LINEARS: readonly LinearCase[] = [
-  { format: 'bf16', rows: 33, columns: 32, bias: false, add: false, tokens: FEW },
-  { format: 'int8', rows: 100, columns: 32, bias: true, add: false, tokens: FEW },
-  { format: 'bf16', rows: 96, columns: 96, bias: true, add: true, tokens: FEW, maxBindingBytes: 1 },
-  { format: 'int8', rows: 70, columns: 96, bias: false, add: true, tokens: FEW },
-  { format: 'bf16', rows: 64, columns: 160, bias: true, add: false, tokens: FEW },
-  {
-    format: 'int8',
-    rows: 130,
-    columns: 160,
-    bias: true,
-    add: true,
-    tokens: FEW,
-    maxBindingBytes: 160 * 64,
-  },
-  { format: 'bf16', rows: 40, columns: 2880, bias: true, add: false, tokens: [1, 4] },
-  { format: 'int8', rows: 40, columns: 2880, bias: false, add: false, tokens: [1, 4] },
+  { format: 'bf16', rows: 33, columns: 32, tokens: FEW },
+  { format: 'int8', rows: 100, columns: 32, tokens: FEW },
+  { format: 'bf16', rows: 96, columns: 96, tokens: FEW, maxBindingBytes: 1 },
+  { format: 'int8', rows: 70, columns: 96, tokens: FEW },
+  { format: 'bf16', rows: 64, columns: 160, tokens: FEW },
+  { format: 'int8', rows: 130, columns: 160, tokens: FEW, maxBindingBytes: 160 * 64 },
+  { format: 'bf16', rows: 40, columns: 2880, tokens: [1, 4] },
+  { format: 'int8', rows: 40, columns: 2880, tokens: [1, 4] },
 ];
 
-gpuTest.each(LINEARS)(
-  'linear matches the oracle: $format, $rows x $columns, bias $bias, add $add',
-  (linearCase, gpu) => testLinear(gpu, linearCase),
+gpuTest.each(LINEARS)('linear matches the oracle: $format, $rows x $columns', (linearCase, gpu) =>
+  testLinear(gpu, 'linear', linearCase),
+);
+
+const OUTS: readonly LinearCase[] = [
+  { format: 'bf16', rows: 32, columns: 64, tokens: FEW },
+  { format: 'int8', rows: 96, columns: 64, tokens: FEW, maxBindingBytes: 1 },
+  { format: 'int8', rows: 160, columns: 192, tokens: FEW, maxBindingBytes: 192 * 64 },
+  { format: 'bf16', rows: 64, columns: 4096, tokens: [1, 4] },
+  { format: 'int8', rows: 64, columns: 4096, tokens: [1, 4] },
+];
+
+gpuTest.each(OUTS)('out matches the oracle: $format, $rows x $columns', (outCase, gpu) =>
+  testLinear(gpu, 'out', outCase),
 );
 
 const TILED_LINEARS: readonly LinearCase[] = [
@@ -261,19 +305,17 @@ gpuTest.each(
   PRODUCTS.flatMap((product) => TILED_LINEARS.map((linearCase) => ({ product, ...linearCase }))),
 )(
   'linear_tiled matches the oracle: $product, $format, $rows x $columns, bias $bias, add $add',
-  ({ product, ...linearCase }, gpu) => testLinear(gpu, linearCase, product),
+  ({ product, ...linearCase }, gpu) => testLinear(gpu, product, linearCase),
 );
 
 gpuTest('linear matches the oracle for random shapes', async (gpu) => {
   const next = createRandom(11);
   for (let round = 0; round < 6; round++) {
     const columns = 32 * (1 + next.integer(9));
-    await testLinear(gpu, {
+    await testLinear(gpu, 'linear', {
       format: FORMATS[round % 2]!,
       rows: 1 + next.integer(150),
       columns,
-      bias: next.integer(2) === 1,
-      add: next.integer(2) === 1,
       tokens: [1 + next.integer(6)],
       maxBindingBytes: columns * 32 * (1 + next.integer(4)),
       rowsPerChunk: 1 + next.integer(60),

@@ -1,174 +1,30 @@
 import { expect } from 'vitest';
+import {
+  type Choice,
+  choose,
+  compileOut,
+  compileSwiglu,
+  LIMIT,
+  type Mode,
+  randomChoice,
+  type Weighted,
+} from '../../test/expert-kernels.ts';
 import { readGoldenJson } from '../../test/golden.ts';
 import { gpuTest, type TestGpu } from '../../test/gpu.ts';
 import {
   expertLinear,
   type HeldExperts,
   type MatrixOptions,
-  outputBuffer,
-  outputFloats,
   randomMxfp4,
   randomValues,
   uploadExperts,
-  uploadFloats,
 } from '../../test/kernel-inputs.ts';
+import { expectNormedRows } from '../../test/normed-rows.ts';
 import { swiglu } from '../../test/oracles.ts';
-import { createRandom } from '../../test/random.ts';
-import { Kernel, type KernelSource } from '../gpu/kernel.ts';
-import { kernelSource } from './shaders.ts';
-import { PRODUCT_TILES, type Product, rowSplits, TILE_ROWS, workgroupsOf } from './shape.ts';
-
-const LIMIT = 7;
-
-/** The experts chosen for each token. */
-interface Choice {
-  readonly top: number;
-  /** [tokens, top]. */
-  readonly experts: readonly number[];
-}
-
-/** The kernels for few tokens, or the tiled ones for many, with this product. */
-type Mode = 'few' | Product;
-
-/** The file of a kernel, and the product that it imports. */
-function sourceOf(kernel: string, mode: Mode, constants: Record<string, number>): KernelSource {
-  return mode === 'few'
-    ? kernelSource(kernel, { constants })
-    : kernelSource(`${kernel}_tiled`, { constants, libraries: { product: mode } });
-}
+import type { Halves } from './halves.ts';
 
 const MODES: readonly Mode[] = ['few', 'narrow', 'wide'];
-
-/** Weight rows of a workgroup. */
-function rowsPerWorkgroup(mode: Mode): number {
-  return mode === 'few' ? TILE_ROWS : PRODUCT_TILES[mode].rows;
-}
-
-/** The buffers of a choice, by binding name; tiles of slots cut as by group_by_expert. */
-function bindChoice(gpu: TestGpu, mode: Mode, { top, experts }: Choice) {
-  const slots = experts.length;
-  if (mode === 'few') {
-    return { resources: { experts: gpu.upload(Uint32Array.from(experts)) }, tiles: slots / top };
-  }
-  const { inputs } = PRODUCT_TILES[mode];
-  const sorted = [...experts.keys()].sort((a, b) => experts[a]! - experts[b]! || b - a);
-  const tiles: number[] = [];
-  for (let first = 0; first < slots; ) {
-    const expert = experts[sorted[first]!]!;
-    let count = 1;
-    while (count < inputs && experts[sorted[first + count]!] === expert) count++;
-    tiles.push(expert, first, count);
-    first += count;
-  }
-  tiles.push(0, 0, 0); // an unused tile
-  return {
-    resources: {
-      tiles: gpu.upload(Uint32Array.from(tiles)),
-      sorted_slots: gpu.upload(Uint32Array.from(sorted)),
-    },
-    tiles: tiles.length / 3,
-  };
-}
-
-/** hidden [tokens, top, rows / 2] of h [tokens, columns]. */
-async function compileSwiglu(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top: number) {
-  const { rows, columns } = matrix;
-  const kernel = await Kernel.compile(
-    gpu.gpu,
-    sourceOf('expert_swiglu', mode, {
-      COLUMNS: columns,
-      ROWS: rows,
-      TOP: top,
-      LIMIT,
-      ...(mode === 'few' && { SPLITS: rowSplits(columns, 8) }),
-    }),
-  );
-  return async (h: Float64Array, experts: readonly number[]): Promise<Float32Array> => {
-    const { resources, tiles } = bindChoice(gpu, mode, { top, experts });
-    const source = uploadFloats(gpu, h);
-    const hidden = outputBuffer(gpu, (experts.length * rows) / 2);
-    gpu.run(
-      ...matrix.parts.map((part) =>
-        kernel.dispatch(
-          'swiglu',
-          {
-            params: gpu.buffers.params(part.firstExpert, part.experts),
-            ...resources,
-            weights: part.blocks,
-            scales: part.scales,
-            bias: matrix.bias,
-            h: source,
-            hidden,
-          },
-          [Math.ceil(rows / rowsPerWorkgroup(mode)), mode === 'few' ? experts.length : tiles],
-        ),
-      ),
-    );
-    return outputFloats(gpu, hidden);
-  };
-}
-
-interface Weighted {
-  /** [tokens, top, columns]. */
-  readonly hidden: Float64Array;
-  /** [tokens, top]. */
-  readonly weights: Float64Array;
-  readonly experts: readonly number[];
-  /** [tokens, rows], to which the sum is added. */
-  readonly x: Float64Array;
-}
-
-/** x + the weighted sum of the experts' rows of `hidden`. */
-async function compileOut(gpu: TestGpu, mode: Mode, { matrix }: HeldExperts, top: number) {
-  const { rows, columns } = matrix;
-  const constants = { COLUMNS: columns, ROWS: rows };
-  const few = mode === 'few';
-  const kernel = await Kernel.compile(
-    gpu.gpu,
-    sourceOf(
-      'expert_out',
-      mode,
-      few ? { ...constants, TOP: top, SPLITS: rowSplits(columns, 8) } : constants,
-    ),
-  );
-  const sum = few
-    ? undefined
-    : await Kernel.compile(
-        gpu.gpu,
-        kernelSource('expert_sum', { constants: { COLUMNS: rows, TOP: top } }),
-      );
-  return async ({ hidden, weights, experts, x }: Weighted): Promise<Float32Array> => {
-    const tokens = experts.length / top;
-    const { resources, tiles } = bindChoice(gpu, mode, { top, experts });
-    const hiddenBuffer = uploadFloats(gpu, hidden);
-    const xBuffer = outputBuffer(gpu, x.length, x);
-    const out = outputBuffer(gpu, experts.length * rows);
-    const target = few ? { hidden: hiddenBuffer, x: xBuffer } : { hidden: hiddenBuffer, out };
-    const expertWeights = uploadFloats(gpu, weights);
-    const products = matrix.parts.map((part) =>
-      kernel.dispatch(
-        'out',
-        {
-          params: gpu.buffers.params(part.firstExpert, part.experts),
-          ...resources,
-          expert_weights: expertWeights,
-          weights: part.blocks,
-          scales: part.scales,
-          bias: matrix.bias,
-          ...target,
-        },
-        [Math.ceil(rows / rowsPerWorkgroup(mode)), few ? tokens : tiles],
-      ),
-    );
-    const added = sum?.dispatch('sum', { out, x: xBuffer }, [
-      workgroupsOf('expert_sum', rows / 4),
-      tokens,
-    ]);
-    gpu.run(...products, ...(added ? [added] : []));
-    if (!few) await outputFloats(gpu, out);
-    return outputFloats(gpu, xBuffer);
-  };
-}
+const HALVES: readonly Halves[] = ['native', 'exact'];
 
 function expectedSwiglu(
   held: HeldExperts,
@@ -185,9 +41,9 @@ function expectedSwiglu(
   );
 }
 
-function expectedOut(held: HeldExperts, { hidden, weights, experts, x }: Weighted): Float64Array {
+function expectedOut(held: HeldExperts, { choice, hidden, x }: Weighted): Float64Array {
   const { rows, columns } = held.matrix;
-  const top = (experts.length * rows) / x.length;
+  const { top, experts, weights } = choice;
   const sum = x.slice();
   for (const [slot, expert] of experts.entries()) {
     const row = hidden.subarray(slot * columns, (slot + 1) * columns);
@@ -197,18 +53,6 @@ function expectedOut(held: HeldExperts, { hidden, weights, experts, x }: Weighte
     }
   }
   return sum;
-}
-
-/** [tokens, top] distinct experts; every third token takes the last ones, so that some tiles are full. */
-function randomChoices(tokens: number, top: number, experts: number, seed: number): number[] {
-  const next = createRandom(seed);
-  return Array.from({ length: tokens }, (_, token) => {
-    const ids = new Set<number>();
-    while (ids.size < top) {
-      ids.add(token % 3 === 0 ? experts - 1 - ids.size : next.integer(experts));
-    }
-    return [...ids];
-  }).flat();
 }
 
 interface ExpertCase extends MatrixOptions {
@@ -271,12 +115,15 @@ gpuTest.each(SWIGLUS)(
   async (expertCase, gpu) => {
     const { mode, experts, columns, top } = expertCase;
     const held = await randomExperts(gpu, expertCase);
-    const run = await compileSwiglu(gpu, mode, held, top);
-    for (const tokens of expertCase.tokens) {
-      const h = randomValues(tokens * columns, tokens);
-      const chosen = randomChoices(tokens, top, experts, tokens);
-      const expected = expectedSwiglu(held, h, { top, experts: chosen });
-      expect(await run(h, chosen), `${tokens} tokens`).toBeCloseToArray(expected, 1e-5);
+    for (const halves of HALVES) {
+      const run = await compileSwiglu(gpu, held, { mode, top, halves });
+      for (const tokens of expertCase.tokens) {
+        const h = randomValues(tokens * columns, tokens);
+        const choice = randomChoice(tokens, experts, top, tokens);
+        const expected = expectedSwiglu(held, h, choice);
+        const got = await run(h, choice);
+        expect(got, `${tokens} tokens, ${halves}`).toBeCloseToArray(expected, 1e-5);
+      }
     }
   },
 );
@@ -313,17 +160,53 @@ gpuTest.each(OUTS)(
   async (expertCase, gpu) => {
     const { mode, experts, rows, columns, top } = expertCase;
     const held = await randomExperts(gpu, expertCase);
-    const run = await compileOut(gpu, mode, held, top);
-    for (const tokens of expertCase.tokens) {
-      const next = createRandom(tokens);
+    const scale = randomValues(rows, 6);
+    for (const halves of HALVES) {
+      const run = await compileOut(gpu, held, { mode, top, halves });
+      for (const tokens of expertCase.tokens) {
+        const choice = randomChoice(tokens, experts, top, tokens);
+        const hidden = randomValues(tokens * top * columns, tokens);
+        const input: Weighted = { choice, hidden, x: randomValues(tokens * rows, 5), scale };
+        const { x, h } = await run(input);
+        const expected = expectedOut(held, input);
+        expect(x, `${tokens} tokens, ${halves}`).toBeCloseToArray(expected, 1e-5);
+        if (h) expectNormedRows(h, Float64Array.from(x), scale, 1e-6);
+      }
+    }
+  },
+);
+
+gpuTest.each([
+  { experts: 40, top: 4 },
+  { experts: 128, top: 4 },
+  { experts: 300, top: 3 },
+])(
+  'few tokens choose the best $top of $experts experts, the lower one first among equals',
+  async ({ experts, top }, gpu) => {
+    // Every expert adds a number of its own to x, its bias, so that x shows the chosen ones and their weights.
+    const bias = randomValues(experts * 32, 7, 3);
+    const held = await uploadExperts(gpu, [experts, 32, 32], randomMxfp4(experts * 1024, 9), bias);
+    const run = await compileOut(gpu, held, { mode: 'few', top });
+    const random = randomValues(4 * experts, 8, 2);
+    // Three kinds of logits, so that equals lie on both sides of the cut; negative ones; huge ones; zeros.
+    const inputs = [
+      random,
+      random.map((_, i) => [-1, 0.5, 2][i % 3]!),
+      random.map((value) => -Math.abs(value) - 1),
+      random.map((value, i) => (i % 7 === 3 ? 3e38 : value * 1e30)),
+      random.map(() => 0),
+    ];
+    for (const logits of inputs) {
+      const choice = choose(logits, experts, top);
+      const hidden = new Float64Array(4 * top * 32);
       const input: Weighted = {
-        hidden: randomValues(tokens * top * columns, tokens),
-        weights: Float64Array.from({ length: tokens * top }, () => Math.fround(next.uniform())),
-        experts: randomChoices(tokens, top, experts, tokens),
-        x: randomValues(tokens * rows, 5),
+        choice,
+        hidden,
+        x: new Float64Array(4 * 32),
+        scale: new Float64Array(32).fill(1),
       };
-      const sum = await run(input);
-      expect(sum, `${tokens} tokens`).toBeCloseToArray(expectedOut(held, input), 1e-5);
+      const { x } = await run(input);
+      expect(x).toBeCloseToArray(expectedOut(held, input), 1e-5);
     }
   },
 );
@@ -335,9 +218,9 @@ interface Mxfp4Vectors {
   }[];
 }
 
-gpuTest.each(MODES)(
-  'every MXFP4 code is decoded exactly with every scale of the golden file: %s',
-  async (mode, gpu) => {
+gpuTest.each(MODES.flatMap((mode) => HALVES.map((halves) => [mode, halves] as const)))(
+  'every MXFP4 code is decoded exactly with every scale of the golden file: %s, %s',
+  async ([mode, halves], gpu) => {
     const { vectors } = await readGoldenJson<Mxfp4Vectors>('mxfp4.json');
     const golden = vectors.filter(({ scale_byte }) => scale_byte < 254); // above, values overflow
     expect(golden.length).toBeGreaterThan(8);
@@ -347,13 +230,13 @@ gpuTest.each(MODES)(
     const blocks = Uint8Array.from({ length: 32 * 16 }, (_, i) => row[i % 16]!);
     const scales = Uint8Array.from({ length: 32 }, (_, r) => golden[r % golden.length]!.scale_byte);
     const held = await uploadExperts(gpu, [1, 32, 32], { blocks, scales }, new Float64Array(32));
-    const run = await compileOut(gpu, mode, held, 1);
+    const run = await compileOut(gpu, held, { mode, top: 1, halves });
     const oneHot = Float64Array.from({ length: 32 * 32 }, (_, i) => (i % 33 === 0 ? 1 : 0));
-    const x = await run({
+    const { x } = await run({
+      choice: choose(new Float64Array(32), 1, 1),
       hidden: oneHot,
-      weights: new Float64Array(32).fill(1),
-      experts: new Array<number>(32).fill(0),
       x: new Float64Array(32 * 32),
+      scale: new Float64Array(32),
     });
     for (let column = 0; column < 32; column++) {
       for (let r = 0; r < 32; r++) {
@@ -380,8 +263,8 @@ gpuTest.each(MODES)(
     );
     const bytes = randomMxfp4(512 * 32, 1);
     const held = await uploadExperts(gpu, [1, 512, 32], bytes, bias);
-    const run = await compileSwiglu(gpu, mode, held, 1);
-    const hidden = await run(new Float64Array(32), [0]);
+    const run = await compileSwiglu(gpu, held, { mode, top: 1 });
+    const hidden = await run(new Float64Array(32), choose(new Float64Array(1), 1, 1));
     expect(hidden).toBeCloseToArray(swiglu(bias, LIMIT), 1e-6);
     // One by one, with a relative tolerance, so that small values count too.
     for (const [i, value] of swiglu(bias, LIMIT).entries()) {
@@ -396,8 +279,11 @@ gpuTest('expert_swiglu does not write the slots of experts in other parts', asyn
   expect(held.matrix.parts.length).toBe(3);
   const [, second] = held.matrix.parts;
   const part = { ...held, matrix: { ...held.matrix, parts: [second!] } };
-  const run = await compileSwiglu(gpu, 'few', part, 4);
-  const hidden = await run(randomValues(96, 1), [7, 3, 0, 5]);
+  const run = await compileSwiglu(gpu, part, { mode: 'few', top: 4 });
+  const logits = Float64Array.of(2, -1, -1, 3, -1, 1, -1, 4);
+  const choice = choose(logits, 8, 4);
+  expect(choice.experts).toEqual([7, 3, 0, 5]);
+  const hidden = await run(randomValues(96, 1), choice);
   expect(Array.from({ length: 4 }, (_, k) => Number.isNaN(hidden[k * 96]))).toEqual([
     true,
     false,

@@ -1,6 +1,7 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { Kernel, type KernelSource } from '../gpu/kernel.ts';
+import { chooseHalves, type Halves } from './halves.ts';
 import { type PipelineName, pipelineSources } from './pipelines.ts';
 import type { Shaders } from './shaders.ts';
 import type { KernelShape } from './shape.ts';
@@ -9,6 +10,7 @@ import type { KernelShape } from './shape.ts';
 export interface CompileOptions {
   readonly shaders?: Shaders;
   readonly compiled?: Map<string, Promise<Kernel>>;
+  readonly halves?: Halves;
 }
 
 /** The compiled kernels of one model, and what all its operations share. */
@@ -39,13 +41,14 @@ export class Kernels {
    * @param buffers - Owns the kernels' constant parameters.
    * @param options.shaders - Where their files come from. Default: the library's, with all variants that the device can run.
    * @param options.compiled - Kernels that have been compiled before, for any shape; gets the others.
+   * @param options.halves - Default: `native` if that is exact on this GPU.
    */
   static async compile(
     gpu: Gpu,
     shape: KernelShape,
     step: GPUBuffer,
     buffers: Buffers,
-    { shaders, compiled = new Map() }: CompileOptions = {},
+    { shaders, compiled = new Map(), halves }: CompileOptions = {},
   ): Promise<Kernels> {
     const compile = (source: KernelSource): Promise<Kernel> => {
       const { entryPoint, files, constants } = source;
@@ -54,7 +57,13 @@ export class Kernels {
       compiled.set(key, kernel);
       return kernel;
     };
-    const sources = [...pipelineSources(shape, gpu.device.features, shaders)];
+    const libraries = {
+      dense: shape.dense,
+      halves: halves ?? (await chooseHalves(gpu)),
+      kv: shape.kvCache,
+    };
+    const options = { libraries, features: gpu.device.features };
+    const sources = [...pipelineSources(shape, options, shaders)];
     const pipelines = await Promise.all(
       sources.map(async ([name, source]) => [name, await compile(source)] as const),
     );

@@ -19,11 +19,11 @@ export interface LayerCache {
 
 /** The experts that each token chose, and how the tiled matmuls group them. */
 export interface ExpertChoice {
-  /** f32 [tokens, experts]. */
+  /** f32 [tokens, experts + 1]: the router's logits, and for few tokens 1 / rms of x. */
   readonly routerLogits: GPUBuffer;
-  /** u32 [tokens, expertsPerToken], best first. */
+  /** u32 [tokens, expertsPerToken], best first; for many tokens. */
   readonly experts: GPUBuffer;
-  /** f32 [tokens, expertsPerToken]. */
+  /** f32 [tokens, expertsPerToken]; for many tokens. */
   readonly weights: GPUBuffer;
   /** u32 [tokens * expertsPerToken]. */
   readonly sortedSlots: GPUBuffer;

@@ -16,6 +16,7 @@ import {
   HEAD_SIZE,
   PRODUCT_TILES,
   type Product,
+  rowGroups,
   SPLIT_KEYS,
   STRIP,
   slotTileCount,
@@ -37,6 +38,9 @@ type Grid = readonly [x: number, y?: number];
  * The operations of passes over a number of tokens. A method makes the dispatches of one operation, with the kernel that
  * suits that number, one for each part of a matrix that is too large for one binding. Dispatches are labelled by the
  * weights that they read. Arguments are inputs, weights, outputs, in this order.
+ *
+ * What adds to the residual stream x also prepares h, its norm, for the product that comes next. For few tokens, h is in
+ * the form of `lib/normed_rows`, and only that product completes it.
  */
 export class Operations {
   readonly #kernels: Kernels;
@@ -57,23 +61,24 @@ export class Operations {
     this.#expertProduct = productOf((count * expertsPerToken) / experts);
   }
 
-  /** x = the rows of `w` for the token ids. */
-  embed(tokens: GPUBuffer, w: DenseMatrix, x: GPUBuffer): Dispatch[] {
+  /** x = the rows of `w` for the token ids; h = x / rms(x) * scale. */
+  embed(
+    tokens: GPUBuffer,
+    w: DenseMatrix,
+    scale: GPUBuffer,
+    x: GPUBuffer,
+    h: GPUBuffer,
+  ): Dispatch[] {
     const kernel = this.#kernels.get('embed');
-    return w.parts.map(({ firstRow, rows, values, scales }) => {
+    const embed = w.parts.map(({ firstRow, rows, values, scales }) => {
       const params = this.#kernels.params(firstRow, rows);
-      const resources = { params, tokens, weights: values, scales, x };
+      const resources = { params, tokens, weights: values, scales, scale, x, h };
       return kernel.dispatch(w.label, resources, [1, this.#count]);
     });
+    return [...embed, ...this.#norm(x, scale, h)];
   }
 
-  /** y = x / rms(x) * scale. */
-  norm(x: GPUBuffer, scale: GPUBuffer, y: GPUBuffer): Dispatch[] {
-    const resources = { step: this.#kernels.step, x, scale, y };
-    return [this.#kernels.get('rms_norm').dispatch(scale.label, resources, [1, this.#count])];
-  }
-
-  /** {@link Operations.norm} from the step's output row on: of the rows whose logits are needed. */
+  /** y = x / rms(x) * scale, from the step's output row on: of the rows whose logits are needed. */
   outputNorm(x: GPUBuffer, scale: GPUBuffer, y: GPUBuffer): Dispatch[] {
     const resources = { step: this.#kernels.step, x, scale, y };
     return [
@@ -83,7 +88,7 @@ export class Operations {
 
   /** Queries to `projected`; rotated keys, and values, to the cache. */
   qkv(
-    x: GPUBuffer,
+    h: GPUBuffer,
     w: Linear,
     rope_table: GPUBuffer,
     { isSliding, keys, values }: LayerCache,
@@ -99,7 +104,7 @@ export class Operations {
         this.#count,
       ];
       return [
-        ...this.#linear('qkv', x, w, projected),
+        ...this.#linearTiled('qkv', h, w, projected),
         this.#kernels.get(`rope/${spanOf(isSliding)}`).dispatch(weight.label, rotation, grid),
       ];
     }
@@ -112,9 +117,9 @@ export class Operations {
           weights: part.values,
           scales: part.scales,
           bias,
-          x,
+          h,
         },
-        [part.rows / HEAD_SIZE, this.#count],
+        [(2 * part.rows) / HEAD_SIZE, this.#count],
         denseCost(weight, part.rows, this.#count, this.#count),
       ),
     );
@@ -161,66 +166,95 @@ export class Operations {
     return [attend, reduce.dispatch(sinks.label, joined, [heads])];
   }
 
-  /** y += w x + bias. */
-  addOut(x: GPUBuffer, w: Linear, y: GPUBuffer): Dispatch[] {
-    return this.#linear('out', x, w, y);
+  /** x += w attended + bias; h = x / rms(x) * scale. */
+  addOut(attended: GPUBuffer, w: Linear, scale: GPUBuffer, x: GPUBuffer, h: GPUBuffer): Dispatch[] {
+    if (!this.#isFew) {
+      return [...this.#linearTiled('out', attended, w, x), ...this.#norm(x, scale, h)];
+    }
+    const { weight, bias } = w;
+    return weight.parts.map(({ firstRow, rows, values, scales }) => {
+      const params = this.#kernels.params(firstRow);
+      const resources = { params, weights: values, scales, bias, attended, scale, x, h };
+      const grid: Grid = [rowGroups('out', rows), this.#count];
+      const cost = denseCost(weight, rows, this.#count, this.#count);
+      return this.#kernels.get('out').dispatch(weight.label, resources, grid, cost);
+    });
   }
 
-  /** h = norm(x); the experts that each token chooses, and their weights. */
-  route(
-    x: GPUBuffer,
-    scale: GPUBuffer,
-    { weight, bias }: Linear,
-    h: GPUBuffer,
-    { routerLogits, experts, weights: expert_weights, sortedSlots, tiles }: ExpertChoice,
-  ): Dispatch[] {
-    const { step } = this.#kernels;
+  /** The experts that each token chooses: their logits, from which few tokens choose whenever they need it. */
+  route(h: GPUBuffer, { weight, bias }: Linear, choice: ExpertChoice): Dispatch[] {
+    const { step, shape } = this.#kernels;
+    const { routerLogits: router_logits, experts, weights: expert_weights } = choice;
     const [part] = weight.parts; // the only one: a model whose router needs more is refused at load
     const weights = (part as DenseMatrix['parts'][number]).values;
-    const outputs = { h, router_logits: routerLogits, experts, expert_weights };
-    const resources = { x, scale, weights, bias, ...outputs };
-    const route = this.#kernels.get('route').dispatch(weight.label, resources, [1, this.#count]);
-    if (this.#isFew) return [route];
-    const group = { step, experts, sorted_slots: sortedSlots, tiles };
+    const resources = { h, weights, bias, router_logits };
+    if (this.#isFew) {
+      const grid: Grid = [shape.experts, this.#count];
+      return [this.#kernels.get('router').dispatch(weight.label, resources, grid)];
+    }
+    const chosen = { ...resources, experts, expert_weights };
+    const group = { step, experts, ...slotTiles(choice) };
     const grouping = this.#kernels.get(`group_by_expert/${this.#expertProduct}`);
-    return [route, grouping.dispatch(weight.label, group, [1])];
+    return [
+      this.#kernels.get('route').dispatch(weight.label, chosen, [1, this.#count]),
+      grouping.dispatch(weight.label, group, [1]),
+    ];
   }
 
   /** hidden = swiglu(mlp1 h) of the chosen experts. */
   swiglu(h: GPUBuffer, choice: ExpertChoice, mlp1: ExpertMatrix, hidden: GPUBuffer): Dispatch[] {
-    if (!this.#isFew) return this.#tiledExperts('expert_swiglu_tiled', mlp1, choice, { h, hidden });
+    if (!this.#isFew) {
+      return this.#expertsTiled('expert_swiglu_tiled', mlp1, { ...slotTiles(choice), h, hidden });
+    }
+    const resources = { router_logits: choice.routerLogits, h, hidden };
     const slots = this.#count * this.#kernels.shape.expertsPerToken;
-    return this.#experts('expert_swiglu', mlp1, { experts: choice.experts, h, hidden }, [
-      mlp1.rows / TILE_ROWS,
-      slots,
-    ]);
+    const grid: Grid = [rowGroups('expert_swiglu', mlp1.rows), slots];
+    return this.#experts('expert_swiglu', mlp1, resources, grid);
   }
 
-  /** x += the weighted sum of mlp2 hidden over the chosen experts. `out` is scratch, [tokens, expertsPerToken, hiddenSize]. */
+  /**
+   * x += the weighted sum of mlp2 hidden over the chosen experts; h = x / rms(x) * scale. `out` is scratch, [tokens,
+   * expertsPerToken, hiddenSize].
+   */
   addExperts(
     hidden: GPUBuffer,
     choice: ExpertChoice,
     mlp2: ExpertMatrix,
+    scale: GPUBuffer,
     out: GPUBuffer,
     x: GPUBuffer,
+    h: GPUBuffer,
   ): Dispatch[] {
-    const { experts, weights: expert_weights } = choice;
     if (this.#isFew) {
-      const resources = { experts, expert_weights, hidden, x };
-      return this.#experts('expert_out', mlp2, resources, [mlp2.rows / TILE_ROWS, this.#count]);
+      const resources = { router_logits: choice.routerLogits, hidden, scale, x, h };
+      const grid: Grid = [rowGroups('expert_out', mlp2.rows), this.#count];
+      return this.#experts('expert_out', mlp2, resources, grid);
     }
-    const resources = { expert_weights, hidden, out };
+    const tiled = { ...slotTiles(choice), expert_weights: choice.weights, hidden, out };
     const quads = this.#kernels.shape.hiddenSize / 4;
     const grid: Grid = [workgroupsOf('expert_sum', quads), this.#count];
     return [
-      ...this.#tiledExperts('expert_out_tiled', mlp2, choice, resources),
+      ...this.#expertsTiled('expert_out_tiled', mlp2, tiled),
       this.#kernels.get('expert_sum').dispatch(mlp2.label, { out, x }, grid),
+      ...this.#norm(x, scale, h),
     ];
   }
 
   /** logits = w x. */
   unembed(x: GPUBuffer, w: DenseMatrix, logits: GPUBuffer): Dispatch[] {
-    return this.#linear('unembedding', x, { weight: w }, logits);
+    if (!this.#isFew) {
+      return this.#linearTiled('unembedding', x, { weight: w }, logits);
+    }
+    return w.parts.map(({ firstRow, rows, values, scales }) =>
+      this.#kernels
+        .get('linear')
+        .dispatch(
+          w.label,
+          { params: this.#kernels.params(firstRow), weights: values, scales, x, y: logits },
+          [rowGroups('linear', rows), this.#count],
+          denseCost(w, rows, this.#count, this.#count),
+        ),
+    );
   }
 
   /** Chooses the next token from the first row of logits, makes it the next input, and advances the step. */
@@ -236,18 +270,23 @@ export class Operations {
     ];
   }
 
+  /** h = x / rms(x) * scale, of many tokens: for few, the kernels that write x do that. */
+  #norm(x: GPUBuffer, scale: GPUBuffer, h: GPUBuffer): Dispatch[] {
+    if (this.#isFew) return [];
+    const resources = { step: this.#kernels.step, x, scale, y: h };
+    return [this.#kernels.get('rms_norm').dispatch(scale.label, resources, [1, this.#count])];
+  }
+
   /** y = w x + bias, or y += w x + bias, according to the use. */
-  #linear(
+  #linearTiled(
     use: 'qkv' | 'out' | 'unembedding',
     x: GPUBuffer,
     { weight, bias }: Omit<Linear, 'bias'> & Partial<Linear>,
     y: GPUBuffer,
   ): Dispatch[] {
     const tile = PRODUCT_TILES[this.#denseProduct];
-    const isMatvec = this.#isFew && use !== 'qkv'; // few tokens have the kernel `qkv`
-    const kernel = this.#kernels.get(
-      isMatvec ? `linear/${use}` : `linear_tiled/${use}/${this.#denseProduct}`,
-    );
+    const kernel = this.#kernels.get(`linear_tiled/${use}/${this.#denseProduct}`);
+    const tiles = Math.ceil(this.#count / tile.inputs);
     return weight.parts.map(({ firstRow, rows, values, scales }) =>
       kernel.dispatch(
         weight.label,
@@ -258,38 +297,25 @@ export class Operations {
           bias: bias ?? scales, // a kernel without a bias still binds one: any buffer will do
           x,
           y,
-          ...(!this.#isFew && { step: this.#kernels.step }),
+          step: this.#kernels.step,
         },
-        isMatvec
-          ? [Math.ceil(rows / TILE_ROWS), this.#count]
-          : [Math.ceil(rows / tile.rows), Math.ceil(this.#count / tile.inputs)],
-        denseCost(
-          weight,
-          rows,
-          this.#count,
-          isMatvec ? this.#count : Math.ceil(this.#count / tile.inputs),
-        ),
+        [Math.ceil(rows / tile.rows), tiles],
+        denseCost(weight, rows, this.#count, tiles),
       ),
     );
   }
 
-  /** A matmul of the chosen experts, of as many tiles of slots as there may be. */
-  #tiledExperts(
+  /** A tiled matmul of the chosen experts, of as many tiles of slots as there may be. */
+  #expertsTiled(
     kernel: 'expert_swiglu_tiled' | 'expert_out_tiled',
     matrix: ExpertMatrix,
-    { tiles, sortedSlots }: ExpertChoice,
     resources: Resources,
   ): Dispatch[] {
     const product = this.#expertProduct;
-    return this.#experts(
-      `${kernel}/${product}`,
-      matrix,
-      { tiles, sorted_slots: sortedSlots, ...resources },
-      [
-        Math.ceil(matrix.rows / PRODUCT_TILES[product].rows),
-        slotTileCount(this.#kernels.shape, this.#count, product),
-      ],
-    );
+    return this.#experts(`${kernel}/${product}`, matrix, resources, [
+      Math.ceil(matrix.rows / PRODUCT_TILES[product].rows),
+      slotTileCount(this.#kernels.shape, this.#count, product),
+    ]);
   }
 
   /** A matmul of the chosen experts. */
@@ -315,4 +341,8 @@ export class Operations {
 
 function productOf(inputs: number): Product {
   return inputs <= NARROW_INPUTS ? 'narrow' : 'wide';
+}
+
+function slotTiles({ tiles, sortedSlots }: ExpertChoice): Resources {
+  return { tiles, sorted_slots: sortedSlots };
 }

@@ -1,6 +1,7 @@
 import type { KernelSource } from '../gpu/kernel.ts';
-import { kernelSource, type Shaders } from './shaders.ts';
+import { type KernelOptions, kernelSource, type Shaders } from './shaders.ts';
 import {
+  blockInvocations,
   HEAD_SIZE,
   type KernelShape,
   PRODUCT_TILES,
@@ -23,20 +24,27 @@ export type PipelineName =
 /**
  * The pipelines of a model: every kernel with the constants of each of its uses.
  *
- * @param features - The device's, which decide between a kernel and its variants.
+ * @param options - What the kernels' files leave open, except constants.
  */
 export function pipelineSources(
   shape: KernelShape,
-  features: ReadonlySet<string>,
+  { libraries, features }: Omit<KernelOptions, 'constants'>,
   shaders?: Shaders,
 ): ReadonlyMap<PipelineName, KernelSource> {
   const sources = new Map<PipelineName, KernelSource>();
   const add = (name: string, constants: Constants, product?: Product): void => {
     const [kernel] = name.split('/') as [string];
-    const libraries = { dense: shape.dense, kv: shape.kvCache, ...(product && { product }) };
     sources.set(
       name as PipelineName,
-      kernelSource(kernel, { constants, libraries, features }, shaders),
+      kernelSource(
+        kernel,
+        {
+          constants,
+          libraries: { ...libraries, ...(product && { product }) },
+          ...(features && { features }),
+        },
+        shaders,
+      ),
     );
   };
   for (const [name, constants] of Object.entries(modelPipelines(shape))) add(name, constants);
@@ -61,8 +69,9 @@ export function spanOf(isSliding: boolean): 'sliding' | 'full' {
 
 /** The constants of pipelines that are the same in all layers. */
 function modelPipelines(shape: KernelShape) {
-  const { hiddenSize, experts: EXPERTS, expertsPerToken: TOP, vocabularySize: VOCABULARY } = shape;
-  const { out, unembedding, mlp1, mlp2 } = matrices(shape);
+  const { hiddenSize, intermediateSize, heads, expertsPerToken: TOP } = shape;
+  const { experts: EXPERTS, vocabularySize: VOCABULARY } = shape;
+  const { mlp1, mlp2 } = matrices(shape);
   const norm = {
     COLUMNS: hiddenSize,
     EPSILON: shape.normEpsilon,
@@ -72,11 +81,12 @@ function modelPipelines(shape: KernelShape) {
     embed: { COLUMNS: hiddenSize } as Constants,
     rms_norm: norm as Constants,
     'rms_norm/output': { ...norm, FROM_OUTPUT_ROW: 1 } as Constants,
-    'linear/out': withSplits(out) as Constants,
-    'linear/unembedding': withSplits(unembedding) as Constants,
-    route: { ...norm, EXPERTS, TOP } as Constants,
-    expert_swiglu: withSplits(mlp1) as Constants,
-    expert_out: withSplits({ ...mlp2, TOP }) as Constants,
+    out: { ...columnsOf(heads * HEAD_SIZE, 32), ROWS: hiddenSize } as Constants,
+    linear: { ...columnsOf(hiddenSize, 8), ROWS: VOCABULARY } as Constants,
+    router: { ...norm, EXPERTS, WORKGROUP_SIZE: blockInvocations(hiddenSize) } as Constants,
+    route: { ...columnsOf(hiddenSize, 16), EXPERTS, TOP } as Constants,
+    expert_swiglu: { ...mlp1, ...columnsOf(hiddenSize, 8), EXPERTS } as Constants,
+    expert_out: { ...mlp2, ...columnsOf(intermediateSize, 16), EXPERTS, TOP } as Constants,
     expert_sum: { COLUMNS: hiddenSize, TOP } as Constants,
     sample_strips: { VOCABULARY } as Constants,
     sample_candidates: { VOCABULARY } as Constants,
@@ -120,7 +130,7 @@ function layerPipelines(shape: KernelShape, isSliding: boolean) {
   const WINDOW = isSliding ? shape.slidingWindow : 0;
   const SPLITS = splitCount(shape, isSliding);
   return {
-    qkv: { ...cache, COLUMNS, SPLITS: rowSplits(COLUMNS, 4) } as Constants,
+    qkv: { ...cache, ...columnsOf(COLUMNS, 16), EPSILON: shape.normEpsilon } as Constants,
     rope: cache as Constants,
     attend: { ...cache, WINDOW, SPLITS } as Constants,
     attend_tiled: { ...cache, WINDOW } as Constants,
@@ -128,7 +138,7 @@ function layerPipelines(shape: KernelShape, isSliding: boolean) {
   };
 }
 
-/** The constants of a matrix with those of `lib/row_product`, for workgroups of one tile. */
-function withSplits<T extends { readonly COLUMNS: number }>(matrix: T): T & { SPLITS: number } {
-  return { ...matrix, SPLITS: rowSplits(matrix.COLUMNS, 8) };
+/** The columns of a matrix, and how many invocations share those of a row (`lib/row_product`). */
+function columnsOf(columns: number, mostSplits: number): { COLUMNS: number; SPLITS: number } {
+  return { COLUMNS: columns, SPLITS: rowSplits(columns, mostSplits) };
 }

@@ -18,7 +18,8 @@ import {
   uploadDense,
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
-import { linear, rope } from '../../test/oracles.ts';
+import { normedRows } from '../../test/normed-rows.ts';
+import { linear, rmsNorm, rope } from '../../test/oracles.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types/load.ts';
 import { kernelSource } from './shaders.ts';
@@ -206,6 +207,9 @@ const QKVS: readonly QkvCase[] = [
   },
 ];
 
+/** Large, so that it matters. */
+const EPSILON = 0.5;
+
 gpuTest.each(QKVS)(
   'qkv of $tokens tokens matches the oracle: $dense, $columns columns, $heads + $kvHeads heads, $kvCache cache of $capacity',
   async (shape, gpu) => {
@@ -218,21 +222,23 @@ gpuTest.each(QKVS)(
     const kernel = await Kernel.compile(
       gpu.gpu,
       kernelSource('qkv', {
-        libraries: { dense, kv: kvCache },
+        libraries: { dense, halves: 'native', kv: kvCache },
         constants: {
           COLUMNS: columns,
           HEADS: heads,
           KV_HEADS: kvHeads,
           RING: capacity,
-          SPLITS: rowSplits(columns, 4),
+          SPLITS: rowSplits(columns, 16),
+          EPSILON,
         },
       }),
     );
     const bias = randomValues(rows, 3, 4);
+    const scale = randomValues(columns, 6);
     const biasBuffer = uploadFloats(gpu, bias);
     for (const start of shape.starts) {
       const x = randomValues(tokens * columns, 5 + start);
-      const xBuffer = uploadFloats(gpu, x);
+      const h = uploadFloats(gpu, normedRows(x, scale));
       const projected = outputBuffer(gpu, tokens * rows);
       const cache = emptyCache(gpu, shape);
       const step = stepBuffer(gpu, start, tokens);
@@ -247,16 +253,17 @@ gpuTest.each(QKVS)(
               weights: part.values,
               scales: part.scales,
               bias: biasBuffer,
-              x: xBuffer,
+              h,
               rope_table: table,
               projected,
               ...cache,
             },
-            [part.rows / HEAD_SIZE, tokens],
+            [(2 * part.rows) / HEAD_SIZE, tokens],
           ),
         ),
       );
-      const { q, k, v } = splitAndRotate(linear(x, held.values, bias, columns), shape, start);
+      const product = linear(rmsNorm(x, scale, EPSILON), held.values, bias, columns);
+      const { q, k, v } = splitAndRotate(product, shape, start);
       const got = Float64Array.from(await outputFloats(gpu, projected));
       expect(columnsOf(got, rows, 0, heads * HEAD_SIZE)).toBeCloseToArray(q, 1e-5);
       await expectAppended(gpu, 'keys', cache, shape, k, start);

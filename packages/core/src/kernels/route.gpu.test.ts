@@ -9,84 +9,62 @@ import {
   uploadDense,
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
+import { normedRows } from '../../test/normed-rows.ts';
 import { linear, rmsNorm, route } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { kernelSource } from './shaders.ts';
-import { rowInvocations } from './shape.ts';
+import { blockInvocations, rowSplits } from './shape.ts';
 
-interface Router {
+interface RouterCase {
   readonly experts: number;
   readonly columns: number;
-  readonly top: number;
-  readonly epsilon?: number;
+  readonly tokens: number;
 }
 
-interface RouterInput {
-  /** [tokens, columns]. */
-  readonly x: Float64Array;
-  /** [columns]. */
-  readonly scale: Float64Array;
+interface Gate {
   /** [experts, columns]. */
-  readonly gate: Float64Array;
+  readonly weight: Float64Array;
   /** [experts]. */
   readonly bias: Float64Array;
 }
 
-function randomRouterInput({ experts, columns }: Router, tokens: number): RouterInput {
+function randomGate({ experts, columns }: RouterCase): Gate {
   return {
-    x: randomValues(tokens * columns, 1, 3),
-    scale: randomValues(columns, 2),
-    gate: randomValues(experts * columns, 3, 0.2),
+    weight: randomValues(experts * columns, 3, 0.2),
     bias: randomValues(experts, 4),
   };
 }
 
+/** The logits and the choice of many tokens, by route. */
 async function runRoute(
   gpu: TestGpu,
-  { experts, columns, top, epsilon = 1e-5 }: Router,
-  { x, scale, gate, bias }: RouterInput,
+  { experts, columns, tokens, top }: RouterCase & { readonly top: number },
+  h: Float64Array,
+  { weight, bias }: Gate,
 ) {
-  const kernel = await Kernel.compile(
-    gpu.gpu,
-    kernelSource('route', {
-      constants: {
-        COLUMNS: columns,
-        EXPERTS: experts,
-        TOP: top,
-        EPSILON: epsilon,
-        WORKGROUP_SIZE: rowInvocations(columns),
-      },
-    }),
-  );
-  const tokens = x.length / columns;
-  const held = await uploadDense(gpu, 'bf16', [experts, columns], gate);
+  const constants = {
+    COLUMNS: columns,
+    EXPERTS: experts,
+    TOP: top,
+    SPLITS: rowSplits(columns, 16),
+  };
+  const kernel = await Kernel.compile(gpu.gpu, kernelSource('route', { constants }));
+  const held = await uploadDense(gpu, 'bf16', [experts, columns], weight);
   const outputs = {
-    h: outputBuffer(gpu, x.length),
-    router_logits: outputBuffer(gpu, tokens * experts),
+    router_logits: outputBuffer(gpu, tokens * (experts + 1)),
     experts: outputBuffer(gpu, tokens * top),
     expert_weights: outputBuffer(gpu, tokens * top),
   };
-  gpu.run(
-    kernel.dispatch(
-      'route',
-      {
-        x: uploadFloats(gpu, x),
-        scale: uploadFloats(gpu, scale),
-        weights: held.matrix.parts[0]!.values,
-        bias: uploadFloats(gpu, bias),
-        ...outputs,
-      },
-      [1, tokens],
-    ),
-  );
-  const h = rmsNorm(x, scale, epsilon);
+  const weights = held.matrix.parts[0]!.values;
+  const resources = { h: uploadFloats(gpu, h), weights, bias: uploadFloats(gpu, bias), ...outputs };
+  gpu.run(kernel.dispatch('route', resources, [1, tokens]));
+  const rows = await outputFloats(gpu, outputs.router_logits);
   return {
-    h: await outputFloats(gpu, outputs.h),
-    logits: await outputFloats(gpu, outputs.router_logits),
+    logits: Float64Array.from(rows.filter((_, i) => i % (experts + 1) < experts)),
     experts: await outputWords(gpu, outputs.experts),
     weights: await outputFloats(gpu, outputs.expert_weights),
-    expected: { h, logits: linear(h, held.values, bias, columns) },
+    expected: linear(h, held.values, bias, columns),
   };
 }
 
@@ -98,13 +76,13 @@ gpuTest.each([
   { experts: 300, columns: 32, top: 1, tokens: 2 },
 ])(
   'route chooses the best $top of $experts experts: $columns columns',
-  async ({ tokens, ...router }, gpu) => {
-    const { experts, top } = router;
-    const got = await runRoute(gpu, router, randomRouterInput(router, tokens));
-    expect(got.h).toBeCloseToArray(got.expected.h, 1e-6);
-    expect(got.logits).toBeCloseToArray(got.expected.logits, 1e-5);
+  async ({ top, ...router }, gpu) => {
+    const { experts, columns, tokens } = router;
+    const h = randomValues(tokens * columns, 1, 3);
+    const got = await runRoute(gpu, { ...router, top }, h, randomGate(router));
+    expect(got.logits).toBeCloseToArray(got.expected, 1e-5);
     for (let token = 0; token < tokens; token++) {
-      const logits = got.expected.logits.subarray(token * experts, (token + 1) * experts);
+      const logits = got.expected.subarray(token * experts, (token + 1) * experts);
       const { ids, weights } = route(logits, top);
       const at = token * top;
       expect([...got.experts.subarray(at, at + top)], `experts of token ${token}`).toEqual(ids);
@@ -116,42 +94,78 @@ gpuTest.each([
 gpuTest(
   'route takes the lower expert first among equals, also across the top-k cut',
   async (gpu) => {
-    const router: Router = { experts: 40, columns: 64, top: 4 };
-    const input = randomRouterInput(router, 6);
+    const router = { experts: 40, columns: 64, tokens: 6, top: 4 };
+    const { columns, top } = router;
+    const random = randomGate(router);
     // Four kinds of experts; those of a kind share weights and bias, so their logits are bit-identical.
-    const { columns } = router;
-    const gate = input.gate.map(
-      (_, i) => input.gate[(i % columns) + (Math.floor(i / columns) % 4) * columns]!,
+    const weight = random.weight.map(
+      (_, i) => random.weight[(i % columns) + (Math.floor(i / columns) % 4) * columns]!,
     );
-    const bias = input.bias.map((_, expert) => input.bias[expert % 4]!);
-    const got = await runRoute(gpu, router, { ...input, gate, bias });
+    const bias = random.bias.map((_, expert) => random.bias[expert % 4]!);
+    const got = await runRoute(gpu, router, randomValues(6 * columns, 1, 3), { weight, bias });
     for (let token = 0; token < 6; token++) {
-      const logits = Float64Array.from(got.logits.subarray(token * 40, (token + 1) * 40));
+      const logits = got.logits.subarray(token * 40, (token + 1) * 40);
       expect(new Set(logits).size).toBe(4);
       const first = route(logits, 1).ids[0]!;
-      expect([...got.experts.subarray(token * 4, token * 4 + 4)]).toEqual([
-        first,
-        first + 4,
-        first + 8,
-        first + 12,
-      ]);
-      expect(got.weights.subarray(token * 4, token * 4 + 4)).toBeCloseToArray(
-        [0.25, 0.25, 0.25, 0.25],
-        1e-6,
-      );
+      const at = token * top;
+      expect([...got.experts.subarray(at, at + top)]).toEqual([0, 4, 8, 12].map((i) => first + i));
+      expect(got.weights.subarray(at, at + top)).toBeCloseToArray([0.25, 0.25, 0.25, 0.25], 1e-6);
     }
   },
 );
 
-gpuTest.each([1e-5, 1e-6])('route normalizes with the epsilon %f', async (epsilon, gpu) => {
-  const router: Router = { experts: 8, columns: 96, top: 2, epsilon };
-  const input = randomRouterInput(router, 2);
-  const x = input.x.map((value) => Math.fround(value * 3e-5));
-  const got = await runRoute(gpu, router, { ...input, x });
-  expect(got.h.map((value) => value * 100)).toBeCloseToArray(
-    got.expected.h.map((value) => value * 100),
-    1e-5,
-  );
+/** The logits of few tokens and 1 / rms(x), by router. */
+async function runRouter(
+  gpu: TestGpu,
+  { experts, columns, tokens }: RouterCase,
+  x: Float64Array,
+  epsilon: number,
+): Promise<void> {
+  const scale = randomValues(columns, 2);
+  const { weight, bias } = randomGate({ experts, columns, tokens });
+  const constants = {
+    COLUMNS: columns,
+    EXPERTS: experts,
+    EPSILON: epsilon,
+    WORKGROUP_SIZE: blockInvocations(columns),
+  };
+  const kernel = await Kernel.compile(gpu.gpu, kernelSource('router', { constants }));
+  const held = await uploadDense(gpu, 'bf16', [experts, columns], weight);
+  const output = outputBuffer(gpu, tokens * (experts + 1));
+  const resources = {
+    h: uploadFloats(gpu, normedRows(x, scale)),
+    weights: held.matrix.parts[0]!.values,
+    bias: uploadFloats(gpu, bias),
+    router_logits: output,
+  };
+  gpu.run(kernel.dispatch('router', resources, [experts, tokens]));
+  const got = await outputFloats(gpu, output);
+  const logits = linear(rmsNorm(x, scale, epsilon), held.values, bias, columns);
+  for (let token = 0; token < tokens; token++) {
+    const at = token * (experts + 1);
+    const expected = logits.subarray(token * experts, (token + 1) * experts);
+    expect(got.subarray(at, at + experts)).toBeCloseToArray(expected, 1e-5);
+    const row = x.subarray(token * columns, (token + 1) * columns);
+    const square = row.reduce((sum, value) => sum + value * value, 0) / columns;
+    const inverse = 1 / Math.sqrt(square + epsilon);
+    expect(got[at + experts]! / inverse, '1 / rms(x)').toBeCloseTo(1, 6);
+  }
+}
+
+gpuTest.each([
+  { experts: 8, columns: 96, tokens: 4 },
+  { experts: 32, columns: 2880, tokens: 2 },
+  { experts: 128, columns: 160, tokens: 1 },
+  { experts: 40, columns: 32, tokens: 3 },
+  { experts: 33, columns: 9216, tokens: 1 },
+])(
+  'router matches the oracle for $tokens tokens: $experts experts, $columns columns',
+  (router, gpu) => runRouter(gpu, router, randomValues(router.tokens * router.columns, 1, 3), 1e-5),
+);
+
+gpuTest.each([1e-5, 1e-6])('router normalizes with the epsilon %f', async (epsilon, gpu) => {
+  const x = randomValues(2 * 96, 1, 1e-4);
+  await runRouter(gpu, { experts: 8, columns: 96, tokens: 2 }, x, epsilon);
 });
 
 interface Grouping {

@@ -34,9 +34,10 @@ describe('a variant', () => {
 
 describe('a kernel', () => {
   test('includes the imports of its libraries, each file once', () => {
-    expect(pathsOf('linear_tiled', { dense: 'int8', product: 'wide' })).toEqual([
+    expect(pathsOf('linear_tiled', { dense: 'int8', halves: 'exact', product: 'wide' })).toEqual([
       'linear_tiled.wgsl',
       'lib/dense_int8.wgsl',
+      'lib/halves_exact.wgsl',
       'lib/f16.wgsl',
       'lib/tile.wgsl',
       'lib/product_wide.wgsl',

@@ -28,6 +28,9 @@ export const STRIP: number = shaderConstant('lib/sampling', 'STRIP');
 /** Which `lib/product_*` a tiled matmul uses: for few inputs per weight matrix, or for many. */
 export type Product = 'narrow' | 'wide';
 
+/** Columns that share a sum of squares in a row of `lib/normed_rows`. */
+const SQUARES = shaderConstant('lib/normed_rows', 'SQUARES');
+
 /** The tile that a workgroup of a tiled matmul makes. */
 export const PRODUCT_TILES: Readonly<Record<Product, ProductTile>> = {
   narrow: productTile('narrow'),
@@ -47,6 +50,14 @@ const WORKGROUP_SIZES = {
   expert_sum: shaderConstant('expert_sum', 'WORKGROUP_SIZE') as number,
   'lib/repack': shaderConstant('lib/repack', 'WORKGROUP_SIZE') as number,
   rope: shaderConstant('rope', 'WORKGROUP_SIZE') as number,
+};
+
+/** Rows that a workgroup makes, for the matmuls of {@link rowGroups}. */
+const WORKGROUP_ROWS = {
+  expert_out: shaderConstant('expert_out', 'WORKGROUP_ROWS') as number,
+  expert_swiglu: shaderConstant('expert_swiglu', 'WORKGROUP_ROWS') as number,
+  linear: shaderConstant('linear', 'WORKGROUP_ROWS') as number,
+  out: shaderConstant('out', 'WORKGROUP_ROWS') as number,
 };
 
 /** Bytes of a `SlotTile`. */
@@ -72,6 +83,11 @@ export function workgroupsOf(kernel: keyof typeof WORKGROUP_SIZES, invocations: 
   return Math.ceil(invocations / WORKGROUP_SIZES[kernel]);
 }
 
+/** Workgroups of a matmul of few tokens that make so many rows. */
+export function rowGroups(kernel: keyof typeof WORKGROUP_ROWS, rows: number): number {
+  return Math.ceil(rows / WORKGROUP_ROWS[kernel]);
+}
+
 /** Workgroup size of a kernel that goes over one row, four columns per invocation. */
 export function rowInvocations(columns: number): number {
   return Math.min(256, Math.max(32, powerOfTwo(columns / 4)));
@@ -84,9 +100,19 @@ function productTile(product: Product): ProductTile {
   };
 }
 
+/** Workgroup size of a kernel that goes over one row, a block of columns per invocation. */
+export function blockInvocations(columns: number): number {
+  return Math.min(256, Math.max(32, 2 * powerOfTwo(columns / BLOCK_COLUMNS)));
+}
+
 /** The largest power of two that is not above `value`, at least 1. */
 function powerOfTwo(value: number): number {
   return 2 ** Math.floor(Math.log2(Math.max(1, value)));
+}
+
+/** Numbers in a row of `lib/normed_rows`. */
+export function normedRow(columns: number): number {
+  return columns + columns / SQUARES;
 }
 
 /** The numbers that a model's kernels are compiled for. */

@@ -21,11 +21,12 @@ interface Pass {
  */
 function forward(pass: Pass, w: Weights, kv: Pick<KvCache, 'layers'>): Dispatch[] {
   const { k, a } = pass;
+  const scales = [...w.block.map(({ attn }) => attn.norm), w.norm]; // of the norms before each layer, and after the last
   return [
-    ...k.embed(a.tokens, w.embedding, a.x), // x: [tokens, hiddenSize], the residual stream
+    ...k.embed(a.tokens, w.embedding, scales[0] as GPUBuffer, a.x, a.h), // x: [tokens, hiddenSize], the residual stream
     ...w.block.flatMap(({ attn, mlp }, layer) => [
-      ...attention(pass, attn, kv.layers[layer] as LayerCache),
-      ...experts(pass, mlp),
+      ...attention(pass, attn, mlp.norm, kv.layers[layer] as LayerCache),
+      ...experts(pass, mlp, scales[layer + 1] as GPUBuffer),
     ]),
   ];
 }
@@ -38,22 +39,26 @@ function unembed({ k, a }: Pass, w: Weights): Dispatch[] {
   ];
 }
 
-/** x += out(attend(rope(qkv(norm(x))))), over the layer's window, or over all tokens so far. */
-function attention({ k, a, ropeTable }: Pass, w: AttentionWeights, cache: LayerCache): Dispatch[] {
+/** x += out(attend(rope(qkv(h)))), over the layer's window, or over all tokens so far; h = norm(x) by the next scale. */
+function attention(
+  { k, a, ropeTable }: Pass,
+  w: AttentionWeights,
+  nextScale: GPUBuffer,
+  cache: LayerCache,
+): Dispatch[] {
   return [
-    ...k.norm(a.x, w.norm, a.h),
     ...k.qkv(a.h, w.qkv, ropeTable, cache, a.projected),
     ...k.attend(a.projected, cache, w.sinks, a.splits, a.attended),
-    ...k.addOut(a.attended, w.out, a.x),
+    ...k.addOut(a.attended, w.out, nextScale, a.x, a.h),
   ];
 }
 
-/** x += sum over the chosen experts of p * mlp2(swiglu(mlp1(norm(x)))). */
-function experts({ k, a }: Pass, w: MlpWeights): Dispatch[] {
+/** x += sum over the chosen experts of p * mlp2(swiglu(mlp1(h))); h = norm(x) by the next scale. */
+function experts({ k, a }: Pass, w: MlpWeights, nextScale: GPUBuffer): Dispatch[] {
   return [
-    ...k.route(a.x, w.norm, w.gate, a.h, a.choice), // h: the norm of x
+    ...k.route(a.h, w.gate, a.choice),
     ...k.swiglu(a.h, a.choice, w.mlp1, a.hidden),
-    ...k.addExperts(a.hidden, a.choice, w.mlp2, a.expertOut, a.x),
+    ...k.addExperts(a.hidden, a.choice, w.mlp2, nextScale, a.expertOut, a.x, a.h),
   ];
 }
 

@@ -1,7 +1,13 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import type { AttentionSplits, ExpertChoice, SamplingState } from '../kernels/operands.ts';
-import { CACHE_TILE, HEAD_SIZE, type KernelShape, scratchBytes } from '../kernels/shape.ts';
+import {
+  CACHE_TILE,
+  HEAD_SIZE,
+  type KernelShape,
+  normedRow,
+  scratchBytes,
+} from '../kernels/shape.ts';
 import type { ModelConfig } from '../types/config.ts';
 import type { KvCache } from './kv-cache.ts';
 import { mapSizes, product, type Sizes, sum } from './sizes.ts';
@@ -18,7 +24,7 @@ export interface ActivationBuffers {
   readonly tokens: GPUBuffer;
   /** The residual stream, [chunkLength, hiddenSize]. */
   readonly x: GPUBuffer;
-  /** The output of a norm, [chunkLength, hiddenSize]. */
+  /** The norm of x, [chunkLength, hiddenSize]; for few tokens, rows of `lib/normed_rows`. */
   readonly h: GPUBuffer;
   /** Queries, keys and values, [chunkLength, heads + 2 kvHeads, 64]. */
   readonly projected: GPUBuffer;
@@ -83,12 +89,12 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
   return {
     tokens: words(chunkLength),
     x: words(chunkLength, hiddenSize),
-    h: words(chunkLength, hiddenSize),
+    h: words(chunkLength, normedRow(hiddenSize)),
     projected: words(chunkLength, heads + 2 * kvHeads, HEAD_SIZE),
     attended: words(chunkLength, heads, HEAD_SIZE),
     splits: { out: splitOut, stats: splitStats },
     choice: {
-      routerLogits: words(chunkLength, experts),
+      routerLogits: words(chunkLength, experts + 1),
       experts: words(chunkLength, expertsPerToken),
       weights: words(chunkLength, expertsPerToken),
       sortedSlots: words(chunkLength, expertsPerToken),

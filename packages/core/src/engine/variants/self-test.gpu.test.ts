@@ -68,7 +68,8 @@ describe('the self-test', () => {
   gpuTest('fails if any kernel does nothing', async (gpu) => {
     const runtime = await runtimeOf(gpu, SMALL, { options: { contextLength: 256 } });
     const { shape } = runtime;
-    const kernels = [...pipelineSources(shape, new Set()).values()];
+    const libraries = { dense: shape.dense, kv: shape.kvCache, halves: 'native' };
+    const kernels = [...pipelineSources(shape, { libraries }).values()];
     for (const kernel of new Set(kernels.map(({ entryPoint }) => entryPoint))) {
       const { passed } = await runSelfTest(await runtime.recompile(withIdle(kernel)));
       expect(passed, kernel).toBe(false);

@@ -1,0 +1,39 @@
+import { Buffers, readBuffer } from '../gpu/buffers.ts';
+import type { Gpu } from '../gpu/device.ts';
+import { Kernel, type KernelSource } from '../gpu/kernel.ts';
+import { submit } from '../gpu/recorder.ts';
+import { kernelSource } from './shaders.ts';
+
+/** How kernels convert f16 to f32: `native`, by the GPU's conversion, or `exact`, by integers: `lib/halves_*`. */
+export type Halves = 'native' | 'exact';
+
+/** Subnormal f16 magnitudes, 0 included. */
+const SUBNORMALS = 0x400;
+
+/**
+ * Tries the GPU's conversion on every subnormal f16, which WGSL lets it flush to zero.
+ *
+ * @param source - Converts `bits` to `floats`.
+ */
+export async function chooseHalves(
+  gpu: Gpu,
+  source: KernelSource = kernelSource('probe_halves', { libraries: { halves: 'native' } }),
+): Promise<Halves> {
+  const buffers = new Buffers(gpu, 'probe');
+  try {
+    // Each magnitude in the low half, and its negative in the high half.
+    const pairs = Uint32Array.from({ length: SUBNORMALS }, (_, i) => i | ((i | 0x8000) << 16));
+    const bits = buffers.storageOf('bits', pairs);
+    const floats = buffers.storage('floats', 8 * SUBNORMALS);
+    const probe = await Kernel.compile(gpu, source);
+    submit(gpu, [probe.dispatch('probe', { bits, floats }, [SUBNORMALS / 64])]);
+    const converted = new Float32Array(await readBuffer(gpu, floats));
+    const isExact = converted.every((value, i) => {
+      const magnitude = (i >> 1) * 2 ** -24;
+      return value === (i % 2 === 0 ? magnitude : -magnitude);
+    });
+    return isExact ? 'native' : 'exact';
+  } finally {
+    buffers.dispose();
+  }
+}
