@@ -1,0 +1,78 @@
+import { DEAD, GrammarAutomaton } from './automaton.ts';
+import type { Grammar } from './grammar.ts';
+import type { Vocabulary } from './vocabulary.ts';
+
+/** States that are kept: 16 MB of them. */
+const MAX_STATES = 16_384;
+
+/** Masks that are kept: 25 kB each for 200,000 tokens. */
+const MAX_MASKS = 64;
+
+/** Follows a text of a grammar, token by token. */
+export class GrammarMatcher {
+  readonly #vocabulary: Vocabulary;
+  readonly #masks = new Map<number, Uint32Array>();
+  readonly #automaton: GrammarAutomaton;
+  #state: number;
+
+  constructor(grammar: Grammar, vocabulary: Vocabulary) {
+    this.#vocabulary = vocabulary;
+    this.#automaton = new GrammarAutomaton(grammar);
+    this.#state = this.#automaton.start;
+  }
+
+  /** Whether the text may end here. */
+  get isAccepting(): boolean {
+    return this.#automaton.isAccepting(this.#state);
+  }
+
+  /** The tokens that may come, one bit for each id, lowest bits first. It is valid until the next call. */
+  mask(): Uint32Array {
+    const found = this.#masks.get(this.#state);
+    if (found) return found;
+    const mask = this.#vocabulary.mask(this.#automaton, this.#state);
+    if (this.#masks.size >= MAX_MASKS)
+      this.#masks.delete(this.#masks.keys().next().value as number);
+    this.#masks.set(this.#state, mask);
+    return mask;
+  }
+
+  /**
+   * Takes the bytes of a token.
+   *
+   * @returns Whether they are allowed; if not, nothing is taken.
+   */
+  accept(bytes: Uint8Array): boolean {
+    let state = this.#state;
+    for (const byte of bytes) state = this.#automaton.next(state, byte);
+    if (state === DEAD) return false;
+    this.#state = state;
+    if (this.#automaton.size > MAX_STATES) {
+      this.#state = this.#automaton.forget(state);
+      this.#masks.clear();
+    }
+    return true;
+  }
+
+  /** The bytes that must come next, at most so many; none if there is a choice, or if the text may end. */
+  forced(most = 256): Uint8Array {
+    const bytes: number[] = [];
+    for (let state = this.#state; bytes.length < most && !this.#automaton.isAccepting(state); ) {
+      const byte = this.#onlyByte(state);
+      if (byte === undefined) break;
+      bytes.push(byte);
+      state = this.#automaton.next(state, byte);
+    }
+    return Uint8Array.from(bytes);
+  }
+
+  #onlyByte(state: number): number | undefined {
+    let only: number | undefined;
+    for (let byte = 0; byte < 256; byte++) {
+      if (this.#automaton.next(state, byte) === DEAD) continue;
+      if (only !== undefined) return undefined;
+      only = byte;
+    }
+    return only;
+  }
+}
