@@ -19,7 +19,7 @@ const FOLDER_LINES = 2_200;
  */
 const PART_LINES: Readonly<Record<string, number>> = {
   'packages/harmony/src': 2_400,
-  'packages/core/src': 14_000,
+  'packages/core/src': 16_000,
   shaders: 2_500,
   demo: 6_500,
 };
@@ -27,8 +27,8 @@ const PART_LINES: Readonly<Record<string, number>> = {
 /** Most gzipped bytes of an entry with the chunks it imports: the download of a page that uses all of it. */
 const GZIP_BYTES: Readonly<Record<string, number>> = {
   'packages/harmony/dist/index.js': 25_000,
-  'packages/core/dist/index.js': 110_000,
-  'packages/core/dist/engine.js': 118_000,
+  'packages/core/dist/index.js': 118_000,
+  'packages/core/dist/engine.js': 125_000,
 };
 
 /**

@@ -6,6 +6,7 @@ import { createRuntime, type Runtime } from '../src/engine/runtime.ts';
 import { Buffers } from '../src/gpu/buffers.ts';
 import { Gpu } from '../src/gpu/device.ts';
 import { Scheduler } from '../src/gpu/scheduler.ts';
+import { attendRowTiles } from '../src/kernels/shape.ts';
 import { parseConfig } from '../src/model/config.ts';
 import { allocateWeights } from '../src/model/weights.ts';
 import type { ModelConfig } from '../src/types/config.ts';
@@ -21,7 +22,7 @@ export interface ModelledSpeed {
 }
 
 /** The kernels that take time: those that read weights, keys and values. */
-const HEAVY = /^(linear|qkv|expert_swiglu|expert_out|attend)(?!.*reduce)/;
+const HEAVY = /^(linear|out|qkv|expert_swiglu|expert_out|attend)(?!.*reduce)/;
 
 /** Bytes of a weight with its share of the scale. */
 const INT8_BYTES = 1 + 2 / 32;
@@ -36,11 +37,13 @@ export interface ModelledSubmit {
 interface Command {
   readonly label: string;
   readonly kernel: string;
+  /** Workgroups of the second dimension. */
+  readonly rows: number;
 }
 
 /** See the file's comment. */
 export class ModelledGpu {
-  /** Everything submitted so far. */
+  /** Everything submitted so far, copies left out. */
   readonly submits: ModelledSubmit[] = [];
   /** Called after each submit. */
   onSubmit: () => void = () => undefined;
@@ -114,7 +117,7 @@ export class ModelledGpu {
             setBindGroup: (_: number, group: GPUBindGroup) => {
               label = group.label;
             },
-            dispatchWorkgroups: () => commands.push({ label, kernel }),
+            dispatchWorkgroups: (_: number, rows = 1) => commands.push({ label, kernel, rows }),
             end: () => undefined,
           }),
           copyBufferToBuffer: () => undefined,
@@ -125,7 +128,7 @@ export class ModelledGpu {
         submit: ([commands]: [Command[]]) => {
           const milliseconds = commands.reduce((sum, command) => sum + this.#run(command), 0);
           this.#busyUntilMs = Math.max(this.#busyUntilMs, this.#nowMs) + milliseconds;
-          this.submits.push({ milliseconds, dispatches: commands.length });
+          if (commands.length > 0) this.submits.push({ milliseconds, dispatches: commands.length });
           this.onSubmit();
         },
         writeBuffer: ({ label }: GPUBuffer, _: number, data: Uint32Array) => {
@@ -139,14 +142,16 @@ export class ModelledGpu {
   }
 
   /** The milliseconds of a dispatch. Counts every operation of the layer that its label names. */
-  #run({ label, kernel }: Command): number {
+  #run({ label, kernel, rows }: Command): number {
     const { position, tokens } = this.#step;
     if (kernel === 'sample') this.#step = { position: position + tokens, tokens: 1 };
     const { flops, bytes } = HEAVY.test(kernel)
       ? this.#work(label, tokens, position + tokens)
       : { flops: 0, bytes: 0 };
+    // A part of a dispatch that is cut has a part of its tiles of rows.
+    const share = kernel === 'attend_tiled' ? rows / attendRowTiles(this.#config, tokens) : 1;
     const { flopsPerSecond, bytesPerSecond } = this.#speed;
-    return 0.005 + 1000 * Math.max(flops / flopsPerSecond, bytes / bytesPerSecond);
+    return 0.005 + 1000 * share * Math.max(flops / flopsPerSecond, bytes / bytesPerSecond);
   }
 
   #work(label: string, tokens: number, keys: number): { flops: number; bytes: number } {
@@ -155,12 +160,12 @@ export class ModelledGpu {
     const [, layer = '', name = label] = /block\.(\d+)\.(.*)/.exec(label) ?? [];
     const dense = (rows: number, columns: number, count = tokens) => ({
       flops: 2 * rows * columns * count,
-      bytes: rows * columns * INT8_BYTES * (count <= 4 ? count : 1),
+      bytes: rows * columns * INT8_BYTES,
     });
     const slots = tokens * expertsPerToken;
     const sparse = (rows: number, columns: number) => ({
       flops: 2 * rows * columns * slots,
-      bytes: rows * columns * MXFP4_BYTES * (tokens <= 4 ? slots : Math.min(slots, experts)),
+      bytes: rows * columns * MXFP4_BYTES * Math.min(slots, experts),
     });
     if (label.includes('unembedding')) return dense(vocabularySize, hiddenSize, 1);
     if (name.includes('qkv')) return dense((heads + 2 * kvHeads) * 64, hiddenSize);

@@ -66,7 +66,7 @@ export function literal(text: string): Regex {
 }
 
 /** The range of one character. */
-export function oneOf(character: string): Ranges {
+function oneOf(character: string): Ranges {
   const code = character.codePointAt(0) as number;
   return [code, code];
 }

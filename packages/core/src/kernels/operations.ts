@@ -286,7 +286,6 @@ export class Operations {
   ): Dispatch[] {
     const tile = PRODUCT_TILES[this.#denseProduct];
     const kernel = this.#kernels.get(`linear_tiled/${use}/${this.#denseProduct}`);
-    const tiles = Math.ceil(this.#count / tile.inputs);
     return weight.parts.map(({ firstRow, rows, values, scales }) =>
       kernel.dispatch(
         weight.label,
@@ -299,8 +298,8 @@ export class Operations {
           y,
           step: this.#kernels.step,
         },
-        [Math.ceil(rows / tile.rows), tiles],
-        denseCost(weight, rows, this.#count, tiles),
+        [Math.ceil(rows / tile.rows), Math.ceil(this.#count / tile.inputs)],
+        denseCost(weight, rows, this.#count, 1),
       ),
     );
   }
