@@ -156,7 +156,7 @@ describe('a generation', () => {
     const events: GenerateEvent[] = [];
     for await (const event of generation) events.push(event);
     const types = events.map(({ type }) => type).filter((type, i, all) => type !== all[i - 1]);
-    expect(types).toEqual(['prefill', 'reasoning-delta', 'text-delta', 'finish']);
+    expect(types).toEqual(['prefill', 'reasoning-delta', 'text-delta', 'step-finish', 'finish']);
     const join = (type: 'reasoning-delta' | 'text-delta'): string =>
       events.map((event) => (event.type === type ? event.text : '')).join('');
     const result = await generation.result;
