@@ -10,10 +10,20 @@ export type Halves = 'native' | 'exact';
 /** Subnormal f16 magnitudes, 0 included. */
 const SUBNORMALS = 0x400;
 
+const choices = new WeakMap<Gpu, Promise<Halves>>();
+
+/** {@link chooseHalves}, once for each GPU. */
+export function halvesOf(gpu: Gpu): Promise<Halves> {
+  const known = choices.get(gpu) ?? chooseHalves(gpu);
+  choices.set(gpu, known);
+  return known;
+}
+
 /**
  * Tries the GPU's conversion on every subnormal f16, which WGSL lets it flush to zero.
  *
  * @param source - Converts `bits` to `floats`.
+ * @throws {@link OssicleError} `out-of-memory`, `device-lost`.
  */
 export async function chooseHalves(
   gpu: Gpu,
@@ -25,6 +35,7 @@ export async function chooseHalves(
     const pairs = Uint32Array.from({ length: SUBNORMALS }, (_, i) => i | ((i | 0x8000) << 16));
     const bits = buffers.storageOf('bits', pairs);
     const floats = buffers.storage('floats', 8 * SUBNORMALS);
+    await buffers.allocated();
     const probe = await Kernel.compile(gpu, source);
     submit(gpu, [probe.dispatch('probe', { bits, floats }, [SUBNORMALS / 64])]);
     const converted = new Float32Array(await readBuffer(gpu, floats));

@@ -1,7 +1,7 @@
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import { Kernel, type KernelSource } from '../gpu/kernel.ts';
-import { chooseHalves, type Halves } from './halves.ts';
+import { type Halves, halvesOf } from './halves.ts';
 import { type PipelineName, pipelineSources } from './pipelines.ts';
 import type { Shaders } from './shaders.ts';
 import type { KernelShape } from './shape.ts';
@@ -59,7 +59,7 @@ export class Kernels {
     };
     const libraries = {
       dense: shape.dense,
-      halves: halves ?? (await chooseHalves(gpu)),
+      halves: halves ?? (await halvesOf(gpu)),
       kv: shape.kvCache,
     };
     const options = { libraries, features: gpu.device.features };

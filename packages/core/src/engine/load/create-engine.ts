@@ -5,6 +5,7 @@ import { openCheckpoint } from '../../formats/open-checkpoint.ts';
 import { summarizeAdapter } from '../../gpu/adapter-summary.ts';
 import { Buffers } from '../../gpu/buffers.ts';
 import { Gpu } from '../../gpu/device.ts';
+import { halvesOf } from '../../kernels/halves.ts';
 import { parameterCount } from '../../model/parameters.ts';
 import { notify } from '../../notify.ts';
 import type { ByteSource } from '../../sources/byte-source.ts';
@@ -63,6 +64,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     let checkpoint = stored?.checkpoint ?? (await openCheckpoint(opened, signal));
     const plan = planLoad(checkpoint.config, options);
     checkDevice(plan, options.device);
+    await halvesOf(gpu); // its buffers must not outlive a load that is aborted
 
     const placed = await takeMemory(gpu, buffers, plan, checkpoint);
     upload = new WeightUpload(gpu, placed);
