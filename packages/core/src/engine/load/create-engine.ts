@@ -64,9 +64,9 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     let checkpoint = stored?.checkpoint ?? (await openCheckpoint(opened, signal));
     const plan = planLoad(checkpoint.config, options);
     checkDevice(plan, options.device);
-    await halvesOf(gpu); // its buffers must not outlive a load that is aborted
 
     const placed = await takeMemory(gpu, buffers, plan, checkpoint);
+    await halvesOf(gpu); // its buffers must not outlive a load that is aborted
     upload = new WeightUpload(gpu, placed);
     const remembered = await recallChoices(gpu, plan, options);
     const runtime = createRuntime(gpu, buffers, plan, placed.weights, remembered.shaders);
