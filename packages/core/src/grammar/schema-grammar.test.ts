@@ -6,7 +6,7 @@ import { EXAMPLES, REFUSALS } from '../../test/schema-examples.ts';
 import { DEAD, GrammarAutomaton } from './automaton.ts';
 import { choiceGrammar, patternGrammar, schemaGrammar } from './schema-grammar.ts';
 
-const ajv = new Ajv2020({ strict: false });
+const ajv = new Ajv2020({ strict: false, logger: false });
 addFormats.default(ajv);
 
 const QUOTE = 0x22;
