@@ -90,9 +90,11 @@ export class Scheduler {
   ): Promise<void> {
     for (let first = 0; first < dispatches.length; ) {
       signal?.throwIfAborted();
-      const end = this.#endOfSubmit(dispatches, first, keys); // by the speed as known by now
-      const measure = this.submit(label, dispatches.slice(first, end), keys);
-      first = end;
+      const part = this.#nextSubmit(dispatches, first, keys); // by the speed as known by now
+      const startMs = this.#now();
+      this.#submit(label, dispatches.slice(first, part.end));
+      const measure = this.#measure(part.load, startMs);
+      first = part.end;
       const previous = this.#last;
       this.#last = measure(this.#gpu.device.queue.onSubmittedWorkDone());
       await this.#gpu.settle(previous);
@@ -115,22 +117,15 @@ export class Scheduler {
     finish?: (encoder: GPUCommandEncoder) => void,
   ): (done: Promise<unknown>) => Promise<void> {
     const startMs = this.#now();
+    let load = NOTHING;
     for (let first = 0; first < dispatches.length; ) {
-      const end = this.#endOfSubmit(dispatches, first, keys);
-      const isLast = end === dispatches.length;
-      this.#submit(label, dispatches.slice(first, end), isLast ? finish : undefined);
-      first = end;
+      const part = this.#nextSubmit(dispatches, first, keys);
+      const isLast = part.end === dispatches.length;
+      this.#submit(label, dispatches.slice(first, part.end), isLast ? finish : undefined);
+      load = add(load, part.load);
+      first = part.end;
     }
-    const load = dispatches.map((dispatch) => this.#load(dispatch, keys)).reduce(add, NOTHING);
-    return (done) =>
-      done.then(
-        () => {
-          const now = this.#now();
-          this.#learn(load, now - Math.max(startMs, this.#lastDoneMs));
-          this.#lastDoneMs = now;
-        },
-        () => undefined, // a lost device fails everything anyway
-      );
+    return this.#measure(load, startMs);
   }
 
   /** Cuts the dispatches that would take longer than a submit, where their kernels can do a part of their grid. */
@@ -158,15 +153,35 @@ export class Scheduler {
     return longest / SUBMIT_MS;
   }
 
-  /** One past the last dispatch of the submit that begins with `first`. */
-  #endOfSubmit(dispatches: readonly Dispatch[], first: number, keys: number): number {
+  /** The submit that begins with the dispatch `first`: one past its last dispatch, and its load. */
+  #nextSubmit(
+    dispatches: readonly Dispatch[],
+    first: number,
+    keys: number,
+  ): { readonly end: number; readonly load: Load } {
+    let load = NOTHING;
     let left = SUBMIT_MS;
-    const end = dispatches.findIndex((dispatch, i) => {
-      if (i < first) return false;
-      left -= this.#ms(dispatch, keys);
-      return left < 0 && i > first;
-    });
-    return end === -1 ? dispatches.length : end;
+    let end = first;
+    for (; end < dispatches.length; end++) {
+      const next = this.#load(dispatches[end] as Dispatch, keys);
+      left -= this.#total(next);
+      if (left < 0 && end > first) break;
+      load = add(load, next);
+    }
+    return { end, load };
+  }
+
+  /** Learns from a load that was submitted at `startMs`, once the GPU has done it. */
+  #measure(load: Load, startMs: number): (done: Promise<unknown>) => Promise<void> {
+    return (done) =>
+      done.then(
+        () => {
+          const now = this.#now();
+          this.#learn(load, now - Math.max(startMs, this.#lastDoneMs));
+          this.#lastDoneMs = now;
+        },
+        () => undefined, // a lost device fails everything anyway
+      );
   }
 
   #submit(

@@ -120,7 +120,7 @@ export class Operations {
           h,
         },
         [(2 * part.rows) / HEAD_SIZE, this.#count],
-        denseCost(weight, part.rows, this.#count, this.#count),
+        denseCost(weight, part.rows, this.#count),
       ),
     );
   }
@@ -176,7 +176,7 @@ export class Operations {
       const params = this.#kernels.params(firstRow);
       const resources = { params, weights: values, scales, bias, attended, scale, x, h };
       const grid: Grid = [rowGroups('out', rows), this.#count];
-      const cost = denseCost(weight, rows, this.#count, this.#count);
+      const cost = denseCost(weight, rows, this.#count);
       return this.#kernels.get('out').dispatch(weight.label, resources, grid, cost);
     });
   }
@@ -252,7 +252,7 @@ export class Operations {
           w.label,
           { params: this.#kernels.params(firstRow), weights: values, scales, x, y: logits },
           [rowGroups('linear', rows), this.#count],
-          denseCost(w, rows, this.#count, this.#count),
+          denseCost(w, rows, this.#count),
         ),
     );
   }
@@ -299,7 +299,7 @@ export class Operations {
           step: this.#kernels.step,
         },
         [Math.ceil(rows / tile.rows), Math.ceil(this.#count / tile.inputs)],
-        denseCost(weight, rows, this.#count, 1),
+        denseCost(weight, rows, this.#count),
       ),
     );
   }
@@ -327,12 +327,11 @@ export class Operations {
     const kernel = this.#kernels.get(pipeline);
     const { label, bias, parts } = matrix;
     const slots = this.#count * this.#kernels.shape.expertsPerToken;
-    const reads = this.#isFew ? slots : Math.min(slots, matrix.experts);
     return parts.map((part) => {
       const { firstExpert, experts, blocks, scales } = part;
       const params = this.#kernels.params(firstExpert, experts);
       const operands = { params, weights: blocks, scales, bias, ...resources };
-      const cost = expertCost(matrix, part, slots, reads);
+      const cost = expertCost(matrix, part, slots);
       return kernel.dispatch(label, operands, grid, cost);
     });
   }
