@@ -37,6 +37,7 @@ export class StorageList {
 
   /** Shows what is stored now. */
   async refresh(): Promise<void> {
+    this.#list.ariaBusy = 'true';
     try {
       const [models, usage] = await Promise.all([store.list(), store.usage()]);
       const hadFocus = this.element.contains(document.activeElement);
@@ -47,7 +48,7 @@ export class StorageList {
         if (row) row.update(model);
         else this.#rows.set(model.id, new StoredRow(model, this.#actions));
       }
-      this.#list.replaceChildren(...models.flatMap(({ id }) => this.#rows.get(id)?.element ?? []));
+      this.#place(models.flatMap(({ id }) => this.#rows.get(id)?.element ?? []));
       this.#list.hidden = models.length === 0;
       this.#nothing.hidden = models.length > 0;
       this.#showUsage(usage);
@@ -58,7 +59,16 @@ export class StorageList {
         'bad',
         `Storage cannot be read: ${why} Models will load without being stored.`,
       );
+    } finally {
+      this.#list.ariaBusy = null;
     }
+  }
+
+  /** Leaves the rows alone if they are in place: a row that moves loses a click in progress and the focus. */
+  #place(rows: readonly HTMLElement[]): void {
+    const { children } = this.#list;
+    if (rows.length !== children.length || rows.some((row, index) => row !== children[index]))
+      this.#list.replaceChildren(...rows);
   }
 
   #showUsage({ usedBytes, quotaBytes, persisted }: StoreUsage): void {

@@ -97,10 +97,10 @@ export class DemoPage {
     await this.page.keyboard.press('Enter');
   }
 
-  /** Opens the model panel and waits for the list of stored models. */
+  /** Opens the model panel and waits until the list of stored models is up to date. */
   async openStored(): Promise<void> {
     await this.click('#model-button');
-    await this.page.waitForSelector('.stored li');
+    await this.page.waitForSelector('.stored:not([aria-busy]) li');
   }
 
   /** Lets the page's folder picker return a folder of its private file system. */
