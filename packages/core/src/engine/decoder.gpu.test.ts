@@ -3,9 +3,9 @@ import { createCheckpoint } from '../../test/checkpoint.ts';
 import { countedDevice, likeliest, loadRuntime, SMALL, smallIds } from '../../test/engine.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../gpu/device.ts';
-import { Context } from './context.ts';
+import type { Runtime } from '../model/runtime.ts';
+import { Context } from './conversation/context.ts';
 import { Decoder } from './decoder.ts';
-import type { Runtime } from './runtime.ts';
 import { samplingOptions } from './sampling-options.ts';
 
 const PROMPT = smallIds(9, 1);

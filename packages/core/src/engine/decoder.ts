@@ -2,8 +2,8 @@ import { OssicleError } from '../errors.ts';
 import { readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { Operations } from '../kernels/operations.ts';
-import type { Context } from './context.ts';
-import type { Runtime } from './runtime.ts';
+import type { Runtime } from '../model/runtime.ts';
+import type { Context } from './conversation/context.ts';
 import { encodeSamplingOptions, type SamplingOptions } from './sampling-options.ts';
 import { TokenReader } from './token-reader.ts';
 

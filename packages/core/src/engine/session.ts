@@ -3,6 +3,7 @@ import { OssicleError } from '../errors.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
 import { parseJson } from '../generation/parse-json.ts';
 import { generateWithTools } from '../generation/tool-loop.ts';
+import type { Runtime } from '../model/runtime.ts';
 import type {
   FinishReason,
   GenerateEvent,
@@ -10,12 +11,11 @@ import type {
   GenerateResult,
   Generation,
 } from '../types/generate.ts';
-import { Context, checkTokens } from './context.ts';
+import { Context, checkTokens } from './conversation/context.ts';
 import { Decoder } from './decoder.ts';
 import { GenerationRecord } from './generation-record.ts';
 import { tokenLogprobs } from './logprobs.ts';
 import type { Queue } from './queue.ts';
-import type { Runtime } from './runtime.ts';
 import { samplingOptions } from './sampling-options.ts';
 import { type CheckpointTokenizer, noTokenizer } from './tokenizer.ts';
 

@@ -1,9 +1,9 @@
-import { OssicleError } from '../errors.ts';
-import { readBuffer } from '../gpu/buffers.ts';
-import type { Dispatch } from '../gpu/kernel.ts';
-import { limitGrids } from '../gpu/recorder.ts';
-import { KvCache } from '../model/kv-cache.ts';
-import { type Runtime, writeStep } from './runtime.ts';
+import { OssicleError } from '../../errors.ts';
+import { readBuffer } from '../../gpu/buffers.ts';
+import type { Dispatch } from '../../gpu/kernel.ts';
+import { limitGrids } from '../../gpu/recorder.ts';
+import { KvCache } from '../../model/kv-cache.ts';
+import { type Runtime, writeStep } from '../../model/runtime.ts';
 import { Snapshots } from './snapshots.ts';
 
 /**

@@ -1,8 +1,8 @@
-import { isOssicleError } from '../errors.ts';
-import { Buffers } from '../gpu/buffers.ts';
-import { CACHE_TILE } from '../kernels/shape.ts';
-import { cacheTileBytes, type KvCache } from '../model/kv-cache.ts';
-import type { Runtime } from './runtime.ts';
+import { isOssicleError } from '../../errors.ts';
+import { Buffers } from '../../gpu/buffers.ts';
+import { CACHE_TILE } from '../../kernels/shape.ts';
+import { cacheTileBytes, type KvCache } from '../../model/kv-cache.ts';
+import type { Runtime } from '../../model/runtime.ts';
 
 /** How many prefixes of a conversation are kept; the oldest is dropped to make room for another. */
 const MAX_SNAPSHOTS = 4;
