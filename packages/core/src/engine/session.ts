@@ -169,7 +169,7 @@ export class EngineSession implements Session {
     try {
       report();
       await context.prefill(report, signal);
-      await context.takeSnapshot();
+      await context.takeSnapshot(isTurnStart(input));
       for await (const token of this.#sample(maxTokens, logprobs, record)) {
         record.addToken(token);
         for (const event of output?.push(token) ?? []) push(event);
@@ -239,6 +239,11 @@ export class EngineSession implements Session {
     }
     return contextLength - prompt.length;
   }
+}
+
+/** Whether a prompt begins a turn: all do, except those that end in the result of a tool. */
+function isTurnStart(input: readonly Message[] | Uint32Array): boolean {
+  return input instanceof Uint32Array || input.at(-1)?.role !== 'tool';
 }
 
 /** Whether an error was thrown because the signal aborted. */

@@ -167,9 +167,13 @@ export class Context {
     }
   }
 
-  /** Lets a later {@link Context.rewind} come back to this point. All tokens must have been evaluated. */
-  takeSnapshot(): Promise<void> {
-    return this.#snapshots.take(this.#evaluated);
+  /**
+   * Lets a later {@link Context.rewind} come back to this point. All tokens must have been evaluated.
+   *
+   * @param isTurnStart - Whether the first answer of a turn begins here: such points are kept longest.
+   */
+  takeSnapshot(isTurnStart: boolean): Promise<void> {
+    return this.#snapshots.take(this.#evaluated, isTurnStart);
   }
 
   /**
