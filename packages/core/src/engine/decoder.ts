@@ -5,7 +5,7 @@ import { Operations } from '../kernels/operations.ts';
 import type { Runtime } from '../model/runtime.ts';
 import type { Context } from './conversation/context.ts';
 import { encodeSamplingOptions, type SamplingOptions } from './sampling-options.ts';
-import { TokenReader } from './token-reader.ts';
+import { SLOTS, TokenReader } from './token-reader.ts';
 
 /** A token and the logits that it was sampled from. */
 export interface SampledToken {
@@ -57,7 +57,7 @@ export class Decoder {
 
   /**
    * Yields up to `maxTokens` tokens. Submits later steps before earlier tokens have arrived, so that the GPU never
-   * waits for the CPU. When iteration ends early, first waits for the steps in flight: they write to buffers that the
+   * waits for the CPU; never more than can be read back, however slowly the tokens are taken. When iteration ends early, first waits for the steps in flight: they write to buffers that the
    * next call uses.
    *
    * @throws {@link OssicleError} `gpu-error` if the logits are not numbers.
@@ -66,7 +66,7 @@ export class Decoder {
     const inFlight: Promise<number>[] = [];
     try {
       while (this.#sampled < maxTokens || inFlight.length > 0) {
-        while (this.#sampled < maxTokens && this.#reader.isFree) {
+        while (this.#sampled < maxTokens && inFlight.length < SLOTS) {
           await this.#context.reserve(this.#context.evaluated + this.#sampled);
           inFlight.push(this.#submitSampling(this.#sampled === 0 ? this.#sample : this.#step()));
         }
