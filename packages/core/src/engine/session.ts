@@ -1,5 +1,5 @@
 import type { Message } from '@ossicle/harmony';
-import { OssicleError } from '../errors.ts';
+import { isOssicleError, OssicleError } from '../errors.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
 import { parseJson } from '../generation/parse-json.ts';
 import { generateWithTools } from '../generation/tool-loop.ts';
@@ -11,7 +11,10 @@ import type {
   GenerateResult,
   Generation,
 } from '../types/generate.ts';
-import { Context, checkTokens } from './conversation/context.ts';
+import { Context, checkTokens, type DecodeProgress } from './conversation/context.ts';
+import { identityOf } from './conversation/identity.ts';
+import { contextOf } from './conversation/restore-context.ts';
+import { type Write, writeConversation } from './conversation/saved-conversation.ts';
 import { Decoder } from './decoder.ts';
 import { GenerationRecord } from './generation-record.ts';
 import { tokenLogprobs } from './logprobs.ts';
@@ -42,8 +45,49 @@ export interface Session {
    * Harmony if the checkpoint has a Harmony tokenizer; otherwise, tokens are generated up to `maxTokens`.
    */
   generate(input: string | readonly Message[] | Uint32Array, options?: GenerateOptions): Generation;
+  /** Whether the last answer was cut short: by an abort, an error, the end of its tokens, or the end of the program. */
+  readonly isUnfinished: boolean;
+  /**
+   * Goes on with the answer that was cut short. Its events and its result begin with what was generated before. Tools are
+   * not run: a call ends the generation.
+   *
+   * @param options - Those of the generation that was cut short. The generation rejects with RangeError if no answer is
+   * unfinished.
+   */
+  resume(options?: GenerateOptions): Generation;
+  /**
+   * Creates a session with the same tokens. Their keys and values are copied; if there is no memory for them, they will be
+   * evaluated again.
+   */
+  fork(): Promise<Session>;
+  /**
+   * Writes the session, so that `openSession()` of an engine can restore it. While an answer is generated, waits for the
+   * next token, and writes what there is.
+   *
+   * @param write - Takes the next bytes; waited for.
+   * @param messages - What to save with the tokens: for example, the conversation.
+   * @throws {@link OssicleError} `device-lost`, `disposed`, and what `write` throws.
+   */
+  save(write: Write, messages?: readonly Message[]): Promise<void>;
   /** Releases the conversation's memory. Calls in progress reject with `disposed`. */
   dispose(): void;
+}
+
+/** The engine, as its sessions know it. */
+export interface SessionOwner {
+  /** The model's id. */
+  readonly model: string;
+  /** Adds a session to the engine. */
+  create(state: SessionState): Session;
+  /** Called when a session is disposed of. */
+  onDispose(session: EngineSession): void;
+}
+
+/** What makes a session differ from a new one. */
+export interface SessionState {
+  readonly context: Context;
+  /** Where the tokens of an answer begin that has not ended. */
+  readonly answerStart: number | undefined;
 }
 
 /** A {@link Session} on a loaded model. */
@@ -53,26 +97,36 @@ export class EngineSession implements Session {
   readonly #queue: Queue;
   readonly #context: Context;
   readonly #decoder: Decoder;
-  readonly #onDispose: (session: EngineSession) => void;
+  readonly #owner: SessionOwner;
+  #answerStart: number | undefined;
+  #isGenerating = false;
+  /** What waits for the next token. */
+  readonly #pauses: ((progress?: DecodeProgress) => Promise<void>)[] = [];
   #isDisposed = false;
 
-  /** @param onDispose - Called when the session is disposed of. */
+  /** @param state - Default: of a session without tokens. */
   constructor(
     runtime: Runtime,
     tokenizer: CheckpointTokenizer | undefined,
     queue: Queue,
-    onDispose: (session: EngineSession) => void,
+    owner: SessionOwner,
+    state?: SessionState,
   ) {
     this.#runtime = runtime;
     this.#tokenizer = tokenizer;
     this.#queue = queue;
-    this.#onDispose = onDispose;
-    this.#context = new Context(runtime);
+    this.#owner = owner;
+    this.#context = state?.context ?? new Context(runtime);
+    this.#answerStart = state?.answerStart;
     this.#decoder = new Decoder(runtime, this.#context);
   }
 
   get tokens(): readonly number[] {
     return this.#context.tokens;
+  }
+
+  get isUnfinished(): boolean {
+    return this.#answerStart !== undefined;
   }
 
   async evaluate(
@@ -87,6 +141,7 @@ export class EngineSession implements Session {
       await this.#context.reserve(this.#context.tokens.length + tokens.length);
       const rows = logits === 'all' ? tokens.length : 1;
       const into = new Float32Array(rows * this.#runtime.shape.vocabularySize);
+      this.#answerStart = undefined;
       this.#context.append(tokens);
       await this.#context.readLogits(into);
       this.#checkDisposed();
@@ -105,7 +160,45 @@ export class EngineSession implements Session {
     });
   }
 
-  #generateOnce(input: readonly Message[] | Uint32Array, options: GenerateOptions): Generation {
+  resume(options: GenerateOptions = {}): Generation {
+    return startGeneration(options, () => this.#generateOnce(undefined, { ...options }));
+  }
+
+  fork(): Promise<Session> {
+    return this.#run(async () => {
+      const context = await this.#context.fork().catch((error: unknown) => {
+        if (!isOssicleError(error) || error.code !== 'out-of-memory') throw error;
+        return contextOf(this.#runtime, this.tokens);
+      });
+      return this.#owner.create({ context, answerStart: this.#answerStart });
+    });
+  }
+
+  save(write: Write, messages: readonly Message[] = []): Promise<void> {
+    const own = [...messages];
+    const task = async (progress?: DecodeProgress): Promise<void> => {
+      const state = this.#context.state(progress);
+      const details = {
+        savedAt: Date.now(),
+        model: this.#owner.model,
+        identity: await identityOf(this.#runtime),
+        messages: own,
+        answerStart: this.#answerStart ?? null,
+        state,
+      };
+      await writeConversation(this.#runtime.gpu, this.#context.parts(state), details, write);
+    };
+    if (!this.#isGenerating) return this.#run(task);
+    return new Promise((resolve, reject) => {
+      this.#pauses.push((progress) => task(progress).then(resolve, reject));
+    });
+  }
+
+  /** @param input - `undefined` to go on with the unfinished answer. */
+  #generateOnce(
+    input: readonly Message[] | Uint32Array | undefined,
+    options: GenerateOptions,
+  ): Generation {
     return new EventStream(async (push, signal) => {
       const record = new GenerationRecord();
       try {
@@ -121,7 +214,7 @@ export class EngineSession implements Session {
   dispose(): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    this.#onDispose(this);
+    this.#owner.onDispose(this);
     void this.#queue.run(async () => {
       this.#context.dispose();
       this.#decoder.dispose();
@@ -143,14 +236,16 @@ export class EngineSession implements Session {
   }
 
   async #generate(
-    input: readonly Message[] | Uint32Array,
+    input: readonly Message[] | Uint32Array | undefined,
     options: GenerateOptions,
     record: GenerationRecord,
     push: (event: GenerateEvent) => void,
   ): Promise<GenerateResult> {
     const { signal, logprobs } = options;
     const sampling = samplingOptions(options);
-    const prompt = this.#encode(input, options);
+    const prompt = input ? this.#encode(input, options) : [...this.tokens];
+    const answerStart = input ? prompt.length : this.#answerStart;
+    if (answerStart === undefined) throw new RangeError('There is no unfinished answer to resume');
     const room = this.#checkRoom(prompt);
     const maxTokens = Math.min(options.maxTokens ?? room, room);
     const output = this.#tokenizer?.chat?.read(options);
@@ -160,6 +255,8 @@ export class EngineSession implements Session {
     context.append(Array.from(prompt).slice(context.tokens.length));
     this.#decoder.start(sampling, prompt);
     record.startPrefill(prompt.length, reusedTokens);
+    this.#answerStart = answerStart;
+    this.#isGenerating = true;
 
     const report = (): void => {
       this.#checkDisposed();
@@ -168,6 +265,9 @@ export class EngineSession implements Session {
     let reason: FinishReason = 'length';
     try {
       report();
+      for (const token of Array.from(prompt).slice(answerStart)) {
+        for (const event of output?.push(token) ?? []) push(event);
+      }
       await context.prefill(report, signal);
       await context.takeSnapshot(isTurnStart(input));
       for await (const token of this.#sample(maxTokens, logprobs, record)) {
@@ -179,12 +279,16 @@ export class EngineSession implements Session {
         }
         this.#checkDisposed();
         signal?.throwIfAborted();
+        await this.#pause({ accepted: record.tokens, steps: this.#decoder.steps });
       }
     } catch (error) {
       if (!isAbort(error, signal)) throw error;
       reason = 'aborted';
     } finally {
       context.recordDecode(record.tokens, this.#decoder.steps);
+      if (reason === 'stop') this.#answerStart = undefined;
+      this.#isGenerating = false;
+      await this.#pause();
     }
     for (const event of output?.finish() ?? []) push(event);
     const summary = output?.summary();
@@ -196,6 +300,11 @@ export class EngineSession implements Session {
       ...(json !== undefined && { json }),
       ...(logprobs !== undefined && { logprobs: record.logprobs }),
     };
+  }
+
+  /** Runs what waits for a token. */
+  async #pause(progress?: DecodeProgress): Promise<void> {
+    while (this.#pauses.length > 0) await this.#pauses.shift()?.(progress);
   }
 
   /** Yields generated tokens; if `logprobs` is set, adds their log probabilities to the record. */
@@ -242,8 +351,8 @@ export class EngineSession implements Session {
 }
 
 /** Whether a prompt begins a turn: all do, except those that end in the result of a tool. */
-function isTurnStart(input: readonly Message[] | Uint32Array): boolean {
-  return input instanceof Uint32Array || input.at(-1)?.role !== 'tool';
+function isTurnStart(input: readonly Message[] | Uint32Array | undefined): boolean {
+  return input instanceof Uint32Array || input?.at(-1)?.role !== 'tool';
 }
 
 /** Whether an error was thrown because the signal aborted. */
