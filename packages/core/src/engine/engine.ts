@@ -1,4 +1,3 @@
-import type { Message } from '@ossicle/harmony';
 import { OssicleError } from '../errors.ts';
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Runtime } from '../model/runtime.ts';
@@ -43,8 +42,6 @@ export interface Engine {
 /** A session that was restored. */
 export interface OpenedSession {
   readonly session: Session;
-  /** The messages that it was saved with. */
-  readonly messages: readonly Message[];
   /** How many tokens have their keys and values; 0 if they have to be evaluated again. */
   readonly restoredTokens: number;
 }
@@ -96,8 +93,12 @@ export class LoadedEngine implements Engine {
       return restoreContext(this.#runtime, saved, details);
     });
     const isUnfinished = answerStart !== null && answerStart <= context.tokens.length;
-    const session = this.#create({ context, answerStart: isUnfinished ? answerStart : undefined });
-    return { session, messages, restoredTokens: context.evaluated };
+    const session = this.#create({
+      context,
+      messages,
+      answerStart: isUnfinished ? answerStart : undefined,
+    });
+    return { session, restoredTokens: context.evaluated };
   }
 
   #create(state?: SessionState): Session {

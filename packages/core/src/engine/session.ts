@@ -45,6 +45,10 @@ export interface Session {
    * Harmony if the checkpoint has a Harmony tokenizer; otherwise, tokens are generated up to `maxTokens`.
    */
   generate(input: string | readonly Message[] | Uint32Array, options?: GenerateOptions): Generation;
+  /**
+   * The conversation of the last prompt, with its answer unless that is unfinished. Empty if the prompt was token ids.
+   */
+  readonly messages: readonly Message[];
   /** Whether the last answer was cut short: by an abort, an error, the end of its tokens, or the end of the program. */
   readonly isUnfinished: boolean;
   /**
@@ -58,17 +62,19 @@ export interface Session {
   /**
    * Creates a session with the same tokens. Their keys and values are copied; if there is no memory for them, they will be
    * evaluated again.
+   *
+   * @param messages - How many of the messages the new session has. Default: all.
+   * @throws RangeError if the session has fewer messages.
    */
-  fork(): Promise<Session>;
+  fork(messages?: number): Promise<Session>;
   /**
-   * Writes the session, so that `openSession()` of an engine can restore it. While an answer is generated, waits for the
+   * Writes the session, so that `openSession()` of an engine can restore it. The session stays as it is. While an answer is generated, waits for the
    * next token, and writes what there is.
    *
    * @param write - Takes the next bytes; waited for.
-   * @param messages - What to save with the tokens: for example, the conversation.
    * @throws {@link OssicleError} `device-lost`, `disposed`, and what `write` throws.
    */
-  save(write: Write, messages?: readonly Message[]): Promise<void>;
+  save(write: Write): Promise<void>;
   /** Releases the conversation's memory. Calls in progress reject with `disposed`. */
   dispose(): void;
 }
@@ -86,6 +92,7 @@ export interface SessionOwner {
 /** What makes a session differ from a new one. */
 export interface SessionState {
   readonly context: Context;
+  readonly messages: readonly Message[];
   /** Where the tokens of an answer begin that has not ended. */
   readonly answerStart: number | undefined;
 }
@@ -98,6 +105,7 @@ export class EngineSession implements Session {
   readonly #context: Context;
   readonly #decoder: Decoder;
   readonly #owner: SessionOwner;
+  #messages: readonly Message[];
   #answerStart: number | undefined;
   #isGenerating = false;
   /** What waits for the next token. */
@@ -117,12 +125,17 @@ export class EngineSession implements Session {
     this.#queue = queue;
     this.#owner = owner;
     this.#context = state?.context ?? new Context(runtime);
+    this.#messages = state?.messages ?? [];
     this.#answerStart = state?.answerStart;
     this.#decoder = new Decoder(runtime, this.#context);
   }
 
   get tokens(): readonly number[] {
     return this.#context.tokens;
+  }
+
+  get messages(): readonly Message[] {
+    return this.#messages;
   }
 
   get isUnfinished(): boolean {
@@ -142,6 +155,7 @@ export class EngineSession implements Session {
       const rows = logits === 'all' ? tokens.length : 1;
       const into = new Float32Array(rows * this.#runtime.shape.vocabularySize);
       this.#answerStart = undefined;
+      this.#messages = [];
       this.#context.append(tokens);
       await this.#context.readLogits(into);
       this.#checkDisposed();
@@ -164,25 +178,35 @@ export class EngineSession implements Session {
     return startGeneration(options, () => this.#generateOnce(undefined, { ...options }));
   }
 
-  fork(): Promise<Session> {
+  fork(messages?: number): Promise<Session> {
     return this.#run(async () => {
+      const all = this.#messages.length;
+      if (
+        messages !== undefined &&
+        !(Number.isInteger(messages) && messages >= 0 && messages <= all)
+      ) {
+        throw new RangeError(`messages must be a whole number from 0 to ${all}, not ${messages}`);
+      }
       const context = await this.#context.fork().catch((error: unknown) => {
         if (!isOssicleError(error) || error.code !== 'out-of-memory') throw error;
         return contextOf(this.#runtime, this.tokens);
       });
-      return this.#owner.create({ context, answerStart: this.#answerStart });
+      return this.#owner.create({
+        context,
+        messages: this.#messages.slice(0, messages),
+        answerStart: messages === undefined ? this.#answerStart : undefined,
+      });
     });
   }
 
-  save(write: Write, messages: readonly Message[] = []): Promise<void> {
-    const own = [...messages];
+  save(write: Write): Promise<void> {
     const task = async (progress?: DecodeProgress): Promise<void> => {
       const state = this.#context.state(progress);
       const details = {
         savedAt: Date.now(),
         model: this.#owner.model,
         identity: await identityOf(this.#runtime),
-        messages: own,
+        messages: this.#messages,
         answerStart: this.#answerStart ?? null,
         state,
       };
@@ -256,6 +280,7 @@ export class EngineSession implements Session {
     this.#decoder.start(sampling, prompt);
     record.startPrefill(prompt.length, reusedTokens);
     this.#answerStart = answerStart;
+    if (input) this.#messages = input instanceof Uint32Array ? [] : [...input];
     this.#isGenerating = true;
 
     const report = (): void => {
@@ -294,6 +319,7 @@ export class EngineSession implements Session {
     const summary = output?.summary();
     if (reason === 'stop' && (summary?.toolCalls.length ?? 0) > 0) reason = 'tool-calls';
     const result = record.finish(reason, summary);
+    if (!this.isUnfinished) this.#messages = [...this.#messages, ...result.messages];
     const json = options.responseFormat && parseJson(result.text);
     return {
       ...result,
