@@ -4,6 +4,7 @@ import { countedDevice, likeliest, loadRuntime, SMALL, smallIds } from '../../te
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../gpu/device.ts';
 import type { Runtime } from '../model/runtime.ts';
+import type { Constraint } from './constraint/constraint.ts';
 import { Context } from './conversation/context.ts';
 import { Decoder } from './decoder.ts';
 import { samplingOptions } from './sampling-options.ts';
@@ -82,20 +83,42 @@ afterEach(() => {
   context.dispose();
 });
 
+/** A constraint that forces tokens at the given indexes of the answer, once each, and leaves the others free. */
+function forcing(forced: Readonly<Record<number, readonly number[]>>): Constraint {
+  const left = { ...forced };
+  let length = 0;
+  return {
+    next: () => {
+      const tokens = left[length];
+      return tokens ? { kind: 'force', tokens } : { kind: 'free' };
+    },
+    push: () => {
+      const [, ...rest] = left[length] ?? [];
+      delete left[length];
+      length++;
+      if (rest.length > 0) left[length] = rest;
+    },
+  };
+}
+
 /** The greedy continuation of the prompt, with each token evaluated in its own pass. */
-async function expectedTokens(count: number): Promise<number[]> {
+async function expectedTokens(
+  count: number,
+  forced: Readonly<Record<number, readonly number[]>> = {},
+): Promise<number[]> {
   const plain = new Context(runtime);
   await plain.allocated();
   plain.append(PROMPT);
   const tokens: number[] = [];
   const logits = new Float32Array(runtime.shape.vocabularySize);
-  for (let i = 0; i < count; i++) {
+  while (tokens.length < count) {
     await plain.readLogits(logits);
-    tokens.push(likeliest(logits));
-    plain.append(tokens.slice(-1));
+    const next = forced[tokens.length] ?? [likeliest(logits)];
+    tokens.push(...next);
+    plain.append(next);
   }
   plain.dispose();
-  return tokens;
+  return tokens.slice(0, count);
 }
 
 async function collect<T>(values: AsyncIterable<T>, leaveAfter = Infinity): Promise<T[]> {
@@ -194,17 +217,71 @@ test('starting a generation uploads its sampling options', async () => {
 
 describe('stepwise decoding', () => {
   test('yields each token with the logits that it was sampled from', async () => {
-    const sampled = await collect(decoder.stepwise(20), 3);
+    const sampled = await collect(decoder.decode({ maxTokens: 20, withLogits: true }), 3);
     expect(sampled.map(({ token }) => token)).toEqual(await expectedTokens(3));
-    for (const { token, logits } of sampled) expect(token).toBe(likeliest(logits));
+    for (const { token, logits } of sampled) expect(token).toBe(likeliest(logits!));
   });
 
   test('submits no step before its token is asked for', async () => {
-    await collect(decoder.stepwise(20), 3);
+    await collect(decoder.decode({ maxTokens: 20, withLogits: true }), 3);
     const withDispatches = watched.submits.filter((dispatches) => dispatches > 0); // the others read logits
     const [, step] = withDispatches;
     expect(withDispatches).toEqual([3, step, 3, step, 3]);
-    expect(decoder.steps).toBe(2);
+    expect(context.evaluated).toBe(PROMPT.length + 2);
+  });
+});
+
+describe('forced tokens', () => {
+  const answer = async (maxTokens: number, constraint: Constraint, leaveAfter?: number) => {
+    const tokens = await collect(decoder.decode({ maxTokens, constraint }), leaveAfter);
+    return tokens.map(({ token }) => token);
+  };
+
+  test.each([
+    ['at the beginning', { 0: [7, 8, 9] }],
+    ['after free tokens', { 5: [7] }],
+    ['twice', { 1: [7, 8], 4: [9, 150] }],
+    ['one after the other', { 2: [7], 3: [8, 9] }],
+    ['at the end', { 6: [7, 8, 9] }],
+  ])('%s become part of the answer and of the context', async (_, forced) => {
+    const tokens = await answer(9, forcing(forced));
+    const expected = await expectedTokens(9, forced);
+    expect(tokens).toEqual(expected);
+    expect(context.tokens).toEqual([...PROMPT, ...expected]);
+    const [last] = await collect(decoder.decode({ maxTokens: 1 })); // goes on after any of them
+    expect([last?.token]).toEqual((await expectedTokens(10, forced)).slice(9));
+  });
+
+  test('are evaluated in one pass with the token before them', async () => {
+    await answer(9, forcing({ 1: [7, 8, 9, 10, 11] }));
+    const [sample, step] = watched.submits;
+    const dropped = watched.submits.findIndex((dispatches, i) => i > 0 && dispatches !== step);
+    const [pass, ...rest] = watched.submits.slice(dropped);
+    expect(pass).toBeGreaterThan(2 * 7);
+    expect(rest).toEqual([sample, step, step]);
+  });
+
+  test('are cut where the answer ends', async () => {
+    const tokens = await answer(4, forcing({ 2: [7, 8, 9] }));
+    expect(tokens.slice(2)).toEqual([7, 8]);
+    expect(context.tokens).toEqual([...PROMPT, ...tokens]);
+  });
+
+  test('belong to the answer as far as they have been read', async () => {
+    const forced = { 2: [7, 8, 9] };
+    const tokens = await answer(9, forcing(forced), 4);
+    expect(tokens).toEqual(await expectedTokens(4, forced));
+    expect(context.tokens).toEqual([...PROMPT, ...tokens]);
+  });
+
+  test('have occurred, for the repetition penalty, and tokens of dropped steps have not', async () => {
+    decoder.start(GREEDY, PROMPT);
+    const tokens = await answer(5, forcing({ 2: [7, 8] }));
+    const seen = new Uint32Array(await readBuffer(runtime.gpu, runtime.activations.sampling.seen));
+    const ids = Array.from({ length: 160 }, (_, id) => id).filter(
+      (id) => (seen[id >> 5]! >> (id & 31)) & 1,
+    );
+    expect(ids).toEqual([...new Set([...PROMPT, ...tokens])].sort((a, b) => a - b));
   });
 });
 
