@@ -1,12 +1,22 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from 'vitest';
 import { createCheckpoint } from '../../test/checkpoint.ts';
 import { countedDevice, likeliest, loadRuntime, SMALL, smallIds } from '../../test/engine.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../gpu/device.ts';
+import type { GenerateOptions } from '../types/generate.ts';
 import { Context } from './context.ts';
+import { samplingOptions } from './control/sampling-options.ts';
 import { Decoder } from './decoder.ts';
 import type { Runtime } from './runtime.ts';
-import { samplingOptions } from './sampling-options.ts';
 
 const PROMPT = smallIds(9, 1);
 const GREEDY = samplingOptions({ temperature: 0, seed: 1 });
@@ -73,7 +83,7 @@ beforeEach(async () => {
   context.append(PROMPT);
   await context.prefill();
   decoder = new Decoder(runtime, context);
-  decoder.start(GREEDY, PROMPT);
+  decoder.start(GREEDY, { prompt: PROMPT });
   watched.submits.length = 0;
 });
 
@@ -180,7 +190,7 @@ test('starting a generation uploads its sampling options', async () => {
     fresh.append(PROMPT);
     await fresh.prefill();
     const drawing = new Decoder(runtime, fresh);
-    drawing.start(samplingOptions({ temperature: 100, seed }), PROMPT);
+    drawing.start(samplingOptions({ temperature: 100, seed }), { prompt: PROMPT });
     const tokens = await collect(drawing.pipelined(8));
     drawing.dispose();
     fresh.dispose();
@@ -208,8 +218,39 @@ describe('stepwise decoding', () => {
   });
 });
 
-test('starting a generation marks the tokens that have occurred, one bit each', async () => {
-  decoder.start(GREEDY, [0, 31, 32, 39, 31]);
-  const seen = new Uint32Array(await readBuffer(runtime.gpu, runtime.activations.sampling.seen));
-  expect([...seen]).toEqual([0x80000001, 0b10000001, 0, 0, 0]);
+test('starting a generation uploads what changes logits by token, if something does', async () => {
+  const { gpu, activations, shape } = runtime;
+  const { adjustments } = activations.sampling;
+  const written = vi.spyOn(gpu.device.queue, 'writeBuffer');
+  onTestFinished(() => written.mockRestore());
+  const start = (options: GenerateOptions) => {
+    written.mockClear();
+    decoder.start(samplingOptions(options), {
+      prompt: [0, 31, 7, 31],
+      answer: [7, 7, 5],
+      exempt: [0, 5],
+    });
+    return written.mock.calls.filter(([buffer]) => buffer === adjustments).length;
+  };
+  expect(start({ temperature: 0.5, topK: 3 })).toBe(0);
+  expect(start({ presencePenalty: 1 })).toBe(1);
+  expect(start({ frequencyPenalty: -1 })).toBe(1);
+  expect(start({ repetitionPenalty: 1.1 })).toBe(1);
+  expect(start({ logitBias: { 3: 1.5, 9: -Infinity } })).toBe(1);
+  const bytes = await readBuffer(gpu, adjustments);
+  const biases = new Float32Array(bytes).filter((_, i) => i % 2 === 0);
+  const occurrences = new Int32Array(bytes).filter((_, i) => i % 2 === 1);
+  const nonZero = (values: ArrayLike<number>) =>
+    Array.from(values, (value, id) => [id, value]).filter(([, value]) => value !== 0);
+  expect(nonZero(biases)).toEqual([
+    [3, 1.5],
+    [9, -100],
+  ]);
+  expect(nonZero(occurrences)).toEqual([
+    [0, 1 - 2 ** 31],
+    [5, 3 - 2 ** 31],
+    [7, 5],
+    [31, 1],
+  ]);
+  expect(() => start({ logitBias: new Map([[shape.vocabularySize, 1]]) })).toThrow(RangeError);
 });

@@ -3,8 +3,13 @@ import { readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { Operations } from '../kernels/operations.ts';
 import type { Context } from './context.ts';
+import { encodeAdjustments, type Occurrences } from './control/adjustments.ts';
+import {
+  adjustsLogits,
+  encodeSamplingOptions,
+  type SamplingOptions,
+} from './control/sampling-options.ts';
 import type { Runtime } from './runtime.ts';
-import { encodeSamplingOptions, type SamplingOptions } from './sampling-options.ts';
 import { TokenReader } from './token-reader.ts';
 
 /** A token and the logits that it was sampled from. */
@@ -42,16 +47,20 @@ export class Decoder {
     return Math.max(0, this.#sampled - 1);
   }
 
-  /** Starts a generation: uploads its sampling options and the set of tokens that have occurred. */
-  start(options: SamplingOptions, prompt: ArrayLike<number>): void {
+  /**
+   * Starts a generation: uploads its sampling options and, if they change logits by token, what they depend on.
+   *
+   * @throws RangeError if a token with a bias is not in the vocabulary.
+   */
+  start(options: SamplingOptions, occurrences: Occurrences): void {
     const { gpu, shape, activations } = this.#runtime;
-    const seen = new Uint32Array(Math.ceil(shape.vocabularySize / 32)); // one bit per token
-    for (let i = 0; i < prompt.length; i++) {
-      const token = prompt[i] as number;
-      seen[token >> 5] = (seen[token >> 5] as number) | (1 << (token & 31));
+    const { queue } = gpu.device;
+    const { sampling } = activations;
+    if (adjustsLogits(options)) {
+      const adjustments = encodeAdjustments(shape.vocabularySize, options, occurrences);
+      queue.writeBuffer(sampling.adjustments, 0, adjustments);
     }
-    gpu.device.queue.writeBuffer(activations.sampling.options, 0, encodeSamplingOptions(options));
-    gpu.device.queue.writeBuffer(activations.sampling.seen, 0, seen);
+    queue.writeBuffer(sampling.options, 0, encodeSamplingOptions(options));
     this.#sampled = 0;
   }
 
