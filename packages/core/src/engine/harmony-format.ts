@@ -1,6 +1,7 @@
 import { type Message, renderConversation, specialTokens, type Tokenizer } from '@ossicle/harmony';
 import type { GenerateOptions } from '../types/generate.ts';
 import type { ChatFormat, ChatOutput } from './chat-format.ts';
+import { type Constraint, joinConstraints } from './constraint/constraint.ts';
 import { HarmonyOutput } from './harmony-output.ts';
 
 /** The chat format of gpt-oss. */
@@ -29,7 +30,11 @@ export class HarmonyFormat implements ChatFormat {
     });
   }
 
-  read(options: GenerateOptions): ChatOutput {
-    return new HarmonyOutput(this.#tokenizer, options);
+  read(options: GenerateOptions, prompt: ArrayLike<number>): ChatOutput {
+    return new HarmonyOutput(this.#tokenizer, options, prompt);
+  }
+
+  constrain(): Constraint {
+    return joinConstraints([]);
   }
 }

@@ -153,7 +153,8 @@ export class EngineSession implements Session {
     const prompt = this.#encode(input, options);
     const room = this.#checkRoom(prompt);
     const maxTokens = Math.min(options.maxTokens ?? room, room);
-    const output = this.#tokenizer?.chat?.read(options);
+    const output = this.#tokenizer?.chat?.read(options, prompt);
+    const constraint = this.#tokenizer?.chat?.constrain(options, prompt);
 
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
@@ -166,13 +167,17 @@ export class EngineSession implements Session {
       this.#checkDisposed();
       push({ type: 'prefill', processedTokens: context.evaluated, totalTokens: prompt.length });
     };
+    const decode = (id: number): string => this.#tokenizer?.decode([id]) ?? '';
     let reason: FinishReason = 'length';
     try {
       report();
       await context.prefill(report, signal);
       await context.takeSnapshot();
-      for await (const token of this.#sample(maxTokens, logprobs, record)) {
+      const withLogits = logprobs !== undefined;
+      const answer = this.#decoder.decode({ maxTokens, constraint, withLogits, signal });
+      for await (const { token, logits } of answer) {
         record.addToken(token);
+        if (logits) record.logprobs.push(tokenLogprobs(logits, token, logprobs ?? 0, decode));
         for (const event of output?.push(token) ?? []) push(event);
         if (output?.isStopped) {
           reason = 'stop';
@@ -184,8 +189,6 @@ export class EngineSession implements Session {
     } catch (error) {
       if (!isAbort(error, signal)) throw error;
       reason = 'aborted';
-    } finally {
-      context.recordDecode(record.tokens, this.#decoder.steps);
     }
     for (const event of output?.finish() ?? []) push(event);
     const summary = output?.summary();
@@ -197,20 +200,6 @@ export class EngineSession implements Session {
       ...(json !== undefined && { json }),
       ...(logprobs !== undefined && { logprobs: record.logprobs }),
     };
-  }
-
-  /** Yields generated tokens; if `logprobs` is set, adds their log probabilities to the record. */
-  async *#sample(
-    maxTokens: number,
-    logprobs: number | undefined,
-    record: GenerationRecord,
-  ): AsyncGenerator<number, void, undefined> {
-    if (logprobs === undefined) return yield* this.#decoder.pipelined(maxTokens);
-    const decode = (id: number): string => this.#tokenizer?.decode([id]) ?? '';
-    for await (const { token, logits } of this.#decoder.stepwise(maxTokens)) {
-      record.logprobs.push(tokenLogprobs(logits, token, logprobs, decode));
-      yield token;
-    }
   }
 
   #encode(input: readonly Message[] | Uint32Array, options: GenerateOptions): ArrayLike<number> {
