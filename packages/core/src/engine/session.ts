@@ -11,12 +11,12 @@ import type {
   GenerateResult,
   Generation,
 } from '../types/generate.ts';
+import { samplingOptions } from './control/sampling-options.ts';
 import { Context, checkTokens } from './conversation/context.ts';
 import { Decoder } from './decoder.ts';
 import { GenerationRecord } from './generation-record.ts';
 import { tokenLogprobs } from './logprobs.ts';
 import type { Queue } from './queue.ts';
-import { samplingOptions } from './sampling-options.ts';
 import { type CheckpointTokenizer, noTokenizer } from './tokenizer.ts';
 
 /** One conversation: its tokens, with their keys and values on the GPU. Calls run one at a time. */
@@ -159,7 +159,8 @@ export class EngineSession implements Session {
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
     context.append(Array.from(prompt).slice(context.tokens.length));
-    this.#decoder.start(sampling, prompt);
+    const exempt = this.#tokenizer?.chat?.headerTokens ?? [];
+    this.#decoder.start(sampling, { prompt, exempt });
     record.startPrefill(prompt.length, reusedTokens);
 
     const report = (): void => {

@@ -26,6 +26,14 @@ const WRONG: [options: unknown, Class: new (message: string) => Error, message: 
   [{ maxTokens: '5' }, RangeError, /maxTokens must be a whole number above 0, not "5"/],
   [{ temperature: Number.NaN }, RangeError, /temperature must be from 0 to 100, not NaN/],
   [{ topP: 5n }, RangeError, /topP must be above 0 and up to 1, not 5/],
+  [{ presencePenalty: 2.5 }, RangeError, /presencePenalty must be from -2 to 2, not 2.5/],
+  [{ frequencyPenalty: '1' }, RangeError, /frequencyPenalty must be from -2 to 2, not "1"/],
+  [{ logitBias: [1] }, TypeError, /logitBias must be an object, not an array/],
+  [{ logitBias: { a: 1 } }, RangeError, /keys of logitBias must be ids of tokens, not "a"/],
+  [{ logitBias: { '': 1 } }, RangeError, /keys of logitBias must be ids of tokens, not ""/],
+  [{ logitBias: new Map([[-1, 1]]) }, RangeError, /keys of logitBias .* not -1/],
+  [{ logitBias: { 5: 101 } }, RangeError, /logitBias .* -100 to 100, or -Infinity, not 101 for 5/],
+  [{ logitBias: { 5: Number.NaN } }, RangeError, /logitBias .* not NaN for 5/],
   [{ seed: Symbol('s') }, RangeError, /seed must be a whole number, not Symbol\(s\)/],
   [{ stop: 'end' }, TypeError, /stop must be an array of non-empty strings/],
   [{ signal: {} }, TypeError, /signal must be an AbortSignal, not an object/],
@@ -46,6 +54,9 @@ describe('options of a generation', () => {
       responseFormat: { type: 'json', schema: {}, name: 'answer' },
       maxTokens: 1,
       temperature: 0,
+      presencePenalty: -2,
+      frequencyPenalty: 2,
+      logitBias: { 7: 1, 8: -Infinity },
       stop: ['end'],
       logprobs: 20,
       currentDate: '2025-08-05',
@@ -57,7 +68,8 @@ describe('options of a generation', () => {
       },
       signal: new AbortController().signal,
     };
-    for (const options of [{}, all, { systemMessage: null }]) checkGenerateOptions(options);
+    for (const options of [{}, all, { systemMessage: null }, { logitBias: new Map([[1, -100]]) }])
+      checkGenerateOptions(options);
     checkGenerateOptions(Object.fromEntries(Object.keys(all).map((name) => [name, undefined])));
   });
 });
