@@ -57,6 +57,15 @@ export function withoutRanges(address: string): OssicleError {
   );
 }
 
+/** The error for a large file whose size could only be counted. */
+export function withoutSize(address: string): OssicleError {
+  return new OssicleError(
+    'download-failed',
+    `${address}: the server neither supports range requests nor says how large the file is (Content-Length). Use another ` +
+      'host.',
+  );
+}
+
 /** An address, for messages: without user name, password, query and fragment, which may be secrets. */
 export function shownAddress(address: string): string {
   return address.replace(/^([a-z][a-z\d+.-]*:)[/\\]*[^/\\?#]*@/i, '$1//').replace(/[?#].*$/s, '');

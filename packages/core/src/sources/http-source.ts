@@ -7,6 +7,7 @@ import {
   refusedRange,
   withoutRanges,
   withoutSecrets,
+  withoutSize,
 } from './http-failure.ts';
 import {
   BrokenStream,
@@ -198,7 +199,7 @@ export class HttpSource implements PublishedSource {
     let counted = 0;
     for await (const bytes of this.#pieces(answer, path, signal)) {
       counted += bytes.length;
-      if (counted > MAX_SKIPPED_BYTES) throw withoutRanges(this.#address(path));
+      if (counted > MAX_SKIPPED_BYTES) throw withoutSize(this.#address(path));
     }
     return counted;
   }

@@ -125,6 +125,21 @@ test('a read far into a file fails if the server ignores ranges', async () => {
   });
 });
 
+test('a large file without ranges and Content-Length is refused while its bytes are counted', async () => {
+  const piece = Buffer.alloc(2 ** 20);
+  answer = (_, response) => {
+    const send = (): void => {
+      while (response.write(piece));
+    };
+    response.writeHead(200).on('drain', send);
+    send();
+  };
+  await expect((await open()).size('big')).rejects.toMatchObject({
+    code: 'download-failed',
+    message: expect.stringMatching(/x\/big: .*neither supports range requests nor says how large/),
+  });
+});
+
 test('a server that hides Content-Range is asked for the length by HEAD', async () => {
   answer = (request, response) => {
     if (request.method === 'HEAD') {
