@@ -24,6 +24,12 @@ const WRONG: [options: unknown, Class: new (message: string) => Error, message: 
   [{ systemMessage: { channels: ['x'] } }, RangeError, /systemMessage\.channels\[0\] .* "x"/],
   [{ systemMessage: { channels: [undefined] } }, RangeError, /channels\[0\]/],
   [{ systemMessage: { systemTools: [{}] } }, TypeError, /systemTools\[0\]\.name/],
+  [
+    { systemMessage: { systemTools: [{ name: 'python', execute: 1 }] } },
+    TypeError,
+    /systemTools\[0\]\.execute .* function/,
+  ],
+  [{ tools: [{ name: 'a', toModelOutput: 1 }] }, TypeError, /tools\[0\]\.toModelOutput/],
   [{ maxTokens: '5' }, RangeError, /maxTokens must be a whole number above 0, not "5"/],
   [{ temperature: Number.NaN }, RangeError, /temperature must be from 0 to 100, not NaN/],
   [{ topP: 5n }, RangeError, /topP must be above 0 and up to 1, not 5/],
