@@ -2,7 +2,7 @@ import {
   encodeSamplingOptions,
   type SamplingOptions,
   samplingOptions,
-} from '../../packages/core/src/engine/sampling-options.ts';
+} from '../../packages/core/src/engine/control/sampling-options.ts';
 import { type Buffers, readBuffer } from '../../packages/core/src/gpu/buffers.ts';
 import type { Gpu } from '../../packages/core/src/gpu/device.ts';
 import type { Dispatch } from '../../packages/core/src/gpu/kernel.ts';

@@ -1,15 +1,20 @@
-import { type Message, renderConversation, type Tokenizer } from '@ossicle/harmony';
+import { type Message, renderConversation, specialTokens, type Tokenizer } from '@ossicle/harmony';
 import type { GenerateOptions } from '../types/generate.ts';
 import type { ChatFormat, ChatOutput } from './chat-format.ts';
+import { type Constraint, joinConstraints } from './constraint/constraint.ts';
 import { HarmonyOutput } from './harmony-output.ts';
 
 /** The chat format of gpt-oss. */
 export class HarmonyFormat implements ChatFormat {
+  readonly headerTokens: readonly number[];
   readonly #tokenizer: Tokenizer;
 
   /** @param tokenizer - Must know Harmony's special tokens. */
   constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer;
+    const controlTokens = Object.values(specialTokens(tokenizer)).filter((id) => id !== undefined);
+    const words = ['assistant', 'analysis', 'commentary', 'final'];
+    this.headerTokens = [...controlTokens, ...words.flatMap((word) => tokenizer.encode(word))];
   }
 
   encode(messages: readonly Message[], options: GenerateOptions): number[] {
@@ -25,7 +30,11 @@ export class HarmonyFormat implements ChatFormat {
     });
   }
 
-  read(options: GenerateOptions): ChatOutput {
-    return new HarmonyOutput(this.#tokenizer, options);
+  read(options: GenerateOptions, prompt: ArrayLike<number>): ChatOutput {
+    return new HarmonyOutput(this.#tokenizer, options, prompt);
+  }
+
+  constrain(): Constraint {
+    return joinConstraints([]);
   }
 }

@@ -35,10 +35,11 @@ export class HarmonyOutput implements ChatOutput {
   /** Whether the tokens have ended: a message that is still open is cut short. */
   #isCut = false;
 
-  constructor(tokenizer: Tokenizer, options: GenerateOptions) {
+  /** @param prompt - The ids before the answer. */
+  constructor(tokenizer: Tokenizer, options: GenerateOptions, prompt: ArrayLike<number> = []) {
     const { tools = [], stop = [], systemMessage } = options;
     this.#names = createToolNames(tools, systemMessage?.systemTools);
-    this.#parser = createParser(tokenizer, { toolNames: this.#names });
+    this.#parser = createParser(tokenizer, { toolNames: this.#names, prompt });
     this.#stopTokens = new Set(stopTokens(tokenizer));
     this.#stop = stop;
   }

@@ -11,16 +11,17 @@ import type {
   GenerateResult,
   Generation,
 } from '../types/generate.ts';
-import { Context, checkTokens, type DecodeProgress } from './conversation/context.ts';
+import { samplingOptions } from './control/sampling-options.ts';
+import { Context, type DecodeProgress } from './conversation/context.ts';
 import { identityOf } from './conversation/identity.ts';
 import { contextOf } from './conversation/restore-context.ts';
 import { type Write, writeConversation } from './conversation/saved-conversation.ts';
 import { Decoder } from './decoder.ts';
 import { GenerationRecord } from './generation-record.ts';
 import { tokenLogprobs } from './logprobs.ts';
+import { encodePrompt } from './prompt.ts';
 import type { Queue } from './queue.ts';
-import { samplingOptions } from './sampling-options.ts';
-import { type CheckpointTokenizer, noTokenizer } from './tokenizer.ts';
+import type { CheckpointTokenizer } from './tokenizer.ts';
 
 /** One conversation: its tokens, with their keys and values on the GPU. Calls run one at a time. */
 export interface Session {
@@ -267,17 +268,27 @@ export class EngineSession implements Session {
   ): Promise<GenerateResult> {
     const { signal, logprobs } = options;
     const sampling = samplingOptions(options);
-    const prompt = input ? this.#encode(input, options) : [...this.tokens];
-    const answerStart = input ? prompt.length : this.#answerStart;
-    if (answerStart === undefined) throw new RangeError('There is no unfinished answer to resume');
-    const room = this.#checkRoom(prompt);
+    const { shape } = this.#runtime;
+    const answered = input ? 0 : this.#unfinished();
+    const given = input ?? Uint32Array.from(this.tokens);
+    const { tokens: prompt, droppedMessages } = encodePrompt(
+      given,
+      options,
+      this.#tokenizer,
+      shape,
+    );
+    const answerStart = prompt.length - answered;
+    const room = shape.contextLength - prompt.length;
     const maxTokens = Math.min(options.maxTokens ?? room, room);
-    const output = this.#tokenizer?.chat?.read(options);
+    const head = prompt.slice(0, answerStart);
+    const output = this.#tokenizer?.chat?.read(options, head);
+    const constraint = this.#tokenizer?.chat?.constrain(options, head);
 
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
-    context.append(Array.from(prompt).slice(context.tokens.length));
-    this.#decoder.start(sampling, prompt);
+    context.append(prompt.slice(context.tokens.length));
+    const exempt = this.#tokenizer?.chat?.headerTokens ?? [];
+    this.#decoder.start(sampling, { prompt, exempt });
     record.startPrefill(prompt.length, reusedTokens);
     this.#answerStart = answerStart;
     if (input) this.#messages = input instanceof Uint32Array ? [] : [...input];
@@ -287,16 +298,21 @@ export class EngineSession implements Session {
       this.#checkDisposed();
       push({ type: 'prefill', processedTokens: context.evaluated, totalTokens: prompt.length });
     };
+    const decode = (id: number): string => this.#tokenizer?.decode([id]) ?? '';
     let reason: FinishReason = 'length';
     try {
       report();
-      for (const token of Array.from(prompt).slice(answerStart)) {
+      for (const token of prompt.slice(answerStart)) {
+        constraint?.push(token);
         for (const event of output?.push(token) ?? []) push(event);
       }
       await context.prefill(report, signal);
       await context.takeSnapshot(isTurnStart(input));
-      for await (const token of this.#sample(maxTokens, logprobs, record)) {
+      const withLogits = logprobs !== undefined;
+      const answer = this.#decoder.decode({ maxTokens, constraint, withLogits, signal });
+      for await (const { token, logits } of answer) {
         record.addToken(token);
+        if (logits) record.logprobs.push(tokenLogprobs(logits, token, logprobs ?? 0, decode));
         for (const event of output?.push(token) ?? []) push(event);
         if (output?.isStopped) {
           reason = 'stop';
@@ -304,13 +320,12 @@ export class EngineSession implements Session {
         }
         this.#checkDisposed();
         signal?.throwIfAborted();
-        await this.#pause({ accepted: record.tokens, steps: this.#decoder.steps });
+        await this.#pause(this.#decoder.progress);
       }
     } catch (error) {
       if (!isAbort(error, signal)) throw error;
       reason = 'aborted';
     } finally {
-      context.recordDecode(record.tokens, this.#decoder.steps);
       if (reason === 'stop') this.#answerStart = undefined;
       this.#isGenerating = false;
       await this.#pause();
@@ -323,56 +338,21 @@ export class EngineSession implements Session {
     const json = options.responseFormat && parseJson(result.text);
     return {
       ...result,
+      ...(droppedMessages > 0 && { droppedMessages }),
       ...(json !== undefined && { json }),
       ...(logprobs !== undefined && { logprobs: record.logprobs }),
     };
   }
 
+  /** How many tokens there are of the answer that has not ended. */
+  #unfinished(): number {
+    if (this.#answerStart !== undefined) return this.tokens.length - this.#answerStart;
+    throw new RangeError('There is no unfinished answer to resume');
+  }
+
   /** Runs what waits for a token. */
   async #pause(progress?: DecodeProgress): Promise<void> {
     while (this.#pauses.length > 0) await this.#pauses.shift()?.(progress);
-  }
-
-  /** Yields generated tokens; if `logprobs` is set, adds their log probabilities to the record. */
-  async *#sample(
-    maxTokens: number,
-    logprobs: number | undefined,
-    record: GenerationRecord,
-  ): AsyncGenerator<number, void, undefined> {
-    if (logprobs === undefined) return yield* this.#decoder.pipelined(maxTokens);
-    const decode = (id: number): string => this.#tokenizer?.decode([id]) ?? '';
-    for await (const { token, logits } of this.#decoder.stepwise(maxTokens)) {
-      record.logprobs.push(tokenLogprobs(logits, token, logprobs, decode));
-      yield token;
-    }
-  }
-
-  #encode(input: readonly Message[] | Uint32Array, options: GenerateOptions): ArrayLike<number> {
-    if (!(input instanceof Uint32Array)) {
-      if (!this.#tokenizer) throw noTokenizer();
-      return this.#tokenizer.encodeConversation(input, options);
-    }
-    if (!this.#tokenizer?.chat && (options.stop || options.tools || options.responseFormat)) {
-      throw new TypeError(
-        'stop, tools and responseFormat require a checkpoint with a Harmony tokenizer',
-      );
-    }
-    checkTokens(input, this.#runtime.shape.vocabularySize);
-    return input;
-  }
-
-  /** Returns how many tokens can follow the prompt. */
-  #checkRoom(prompt: ArrayLike<number>): number {
-    const { contextLength } = this.#runtime.shape;
-    if (prompt.length === 0) throw new RangeError('The prompt must have at least one token');
-    if (prompt.length >= contextLength) {
-      throw new OssicleError(
-        'context-overflow',
-        `The prompt has ${prompt.length} tokens, which leaves no room for an answer in a context of ${contextLength}. ` +
-          'Shorten the conversation, or load the model with a larger contextLength.',
-      );
-    }
-    return contextLength - prompt.length;
   }
 }
 

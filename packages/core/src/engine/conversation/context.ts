@@ -194,6 +194,11 @@ export class Context {
     if (!this.#kv.hasRoom(length)) await this.#kv.grow(length);
   }
 
+  /** Lets the next {@link Context.prefill} evaluate the last token again, for its logits. */
+  reopen(): void {
+    this.#cutBack(Math.min(this.#evaluated, this.tokens.length - 1));
+  }
+
   /**
    * Evaluates the remaining tokens, in passes of at most `chunkLength`, and computes the logits after the last one.
    *

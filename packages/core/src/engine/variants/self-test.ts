@@ -18,7 +18,7 @@ import { ropeTable } from '../../model/rope.ts';
 import { type Runtime, writeStep } from '../../model/runtime.ts';
 import type { Weights } from '../../model/weights.ts';
 import type { SelfTestResult } from '../../types/diagnosis.ts';
-import { encodeSamplingOptions, samplingOptions } from '../sampling-options.ts';
+import { encodeSamplingOptions, samplingOptions } from '../control/sampling-options.ts';
 import { float64Pass } from './float64-pass.ts';
 import {
   createSparseModel,
