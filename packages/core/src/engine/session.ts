@@ -11,6 +11,7 @@ import type {
   Generation,
 } from '../types/generate.ts';
 import { Context, checkTokens } from './context.ts';
+import { LoopGuard } from './control/loop-guard.ts';
 import { samplingOptions } from './control/sampling-options.ts';
 import { Decoder } from './decoder.ts';
 import { GenerationRecord } from './generation-record.ts';
@@ -154,7 +155,8 @@ export class EngineSession implements Session {
     const room = this.#checkRoom(prompt);
     const maxTokens = Math.min(options.maxTokens ?? room, room);
     const output = this.#tokenizer?.chat?.read(options, prompt);
-    const constraint = this.#tokenizer?.chat?.constrain(options, prompt);
+    const constraint = output && this.#tokenizer?.chat?.constrain(options, prompt, output);
+    const loopGuard = output && options.loopGuard !== false ? new LoopGuard() : undefined;
 
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
@@ -183,6 +185,10 @@ export class EngineSession implements Session {
           reason = 'stop';
           break;
         }
+        if (loopGuard?.push(token)) {
+          reason = 'loop';
+          break;
+        }
         this.#checkDisposed();
         signal?.throwIfAborted();
       }
@@ -193,7 +199,7 @@ export class EngineSession implements Session {
     for (const event of output?.finish() ?? []) push(event);
     const summary = output?.summary();
     if (reason === 'stop' && (summary?.toolCalls.length ?? 0) > 0) reason = 'tool-calls';
-    const result = record.finish(reason, summary);
+    const result = record.finish(reason, summary, output?.reasoningTokens);
     const json = options.responseFormat && parseJson(result.text);
     return {
       ...result,

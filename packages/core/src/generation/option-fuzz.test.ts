@@ -18,6 +18,10 @@ const options = {
   logitBias: { 7: 1.5 },
   seed: 1,
   stop: ['end'],
+  reasoningBudget: 100,
+  prefillText: 'The answer is',
+  keepAnalysis: true,
+  loopGuard: false,
   logprobs: 20,
   currentDate: '2025-08-05',
   systemMessage: {

@@ -71,7 +71,12 @@ describe('a generation with tools', () => {
   test('adds up tokens and times; the prompt and the first token are those of the first round', async () => {
     const model = createModel([call('now', {})], 'Noon.');
     const { result, events } = await run(model, { tools: [tool('now', () => 12)] });
-    expect(result.usage).toEqual({ promptTokens: 100, reusedTokens: 1, completionTokens: 20 });
+    expect(result.usage).toEqual({
+      promptTokens: 100,
+      reusedTokens: 1,
+      completionTokens: 20,
+      reasoningTokens: 8,
+    });
     expect(result.timings).toEqual({
       timeToFirstTokenMs: 7,
       prefillMs: 200,
@@ -203,6 +208,18 @@ describe('a generation with tools', () => {
     const { result } = await run(model, { tools: [tool('add', () => 1)], maxTokens: 25 });
     expect(model.options.map((options) => options.maxTokens)).toEqual([25, 15, 5]);
     expect(result).toMatchObject({ reason: 'tool-calls', usage: { completionTokens: 30 } });
+  });
+
+  test('shares the reasoning budget among the steps, and prefills only the first', async () => {
+    const model = createModel([call('add', {})], [call('add', {})], 'Done.');
+    const options = { tools: [tool('add', () => 1)], reasoningBudget: 5, prefillText: 'It is' };
+    await run(model, options);
+    expect(model.options.map(({ reasoningBudget }) => reasoningBudget)).toEqual([5, 1, 0]);
+    expect(model.options.map(({ prefillText }) => prefillText)).toEqual([
+      'It is',
+      undefined,
+      undefined,
+    ]);
   });
 
   test('ends after 32 steps if the model never stops calling, with the last results', async () => {
