@@ -12,12 +12,12 @@ import { createCheckpoint } from '../../test/checkpoint.ts';
 import { countedDevice, likeliest, loadRuntime, SMALL, smallIds } from '../../test/engine.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../gpu/device.ts';
+import type { Runtime } from '../model/runtime.ts';
 import type { GenerateOptions } from '../types/generate.ts';
 import type { Constraint } from './constraint/constraint.ts';
-import { Context } from './context.ts';
 import { samplingOptions } from './control/sampling-options.ts';
+import { Context } from './conversation/context.ts';
 import { Decoder } from './decoder.ts';
-import type { Runtime } from './runtime.ts';
 
 const PROMPT = smallIds(9, 1);
 const GREEDY = samplingOptions({ temperature: 0, seed: 1 });

@@ -2,15 +2,15 @@ import { OssicleError } from '../errors.ts';
 import { readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { Operations } from '../kernels/operations.ts';
+import type { Runtime } from '../model/runtime.ts';
 import { type Constraint, joinConstraints } from './constraint/constraint.ts';
-import type { Context } from './context.ts';
 import { Adjustments, type Occurrences } from './control/adjustments.ts';
 import {
   adjustsLogits,
   encodeSamplingOptions,
   type SamplingOptions,
 } from './control/sampling-options.ts';
-import type { Runtime } from './runtime.ts';
+import type { Context } from './conversation/context.ts';
 import { TokenReader } from './token-reader.ts';
 
 /** A token of an answer. */

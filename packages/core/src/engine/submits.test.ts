@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { PRESETS } from '../../test/config.ts';
 import { ModelledGpu, type ModelledSubmit } from '../../test/modelled-gpu.ts';
-import { Context } from './context.ts';
+import type { Runtime } from '../model/runtime.ts';
 import { samplingOptions } from './control/sampling-options.ts';
+import { Context } from './conversation/context.ts';
 import { Decoder } from './decoder.ts';
-import type { Runtime } from './runtime.ts';
 
 const CONTEXT_LENGTH = 131_072;
 

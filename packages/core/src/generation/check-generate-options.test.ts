@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { GENERATE_OPTIONS } from '../../test/generate-options.ts';
 import type { GenerateOptions, JSONSchema } from '../types/generate.ts';
 import { checkGenerateOptions } from './check-generate-options.ts';
 
@@ -23,6 +24,12 @@ const WRONG: [options: unknown, Class: new (message: string) => Error, message: 
   [{ systemMessage: { channels: ['x'] } }, RangeError, /systemMessage\.channels\[0\] .* "x"/],
   [{ systemMessage: { channels: [undefined] } }, RangeError, /channels\[0\]/],
   [{ systemMessage: { systemTools: [{}] } }, TypeError, /systemTools\[0\]\.name/],
+  [
+    { systemMessage: { systemTools: [{ name: 'python', execute: 1 }] } },
+    TypeError,
+    /systemTools\[0\]\.execute .* function/,
+  ],
+  [{ tools: [{ name: 'a', toModelOutput: 1 }] }, TypeError, /tools\[0\]\.toModelOutput/],
   [{ maxTokens: '5' }, RangeError, /maxTokens must be a whole number above 0, not "5"/],
   [{ temperature: Number.NaN }, RangeError, /temperature must be from 0 to 100, not NaN/],
   [{ topP: 5n }, RangeError, /topP must be above 0 and up to 1, not 5/],
@@ -51,34 +58,16 @@ describe('options of a generation', () => {
   });
 
   test('are accepted if they are right, omitted or undefined', () => {
-    const all = {
-      instructions: 'Be brief.',
-      reasoningEffort: 'low',
-      tools: [{ name: 'now', description: 'Time', parameters: {}, execute: () => 1 }],
-      responseFormat: { type: 'json', schema: {}, name: 'answer' },
-      maxTokens: 1,
-      temperature: 0,
-      presencePenalty: -2,
-      frequencyPenalty: 2,
-      logitBias: { 7: 1, 8: -Infinity },
-      stop: ['end'],
-      reasoningBudget: 0,
-      prefillText: '',
-      keepAnalysis: true,
-      loopGuard: false,
-      logprobs: 20,
-      currentDate: '2025-08-05',
-      systemMessage: {
-        identity: '',
-        knowledgeCutoff: null,
-        channels: ['final'],
-        systemTools: [{ name: 'python' }, { name: 'browser', tools: [{ name: 'search' }] }],
-      },
-      signal: new AbortController().signal,
-    };
-    for (const options of [{}, all, { systemMessage: null }, { logitBias: new Map([[1, -100]]) }])
+    for (const options of [
+      {},
+      GENERATE_OPTIONS,
+      { systemMessage: null },
+      { logitBias: new Map([[1, -100]]) },
+    ])
       checkGenerateOptions(options);
-    checkGenerateOptions(Object.fromEntries(Object.keys(all).map((name) => [name, undefined])));
+    checkGenerateOptions(
+      Object.fromEntries(Object.keys(GENERATE_OPTIONS).map((name) => [name, undefined])),
+    );
   });
 });
 

@@ -96,11 +96,15 @@ function checkTools(place: string, tools: unknown): void {
     checkStrings(`${place}[${index}].`, tool, ['description']);
     if (tool.parameters !== undefined)
       checkSchema(`${place}[${index}].parameters`, tool.parameters);
-    checkFunctions(`${place}[${index}].`, tool, ['validate', 'execute']);
-    if (typeof tool.needsApproval !== 'boolean') {
-      checkFunctions(`${place}[${index}].`, tool, ['needsApproval']);
-    }
+    checkFunctions(`${place}[${index}].`, tool, ['validate']);
+    checkRunnable(`${place}[${index}].`, tool);
   }
+}
+
+/** Checks what tools and namespaces share. */
+function checkRunnable(prefix: string, tool: Fields): void {
+  checkFunctions(prefix, tool, ['execute', 'toModelOutput']);
+  if (typeof tool.needsApproval !== 'boolean') checkFunctions(prefix, tool, ['needsApproval']);
 }
 
 function checkResponseFormat(format: unknown): void {
@@ -150,6 +154,7 @@ function checkSystemMessage(message: unknown): void {
     checkName(`${place}[${index}].name`, namespace.name);
     checkStrings(`${place}[${index}].`, namespace, ['description']);
     checkTools(`${place}[${index}].tools`, namespace.tools);
+    checkRunnable(`${place}[${index}].`, namespace);
   }
 }
 
