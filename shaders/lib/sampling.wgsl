@@ -15,6 +15,7 @@ struct Sampling {
   top_k: u32,       // 0: off
   seed_low: u32,
   seed_high: u32,
+  masked: u32,      // 0: any token may be chosen, and `mask` may hold anything
 }
 
 struct Strip {

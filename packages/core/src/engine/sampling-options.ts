@@ -23,6 +23,9 @@ export function samplingOptions(options: GenerateOptions): SamplingOptions {
   return { temperature, topP, topK, minP, repetitionPenalty, seed };
 }
 
+/** Where `Sampling` of `shaders/lib/sampling.wgsl` says whether there is a mask: bytes from its beginning. */
+export const MASKED_OFFSET = 28;
+
 /** Encodes the `Sampling` struct of `shaders/lib/sampling.wgsl`. */
 export function encodeSamplingOptions(options: SamplingOptions): ArrayBuffer {
   const view = new DataView(new ArrayBuffer(32));

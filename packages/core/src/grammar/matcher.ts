@@ -11,7 +11,7 @@ const MAX_MASKS = 64;
 /** Follows a text of a grammar, token by token. */
 export class GrammarMatcher {
   readonly #vocabulary: Vocabulary;
-  readonly #masks = new Map<number, Uint32Array>();
+  readonly #masks = new Map<number, Uint32Array<ArrayBuffer>>();
   readonly #automaton: GrammarAutomaton;
   #state: number;
 
@@ -27,7 +27,7 @@ export class GrammarMatcher {
   }
 
   /** The tokens that may come, one bit for each id, lowest bits first. It is valid until the next call. */
-  mask(): Uint32Array {
+  mask(): Uint32Array<ArrayBuffer> {
     const found = this.#masks.get(this.#state);
     if (found) return found;
     const mask = this.#vocabulary.mask(this.#automaton, this.#state);

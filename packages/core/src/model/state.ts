@@ -105,6 +105,7 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
     logits: words(logitRowCount(shape), vocabularySize),
     sampling: {
       seen: words(Math.ceil(vocabularySize / 32)),
+      mask: words(Math.ceil(vocabularySize / 32)),
       strips,
       found,
       groups,
