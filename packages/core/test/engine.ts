@@ -6,10 +6,10 @@ import { createEngine, type EngineOptions } from '../src/engine/load/create-engi
 import { placeWeights, WeightUpload } from '../src/engine/load/load-weights.ts';
 import { planLoad } from '../src/engine/load/plan.ts';
 import { ProgressMeter } from '../src/engine/load/progress.ts';
-import { createRuntime, type Runtime } from '../src/engine/runtime.ts';
 import { openCheckpoint } from '../src/formats/open-checkpoint.ts';
 import type { Buffers } from '../src/gpu/buffers.ts';
 import { type Gpu, requestDevice } from '../src/gpu/device.ts';
+import { createRuntime, type Runtime } from '../src/model/runtime.ts';
 import type { Weights } from '../src/model/weights.ts';
 import { openSource } from '../src/sources/open-source.ts';
 import { type Config, PRESETS } from './config.ts';

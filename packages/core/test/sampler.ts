@@ -1,11 +1,12 @@
 import { expect } from 'vitest';
+import { maskOf } from '../src/engine/constraint/constraint.ts';
 import { Kernel } from '../src/gpu/kernel.ts';
 import { encode } from '../src/gpu/recorder.ts';
 import { kernelSource } from '../src/kernels/shaders.ts';
 import { STRIP, samplingBytes } from '../src/kernels/shape.ts';
 import type { TestGpu } from './gpu.ts';
 import { outputBuffer, outputWords, stepBuffer, uniformBuffer } from './kernel-inputs.ts';
-import type { SamplingOptions } from './oracles.ts';
+import type { LogitChanges, SamplingOptions } from './oracles.ts';
 import { createRandom } from './random.ts';
 
 /** Draws of tokens from the same logits. */
@@ -14,9 +15,7 @@ export interface Draw extends SamplingOptions {
   /** Tokens to draw, each one position after the last. Default: 1. */
   readonly count?: number;
   readonly seed?: readonly [low: number, high: number];
-  readonly penalty?: number;
-  /** Ids already marked as seen. */
-  readonly seen?: readonly number[];
+  readonly changes?: LogitChanges;
   /** The ids that may be drawn. Default: all. */
   readonly allowed?: readonly number[];
   /** The step before the first draw. Default: position 0, 1 token. */
@@ -28,7 +27,8 @@ export interface Drawn {
   readonly tokens: Uint32Array;
   /** The step after the draws. */
   readonly step: readonly number[];
-  readonly seen: readonly number[];
+  /** i32 [vocabulary], after the draws. */
+  readonly occurrences: Int32Array;
   readonly logits: Float32Array;
 }
 
@@ -46,21 +46,18 @@ export async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<
   const grid = [Math.ceil(vocabulary / STRIP)] as const;
   return async (draw) => {
     const { count = 1, seed = [1, 0], step: [position, tokens, outputRow] = [0, 1, 0] } = draw;
-    const words = new Uint32Array(8);
-    const { temperature, topP = 1, minP = 0, penalty = 1, topK = 0 } = draw;
-    new Float32Array(words.buffer).set([temperature, topP, minP, penalty]);
+    const words = new Uint32Array(12);
+    const { temperature, topP = 1, minP = 0, topK = 0, changes, allowed } = draw;
+    const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = changes ?? {};
+    new Float32Array(words.buffer).set([temperature, topP, minP, repetitionPenalty]);
     words.set([topK, ...seed], 4);
-    const seenWords = new Uint32Array(Math.ceil(vocabulary / 32));
-    for (const id of draw.seen ?? []) seenWords[id >>> 5]! |= 1 << (id & 31);
-
-    const maskWords = new Uint32Array(seenWords.length);
-    for (const id of draw.allowed ?? []) maskWords[id >>> 5]! |= 1 << (id & 31);
-    words[7] = draw.allowed ? 1 : 0;
+    new Float32Array(words.buffer).set([presencePenalty, frequencyPenalty], 7);
+    words.set([changes ? 1 : 0, allowed ? 1 : 0], 9);
 
     const sampling = uniformBuffer(gpu, words);
-    const mask = gpu.upload(maskWords);
     const logits = outputBuffer(gpu, vocabulary, draw.logits);
-    const seen = gpu.upload(seenWords);
+    const adjustments = gpu.upload(new Uint32Array(adjustmentsOf(vocabulary, changes).buffer));
+    const mask = gpu.upload(maskOf(allowed ?? [], vocabulary));
     const step = stepBuffer(gpu, position, tokens, outputRow);
     const next = outputBuffer(gpu, 1);
     const results = outputBuffer(gpu, count);
@@ -72,9 +69,9 @@ export async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<
     const groups = zeros(bytes.groups);
     const shared = { sampling, logits, step, strips, found, groups };
     const dispatches = [
-      stripsKernel.dispatch('sample', { ...shared, seen, mask }, grid),
+      stripsKernel.dispatch('sample', { ...shared, adjustments, mask }, grid),
       candidatesKernel.dispatch('sample', shared, grid),
-      sampleKernel.dispatch('sample', { ...shared, tokens: next, seen }, [1]),
+      sampleKernel.dispatch('sample', { ...shared, tokens: next, adjustments }, [1]),
     ];
     const encoder = gpu.gpu.device.createCommandEncoder();
     for (let i = 0; i < count; i++) {
@@ -87,16 +84,30 @@ export async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<
       [0, 0, 0, 0],
     );
     expect(Math.max(...(await outputWords(gpu, groups)))).toBe(0);
-    const bits = await gpu.words(seen);
+    const adjusted = new Int32Array((await gpu.words(adjustments)).slice().buffer);
     return {
       tokens: await outputWords(gpu, results),
       step: [...(await gpu.words(step, 3))],
-      seen: Array.from({ length: vocabulary }, (_, id) => id).filter(
-        (id) => (bits[id >>> 5]! >>> (id & 31)) & 1,
-      ),
+      occurrences: adjusted.filter((_, i) => i % 2 === 1),
       logits: new Float32Array((await outputWords(gpu, logits)).slice().buffer),
     };
   };
+}
+
+/** What the kernels read; NaN if they must not read it. */
+function adjustmentsOf(
+  vocabulary: number,
+  changes: LogitChanges | undefined,
+): Float32Array<ArrayBuffer> {
+  const biases = new Float32Array(2 * vocabulary);
+  if (!changes) return biases.fill(Number.NaN);
+  const occurrences = new Int32Array(biases.buffer);
+  const { prompt = [], answer = [], exempt = [], logitBias = [] } = changes;
+  for (const [id, bias] of logitBias) biases[2 * id] = bias;
+  for (const id of exempt) occurrences[2 * id + 1] = -(2 ** 31);
+  for (const id of prompt) occurrences[2 * id + 1]! |= 1;
+  for (const id of answer) occurrences[2 * id + 1] = (occurrences[2 * id + 1]! + 2) | 1;
+  return biases;
 }
 
 /** Normally distributed logits. */

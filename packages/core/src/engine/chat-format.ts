@@ -4,6 +4,8 @@ import type { Constraint } from './constraint/constraint.ts';
 
 /** Turns conversations into prompts, and generated tokens into messages. The format of gpt-oss is Harmony. */
 export interface ChatFormat {
+  /** Control tokens and the words of headers: penalties would spoil what messages are made of. */
+  readonly headerTokens: readonly number[];
   /**
    * Renders a conversation as a prompt that ends where the model's answer begins.
    *

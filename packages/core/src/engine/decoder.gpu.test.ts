@@ -1,13 +1,23 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from 'vitest';
 import { createCheckpoint } from '../../test/checkpoint.ts';
 import { countedDevice, likeliest, loadRuntime, SMALL, smallIds } from '../../test/engine.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../gpu/device.ts';
+import type { Runtime } from '../model/runtime.ts';
+import type { GenerateOptions } from '../types/generate.ts';
 import { type Constraint, maskOf } from './constraint/constraint.ts';
-import { Context } from './context.ts';
+import { samplingOptions } from './control/sampling-options.ts';
+import { Context } from './conversation/context.ts';
 import { Decoder } from './decoder.ts';
-import type { Runtime } from './runtime.ts';
-import { samplingOptions } from './sampling-options.ts';
 
 const PROMPT = smallIds(9, 1);
 const GREEDY = samplingOptions({ temperature: 0, seed: 1 });
@@ -74,7 +84,7 @@ beforeEach(async () => {
   context.append(PROMPT);
   await context.prefill();
   decoder = new Decoder(runtime, context);
-  decoder.start(GREEDY, PROMPT);
+  decoder.start(GREEDY, { prompt: PROMPT });
   watched.submits.length = 0;
 });
 
@@ -150,6 +160,19 @@ async function collect<T>(values: AsyncIterable<T>, leaveAfter = Infinity): Prom
   return collected;
 }
 
+/** The ids with a bias, and those that have occurred, as sampling reads them. */
+async function readAdjustments() {
+  const bytes = await readBuffer(runtime.gpu, runtime.activations.sampling.adjustments);
+  const nonZero = (values: ArrayLike<number>, from: number) =>
+    Array.from({ length: values.length / 2 }, (_, id) => [id, values[2 * id + from]!]).filter(
+      ([, value]) => value !== 0,
+    );
+  return {
+    biases: nonZero(new Float32Array(bytes), 0),
+    occurrences: nonZero(new Int32Array(bytes), 1),
+  };
+}
+
 describe('pipelined decoding', () => {
   test('samples the first token from the prefill’s logits, and evaluates each token before the next', async () => {
     expect(await collect(decoder.pipelined(6))).toEqual(await expectedTokens(6));
@@ -223,7 +246,7 @@ test('starting a generation uploads its sampling options', async () => {
     fresh.append(PROMPT);
     await fresh.prefill();
     const drawing = new Decoder(runtime, fresh);
-    drawing.start(samplingOptions({ temperature: 100, seed }), PROMPT);
+    drawing.start(samplingOptions({ temperature: 100, seed }), { prompt: PROMPT });
     const tokens = await collect(drawing.pipelined(8));
     drawing.dispose();
     fresh.dispose();
@@ -294,14 +317,13 @@ describe('forced tokens', () => {
     expect(context.tokens).toEqual([...PROMPT, ...tokens]);
   });
 
-  test('have occurred, for the repetition penalty, and tokens of dropped steps have not', async () => {
-    decoder.start(GREEDY, PROMPT);
+  test('are counted for penalties, and tokens of dropped steps are not', async () => {
+    decoder.start({ ...GREEDY, frequencyPenalty: 1e-6 }, { prompt: PROMPT });
     const tokens = await answer(5, forcing({ 2: [7, 8] }));
-    const seen = new Uint32Array(await readBuffer(runtime.gpu, runtime.activations.sampling.seen));
-    const ids = Array.from({ length: 160 }, (_, id) => id).filter(
-      (id) => (seen[id >> 5]! >> (id & 31)) & 1,
-    );
-    expect(ids).toEqual([...new Set([...PROMPT, ...tokens])].sort((a, b) => a - b));
+    const { occurrences } = await readAdjustments();
+    const expected = new Map(PROMPT.map((id) => [id, 1]));
+    for (const id of tokens) expected.set(id, ((expected.get(id) ?? 0) + 2) | 1);
+    expect(occurrences).toEqual([...expected].sort(([a], [b]) => a - b));
   });
 });
 
@@ -365,8 +387,33 @@ describe('a mask', () => {
   });
 });
 
-test('starting a generation marks the tokens that have occurred, one bit each', async () => {
-  decoder.start(GREEDY, [0, 31, 32, 39, 31]);
-  const seen = new Uint32Array(await readBuffer(runtime.gpu, runtime.activations.sampling.seen));
-  expect([...seen]).toEqual([0x80000001, 0b10000001, 0, 0, 0]);
+test('starting a generation uploads what changes logits by token, if something does', async () => {
+  const { gpu, activations, shape } = runtime;
+  const { adjustments } = activations.sampling;
+  const written = vi.spyOn(gpu.device.queue, 'writeBuffer');
+  onTestFinished(() => written.mockRestore());
+  const start = (options: GenerateOptions) => {
+    written.mockClear();
+    decoder.start(samplingOptions(options), {
+      prompt: [0, 31, 7, 31],
+      exempt: [0],
+    });
+    return written.mock.calls.filter(([buffer]) => buffer === adjustments).length;
+  };
+  expect(start({ temperature: 0.5, topK: 3 })).toBe(0);
+  expect(start({ presencePenalty: 1 })).toBe(1);
+  expect(start({ frequencyPenalty: -1 })).toBe(1);
+  expect(start({ repetitionPenalty: 1.1 })).toBe(1);
+  expect(start({ logitBias: { 3: 1.5, 9: -Infinity } })).toBe(1);
+  const { biases, occurrences } = await readAdjustments();
+  expect(biases).toEqual([
+    [3, 1.5],
+    [9, -100],
+  ]);
+  expect(occurrences).toEqual([
+    [0, 1 - 2 ** 31],
+    [7, 1],
+    [31, 1],
+  ]);
+  expect(() => start({ logitBias: new Map([[shape.vocabularySize, 1]]) })).toThrow(RangeError);
 });

@@ -2,6 +2,7 @@ import { OssicleError } from '../errors.ts';
 import { readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { Operations } from '../kernels/operations.ts';
+import type { Runtime } from '../model/runtime.ts';
 import {
   type Constraint,
   type Guide,
@@ -9,9 +10,14 @@ import {
   type Mask,
   maskOf,
 } from './constraint/constraint.ts';
-import type { Context } from './context.ts';
-import type { Runtime } from './runtime.ts';
-import { encodeSamplingOptions, MASKED_OFFSET, type SamplingOptions } from './sampling-options.ts';
+import { Adjustments, type Occurrences } from './control/adjustments.ts';
+import {
+  adjustsLogits,
+  encodeSamplingOptions,
+  MASKED_OFFSET,
+  type SamplingOptions,
+} from './control/sampling-options.ts';
+import type { Context } from './conversation/context.ts';
 import { TokenReader } from './token-reader.ts';
 
 /** A token of an answer. */
@@ -41,8 +47,8 @@ export class Decoder {
   readonly #sample: readonly Dispatch[];
   #decode: readonly Dispatch[] = [];
   #decodeAndSample: readonly Dispatch[] = [];
-  /** A bit for each token that has occurred. */
-  readonly #seen: Uint32Array<ArrayBuffer>;
+  /** Of the generation so far, if its options change logits by token. */
+  #adjustments: Adjustments | undefined;
   /** Tokens whose sampling has been submitted since the last prefill. */
   #sampled = 0;
   /** Those of them that have been yielded, until the context has them. */
@@ -59,7 +65,6 @@ export class Decoder {
     this.#runtime = runtime;
     this.#context = context;
     this.#reader = new TokenReader(gpu);
-    this.#seen = new Uint32Array(activations.sampling.seen.size / 4);
     const { logits, sampling, tokens } = activations;
     this.#sample = new Operations(kernels, 1).sample(logits, sampling, tokens);
   }
@@ -69,13 +74,19 @@ export class Decoder {
     return Math.max(0, this.#sampled - 1);
   }
 
-  /** Starts a generation from the logits of a prefill, before or after it: uploads its sampling options and the set of tokens that have occurred. */
-  start(options: SamplingOptions, prompt: ArrayLike<number>): void {
-    const { gpu, activations } = this.#runtime;
+  /**
+   * Starts a generation from the logits of a prefill, before or after it: uploads its sampling options and, if they
+   * change logits by token, what they depend on.
+   *
+   * @throws RangeError if a token with a bias is not in the vocabulary.
+   */
+  start(options: SamplingOptions, occurrences: Occurrences): void {
+    const { gpu, shape, activations } = this.#runtime;
+    this.#adjustments = adjustsLogits(options)
+      ? new Adjustments(shape.vocabularySize, options, occurrences)
+      : undefined;
+    this.#uploadAdjustments();
     gpu.device.queue.writeBuffer(activations.sampling.options, 0, encodeSamplingOptions(options));
-    this.#seen.fill(0);
-    for (let i = 0; i < prompt.length; i++) this.#see(prompt[i] as number);
-    this.#uploadSeen();
     this.#mask = undefined;
     this.#uploadedMask = undefined; // another session's may have taken its place
     this.#sampled = 0;
@@ -96,7 +107,7 @@ export class Decoder {
   }: DecodeOptions): AsyncGenerator<AnswerToken, void, undefined> {
     let left = maxTokens;
     const take = (token: number): void => {
-      this.#see(token);
+      this.#adjustments?.count(token);
       constraint.push(token);
       left--;
     };
@@ -202,7 +213,7 @@ export class Decoder {
     if (this.#isReady) return;
     this.#context.reopen();
     await this.#context.prefill(undefined, signal);
-    this.#uploadSeen(); // steps whose tokens were dropped have marked them
+    this.#uploadAdjustments(); // steps whose tokens were dropped have counted them
     this.#isReady = true;
   }
 
@@ -230,13 +241,10 @@ export class Decoder {
     this.#mask = mask;
   }
 
-  #see(token: number): void {
-    this.#seen[token >> 5] = (this.#seen[token >> 5] as number) | (1 << (token & 31));
-  }
-
-  #uploadSeen(): void {
+  #uploadAdjustments(): void {
     const { gpu, activations } = this.#runtime;
-    gpu.device.queue.writeBuffer(activations.sampling.seen, 0, this.#seen);
+    if (!this.#adjustments) return;
+    gpu.device.queue.writeBuffer(activations.sampling.adjustments, 0, this.#adjustments.bytes);
   }
 
   /** Evaluates the last token and samples the next. */

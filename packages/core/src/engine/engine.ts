@@ -1,9 +1,9 @@
 import { OssicleError } from '../errors.ts';
 import type { Buffers } from '../gpu/buffers.ts';
+import type { Runtime } from '../model/runtime.ts';
 import type { Diagnosis } from '../types/diagnosis.ts';
 import type { ModelInfo } from '../types/load.ts';
 import { Queue } from './queue.ts';
-import type { Runtime } from './runtime.ts';
 import { EngineSession, type Session } from './session.ts';
 import { type CheckpointTokenizer, noTokenizer, type Tokenizer } from './tokenizer.ts';
 

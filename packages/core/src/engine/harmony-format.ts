@@ -1,4 +1,4 @@
-import { type Message, renderConversation, type Tokenizer } from '@ossicle/harmony';
+import { type Message, renderConversation, specialTokens, type Tokenizer } from '@ossicle/harmony';
 import type { GenerateOptions } from '../types/generate.ts';
 import type { ChatFormat, ChatOutput } from './chat-format.ts';
 import { type Constraint, joinConstraints } from './constraint/constraint.ts';
@@ -6,11 +6,15 @@ import { HarmonyOutput } from './harmony-output.ts';
 
 /** The chat format of gpt-oss. */
 export class HarmonyFormat implements ChatFormat {
+  readonly headerTokens: readonly number[];
   readonly #tokenizer: Tokenizer;
 
   /** @param tokenizer - Must know Harmony's special tokens. */
   constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer;
+    const controlTokens = Object.values(specialTokens(tokenizer)).filter((id) => id !== undefined);
+    const words = ['assistant', 'analysis', 'commentary', 'final'];
+    this.headerTokens = [...controlTokens, ...words.flatMap((word) => tokenizer.encode(word))];
   }
 
   encode(messages: readonly Message[], options: GenerateOptions): number[] {

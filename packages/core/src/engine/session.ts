@@ -3,6 +3,7 @@ import { OssicleError } from '../errors.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
 import { parseJson } from '../generation/parse-json.ts';
 import { generateWithTools } from '../generation/tool-loop.ts';
+import type { Runtime } from '../model/runtime.ts';
 import type {
   FinishReason,
   GenerateEvent,
@@ -10,13 +11,12 @@ import type {
   GenerateResult,
   Generation,
 } from '../types/generate.ts';
-import { Context, checkTokens } from './context.ts';
+import { samplingOptions } from './control/sampling-options.ts';
+import { Context, checkTokens } from './conversation/context.ts';
 import { Decoder } from './decoder.ts';
 import { GenerationRecord } from './generation-record.ts';
 import { tokenLogprobs } from './logprobs.ts';
 import type { Queue } from './queue.ts';
-import type { Runtime } from './runtime.ts';
-import { samplingOptions } from './sampling-options.ts';
 import { type CheckpointTokenizer, noTokenizer } from './tokenizer.ts';
 
 /** One conversation: its tokens, with their keys and values on the GPU. Calls run one at a time. */
@@ -159,7 +159,8 @@ export class EngineSession implements Session {
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
     context.append(Array.from(prompt).slice(context.tokens.length));
-    this.#decoder.start(sampling, prompt);
+    const exempt = this.#tokenizer?.chat?.headerTokens ?? [];
+    this.#decoder.start(sampling, { prompt, exempt });
     record.startPrefill(prompt.length, reusedTokens);
 
     const report = (): void => {
@@ -171,7 +172,7 @@ export class EngineSession implements Session {
     try {
       report();
       await context.prefill(report, signal);
-      await context.takeSnapshot();
+      await context.takeSnapshot(isTurnStart(input));
       const withLogits = logprobs !== undefined;
       const answer = this.#decoder.decode({ maxTokens, constraint, withLogits, signal });
       for await (const { token, logits } of answer) {
@@ -228,6 +229,11 @@ export class EngineSession implements Session {
     }
     return contextLength - prompt.length;
   }
+}
+
+/** Whether a prompt begins a turn: all do, except those that end in the result of a tool. */
+function isTurnStart(input: readonly Message[] | Uint32Array): boolean {
+  return input instanceof Uint32Array || input.at(-1)?.role !== 'tool';
 }
 
 /** Whether an error was thrown because the signal aborted. */

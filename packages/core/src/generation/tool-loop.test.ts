@@ -142,6 +142,24 @@ describe('a generation with tools', () => {
     expect(result).toMatchObject({ text: 'Found.', reason: 'stop' });
   });
 
+  test('gives a namespace without tools the text of its calls, asks before, and shows the model its view', async () => {
+    const code = (text: string) => [call('python', undefined, text)];
+    const model = createModel(code('6 * 7'), code('exit()'), 'Done.');
+    const execute = vi.fn(() => ({ value: 42 }));
+    const needsApproval = vi.fn((input: unknown) => input === 'exit()');
+    const toModelOutput = (output: unknown) => `Out: ${(output as { value: number }).value}`;
+    const { events } = await run(model, {
+      systemMessage: { systemTools: [{ name: 'python', execute, needsApproval, toModelOutput }] },
+      approveToolCall: ({ input }) => `Not ${input}.`,
+    });
+    expect(execute).toHaveBeenCalledExactlyOnceWith('6 * 7', expect.anything());
+    expect(model.prompts[1]!.at(-1)).toMatchObject({ name: 'python', content: 'Out: 42' });
+    expect(model.prompts[2]!.at(-1)).toMatchObject({ content: '{"error":"Not exit()."}' });
+    expect(events.find(({ type }) => type === 'tool-result')).toMatchObject({
+      output: { value: 42 },
+    });
+  });
+
   test.each(['python', 'browser.open'])(
     'ends with a call of a built-in tool without execute: %s',
     async (name) => {

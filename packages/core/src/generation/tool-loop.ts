@@ -10,7 +10,7 @@ import type {
 import { addResults } from './add-results.ts';
 import { checkGenerateOptions } from './check-generate-options.ts';
 import { EventStream } from './event-stream.ts';
-import { canRun, runTools, type Tools } from './run-tools.ts';
+import { canRun, type RunnableTool, runTools, type Tools } from './run-tools.ts';
 import { stepCountIs } from './stop-conditions.ts';
 
 /** A generation ends after this many steps unless `stopWhen` says otherwise. */
@@ -39,14 +39,15 @@ export function generateWithTools(
   );
 }
 
-/** All tools, by the names of their calls. A built-in namespace without tools is called itself. */
+/** All tools, by the names of their calls. A built-in namespace without tools is called itself, with text. */
 function toolsOf({ tools = [], systemMessage }: GenerateOptions): Tools {
-  const builtIn = (systemMessage?.systemTools ?? []).flatMap(({ name, tools: inner = [] }) =>
-    inner.length > 0
-      ? inner.map((tool) => ({ ...tool, name: `${name}.${tool.name}` }))
-      : [{ name }],
+  const builtIn = (systemMessage?.systemTools ?? []).flatMap(
+    ({ tools: inner = [], ...namespace }) =>
+      inner.length > 0
+        ? inner.map((tool) => ({ ...tool, name: `${namespace.name}.${tool.name}` }))
+        : [{ ...namespace, takesText: true }],
   );
-  return new Map([...tools, ...builtIn].map((tool) => [tool.name, tool]));
+  return new Map([...tools, ...builtIn].map((tool: RunnableTool) => [tool.name, tool]));
 }
 
 /** Copies the conversation, as the application may append to its array during the generation. */

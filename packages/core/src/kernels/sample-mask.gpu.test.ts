@@ -45,8 +45,7 @@ gpuTest(
     const drawn = await sample({
       logits,
       temperature: 0,
-      penalty: 3,
-      seen: [70, 80],
+      changes: { repetitionPenalty: 0.5, prompt: [70, 80, 3] },
       allowed: [80, 3, 699],
     });
     expect([...drawn.tokens]).toEqual([80]);

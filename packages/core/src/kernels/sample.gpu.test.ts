@@ -1,10 +1,6 @@
 import { expect } from 'vitest';
 import { gpuTest } from '../../test/gpu.ts';
-import {
-  repetitionPenalty,
-  type SamplingOptions,
-  samplingDistribution,
-} from '../../test/oracles.ts';
+import { type SamplingOptions, samplingDistribution } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { allowedIds, compileSampler, expectDistributed, normalLogits } from '../../test/sampler.ts';
 
@@ -46,29 +42,28 @@ gpuTest('temperature 0 takes the likeliest token, with the lowest id among equal
   );
 });
 
-gpuTest('a draw becomes the next input, is marked as seen, and advances the step', async (gpu) => {
+gpuTest('a draw becomes the next input, is counted, and advances the step', async (gpu) => {
   const sample = await compileSampler(gpu, 100);
   const logits = normalLogits(100, 2).with(70, 40);
-  const drawn = await sample({ logits, temperature: 0, seen: [3, 64], step: [20, 7, 6] });
+  const drawn = await sample({
+    logits,
+    temperature: 0,
+    changes: { prompt: [3, 70], answer: [64, 64], exempt: [5] },
+    step: [20, 7, 6],
+  });
   expect([...drawn.tokens]).toEqual([70]);
   expect(drawn.step).toEqual([27, 1, 0]);
-  expect(drawn.seen).toEqual([3, 64, 70]);
+  const counted = [...drawn.occurrences.entries()].filter(([, value]) => value !== 0);
+  expect(counted).toEqual([
+    [3, 1],
+    [5, -(2 ** 31)],
+    [64, 5],
+    [70, 3],
+  ]);
   expect(drawn.logits).toBeCloseToArray(logits, 0);
   const three = await sample({ logits, temperature: 1, count: 3, step: [20, 7, 6] });
   expect(three.step).toEqual([29, 1, 0]);
 });
-
-gpuTest(
-  'the repetition penalty divides positive and multiplies negative logits of seen tokens only',
-  async (gpu) => {
-    const sample = await compileSampler(gpu, 5000);
-    const logits = normalLogits(5000, 3).with(4100, 30).with(17, 25).with(0, -3);
-    const seen = [0, 31, 32, 4100, 4999];
-    const drawn = await sample({ logits, temperature: 0, penalty: 1.5, seen });
-    expect(drawn.logits).toBeCloseToArray(repetitionPenalty(logits, seen, 1.5), 1e-6);
-    expect(drawn.tokens[0]).toBe(17);
-  },
-);
 
 gpuTest('draws follow the probabilities of the tokens', async (gpu) => {
   const sample = await compileSampler(gpu, 30);

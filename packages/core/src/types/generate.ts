@@ -54,8 +54,20 @@ export interface GenerateOptions extends ToolLoopOptions {
   readonly topK?: number;
   /** Excludes tokens less probable than this fraction of the likeliest one, in [0, 1]. Default: 0. */
   readonly minP?: number;
-  /** Divides the positive logits of tokens that have occurred, and multiplies the negative ones. Default: 1. */
+  /**
+   * Divides the positive logits of tokens that the prompt or the answer has, and multiplies the negative ones, in (0, 100].
+   * No penalty applies to control tokens and the words of headers. Default: 1.
+   */
   readonly repetitionPenalty?: number;
+  /** Subtracted from the logits of tokens that the answer, reasoning included, has; from -2 to 2. Default: 0. */
+  readonly presencePenalty?: number;
+  /** Subtracted from the logits of tokens for each time that the answer has them; from -2 to 2. Default: 0. */
+  readonly frequencyPenalty?: number;
+  /**
+   * Added to the logits of tokens, by id, after penalties: from -100 to 100. -100, or `-Infinity`, excludes a token; it can
+   * be an ending or a control token, too.
+   */
+  readonly logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number>;
   /** Makes sampling reproducible. Default: random. */
   readonly seed?: number;
   /** Strings that end the answer, and are not part of it. */

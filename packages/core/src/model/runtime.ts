@@ -5,11 +5,11 @@ import { Scheduler } from '../gpu/scheduler.ts';
 import { Kernels } from '../kernels/kernels.ts';
 import { SHADERS, type Shaders } from '../kernels/shaders.ts';
 import type { KernelShape } from '../kernels/shape.ts';
-import { gptOss } from '../model/gpt-oss.ts';
-import { ropeTable } from '../model/rope.ts';
-import { type Activations, createActivations, type ForwardPass } from '../model/state.ts';
-import type { Weights } from '../model/weights.ts';
 import type { ModelConfig } from '../types/config.ts';
+import { gptOss } from './gpt-oss.ts';
+import { ropeTable } from './rope.ts';
+import { type Activations, createActivations, type ForwardPass } from './state.ts';
+import type { Weights } from './weights.ts';
 
 /** A loaded model; all sessions share it. */
 export interface Runtime {

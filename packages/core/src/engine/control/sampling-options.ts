@@ -1,4 +1,4 @@
-import type { GenerateOptions } from '../types/generate.ts';
+import type { GenerateOptions } from '../../types/generate.ts';
 
 /** The options of a generation that the sampling kernels use. */
 export interface SamplingOptions {
@@ -7,6 +7,10 @@ export interface SamplingOptions {
   readonly topK: number;
   readonly minP: number;
   readonly repetitionPenalty: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
+  /** By token; from -100, which excludes a token, to 100. */
+  readonly logitBias: ReadonlyMap<number, number>;
   readonly seed: number;
 }
 
@@ -18,17 +22,33 @@ export function samplingOptions(options: GenerateOptions): SamplingOptions {
     topK = 0,
     minP = 0,
     repetitionPenalty = 1,
+    presencePenalty = 0,
+    frequencyPenalty = 0,
     seed = randomSeed(),
   } = options;
-  return { temperature, topP, topK, minP, repetitionPenalty, seed };
+  const penalties = { repetitionPenalty, presencePenalty, frequencyPenalty };
+  const logitBias = biases(options.logitBias);
+  return { temperature, topP, topK, minP, ...penalties, logitBias, seed };
+}
+
+/** Whether the options change logits by token. Otherwise, sampling reads no {@link encodeAdjustments}. */
+export function adjustsLogits(options: SamplingOptions): boolean {
+  const { repetitionPenalty, presencePenalty, frequencyPenalty, logitBias } = options;
+  const isPenalized = repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
+  return isPenalized || logitBias.size > 0;
+}
+
+function biases(logitBias: GenerateOptions['logitBias'] = {}): Map<number, number> {
+  const entries = logitBias instanceof Map ? logitBias : Object.entries(logitBias);
+  return new Map([...entries].map(([id, bias]) => [Number(id), Math.max(-100, bias)]));
 }
 
 /** Where `Sampling` of `shaders/lib/sampling.wgsl` says whether there is a mask: bytes from its beginning. */
-export const MASKED_OFFSET = 28;
+export const MASKED_OFFSET = 40;
 
 /** Encodes the `Sampling` struct of `shaders/lib/sampling.wgsl`. */
 export function encodeSamplingOptions(options: SamplingOptions): ArrayBuffer {
-  const view = new DataView(new ArrayBuffer(32));
+  const view = new DataView(new ArrayBuffer(48));
   // Small enough that the likeliest token always wins, large enough that no GPU flushes the divisor to zero.
   const least = 1e-6;
   const { temperature } = options;
@@ -40,6 +60,9 @@ export function encodeSamplingOptions(options: SamplingOptions): ArrayBuffer {
   const seed = BigInt.asUintN(64, BigInt(options.seed));
   view.setUint32(20, Number(seed & 0xffffffffn), true);
   view.setUint32(24, Number(seed >> 32n), true);
+  view.setFloat32(28, options.presencePenalty, true);
+  view.setFloat32(32, options.frequencyPenalty, true);
+  view.setUint32(36, Number(adjustsLogits(options)), true);
   return view.buffer;
 }
 

@@ -1,9 +1,9 @@
-import { OssicleError } from '../errors.ts';
-import { readBuffer } from '../gpu/buffers.ts';
-import type { Dispatch } from '../gpu/kernel.ts';
-import { limitGrids } from '../gpu/recorder.ts';
-import { KvCache } from '../model/kv-cache.ts';
-import { type Runtime, writeStep } from './runtime.ts';
+import { OssicleError } from '../../errors.ts';
+import { readBuffer } from '../../gpu/buffers.ts';
+import type { Dispatch } from '../../gpu/kernel.ts';
+import { limitGrids } from '../../gpu/recorder.ts';
+import { KvCache } from '../../model/kv-cache.ts';
+import { type Runtime, writeStep } from '../../model/runtime.ts';
 import { Snapshots } from './snapshots.ts';
 
 /**
@@ -172,9 +172,13 @@ export class Context {
     }
   }
 
-  /** Lets a later {@link Context.rewind} come back to this point. All tokens must have been evaluated. */
-  takeSnapshot(): Promise<void> {
-    return this.#snapshots.take(this.#evaluated);
+  /**
+   * Lets a later {@link Context.rewind} come back to this point. All tokens must have been evaluated.
+   *
+   * @param isTurnStart - Whether the first answer of a turn begins here: such points are kept longest.
+   */
+  takeSnapshot(isTurnStart: boolean): Promise<void> {
+    return this.#snapshots.take(this.#evaluated, isTurnStart);
   }
 
   /**
