@@ -1,4 +1,5 @@
-// First pass of sampling: applies penalties and biases to the logits, and finds the largest of each strip and group.
+// First pass of sampling: applies penalties, biases and the mask to the logits, and finds the largest of each strip and
+// group.
 //
 // Grid: (strips).
 // import: keep_best, logit_batch, random, sampling, step
@@ -15,6 +16,8 @@ const WORKGROUP_SIZE = STRIP_INVOCATIONS;
 @group(0) @binding(5) var<storage, read_write> found: Found;
 @group(0) @binding(6) var<storage, read_write> groups: array<atomic<u32>>; // [MAX_GROUPS], the key of each one's largest logit
 
+@group(0) @binding(7) var<storage, read> mask: array<u32>;               // a bit for each token that may be chosen
+
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
   let strip = workgroup.x * STRIP;
@@ -27,6 +30,12 @@ fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
       if (sampling.adjusts != 0 && token < VOCABULARY) {
         batch[i] = adjust(batch[i], token);
       }
+    }
+    if (sampling.masked != 0) {
+      batch = masked(batch, first + local);
+    }
+    for (var i = 0u; i < BATCH; i++) {
+      let token = first + local + i * WORKGROUP_SIZE;
       if (batch[i] > best) {
         best = batch[i];
         best_token = token;
@@ -49,6 +58,23 @@ fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
       atomicMax(&found.bound, order_key(score));
     }
   }
+}
+
+// A batch without the tokens that may not be chosen, for the other passes, too.
+fn masked(batch: array<f32, BATCH>, first: u32) -> array<f32, BATCH> {
+  var kept = batch;
+  var words: array<u32, BATCH>;
+  for (var i = 0u; i < BATCH; i++) {
+    words[i] = mask[min(first + i * WORKGROUP_SIZE, VOCABULARY - 1) / 32];
+  }
+  for (var i = 0u; i < BATCH; i++) {
+    let token = first + i * WORKGROUP_SIZE;
+    if (((words[i] >> (token % 32)) & 1) == 0 && token < VOCABULARY) {
+      kept[i] = NO_LOGIT;
+      logits[token] = NO_LOGIT;
+    }
+  }
+  return kept;
 }
 
 // The logit as the other passes read it.

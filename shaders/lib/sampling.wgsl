@@ -18,6 +18,7 @@ struct Sampling {
   presence_penalty: f32,  // 0: off
   frequency_penalty: f32, // 0: off
   adjusts: u32,           // 0: penalties and biases are off, and `adjustments` may hold anything
+  masked: u32,            // 0: any token may be chosen, and `mask` may hold anything
 }
 
 // What changes the logit of a token.

@@ -17,6 +17,10 @@ export const GENERATE_OPTIONS: Required<GenerateOptions> = {
   logitBias: { 7: 1.5, 8: -Infinity },
   seed: 1,
   stop: ['end'],
+  reasoningBudget: 100,
+  prefillText: 'The answer is',
+  keepAnalysis: true,
+  loopGuard: false,
   logprobs: 20,
   currentDate: '2025-08-05',
   systemMessage: {

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import { maskOf } from '../src/engine/constraint/constraint.ts';
 import { Kernel } from '../src/gpu/kernel.ts';
 import { encode } from '../src/gpu/recorder.ts';
 import { kernelSource } from '../src/kernels/shaders.ts';
@@ -15,6 +16,8 @@ export interface Draw extends SamplingOptions {
   readonly count?: number;
   readonly seed?: readonly [low: number, high: number];
   readonly changes?: LogitChanges;
+  /** The ids that may be drawn. Default: all. */
+  readonly allowed?: readonly number[];
   /** The step before the first draw. Default: position 0, 1 token. */
   readonly step?: readonly [position: number, tokens: number, outputRow: number];
 }
@@ -44,16 +47,17 @@ export async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<
   return async (draw) => {
     const { count = 1, seed = [1, 0], step: [position, tokens, outputRow] = [0, 1, 0] } = draw;
     const words = new Uint32Array(12);
-    const { temperature, topP = 1, minP = 0, topK = 0, changes } = draw;
+    const { temperature, topP = 1, minP = 0, topK = 0, changes, allowed } = draw;
     const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = changes ?? {};
     new Float32Array(words.buffer).set([temperature, topP, minP, repetitionPenalty]);
     words.set([topK, ...seed], 4);
     new Float32Array(words.buffer).set([presencePenalty, frequencyPenalty], 7);
-    words[9] = changes ? 1 : 0;
+    words.set([changes ? 1 : 0, allowed ? 1 : 0], 9);
 
     const sampling = uniformBuffer(gpu, words);
     const logits = outputBuffer(gpu, vocabulary, draw.logits);
     const adjustments = gpu.upload(new Uint32Array(adjustmentsOf(vocabulary, changes).buffer));
+    const mask = gpu.upload(maskOf(allowed ?? [], vocabulary));
     const step = stepBuffer(gpu, position, tokens, outputRow);
     const next = outputBuffer(gpu, 1);
     const results = outputBuffer(gpu, count);
@@ -65,7 +69,7 @@ export async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<
     const groups = zeros(bytes.groups);
     const shared = { sampling, logits, step, strips, found, groups };
     const dispatches = [
-      stripsKernel.dispatch('sample', { ...shared, adjustments }, grid),
+      stripsKernel.dispatch('sample', { ...shared, adjustments, mask }, grid),
       candidatesKernel.dispatch('sample', shared, grid),
       sampleKernel.dispatch('sample', { ...shared, tokens: next, adjustments }, [1]),
     ];
@@ -110,4 +114,39 @@ function adjustmentsOf(
 export function normalLogits(length: number, seed: number, spread = 2): Float64Array {
   const next = createRandom(seed);
   return Float64Array.from({ length }, () => Math.fround(next.normal() * spread));
+}
+
+/** The ids that a distribution allows. */
+export function allowedIds(distribution: Float64Array): number[] {
+  return [...distribution.keys()].filter((id) => distribution[id]! > 0);
+}
+
+/** Expects draws to follow the distribution: a chi-square that about one in 100,000 runs would exceed. */
+export function expectDistributed(tokens: Uint32Array, distribution: Float64Array): void {
+  const counts = new Float64Array(distribution.length);
+  for (const token of tokens) counts[token]!++;
+  let chiSquare = 0;
+  let bins = 0;
+  let restExpected = 0;
+  let restCount = 0;
+  for (const [id, p] of distribution.entries()) {
+    const mean = p * tokens.length;
+    if (p === 0) expect(counts[id], `draws of the impossible token ${id}`).toBe(0);
+    if (mean >= 5) {
+      chiSquare += (counts[id]! - mean) ** 2 / mean;
+      bins++;
+    } else {
+      restExpected += mean;
+      restCount += counts[id]!;
+    }
+  }
+  if (restExpected >= 5) {
+    chiSquare += (restCount - restExpected) ** 2 / restExpected;
+    bins++;
+  }
+  const freedom = bins - 1;
+  expect(freedom).toBeGreaterThan(0);
+  // Wilson and Hilferty's normal approximation, at 4.3 standard deviations.
+  const bound = freedom * (1 - 2 / (9 * freedom) + 4.3 * Math.sqrt(2 / (9 * freedom))) ** 3;
+  expect(chiSquare, `chi-square with ${freedom} degrees of freedom`).toBeLessThan(bound);
 }

@@ -1,6 +1,7 @@
 import type { Message } from '@ossicle/harmony';
 import type { GenerateEvent, GenerateOptions, ToolCall } from '../types/generate.ts';
 import type { Constraint } from './constraint/constraint.ts';
+import type { Reasoning } from './control/reasoning-budget.ts';
 
 /** Turns conversations into prompts, and generated tokens into messages. The format of gpt-oss is Harmony. */
 export interface ChatFormat {
@@ -22,12 +23,13 @@ export interface ChatFormat {
    * Starts guiding the answer to a prompt.
    *
    * @param prompt - Token ids.
+   * @param output - Reads the answer: it has each token before the constraint is asked for the next.
    */
-  constrain(options: GenerateOptions, prompt: ArrayLike<number>): Constraint;
+  constrain(options: GenerateOptions, prompt: ArrayLike<number>, output: ChatOutput): Constraint;
 }
 
 /** Reads one answer, token by token. */
-export interface ChatOutput {
+export interface ChatOutput extends Reasoning {
   /** Whether the answer has ended, by a stop token or a stop string. */
   readonly isStopped: boolean;
   /** Takes the next token and returns its events. */

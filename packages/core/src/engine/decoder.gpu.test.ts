@@ -14,7 +14,7 @@ import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../gpu/device.ts';
 import type { Runtime } from '../model/runtime.ts';
 import type { GenerateOptions } from '../types/generate.ts';
-import type { Constraint } from './constraint/constraint.ts';
+import { type Constraint, maskOf } from './constraint/constraint.ts';
 import { samplingOptions } from './control/sampling-options.ts';
 import { Context } from './conversation/context.ts';
 import { Decoder } from './decoder.ts';
@@ -111,10 +111,26 @@ function forcing(forced: Readonly<Record<number, readonly number[]>>): Constrain
   };
 }
 
+/** A constraint that allows these tokens in each step. */
+function allowing(guides: readonly (readonly number[] | 'free')[]): Constraint {
+  let length = 0;
+  const masks = guides.map((tokens) => tokens !== 'free' && maskOf(tokens, SMALL.vocabulary));
+  return {
+    next: () => {
+      const mask = masks[length];
+      return mask ? { kind: 'mask', mask: () => mask } : { kind: 'free' };
+    },
+    push: () => {
+      length++;
+    },
+  };
+}
+
 /** The greedy continuation of the prompt, with each token evaluated in its own pass. */
 async function expectedTokens(
   count: number,
   forced: Readonly<Record<number, readonly number[]>> = {},
+  allowed: readonly (readonly number[] | 'free')[] = [],
 ): Promise<number[]> {
   const plain = new Context(runtime);
   await plain.allocated();
@@ -123,7 +139,11 @@ async function expectedTokens(
   const logits = new Float32Array(runtime.shape.vocabularySize);
   while (tokens.length < count) {
     await plain.readLogits(logits);
-    const next = forced[tokens.length] ?? [likeliest(logits)];
+    const only = allowed[tokens.length] ?? 'free';
+    const masked = logits.map((logit, id) =>
+      only === 'free' || only.includes(id) ? logit : -Infinity,
+    );
+    const next = forced[tokens.length] ?? [likeliest(masked)];
     tokens.push(...next);
     plain.append(next);
   }
@@ -304,6 +324,66 @@ describe('forced tokens', () => {
     const expected = new Map(PROMPT.map((id) => [id, 1]));
     for (const id of tokens) expected.set(id, ((expected.get(id) ?? 0) + 2) | 1);
     expect(occurrences).toEqual([...expected].sort(([a], [b]) => a - b));
+  });
+});
+
+describe('a mask', () => {
+  const ALLOWED = ['free', [3, 4, 5], [70, 6, 159], 'free', [8, 9], 'free', 'free', [2]] as const;
+
+  test.each([false, true])('leaves only its tokens; with logits: %s', async (withLogits) => {
+    const constraint = allowing(ALLOWED);
+    const answer = await collect(decoder.decode({ maxTokens: 9, constraint, withLogits }));
+    const tokens = answer.map(({ token }) => token);
+    expect(tokens).toEqual(await expectedTokens(9, {}, ALLOWED));
+    expect(context.tokens).toEqual([...PROMPT, ...tokens]);
+    if (withLogits) expect(answer.every(({ logits }) => likeliest(logits!) > 0)).toBe(true);
+  });
+
+  test('stays uploaded while it is the same, and free steps after it read none', async () => {
+    const { mask, options } = runtime.activations.sampling;
+    const same = maskOf([3, 4, 5], SMALL.vocabulary);
+    const write = vi.spyOn(runtime.gpu.device.queue, 'writeBuffer');
+    let length = 0;
+    const constraint: Constraint = {
+      next: () => (length < 4 ? { kind: 'mask', mask: () => same } : { kind: 'free' }),
+      push: () => {
+        length++;
+      },
+    };
+    await collect(decoder.decode({ maxTokens: 8, constraint }));
+    const count = (buffer: GPUBuffer) => write.mock.calls.filter(([to]) => to === buffer).length;
+    expect([count(mask), count(options)]).toEqual([1, 2]);
+    write.mockRestore();
+  });
+
+  test('that is the same in free steps leaves them pipelined', async () => {
+    const mask = maskOf([3, 4, 5, 6, 7], SMALL.vocabulary);
+    const constraint: Constraint = { next: () => ({ kind: 'free', mask }), push: () => undefined };
+    watched.hold();
+    const tokens = collect(decoder.decode({ maxTokens: 9, constraint }));
+    await vi.waitFor(() => expect(watched.submits).toHaveLength(4));
+    watched.release();
+    const allowed = Array.from({ length: 9 }, () => [3, 4, 5, 6, 7]);
+    const answer = (await tokens).map(({ token }) => token);
+    expect(answer).toEqual(await expectedTokens(9, {}, allowed));
+  });
+
+  test('is computed while the GPU evaluates the last token', async () => {
+    const submitsBefore: number[] = [];
+    const mask = maskOf([3, 4], SMALL.vocabulary);
+    const constraint: Constraint = {
+      next: () => ({
+        kind: 'mask',
+        mask: () => {
+          submitsBefore.push(watched.submits.length);
+          return mask;
+        },
+      }),
+      push: () => undefined,
+    };
+    await collect(decoder.decode({ maxTokens: 3, constraint }));
+    expect(submitsBefore).toEqual([0, 2, 4]);
+    expect(watched.submits).toHaveLength(5);
   });
 });
 

@@ -3,11 +3,18 @@ import { readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { Operations } from '../kernels/operations.ts';
 import type { Runtime } from '../model/runtime.ts';
-import { type Constraint, joinConstraints } from './constraint/constraint.ts';
+import {
+  type Constraint,
+  type Guide,
+  joinConstraints,
+  type Mask,
+  maskOf,
+} from './constraint/constraint.ts';
 import { Adjustments, type Occurrences } from './control/adjustments.ts';
 import {
   adjustsLogits,
   encodeSamplingOptions,
+  MASKED_OFFSET,
   type SamplingOptions,
 } from './control/sampling-options.ts';
 import type { Context, DecodeProgress } from './conversation/context.ts';
@@ -46,6 +53,10 @@ export class Decoder {
   #sampled = 0;
   /** Those of them that have been yielded, until the context has them. */
   readonly #yielded: number[] = [];
+  /** The mask that sampling uses; `undefined` if any token may be sampled. */
+  #mask: Mask | undefined;
+  /** The mask that the GPU has. */
+  #uploadedMask: Mask | undefined;
   /** Whether the logits after the last token are those of a prefill, or will be once the next step is submitted. */
   #isReady = true;
 
@@ -81,6 +92,8 @@ export class Decoder {
       : undefined;
     this.#uploadAdjustments();
     gpu.device.queue.writeBuffer(activations.sampling.options, 0, encodeSamplingOptions(options));
+    this.#mask = undefined;
+    this.#uploadedMask = undefined; // another session's may have taken its place
     this.#sampled = 0;
     this.#isReady = true;
   }
@@ -118,15 +131,17 @@ export class Decoder {
         }
         await this.#prepare(signal);
         if (guide.kind === 'free' && !withLogits) {
+          this.#setMask(guide.mask);
           for await (const token of this.pipelined(left)) {
             this.#yielded.push(token);
             take(token);
             yield { token };
-            if (constraint.next().kind !== 'free') break;
+            const next = constraint.next();
+            if (next.kind !== 'free' || next.mask !== guide.mask) break;
           }
           if (this.#sampled > this.#yielded.length) this.#settle(); // steps in flight came too early
         } else {
-          const sampled = await this.step(withLogits);
+          const sampled = await this.step({ withLogits, mask: () => this.#maskOf(guide) });
           this.#yielded.push(sampled.token);
           take(sampled.token);
           yield sampled;
@@ -163,9 +178,16 @@ export class Decoder {
   /**
    * Samples one token, after the token before it has been evaluated.
    *
+   * @param mask - Computes the tokens that may come while the GPU computes the logits. Default: all.
    * @throws {@link OssicleError} `gpu-error` if the logits are not numbers.
    */
-  async step(withLogits: boolean): Promise<AnswerToken> {
+  async step({
+    withLogits = false,
+    mask,
+  }: {
+    readonly withLogits?: boolean;
+    readonly mask?: () => Mask | undefined;
+  }): Promise<AnswerToken> {
     const { gpu, scheduler, shape, activations } = this.#runtime;
     await this.#context.reserve(this.#context.evaluated + this.#sampled);
     if (this.#sampled > 0) {
@@ -174,6 +196,7 @@ export class Decoder {
     const bytes = withLogits
       ? await readBuffer(gpu, activations.logits, 0, 4 * shape.vocabularySize)
       : undefined;
+    this.#setMask(mask?.());
     const token = this.#checked(await this.#submitSampling(this.#sample));
     return { token, ...(bytes && { logits: new Float32Array(bytes) }) };
   }
@@ -197,6 +220,30 @@ export class Decoder {
     await this.#context.prefill(undefined, signal);
     this.#uploadAdjustments(); // steps whose tokens were dropped have counted them
     this.#isReady = true;
+  }
+
+  /** The tokens that a guide allows as the next one; `undefined` for all. */
+  #maskOf(guide: Guide): Mask | undefined {
+    if (guide.kind === 'free') return guide.mask;
+    return guide.kind === 'mask'
+      ? guide.mask()
+      : maskOf(guide.tokens.slice(0, 1), this.#runtime.shape.vocabularySize);
+  }
+
+  /** Has the next steps sample from the tokens of a mask. Does not affect earlier submits. */
+  #setMask(mask: Mask | undefined): void {
+    const { gpu, activations } = this.#runtime;
+    const { queue } = gpu.device;
+    const { sampling } = activations;
+    const isMasked = mask !== undefined;
+    if (isMasked !== (this.#mask !== undefined)) {
+      queue.writeBuffer(sampling.options, MASKED_OFFSET, Uint32Array.of(Number(isMasked)));
+    }
+    if (mask && mask !== this.#uploadedMask) {
+      queue.writeBuffer(sampling.mask, 0, mask);
+      this.#uploadedMask = mask;
+    }
+    this.#mask = mask;
   }
 
   #uploadAdjustments(): void {

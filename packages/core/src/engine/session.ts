@@ -11,6 +11,7 @@ import type {
   GenerateResult,
   Generation,
 } from '../types/generate.ts';
+import { LoopGuard } from './control/loop-guard.ts';
 import { samplingOptions } from './control/sampling-options.ts';
 import { Context, type DecodeProgress } from './conversation/context.ts';
 import { identityOf } from './conversation/identity.ts';
@@ -282,7 +283,8 @@ export class EngineSession implements Session {
     const maxTokens = Math.min(options.maxTokens ?? room, room);
     const head = prompt.slice(0, answerStart);
     const output = this.#tokenizer?.chat?.read(options, head);
-    const constraint = this.#tokenizer?.chat?.constrain(options, head);
+    const constraint = output && this.#tokenizer?.chat?.constrain(options, head, output);
+    const loopGuard = output && options.loopGuard !== false ? new LoopGuard() : undefined;
 
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
@@ -318,6 +320,10 @@ export class EngineSession implements Session {
           reason = 'stop';
           break;
         }
+        if (loopGuard?.push(token)) {
+          reason = 'loop';
+          break;
+        }
         this.#checkDisposed();
         signal?.throwIfAborted();
         await this.#pause(this.#decoder.progress);
@@ -326,14 +332,14 @@ export class EngineSession implements Session {
       if (!isAbort(error, signal)) throw error;
       reason = 'aborted';
     } finally {
-      if (reason === 'stop') this.#answerStart = undefined;
+      if (reason === 'stop' || reason === 'loop') this.#answerStart = undefined;
       this.#isGenerating = false;
       await this.#pause();
     }
     for (const event of output?.finish() ?? []) push(event);
     const summary = output?.summary();
     if (reason === 'stop' && (summary?.toolCalls.length ?? 0) > 0) reason = 'tool-calls';
-    const result = record.finish(reason, summary);
+    const result = record.finish(reason, summary, output?.reasoningTokens);
     if (!this.isUnfinished) this.#messages = [...this.#messages, ...result.messages];
     const json = options.responseFormat && parseJson(result.text);
     return {

@@ -325,6 +325,7 @@ class OneLayer {
         {
           options: uniformBuffer(this.#gpu, options),
           adjustments,
+          mask: this.#gpu.upload(new Uint32Array(Math.ceil(vocabularySize / 32))),
           strips: this.#gpu.empty(scratch.strips / 4),
           found: this.#gpu.upload(new Uint32Array(scratch.found / 4)),
           groups: this.#gpu.upload(new Uint32Array(scratch.groups / 4)),

@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { gpuTest } from '../../test/gpu.ts';
 import { type SamplingOptions, samplingDistribution } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
-import { compileSampler, normalLogits } from '../../test/sampler.ts';
+import { allowedIds, compileSampler, expectDistributed, normalLogits } from '../../test/sampler.ts';
 
 /** Logits whose softmax is the given probabilities, in the given order of ids. */
 function logitsOf(probabilities: readonly number[]): Float64Array {
@@ -16,40 +16,6 @@ function groupsOfEqualMass(distribution: Float64Array, count: number): Uint32Arr
     sum += p;
     return Math.min(count - 1, Math.floor((sum - p / 2) * count));
   });
-}
-
-function allowedIds(distribution: Float64Array): number[] {
-  return [...distribution.keys()].filter((id) => distribution[id]! > 0);
-}
-
-/** Expects draws to follow the distribution: a chi-square that about one in 100,000 runs would exceed. */
-function expectDistributed(tokens: Uint32Array, distribution: Float64Array): void {
-  const counts = new Float64Array(distribution.length);
-  for (const token of tokens) counts[token]!++;
-  let chiSquare = 0;
-  let bins = 0;
-  let restExpected = 0;
-  let restCount = 0;
-  for (const [id, p] of distribution.entries()) {
-    const mean = p * tokens.length;
-    if (p === 0) expect(counts[id], `draws of the impossible token ${id}`).toBe(0);
-    if (mean >= 5) {
-      chiSquare += (counts[id]! - mean) ** 2 / mean;
-      bins++;
-    } else {
-      restExpected += mean;
-      restCount += counts[id]!;
-    }
-  }
-  if (restExpected >= 5) {
-    chiSquare += (restCount - restExpected) ** 2 / restExpected;
-    bins++;
-  }
-  const freedom = bins - 1;
-  expect(freedom).toBeGreaterThan(0);
-  // Wilson and Hilferty's normal approximation, at 4.3 standard deviations.
-  const bound = freedom * (1 - 2 / (9 * freedom) + 4.3 * Math.sqrt(2 / (9 * freedom))) ** 3;
-  expect(chiSquare, `chi-square with ${freedom} degrees of freedom`).toBeLessThan(bound);
 }
 
 gpuTest('temperature 0 takes the likeliest token, with the lowest id among equals', async (gpu) => {

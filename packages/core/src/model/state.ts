@@ -105,6 +105,7 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
     logits: words(logitRowCount(shape), vocabularySize),
     sampling: {
       adjustments: words(vocabularySize, 2),
+      mask: words(Math.ceil(vocabularySize / 32)),
       strips,
       found,
       groups,

@@ -154,7 +154,7 @@ export class WorkerSession implements ModelSession {
           (service, task) => service.generate(...task, this.#number, input, toPlain(options)),
           { signal, onReport },
         );
-        if (result.reason === 'stop' || result.reason === 'tool-calls') {
+        if (result.reason !== 'aborted' && result.reason !== 'length') {
           this.#messages = [...before, ...result.messages];
           this.#isUnfinished = false;
         }

@@ -43,6 +43,9 @@ function biases(logitBias: GenerateOptions['logitBias'] = {}): Map<number, numbe
   return new Map([...entries].map(([id, bias]) => [Number(id), Math.max(-100, bias)]));
 }
 
+/** Where `Sampling` of `shaders/lib/sampling.wgsl` says whether there is a mask: bytes from its beginning. */
+export const MASKED_OFFSET = 40;
+
 /** Encodes the `Sampling` struct of `shaders/lib/sampling.wgsl`. */
 export function encodeSamplingOptions(options: SamplingOptions): ArrayBuffer {
   const view = new DataView(new ArrayBuffer(48));
