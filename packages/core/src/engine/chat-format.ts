@@ -22,6 +22,7 @@ export interface ChatFormat {
    * Starts guiding the answer to a prompt.
    *
    * @param prompt - Token ids.
+   * @throws RangeError if the options ask for what cannot be enforced.
    */
   constrain(options: GenerateOptions, prompt: ArrayLike<number>): Constraint;
 }

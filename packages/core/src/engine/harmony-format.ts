@@ -1,17 +1,23 @@
 import { type Message, renderConversation, specialTokens, type Tokenizer } from '@ossicle/harmony';
 import type { GenerateOptions } from '../types/generate.ts';
 import type { ChatFormat, ChatOutput } from './chat-format.ts';
-import { type Constraint, joinConstraints } from './constraint/constraint.ts';
+import type { Constraint } from './constraint/constraint.ts';
+import { HarmonyConstraints } from './constraint/harmony-constraint.ts';
 import { HarmonyOutput } from './harmony-output.ts';
 
 /** The chat format of gpt-oss. */
 export class HarmonyFormat implements ChatFormat {
   readonly headerTokens: readonly number[];
   readonly #tokenizer: Tokenizer;
+  readonly #constraints: HarmonyConstraints;
 
-  /** @param tokenizer - Must know Harmony's special tokens. */
-  constructor(tokenizer: Tokenizer) {
+  /**
+   * @param tokenizer - Must know Harmony's special tokens.
+   * @param vocabularySize - The number of tokens of the model.
+   */
+  constructor(tokenizer: Tokenizer, vocabularySize: number) {
     this.#tokenizer = tokenizer;
+    this.#constraints = new HarmonyConstraints(tokenizer, vocabularySize);
     const controlTokens = Object.values(specialTokens(tokenizer)).filter((id) => id !== undefined);
     const words = ['assistant', 'analysis', 'commentary', 'final'];
     this.headerTokens = [...controlTokens, ...words.flatMap((word) => tokenizer.encode(word))];
@@ -24,7 +30,7 @@ export class HarmonyFormat implements ChatFormat {
       ...(instructions !== undefined && { instructions }),
       ...(reasoningEffort !== undefined && { reasoningEffort }),
       ...(tools !== undefined && { tools }),
-      ...(responseFormat !== undefined && { responseFormat }),
+      ...(responseFormat?.type === 'json' && { responseFormat }),
       ...(currentDate !== undefined && { currentDate }),
       ...(systemMessage ?? { omitSystemMessage: true }),
     });
@@ -34,7 +40,7 @@ export class HarmonyFormat implements ChatFormat {
     return new HarmonyOutput(this.#tokenizer, options, prompt);
   }
 
-  constrain(): Constraint {
-    return joinConstraints([]);
+  constrain(options: GenerateOptions, prompt: ArrayLike<number>): Constraint {
+    return this.#constraints.of(options, prompt);
   }
 }

@@ -194,7 +194,8 @@ export class EngineSession implements Session {
     const summary = output?.summary();
     if (reason === 'stop' && (summary?.toolCalls.length ?? 0) > 0) reason = 'tool-calls';
     const result = record.finish(reason, summary);
-    const json = options.responseFormat && parseJson(result.text);
+    const isJson = options.responseFormat?.type === 'json';
+    const json = isJson ? parseJson(result.text) : undefined;
     return {
       ...result,
       ...(json !== undefined && { json }),
@@ -207,9 +208,10 @@ export class EngineSession implements Session {
       if (!this.#tokenizer) throw noTokenizer();
       return this.#tokenizer.encodeConversation(input, options);
     }
-    if (!this.#tokenizer?.chat && (options.stop || options.tools || options.responseFormat)) {
+    const { stop, tools, toolChoice, responseFormat } = options;
+    if (!this.#tokenizer?.chat && (stop || tools || toolChoice || responseFormat)) {
       throw new TypeError(
-        'stop, tools and responseFormat require a checkpoint with a Harmony tokenizer',
+        'stop, tools, toolChoice and responseFormat require a checkpoint with a Harmony tokenizer',
       );
     }
     checkTokens(input, this.#runtime.shape.vocabularySize);

@@ -28,6 +28,7 @@ export function checkGenerateOptions(options: unknown): asserts options is Gener
   checkStrings('', fields, ['instructions', 'currentDate']);
   checkChoice('reasoningEffort', fields.reasoningEffort, EFFORTS);
   checkTools('tools', fields.tools);
+  checkToolChoice(fields.toolChoice);
   checkResponseFormat(fields.responseFormat);
   checkSystemMessage(fields.systemMessage);
   checkNumbers(fields);
@@ -90,6 +91,7 @@ function checkTools(place: string, tools: unknown): void {
     checkStrings(`${place}[${index}].`, tool, ['description']);
     if (tool.parameters !== undefined)
       checkSchema(`${place}[${index}].parameters`, tool.parameters);
+    checkBoolean(`${place}[${index}].strict`, tool.strict);
     checkFunctions(`${place}[${index}].`, tool, ['validate']);
     checkRunnable(`${place}[${index}].`, tool);
   }
@@ -101,14 +103,32 @@ function checkRunnable(prefix: string, tool: Fields): void {
   if (typeof tool.needsApproval !== 'boolean') checkFunctions(prefix, tool, ['needsApproval']);
 }
 
+function checkToolChoice(choice: unknown): void {
+  if (isObject(choice)) checkName('toolChoice.name', choice.name);
+  else checkChoice('toolChoice', choice, ['auto', 'none', 'required']);
+}
+
 function checkResponseFormat(format: unknown): void {
   if (format === undefined) return;
-  const { type, schema, name } = (format ?? {}) as Fields;
-  if (type !== 'json' || !isObject(schema)) {
-    throw new TypeError("responseFormat must have the type 'json' and a schema, an object");
+  const { type, schema, name, strict, pattern, options } = (format ?? {}) as Fields;
+  if (type === 'json' && isObject(schema)) {
+    checkSchema('responseFormat.schema', schema);
+    checkStrings('responseFormat.', { name }, ['name']);
+    checkBoolean('responseFormat.strict', strict);
+    return;
   }
-  checkSchema('responseFormat.schema', schema);
-  checkStrings('responseFormat.', { name }, ['name']);
+  if (type === 'regex' && typeof pattern === 'string') return;
+  if (type === 'choice' && Array.isArray(options) && options.length > 0) {
+    if (options.every((text) => typeof text === 'string')) return;
+  }
+  throw new TypeError(
+    "responseFormat must have the type 'json' and a schema, an object; the type 'regex' and a pattern; or the type " +
+      "'choice' and options, strings",
+  );
+}
+
+function checkBoolean(place: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') throw mustBe(place, 'a boolean', value);
 }
 
 /** Schemas are walked by recursion, here and in the worker. */
