@@ -39,7 +39,8 @@ export interface Session {
    * are reused. For messages, tools that have an `execute` are run, and the model goes on with their results.
    *
    * @param input - A user's message, a conversation, or the token ids of a prompt. The answer to token ids is read as
-   * Harmony if the checkpoint has a Harmony tokenizer; otherwise, tokens are generated up to `maxTokens`.
+   * Harmony if the checkpoint has a Harmony tokenizer; otherwise, tokens are generated up to `maxTokens`. It is kept to
+   * well-formed headers only if the options have `tools`, `toolChoice` or `responseFormat`.
    */
   generate(input: string | readonly Message[] | Uint32Array, options?: GenerateOptions): Generation;
   /** Releases the conversation's memory. Calls in progress reject with `disposed`. */
@@ -154,7 +155,8 @@ export class EngineSession implements Session {
     const room = this.#checkRoom(prompt);
     const maxTokens = Math.min(options.maxTokens ?? room, room);
     const output = this.#tokenizer?.chat?.read(options, prompt);
-    const constraint = this.#tokenizer?.chat?.constrain(options, prompt);
+    const isGuided = !(input instanceof Uint32Array) || asksForGuidance(options);
+    const constraint = isGuided ? this.#tokenizer?.chat?.constrain(options, prompt) : undefined;
 
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
@@ -175,8 +177,8 @@ export class EngineSession implements Session {
       await context.takeSnapshot(isTurnStart(input));
       const withLogits = logprobs !== undefined;
       const answer = this.#decoder.decode({ maxTokens, constraint, withLogits, signal });
-      for await (const { token, logits } of answer) {
-        record.addToken(token);
+      for await (const { token, isForced, logits } of answer) {
+        record.addToken(token, isForced);
         if (logits) record.logprobs.push(tokenLogprobs(logits, token, logprobs ?? 0, decode));
         for (const event of output?.push(token) ?? []) push(event);
         if (output?.isStopped) {
@@ -231,6 +233,14 @@ export class EngineSession implements Session {
     }
     return contextLength - prompt.length;
   }
+}
+
+/**
+ * Whether the answer to token ids, too, keeps to what the options allow. Otherwise, its prompt may declare tools that the
+ * options do not know.
+ */
+function asksForGuidance({ tools, toolChoice, responseFormat }: GenerateOptions): boolean {
+  return tools !== undefined || toolChoice !== undefined || responseFormat !== undefined;
 }
 
 /** Whether a prompt begins a turn: all do, except those that end in the result of a tool. */
