@@ -29,6 +29,7 @@ export const GENERATE_OPTIONS: Required<GenerateOptions> = {
     channels: ['final'],
     systemTools: [{ name: 'python' }, { name: 'browser', tools: [{ name: 'search' }] }],
   },
+  overflow: 'drop-oldest',
   signal: new AbortController().signal,
   stopWhen: [() => false],
   prepareStep: () => undefined,

@@ -10,6 +10,7 @@ const WRONG: [options: unknown, Class: new (message: string) => Error, message: 
   [{ instructions: 5 }, TypeError, /instructions must be a string, not 5/],
   [{ currentDate: {} }, TypeError, /currentDate must be a string, not an object/],
   [{ reasoningEffort: 'max' }, RangeError, /reasoningEffort .* low, medium, high, not "max"/],
+  [{ overflow: 'drop' }, RangeError, /overflow .* error, drop-oldest, not "drop"/],
   [{ tools: 'x' }, TypeError, /tools must be an array, not "x"/],
   [{ tools: null }, TypeError, /tools must be an array, not null/],
   [{ tools: [null] }, TypeError, /tools\[0\] must be an object, not null/],

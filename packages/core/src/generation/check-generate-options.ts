@@ -28,6 +28,7 @@ export function checkGenerateOptions(options: unknown): asserts options is Gener
   checkStrings('', fields, ['instructions', 'currentDate', 'prefillText']);
   for (const name of ['keepAnalysis', 'loopGuard']) checkBoolean(name, fields[name]);
   checkChoice('reasoningEffort', fields.reasoningEffort, EFFORTS);
+  checkChoice('overflow', fields.overflow, ['error', 'drop-oldest']);
   checkTools('tools', fields.tools);
   checkResponseFormat(fields.responseFormat);
   checkSystemMessage(fields.systemMessage);

@@ -98,6 +98,13 @@ export interface GenerateOptions extends ToolLoopOptions {
   readonly currentDate?: string;
   /** The rest of the system message; `null` omits it. The application's own instructions belong in `instructions`. */
   readonly systemMessage?: SystemMessage | null;
+  /**
+   * What to do with a conversation that does not fit in the context: reject with `context-overflow` before any work
+   * (`error`), or leave out its oldest turns (`drop-oldest`). Instructions and the last turn always stay; if they do not
+   * fit, the generation rejects. Turns also go if the rest leaves neither a quarter of the context nor `maxTokens` for the
+   * answer. Default: `error`.
+   */
+  readonly overflow?: 'error' | 'drop-oldest';
   /** Stops the generation before its next token. */
   readonly signal?: AbortSignal;
 }
@@ -252,6 +259,8 @@ export interface GenerateResult {
   readonly json?: unknown;
   /** The new messages, to append to the history of the next call. */
   readonly messages: readonly Message[];
+  /** How many messages of the input the model has not seen, if `overflow: 'drop-oldest'` left out any. */
+  readonly droppedMessages?: number;
   /** Why the generation ended. */
   readonly reason: FinishReason;
   /** Token counts. */
