@@ -290,7 +290,7 @@ export class EngineSession implements Session {
     const reusedTokens = context.rewind(prompt);
     context.append(prompt.slice(context.tokens.length));
     const exempt = this.#tokenizer?.chat?.headerTokens ?? [];
-    this.#decoder.start(sampling, { prompt, exempt });
+    this.#decoder.start(sampling, { prompt: head, answer: prompt.slice(answerStart), exempt });
     record.startPrefill(prompt.length, reusedTokens);
     this.#answerStart = answerStart;
     if (input) this.#messages = input instanceof Uint32Array ? [] : [...input];
