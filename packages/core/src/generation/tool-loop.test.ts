@@ -355,39 +355,6 @@ describe('a generation with tools', () => {
     });
   });
 
-  test('ends if it is aborted while a tool runs, and the tool’s signal aborts', async () => {
-    const model = createModel([call('wait', {}), call('wait', {})], 'never');
-    const controller = new AbortController();
-    let heard = 0;
-    const wait: ToolDefinition['execute'] = (_, { signal }) => {
-      signal.addEventListener('abort', () => {
-        heard++;
-      });
-      controller.abort();
-      return 'stopped';
-    };
-    const options = { tools: [tool('wait', wait)], signal: controller.signal };
-    const { result, events } = await run(model, options);
-    expect(heard).toBe(1);
-    expect(result.reason).toBe('aborted');
-    expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'aborted' });
-    expect(model.prompts).toHaveLength(1);
-  });
-
-  test('ends if it is aborted while a tool runs that never returns', async () => {
-    const model = createModel([call('hang', {})], 'never');
-    const controller = new AbortController();
-    const hang: ToolDefinition['execute'] = () => {
-      queueMicrotask(() => controller.abort());
-      return new Promise(() => undefined);
-    };
-    const options = { tools: [tool('hang', hang)], signal: controller.signal };
-    const { result } = await run(model, options);
-    expect(result).toMatchObject({ reason: 'aborted', toolCalls: [{ name: 'hang' }] });
-    expect(result.messages).toHaveLength(1);
-    expect(model.prompts).toHaveLength(1);
-  });
-
   test('is not affected if the caller appends to the conversation', async () => {
     const model = createModel([call('add', { a: 1, b: 2 })], 'It is 3.');
     const history: Message[] = [{ role: 'user', content: 'Add.' }];

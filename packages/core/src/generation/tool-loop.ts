@@ -12,6 +12,7 @@ import { checkGenerateOptions } from './check-generate-options.ts';
 import { EventStream } from './event-stream.ts';
 import { canRun, runTools, type Tools } from './run-tools.ts';
 import { stepCountIs } from './stop-conditions.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 /** A generation ends after this many steps unless `stopWhen` says otherwise. */
 const MAX_STEPS = 32;
@@ -67,7 +68,8 @@ async function runSteps(
   for (;;) {
     const messages = [...input, ...(total?.messages ?? [])];
     const left = maxTokens - (total?.usage.completionTokens ?? 0);
-    const prepared = await prepareStep?.({ steps: [...steps], messages });
+    const prepared = await unlessAborted(signal, prepareStep?.({ steps: [...steps], messages }));
+    if (total && signal.aborted) return { ...total, reason: 'aborted' };
     const own = {
       ...options,
       ...prepared,
@@ -87,18 +89,18 @@ async function runSteps(
       result.reason === 'tool-calls' &&
       hasTokensLeft &&
       !signal.aborted &&
-      (await canRunAll(result, tools, own));
+      (await unlessAborted(signal, canRunAll(result, tools, own)));
     const answers = runsTools ? await runTools(result.toolCalls, tools, own, push, signal) : [];
     const step = { ...result, messages: [...result.messages, ...withChannels(answers, result)] };
     steps.push(step);
     total = total ? addResults(total, step) : step;
     const { reason, usage, messages: added } = step;
     push({ type: 'step-finish', reason, usage, messages: added });
-    await onStepFinish?.(step);
+    await unlessAborted(signal, onStepFinish?.(step));
+    if (reason === 'tool-calls' && signal.aborted) return { ...total, reason: 'aborted' };
     if (!runsTools) return total;
-    if (signal.aborted) return { ...total, reason: 'aborted' };
     const state: StepState = { steps: [...steps], messages: [...input, ...total.messages] };
-    if (await isStopped(state, options.stopWhen)) return total;
+    if (await unlessAborted(signal, isStopped(state, options.stopWhen))) return total;
   }
 }
 
