@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { call, createModel, type Round, run, tool } from '../../test/scripted-model.ts';
 import { OssicleError } from '../errors.ts';
 import type { GenerateResult, StepState } from '../types/generate.ts';
-import { EventStream } from './event-stream.ts';
+import { EventStream, startGeneration } from './event-stream.ts';
 import { hasToolCall, stepCountIs } from './stop-conditions.ts';
 import { type GenerateOnce, generateWithTools } from './tool-loop.ts';
 
@@ -353,6 +353,16 @@ describe('a generation with tools', () => {
       await expect(read()).rejects.toMatchObject({ code: 'device-lost' });
       expect(messages.map(({ content }) => content)).toEqual(['round 1', 'x', 'round 2', 'x']);
     });
+  });
+
+  test.each([undefined, null, 5, {}, new Set()])('rejects an input of %o', async (input) => {
+    const { generateOnce } = createModel('Hi.');
+    const generation = startGeneration({}, () =>
+      generateWithTools(generateOnce, input as never, {}),
+    );
+    await expect(generation.result).rejects.toThrow(
+      /^The input must be a string or messages, not /,
+    );
   });
 
   test('is not affected if the caller appends to the conversation', async () => {

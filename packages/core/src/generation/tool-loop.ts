@@ -1,4 +1,5 @@
 import type { Message } from '@ossicle/harmony';
+import { mustBe } from '../check-values.ts';
 import { isOssicleError } from '../errors.ts';
 import type {
   GenerateEvent,
@@ -52,7 +53,8 @@ function toolsOf({ tools = [], systemMessage }: GenerateOptions): Tools {
 
 /** Copies the conversation, as the application may append to its array during the generation. */
 function copyOf(messages: readonly Message[]): readonly Message[] {
-  return Array.isArray(messages) ? messages.slice() : messages; // the renderer rejects what is not an array
+  if (!Array.isArray(messages)) throw mustBe('The input', 'a string or messages', messages);
+  return messages.slice();
 }
 
 async function runSteps(
