@@ -1,4 +1,4 @@
-// Both packages as published: packed, and used in projects outside this repository.
+// The packages as published: packed, and used in projects outside this repository.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -242,10 +242,13 @@ test('the worker is a file without imports', async () => {
   expect(text).not.toMatch(/\bimport\s*(\(|\{|\*|["'])|\bfrom\s*["']/);
 });
 
-test.each(['ossicle', '@ossicle/harmony'])('the types of %s resolve everywhere', async (name) => {
-  const tarball = join(folder, `${name.replace('@', '').replace('/', '-')}-0.1.0.tgz`);
-  await run('npx', ['attw', tarball, '--ignore-rules', 'cjs-resolves-to-esm'], folder); // ESM only
-});
+test.each(['ossicle', '@ossicle/harmony', '@ossicle/tools'])(
+  'the types of %s resolve everywhere',
+  async (name) => {
+    const tarball = join(folder, `${name.replace('@', '').replace('/', '-')}-0.1.0.tgz`);
+    await run('npx', ['attw', tarball, '--ignore-rules', 'cjs-resolves-to-esm'], folder); // ESM only
+  },
+);
 
 // With skipLibCheck off: the declarations must be valid for every compiler, whatever libraries it has.
 test.each([
