@@ -1,6 +1,9 @@
 import { Chat } from './chat/chat.ts';
 import { Composer } from './chat/composer.ts';
 import { followEnd } from './chat/scroll.ts';
+import { ChatLibrary } from './chats/chat-library.ts';
+import { ChatList } from './chats/chat-list.ts';
+import { ChatsPanel } from './chats/chats-panel.ts';
 import { openedFor } from './connection-policy.ts';
 import { find } from './element.ts';
 import {
@@ -20,25 +23,41 @@ import { findPartial, findStored } from './model/stored-checkpoint.ts';
 import { registerServiceWorker } from './service-worker-registration.ts';
 import { SettingsView } from './settings.ts';
 import { StatusLine } from './status-line.ts';
+import { readLocal, storageKey, writeLocal } from './storage-key.ts';
 import { showWelcome } from './welcome.ts';
 
 /** Session storage key of the checkpoint chosen in this tab just before the page reopened for its host. */
-const CHOSEN_KEY = 'ossicle.chosen';
+const CHOSEN_KEY = storageKey('chosen');
+/** Local storage key of the chat that was shown last. */
+const LAST_CHAT_KEY = storageKey('last-chat');
 
 const hub: HubAccess = new HubAccess(openedFor.mirror, () => panel.explainSource());
 const slot = new ModelSlot({ agree: showPreflight, token: () => hub.token });
 /** The model that the welcome describes; `null` until it is first shown. */
 let welcomed: LoadedModel | undefined | null = null;
-const settings = new SettingsView();
+const settings = new SettingsView((instructions) =>
+  library.change(chat.record.id, (record) => ({ ...record, instructions })),
+);
 const statusLine = new StatusLine();
+const lastChat = readLocal(LAST_CHAT_KEY);
+const library = new ChatLibrary();
 const chat = new Chat({
+  library,
   model: () => slot.state.model,
   settings: () => settings.current,
   onChange: () => showState(),
+  onAnswered: (isWhole) => composer.answered(isWhole),
   onContext: (tokens) => statusLine.showContext(tokens),
   onStep: (step, retry) => takeStep(step, retry),
 });
-const composer = new Composer({ ask: (prompt) => chat.ask(prompt), stop: () => chat.stop() });
+const composer = new Composer({
+  ask: (question) => chat.ask(question),
+  stop: () => chat.stop(),
+  countTokens: async (text) =>
+    slot.state.model?.model.countTokens(text, { systemMessage: null }).catch(() => undefined),
+});
+const chatsPanel = new ChatsPanel();
+const chatList = new ChatList(library, { current: () => chat.record.id, open: openChat });
 const panel: ModelPanel = new ModelPanel(slot, hub, choose);
 new LoadNotice(slot, {
   step: (step) => takeStep(step),
@@ -47,7 +66,8 @@ new LoadNotice(slot, {
 
 slot.subscribe(showModel);
 find('new-chat', HTMLButtonElement).addEventListener('click', () => {
-  chat.clear();
+  chat.startNew();
+  chatsPanel.chosen();
   composer.focus();
 });
 followEnd();
@@ -56,7 +76,20 @@ acceptDrops((checkpoint) => {
   choose(checkpoint);
 });
 void registerServiceWorker();
+void openLastChat();
 void open();
+
+/** Shows the chat that was shown before the page was closed. */
+async function openLastChat(): Promise<void> {
+  await library.settled;
+  if (lastChat !== undefined && chat.isEmpty) chat.open(lastChat);
+}
+
+function openChat(id: string): void {
+  chat.open(id);
+  chatsPanel.chosen();
+  composer.focus();
+}
 
 /** Loads what the URL names if the user has already agreed to it; otherwise the embedded model. */
 async function open(): Promise<void> {
@@ -103,17 +136,23 @@ function showModel(state: ModelState): void {
     const { checkpoint } = state.model;
     settings.setDefaultTemperature(checkpoint.origin === 'embedded' ? 0 : 1);
     history.replaceState(null, '', pageAddress(checkpoint, location.href));
+    chat.recount();
   }
   showState();
 }
 
 function showState(): void {
   const loaded = slot.state.model;
+  const { id } = chat.record;
+  writeLocal(LAST_CHAT_KEY, chat.isEmpty ? '' : id);
+  composer.showDraft(chat.isEmpty ? 'new' : id);
+  settings.showChat(chat.record.instructions);
+  chatList.show();
   composer.show({ canAsk: loaded !== undefined, isGenerating: chat.isGenerating });
   find('welcome', HTMLElement).hidden = !chat.isEmpty;
   if (loaded !== welcomed)
     showWelcome(loaded, {
-      ask: (prompt, usesTools) => chat.ask(prompt, usesTools),
+      ask: (prompt, usesTools) => chat.ask({ prompt, usesTools }),
       loadLarge: () => panel.load(LARGE_REPOSITORY),
     });
   welcomed = loaded;
@@ -130,6 +169,6 @@ function takeStep(step: NextStep, retry?: () => void): void {
     panel.open(failed.origin === 'huggingface' ? { source: failed.source } : {});
   else if (step === 'manage-storage') panel.open({ section: 'storage' });
   else if (step === 'use-embedded') choose(embeddedSource(location.href));
-  else if (step === 'new-chat') chat.clear();
+  else if (step === 'new-chat') chat.startNew();
   else void slot.load(failed).then(() => slot.state.status === 'ready' && retry?.());
 }

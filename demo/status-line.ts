@@ -6,7 +6,7 @@ import type { LoadedModel } from './model/model-slot.ts';
 export class StatusLine {
   readonly #line = find('status-line', HTMLElement);
   #model: LoadedModel | undefined;
-  #contextTokens = 0;
+  #contextTokens: number | undefined = 0;
   readonly #context = element('span', { title: 'Context used' });
 
   /** Shows another model, or none. */
@@ -15,8 +15,8 @@ export class StatusLine {
     this.#show();
   }
 
-  /** Shows how many tokens are in the conversation. */
-  showContext(tokens: number): void {
+  /** Shows how many tokens are in the conversation; `undefined` if that is not known yet. */
+  showContext(tokens: number | undefined): void {
     this.#contextTokens = tokens;
     this.#showContext();
   }
@@ -45,8 +45,8 @@ export class StatusLine {
     if (!this.#model) return;
     const { contextLength } = this.#model.model.info;
     const used = this.#contextTokens;
-    this.#context.classList.toggle('is-warning', used > 0.9 * contextLength);
-    this.#context.textContent = `${formatCount(used)} of ${formatCount(contextLength)} tokens`;
+    this.#context.classList.toggle('is-warning', (used ?? 0) > 0.9 * contextLength);
+    this.#context.textContent = `${used === undefined ? '…' : formatCount(used)} of ${formatCount(contextLength)} tokens`;
   }
 }
 

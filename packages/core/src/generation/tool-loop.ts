@@ -62,15 +62,18 @@ async function runSteps(
   push: Push,
 ): Promise<GenerateResult> {
   const { signal, prepareStep, onStepFinish } = options;
-  const maxTokens = options.maxTokens ?? Infinity;
+  const { maxTokens = Infinity, reasoningBudget } = options;
   const steps: GenerateResult[] = [];
   let total: GenerateResult | undefined;
   for (;;) {
     const messages = [...input, ...(total?.messages ?? [])];
     const left = maxTokens - (total?.usage.completionTokens ?? 0);
+    const spent = total?.usage.reasoningTokens ?? 0;
     const prepared = await prepareStep?.({ steps: [...steps], messages });
     const own = {
       ...options,
+      ...(reasoningBudget && { reasoningBudget: Math.max(0, reasoningBudget - spent) }),
+      ...(total && { prefillText: undefined }), // only the first step begins with it
       ...prepared,
       ...(left !== Infinity && { maxTokens: left }),
     };

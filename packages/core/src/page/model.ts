@@ -130,7 +130,7 @@ function abortedResult(
     toolCalls,
     messages: messages.filter(({ content, recipient }) => content !== '' || recipient),
     reason: 'aborted',
-    usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0 },
+    usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0, reasoningTokens: 0 },
     timings: {
       timeToFirstTokenMs: elapsedMs,
       prefillMs: 0,

@@ -20,7 +20,7 @@ class FakeService {
     this.calls.push(`generate ${id}`);
     for (const text of ['a', 'b', 'c']) await report({ type: 'text-delta', text });
     await this.#aborted;
-    const usage = { promptTokens: 0, reusedTokens: 0, completionTokens: 0 };
+    const usage = { promptTokens: 0, reusedTokens: 0, completionTokens: 0, reasoningTokens: 0 };
     return { reason: 'aborted', messages: [], usage };
   }
 

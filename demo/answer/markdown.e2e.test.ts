@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 beforeEach(() =>
   // A string, because the test runner would rewrite the import.
-  page.evaluate(`import('/chat/markdown.ts').then(({ MarkdownView }) => {
+  page.evaluate(`import('/answer/markdown.ts').then(({ MarkdownView }) => {
     globalThis.view = new MarkdownView();
     document.body.replaceChildren(view.element);
   })`),
