@@ -157,6 +157,26 @@ describe('the sandbox', () => {
   });
 });
 
+test('the frame starts nothing where it is not sandboxed: other sites could open it', async () => {
+  const { default: html } = await import('./sandbox.html?raw');
+  const frame = document.createElement('iframe');
+  frame.srcdoc = html;
+  const worker = new Blob(['onmessage = ({ ports }) => ports[0].postMessage("runs");']);
+  const ports = [new MessageChannel(), new MessageChannel()];
+  frame.onload = () =>
+    frame.contentWindow!.postMessage(
+      worker,
+      '*',
+      ports.map((channel) => channel.port2),
+    );
+  document.body.append(frame);
+  const answer = await new Promise((resolve) => {
+    for (const channel of ports) channel.port1.onmessage = ({ data }) => resolve(data);
+  });
+  frame.remove();
+  expect(answer).toMatchObject({ type: 'crashed', message: expect.stringMatching(/sandbox/) });
+});
+
 describe('python after the end of a call', () => {
   test('by the limit of time goes on with its files, without its variables', async () => {
     const short = create({ timeLimitMs: 500 });
