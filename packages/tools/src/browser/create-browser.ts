@@ -26,7 +26,7 @@ export interface BrowserOptions {
   /** About how many tokens of a page the model sees at a time. Default: 1024, as in its training. */
   readonly viewTokens?: number;
   /** Whether the user must approve a call, with these arguments, before it runs. Default: no. */
-  readonly needsApproval?: ToolDefinition['needsApproval'] & {};
+  readonly needsApproval?: NonNullable<ToolDefinition['needsApproval']>;
 }
 
 /** The built-in tool `browser`: pass it as one of `systemMessage.systemTools`. */
@@ -40,8 +40,8 @@ export interface Browser extends ToolNamespace {
 type Options = Parameters<ToolDefinition['execute'] & {}>[1];
 
 /**
- * Creates the built-in tool `browser`, with the definition, the displays and the citations that gpt-oss was trained with. Each page that
- * the model sees has a cursor, by which it scrolls, follows links and cites.
+ * Creates the built-in tool `browser`, with the definition, the displays and the citations that gpt-oss was trained with.
+ * Each page that the model sees has a cursor, by which it scrolls, follows links and cites.
  *
  * @throws TypeError if there is no backend.
  */
@@ -107,7 +107,7 @@ export function createBrowser({
     }
     const known = isSource
       ? undefined
-      : (page.foundIn ?? pages.find(({ url }) => url === link.url));
+      : (page.foundIn ?? pages.findLast(({ url }) => url === link.url));
     const { line = 0 } = link;
     const start = line > LINES_BEFORE ? line - LINES_BEFORE : line;
     return show(known ?? (await read(link.url)), loc < 0 ? start : loc, lineCount);

@@ -23,8 +23,8 @@ interface IndexedDocument {
 }
 
 /**
- * Creates a backend over documents that are at hand. Nothing leaves the page. They are ranked by BM25 (Robertson and Zaragoza, 2009), with
- * words of any language as `Intl.Segmenter` finds them; titles count as text.
+ * Creates a backend over documents that are at hand. Nothing leaves the page. They are ranked by BM25 (Robertson and
+ * Zaragoza, 2009), with words of any language as `Intl.Segmenter` finds them; titles count as text.
  *
  * @throws RangeError if two documents have the same name.
  */
@@ -101,9 +101,10 @@ function snippetOf(passages: readonly string[], weights: ReadonlyMap<string, num
   return text.length > SNIPPET ? `${text.slice(0, SNIPPET)}…` : text;
 }
 
-const segmenter = new Intl.Segmenter(undefined, { granularity: 'word' });
+let segmenter: Intl.Segmenter | undefined;
 
 function wordsOf(text: string): string[] {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: 'word' });
   return [...segmenter.segment(text.normalize('NFKC').toLowerCase())]
     .filter(({ isWordLike }) => isWordLike)
     .map(({ segment }) => segment);

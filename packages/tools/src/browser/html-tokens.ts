@@ -8,8 +8,8 @@ export type HtmlToken =
 const RAW = new Set(['script', 'style', 'title', 'textarea', 'iframe', 'noscript', 'xmp']);
 
 /**
- * Cuts HTML into tags and text, in time proportional to its length whatever it is: browsers' own parsers take minutes for
- * 100,000 elements within each other. A `>` in the value of an attribute ends the tag.
+ * Cuts HTML into tags and text, in time proportional to its length whatever it is: a browser's own parser takes minutes
+ * for 100,000 elements within each other. A `>` in the value of an attribute ends the tag.
  */
 export function* htmlTokens(html: string): Generator<HtmlToken> {
   let at = 0;
