@@ -125,7 +125,7 @@ function abortedResult(
   });
   const messages = [say('analysis'), say('commentary'), ...calls, say('final')];
   return {
-    text: textOf('commentary', 'final'),
+    text: textOf('final'),
     reasoning: textOf('analysis'),
     toolCalls,
     messages: messages.filter(({ content, recipient }) => content !== '' || recipient),
