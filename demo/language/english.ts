@@ -78,6 +78,40 @@ export const english = {
     queue: 'Queued',
   },
 
+  requests: {
+    title: 'Requests',
+    open: 'Nothing you type leaves this page',
+    lede: 'Every request over the network since this page was opened, as the browser records it. Questions, answers, chats and files are never sent.',
+    late: 'Since the model is ready',
+    untold: 'not told',
+    early: 'Until then',
+    none: 'None.',
+    blind:
+      'The browser does not report the requests of workers in this visit: the service worker is not in charge. Reload the page.',
+    host: 'Host',
+    who: 'Made by',
+    reason: 'For',
+    requests: 'Requests',
+    bytes: 'Bytes',
+    whos: { page: 'page', worker: 'worker', 'service worker': 'service worker' },
+    reasons: { page: 'the page itself', model: 'the model' },
+    atLeast: (bytes: string): string => `${bytes} or more`,
+  },
+
+  shortcuts: {
+    title: 'Keyboard shortcuts',
+    open: 'Show this list',
+    send: 'Send',
+    newLine: 'New line',
+    stop: 'Stop the answer',
+    editLast: 'Edit the last question (in the empty field)',
+    focusField: 'Go to the message field',
+    newChat: 'New chat',
+    search: 'Search chats',
+    toggleChats: 'Show or hide the chats',
+    names: { Ctrl: 'Ctrl', Shift: 'Shift', Enter: 'Enter', Escape: 'Esc', ArrowUp: '↑' },
+  },
+
   tool: {
     tool: 'Tool',
     arguments: 'Arguments',
