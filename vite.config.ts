@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { type AliasOptions, defineConfig, type UserConfig } from 'vite';
 import { builtPage } from './demo/vite-plugin.ts';
+import { workerText } from './scripts/worker-text.ts';
 
 const fromRoot = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -9,6 +10,7 @@ export const sourceAliases: AliasOptions = [
   { find: /^@ossicle\/harmony$/, replacement: fromRoot('packages/harmony/src/index.ts') },
   { find: /^ossicle\/engine$/, replacement: fromRoot('packages/core/src/engine/index.ts') },
   { find: /^ossicle\/node$/, replacement: fromRoot('packages/core/src/node/index.ts') },
+  { find: /^@ossicle\/tools$/, replacement: fromRoot('packages/tools/src/index.ts') },
   { find: /^ossicle$/, replacement: fromRoot('packages/core/src/index.ts') },
 ];
 
@@ -18,7 +20,7 @@ const config: UserConfig = defineConfig({
   base: './',
   resolve: { alias: sourceAliases },
   worker: { format: 'es' },
-  plugins: [builtPage()],
+  plugins: [builtPage(), workerText()],
   build: {
     target: 'es2023',
     emptyOutDir: true,

@@ -3,6 +3,7 @@ import { bundledWorkers } from './packages/core/test/bundled-workers.ts';
 import { puppeteerProvider } from './packages/core/test/puppeteer.ts';
 import { chromeOptions } from './scripts/browser.ts';
 import { TotalsReporter } from './scripts/totals.ts';
+import { workerText } from './scripts/worker-text.ts';
 import { sourceAliases } from './vite.config.ts';
 
 const node = ['**/node_modules/**', '**/dist/**'];
@@ -82,7 +83,7 @@ const config: ViteUserConfig = defineConfig({
       },
       {
         extends: true,
-        plugins: [bundledWorkers()],
+        plugins: [bundledWorkers(), workerText()],
         test: {
           name: 'gpu-page',
           include: [pageTests],

@@ -1,9 +1,10 @@
 // npm run build: the published packages (packages/*/dist) and the demo (demo/dist).
 import { execFileSync } from 'node:child_process';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { build, type InlineConfig, type Plugin } from 'vite';
 import { rollTypes } from './roll-types.ts';
+import { workerText } from './worker-text.ts';
 
 /** A published package: its folder, and its entries by their file names in dist. */
 interface Library {
@@ -11,6 +12,8 @@ interface Library {
   readonly entries: Readonly<Record<string, string>>;
   /** Further entries, each built into one file without imports, which a page can serve as it is. */
   readonly wholeFiles?: Readonly<Record<string, string>>;
+  /** Files that are published as they are, by their names in dist. */
+  readonly copies?: Readonly<Record<string, string>>;
 }
 
 /** Packages after those they depend on. */
@@ -20,6 +23,11 @@ const LIBRARIES: readonly Library[] = [
     folder: 'packages/core',
     entries: { index: 'src/index.ts', engine: 'src/engine/index.ts', node: 'src/node/index.ts' },
     wholeFiles: { worker: 'src/worker/worker.ts' },
+  },
+  {
+    folder: 'packages/tools',
+    entries: { index: 'src/index.ts' },
+    copies: { 'sandbox.html': 'src/python/sandbox.html' },
   },
 ];
 
@@ -63,6 +71,9 @@ export async function buildLibraries(): Promise<void> {
     for (const [name, file] of Object.entries(library.wholeFiles ?? {})) {
       await buildForProduction(await wholeFileConfig(library, name, file));
     }
+    for (const [name, file] of Object.entries(library.copies ?? {})) {
+      await copyFile(`${library.folder}/${file}`, `${library.folder}/dist/${name}`);
+    }
     await emitTypes(library);
   }
 }
@@ -91,7 +102,7 @@ async function libraryConfig({ folder, entries }: Library): Promise<InlineConfig
     logLevel: 'warn',
     root: folder,
     publicDir: false,
-    plugins: [shaders, lazyWorkers],
+    plugins: [shaders, lazyWorkers, workerText()],
     worker: {
       format: 'es',
       plugins: () => [shaders, lazyWorkers],

@@ -11,7 +11,7 @@ import { readBlocks } from './readme-blocks.ts';
 import { serveFolder } from './static-server.ts';
 
 /** The folders of the published packages. */
-export const PACKAGES = ['packages/harmony', 'packages/core'] as const;
+export const PACKAGES = ['packages/harmony', 'packages/core', 'packages/tools'] as const;
 
 const NANO = 'demo/public/models/gpt-oss-nano';
 

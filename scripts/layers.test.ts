@@ -7,7 +7,11 @@ import { expect, test } from 'vitest';
 const CORE = 'packages/core/src';
 
 /** Where the rooms lie that are not folders of the core. */
-const PLACES: Readonly<Record<string, string>> = { harmony: 'packages/harmony/src', demo: 'demo' };
+const PLACES: Readonly<Record<string, string>> = {
+  harmony: 'packages/harmony/src',
+  tools: 'packages/tools/src',
+  demo: 'demo',
+};
 
 /** Room → the rooms and npm packages that it may import. */
 const layers = new Map(readTable().map(([room = '', ...allowed]) => [room, allowed]));
@@ -78,7 +82,7 @@ function importsOf(file: string): string[] {
   const { importedFiles } = ts.preProcessFile(readFileSync(file, 'utf8'));
   return importedFiles
     .map(({ fileName }) => fileName.replace(/\?.*/, ''))
-    .filter((specifier) => !/\.(wgsl|css)$/.test(specifier))
+    .filter((specifier) => !/\.(wgsl|css|html|py)$/.test(specifier))
     .map((specifier) => {
       if (specifier.startsWith('.'))
         return roomOf(relative('.', resolve(dirname(file), specifier)));

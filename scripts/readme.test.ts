@@ -12,6 +12,7 @@ const FILES = [
   'README.md',
   'packages/core/README.md',
   'packages/harmony/README.md',
+  'packages/tools/README.md',
   ...readdirSync('docs')
     .filter((name) => name.endsWith('.md'))
     .map((name) => `docs/${name}`),

@@ -20,6 +20,7 @@ const FOLDER_LINES = 2_200;
 const PART_LINES: Readonly<Record<string, number>> = {
   'packages/harmony/src': 2_400,
   'packages/core/src': 20_000,
+  'packages/tools/src': 2_000,
   shaders: 2_500,
   demo: 11_000,
 };
@@ -29,6 +30,7 @@ const GZIP_BYTES: Readonly<Record<string, number>> = {
   'packages/harmony/dist/index.js': 25_000,
   'packages/core/dist/index.js': 118_000,
   'packages/core/dist/engine.js': 125_000,
+  'packages/tools/dist/index.js': 15_000,
 };
 
 /**

@@ -20,7 +20,7 @@ const WORKGROUP_SIZE = 128u;
 @group(0) @binding(4) var<storage, read_write> groups: array<vec4u>;     // [MAX_GROUPS / 4]
 @group(0) @binding(5) var<storage, read_write> step: Step;
 @group(0) @binding(6) var<storage, read_write> tokens: array<u32>;       // the next step's
-@group(0) @binding(7) var<storage, read_write> seen: array<u32>;         // a bit for each token that has occurred
+@group(0) @binding(7) var<storage, read_write> adjustments: array<Adjustment>; // [VOCABULARY]
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn sample(@builtin(local_invocation_index) local: u32) {
@@ -48,7 +48,7 @@ fn sample(@builtin(local_invocation_index) local: u32) {
     // If no logit is a number, no token is chosen: VOCABULARY, which is no token's id, says so.
     tokens[0] = next;
     if (next < VOCABULARY) {
-      seen[next / 32] |= 1u << (next % 32);
+      adjustments[next].occurrences = (adjustments[next].occurrences + 2) | 1;
     }
     step.position += step.tokens;
     step.tokens = 1;

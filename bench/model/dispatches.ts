@@ -1,10 +1,10 @@
 import { planLoad } from '../../packages/core/src/engine/load/plan.ts';
-import { createRuntime } from '../../packages/core/src/engine/runtime.ts';
 import { Buffers } from '../../packages/core/src/gpu/buffers.ts';
 import { Gpu } from '../../packages/core/src/gpu/device.ts';
 import { limitGrids } from '../../packages/core/src/gpu/recorder.ts';
 import { Operations } from '../../packages/core/src/kernels/operations.ts';
 import { KvCache } from '../../packages/core/src/model/kv-cache.ts';
+import { createRuntime } from '../../packages/core/src/model/runtime.ts';
 import { allocateWeights } from '../../packages/core/src/model/weights.ts';
 import { huggingFaceConfig, PRESETS } from '../../packages/core/test/config.ts';
 import { type KernelCost, kernelCost } from '../stages/kernel-cost.ts';

@@ -1,9 +1,8 @@
-import type { Runtime } from '../../packages/core/src/engine/runtime.ts';
 import {
   encodeSamplingOptions,
   type SamplingOptions,
   samplingOptions,
-} from '../../packages/core/src/engine/sampling-options.ts';
+} from '../../packages/core/src/engine/control/sampling-options.ts';
 import { type Buffers, readBuffer } from '../../packages/core/src/gpu/buffers.ts';
 import type { Gpu } from '../../packages/core/src/gpu/device.ts';
 import type { Dispatch } from '../../packages/core/src/gpu/kernel.ts';
@@ -17,6 +16,7 @@ import { submit } from '../../packages/core/src/gpu/recorder.ts';
 import { Operations } from '../../packages/core/src/kernels/operations.ts';
 import type { KernelShape } from '../../packages/core/src/kernels/shape.ts';
 import { KvCache } from '../../packages/core/src/model/kv-cache.ts';
+import type { Runtime } from '../../packages/core/src/model/runtime.ts';
 import type { Activations } from '../../packages/core/src/model/state.ts';
 import { RATE_SUFFIXES } from '../records.ts';
 import { type Ceiling, mathCeiling, readCeiling } from './ceilings.ts';

@@ -1,7 +1,7 @@
 import { planLoad } from '../../packages/core/src/engine/load/plan.ts';
-import { createRuntime, type Runtime } from '../../packages/core/src/engine/runtime.ts';
 import { Buffers, maxBindingBytes } from '../../packages/core/src/gpu/buffers.ts';
 import { Gpu } from '../../packages/core/src/gpu/device.ts';
+import { createRuntime, type Runtime } from '../../packages/core/src/model/runtime.ts';
 import { allocateWeights, type Weights } from '../../packages/core/src/model/weights.ts';
 import type { StageOptions } from './stage.ts';
 import { WeightFiller } from './synthetic-weights.ts';

@@ -9,7 +9,7 @@ import { formulas } from './formulas.ts';
 const marked = new Marked({ gfm: true, breaks: true }, formulas);
 const MAX_LENGTH = 32_768;
 
-const isDelimiter = /[*_~`[\]<\\]/g;
+const isDelimiter = /[*_~`[\]<\\!]/g;
 
 /** What marked's own lexer was given to parse. */
 let given = { blocks: 0, inline: 0, longest: 0, delimiters: 0, depth: 0 };
@@ -83,6 +83,7 @@ describe('text that breaks marked', () => {
     ['emphasis in emphasis', '*a '.repeat(5000) + 'a* '.repeat(5000)],
     ['words that end in underscores', 'a_'.repeat(16_000)],
     ['brackets', '['.repeat(MAX_LENGTH)],
+    ['exclamation marks', '!'.repeat(MAX_LENGTH)],
     [
       'a wide table of short rows',
       `${'|a'.repeat(4000)}|\n${'|-'.repeat(4000)}|\n${'|\n'.repeat(8000)}`,

@@ -15,6 +15,17 @@ struct Sampling {
   top_k: u32,       // 0: off
   seed_low: u32,
   seed_high: u32,
+  presence_penalty: f32,  // 0: off
+  frequency_penalty: f32, // 0: off
+  adjusts: u32,           // 0: penalties and biases are off, and `adjustments` may hold anything
+  masked: u32,            // 0: any token may be chosen, and `mask` may hold anything
+}
+
+// What changes the logit of a token.
+struct Adjustment {
+  bias: f32,        // -100 excludes the token
+  // 1 if the prompt or the answer has it, plus 2 for each time that the answer has it; negative if no penalty applies.
+  occurrences: i32,
 }
 
 struct Strip {

@@ -6,11 +6,10 @@ import { createEngine, type EngineOptions } from '../src/engine/load/create-engi
 import { placeWeights, WeightUpload } from '../src/engine/load/load-weights.ts';
 import { planLoad } from '../src/engine/load/plan.ts';
 import { ProgressMeter } from '../src/engine/load/progress.ts';
-import { createRuntime, type Runtime } from '../src/engine/runtime.ts';
 import { openCheckpoint } from '../src/formats/open-checkpoint.ts';
 import type { Buffers } from '../src/gpu/buffers.ts';
 import { type Gpu, requestDevice } from '../src/gpu/device.ts';
-import type { Weights } from '../src/model/weights.ts';
+import { createRuntime, type Runtime } from '../src/model/runtime.ts';
 import { openSource } from '../src/sources/open-source.ts';
 import { type Config, PRESETS } from './config.ts';
 import { createRandom } from './random.ts';
@@ -143,7 +142,7 @@ export async function loadRuntime(
   buffers: Buffers,
   files: readonly File[],
   options: Parameters<typeof planLoad>[1],
-): Promise<Runtime & { readonly weights: Weights }> {
+): Promise<Runtime> {
   const source = await openSource(files);
   const checkpoint = await openCheckpoint(source);
   const plan = planLoad(checkpoint.config, options);
@@ -151,8 +150,7 @@ export async function loadRuntime(
   const upload = new WeightUpload(gpu, placed);
   await upload.run({ source, progress: new ProgressMeter(), signal: undefined });
   upload.dispose();
-  const { weights } = placed;
-  return { ...(await createRuntime(gpu, buffers, plan, weights)), weights };
+  return createRuntime(gpu, buffers, plan, placed.weights);
 }
 
 /** The id of the largest logit; the lowest id among equals. */

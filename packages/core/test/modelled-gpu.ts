@@ -2,12 +2,12 @@
 
 import { vi } from 'vitest';
 import { planLoad } from '../src/engine/load/plan.ts';
-import { createRuntime, type Runtime } from '../src/engine/runtime.ts';
 import { Buffers } from '../src/gpu/buffers.ts';
 import { Gpu } from '../src/gpu/device.ts';
 import { Scheduler } from '../src/gpu/scheduler.ts';
 import { attendRowTiles } from '../src/kernels/shape.ts';
 import { parseConfig } from '../src/model/config.ts';
+import { createRuntime, type Runtime } from '../src/model/runtime.ts';
 import { allocateWeights } from '../src/model/weights.ts';
 import type { ModelConfig } from '../src/types/config.ts';
 import { type Config, huggingFaceConfig } from './config.ts';

@@ -12,8 +12,8 @@ import {
 } from './number-formats.ts';
 import {
   attention,
+  changedLogits,
   linear,
-  repetitionPenalty,
   rmsNorm,
   rope,
   ropeAngles,
@@ -283,7 +283,7 @@ describe('the sampling distribution', () => {
   });
 
   test('counts each token once for the repetition penalty', () => {
-    const y = repetitionPenalty(Float64Array.of(2, -2, 2), [0, 1, 0], 2);
+    const y = changedLogits(Float64Array.of(2, -2, 2), { prompt: [0, 1, 0], repetitionPenalty: 2 });
     expect([...y]).toEqual([1, -4, 2]);
   });
 });

@@ -277,13 +277,32 @@ export function samplingDistribution(logits: Float64Array, options: SamplingOpti
   return softmax(scaled);
 }
 
-/** Makes tokens that have occurred less likely: divides their logits if positive, multiplies them if negative. */
-export function repetitionPenalty(
-  logits: Float64Array,
-  ids: Iterable<number>,
-  penalty: number,
-): Float64Array {
-  const y = logits.slice();
-  for (const id of new Set(ids)) y[id] = y[id]! > 0 ? y[id]! / penalty : y[id]! * penalty;
-  return y;
+/** What changes the logits of tokens. */
+export interface LogitChanges {
+  readonly repetitionPenalty?: number;
+  readonly presencePenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly logitBias?: ReadonlyMap<number, number>;
+  readonly prompt?: readonly number[];
+  readonly answer?: readonly number[];
+  /** Tokens that no penalty applies to. */
+  readonly exempt?: readonly number[];
+}
+
+/** Logits after penalties and biases; those of excluded tokens are minus infinity. */
+export function changedLogits(logits: Float64Array, changes: LogitChanges): Float64Array {
+  const { prompt = [], answer = [], exempt = [], logitBias } = changes;
+  const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = changes;
+  return logits.map((logit, id) => {
+    let y = logit;
+    if (!exempt.includes(id)) {
+      const count = answer.filter((token) => token === id).length;
+      const hasOccurred = count > 0 || prompt.includes(id);
+      if (hasOccurred) y = y > 0 ? y / repetitionPenalty : y * repetitionPenalty;
+      if (count > 0) y -= presencePenalty;
+      y -= count * frequencyPenalty;
+    }
+    const bias = logitBias?.get(id) ?? 0;
+    return bias <= -100 ? Number.NEGATIVE_INFINITY : y + bias;
+  });
 }

@@ -1,4 +1,4 @@
-// Both packages as published: packed, and used in projects outside this repository.
+// The packages as published: packed, and used in projects outside this repository.
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -71,21 +71,7 @@ test.each(PACKAGES)('publint finds no fault with %s', async (pkgDir) => {
 test('ten lines in a plain Vite project answer a question with the packed packages', async () => {
   await write('index.html', PAGE.replace('main.js', 'main.ts'));
   await write('main.ts', MAIN.replace('./model/', '../model/'));
-  await write(
-    'tsconfig.json',
-    JSON.stringify({
-      compilerOptions: {
-        target: 'ES2022',
-        lib: ['ES2022', 'DOM', 'DOM.Iterable'],
-        module: 'ESNext',
-        moduleResolution: 'bundler',
-        types: [],
-        strict: true,
-        noEmit: true,
-      },
-      files: ['main.ts'],
-    }),
-  );
+  await write('tsconfig.json', strictConfig('main.ts'));
   await run('npx', ['tsc'], folder);
   await viteBuild('--base=./', '--outDir=built');
   expect(await answerOf(browser, folder, 'built/')).toContain('42');
@@ -232,10 +218,13 @@ test('the worker is a file without imports', async () => {
   expect(text).not.toMatch(/\bimport\s*(\(|\{|\*|["'])|\bfrom\s*["']/);
 });
 
-test.each(['ossicle', '@ossicle/harmony'])('the types of %s resolve everywhere', async (name) => {
-  const tarball = join(folder, `${name.replace('@', '').replace('/', '-')}-0.1.0.tgz`);
-  await run('npx', ['attw', tarball, '--ignore-rules', 'cjs-resolves-to-esm'], folder); // ESM only
-});
+test.each(['ossicle', '@ossicle/harmony', '@ossicle/tools'])(
+  'the types of %s resolve everywhere',
+  async (name) => {
+    const tarball = join(folder, `${name.replace('@', '').replace('/', '-')}-0.1.0.tgz`);
+    await run('npx', ['attw', tarball, '--ignore-rules', 'cjs-resolves-to-esm'], folder); // ESM only
+  },
+);
 
 // With skipLibCheck off: the declarations must be valid for every compiler, whatever libraries it has.
 test.each([
@@ -257,22 +246,7 @@ export const engine = await createEngine({
 `,
   };
   await write(`types/${entry}.ts`, sources[entry] as string);
-  await write(
-    'types/tsconfig.json',
-    JSON.stringify({
-      compilerOptions: {
-        target: 'ES2022',
-        lib: ['ES2022', 'DOM', 'DOM.Iterable'],
-        module: 'ESNext',
-        moduleResolution: 'bundler',
-        types,
-        strict: true,
-        skipLibCheck: false,
-        noEmit: true,
-      },
-      files: [`${entry}.ts`],
-    }),
-  );
+  await write('types/tsconfig.json', strictConfig(`${entry}.ts`, types));
   await run('node', [`node_modules/${compiler}/bin/tsc`, '-p', 'types'], folder);
 });
 
@@ -285,6 +259,23 @@ test('source maps and the licenses of bundled packages are shipped', async () =>
   const demo = await (await fetch(`${inject('demoUrl')}/licenses.md`)).text();
   for (const name of ['marked', 'dompurify', 'comlink', 'idb-keyval']) expect(demo).toContain(name);
 });
+
+/** A tsconfig.json that checks one file, and the declarations of all packages. */
+function strictConfig(file: string, types: readonly string[] = []): string {
+  return JSON.stringify({
+    compilerOptions: {
+      target: 'ES2022',
+      lib: ['ES2022', 'DOM', 'DOM.Iterable'],
+      module: 'ESNext',
+      moduleResolution: 'bundler',
+      types,
+      strict: true,
+      skipLibCheck: false,
+      noEmit: true,
+    },
+    files: [file],
+  });
+}
 
 /** TypeScript without types. */
 function plain(text: string): string {

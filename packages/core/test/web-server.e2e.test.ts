@@ -51,6 +51,20 @@ test.each<[string, readonly FaultRule[]]>([
   await page.close();
 });
 
+test.each<[string, readonly FaultRule[]]>([
+  ['ranges of weights', []],
+  ['weights', [{ fault: { kind: 'no-range' } }]],
+])('%s that are sent compressed cannot be read, and the error says why', async (_, rules) => {
+  await session.script(gzip('.safetensors', true), ...rules);
+  const page = await browser.openPage();
+  const failures = await loadTwice(page);
+  expect(failures).toHaveLength(2);
+  for (const failure of failures) {
+    expect(failure).toMatch(/model-0000.*is there, but.*compressed \(Content-Encoding\)/);
+  }
+  await page.close();
+});
+
 test('a load from a server with ranges completes each of its requests', async () => {
   const failed: string[] = [];
   const page = await browser.openPage((fresh) =>

@@ -44,6 +44,34 @@ describe('a header', () => {
     expect(isLegal(encodeMarked(tokenizer, header))).toBe(true);
   });
 
+  test.each<[string, HeaderGrammarOptions, string]>([
+    ['', all, '<|start|>assistant'],
+    ['<|start|>', all, 'assistant'],
+    ['<|start|>ass', all, 'istant'],
+    ['<|start|>assistant', all, ''],
+    ['<|start|>assistant', {}, '<|channel|>'],
+    ['<|start|>assistant', { channels: ['final'] }, '<|channel|>final<|message|>'],
+    ['<|start|>assistant<|channel|>', {}, ''],
+    ['<|start|>assistant<|channel|>analysis', {}, '<|message|>'],
+    ['<|start|>assistant<|channel|>analysis', all, ''],
+    ['<|start|>assistant<|channel|>', { tools, channels: ['commentary'] }, 'commentary'],
+    [
+      '<|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>j',
+      all,
+      'son<|message|>',
+    ],
+    ['<|start|>assistant<|channel|>final<|message|>', {}, ''],
+    ['<|start|>user', all, ''],
+  ])(
+    'that begins with %j is forced to go on as far as there is no choice',
+    (header, options, rest) => {
+      const forced = createHeaderGrammar(tokenizer, options).forced(
+        encodeMarked(tokenizer, header),
+      );
+      expect(forced).toEqual(encodeMarked(tokenizer, rest));
+    },
+  );
+
   test('is legal in any tokens that have its bytes', () => {
     const random = createRandom(7);
     for (const header of legal) {

@@ -28,6 +28,13 @@ export interface HeaderGrammar {
    * @returns The ids; none if the header is complete, and `undefined` if no legal header begins this way.
    */
   next(written: ArrayLike<number>): readonly number[] | undefined;
+  /**
+   * The ids that must come next, up to the end of the header or to the first part of it that may differ.
+   *
+   * @param written - As for `next`.
+   * @returns The ids; none if there is a choice, if the header is complete, or if no legal header begins this way.
+   */
+  forced(written: ArrayLike<number>): readonly number[];
 }
 
 // Headers are strings of bytes, as U+0000 to U+00FF, and control tokens.
@@ -35,6 +42,9 @@ const START = '\u0100';
 const CHANNEL = '\u0101';
 const CONSTRAIN = '\u0102';
 const MESSAGE = '\u0103';
+
+/** The text up to the next control token, or that token. */
+const PART = /^[\0-\xff]+|^./;
 
 const CALL_TYPES = ['', ' json', ' code', `${CONSTRAIN}json`, ` ${CONSTRAIN}json`];
 const JSON_TYPES = CALL_TYPES.filter((type) => type !== ' code');
@@ -59,21 +69,45 @@ export function createHeaderGrammar(
     [ids.message, MESSAGE],
   ]);
   const idOf = new Map([...controls].map(([id, control]) => [control, id]));
+  /** What may follow; `undefined` if no legal header begins this way. */
+  const restsAfter = (written: ArrayLike<number>): string[] | undefined => {
+    const prefix = Array.from(
+      written,
+      (id) => controls.get(id) ?? toText(tokenizer.tokenBytes(id)),
+    );
+    if (prefix.includes('')) return undefined;
+    const begun = prefix.join('');
+    const rests = headers.flatMap((header) =>
+      header.startsWith(begun) ? [header.slice(begun.length)] : [],
+    );
+    return rests.length > 0 ? rests : undefined;
+  };
   return {
     next(written) {
-      const prefix = Array.from(
-        written,
-        (id) => controls.get(id) ?? toText(tokenizer.tokenBytes(id)),
-      );
-      const begun = prefix.join('');
-      const isIllegal = prefix.includes('') || !headers.some((header) => header.startsWith(begun));
-      if (isIllegal) return undefined;
+      const rests = restsAfter(written);
+      if (!rests) return undefined;
       const next = new Set<number>();
-      for (const piece of nextPieces(headers, begun)) {
+      for (const piece of nextPieces(rests)) {
         const id = idOf.get(piece) ?? tokenizer.ordinaryId(toBytes(piece));
         if (id !== undefined) next.add(id);
       }
       return [...next];
+    },
+    forced(written) {
+      const forced: number[] = [];
+      let rests = restsAfter(written) ?? [];
+      for (;;) {
+        const parts = rests.map((rest) => (PART.exec(rest) ?? [''])[0]);
+        const part = parts.reduce((a, b) => (b.length < a.length ? b : a), parts[0] ?? '');
+        // A token never spans the end of a word that a space follows.
+        const isShared = parts.every((each) => `${each} `.startsWith(`${part} `));
+        if (!isShared || part === '') return forced;
+        const id = idOf.get(part);
+        if (id !== undefined) forced.push(id);
+        else forced.push(...tokenizer.encode(new TextDecoder().decode(toBytes(part))));
+        if (parts.some((each) => each !== part)) return forced;
+        rests = rests.map((rest) => rest.slice(part.length));
+      }
     },
   };
 }
@@ -128,11 +162,10 @@ function recipientsOf({
 }
 
 // What may follow: a control token, or the beginnings of the text up to the next one.
-function nextPieces(headers: readonly string[], begun: string): Set<string> {
+function nextPieces(rests: readonly string[]): Set<string> {
   const pieces = new Set<string>();
-  for (const header of headers) {
-    if (!header.startsWith(begun)) continue;
-    const [text = ''] = /^[\0-\xff]+|^./.exec(header.slice(begun.length)) ?? [];
+  for (const rest of rests) {
+    const [text = ''] = PART.exec(rest) ?? [];
     for (let end = text.length; end > 0; end--) pieces.add(text.slice(0, end));
   }
   return pieces;

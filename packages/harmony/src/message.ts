@@ -57,10 +57,16 @@ export interface ToolDefinition {
     input: unknown,
     options: { readonly signal: AbortSignal; readonly toolCallId: string },
   ) => unknown;
+  /** What the model reads of what `execute` returned. Default: text as it is, anything else as JSON. */
+  readonly toModelOutput?: (output: unknown) => string;
 }
 
-/** A namespace of built-in tools, described in the system message rather than the developer message. */
-export interface ToolNamespace {
+/**
+ * A namespace of built-in tools, described in the system message rather than the developer message. Its own `execute`
+ * runs the calls of a namespace without tools: its input is their text.
+ */
+export interface ToolNamespace
+  extends Pick<ToolDefinition, 'needsApproval' | 'execute' | 'toModelOutput'> {
   /** The name, such as `browser`. Its tools are called as `browser.search`; if it has none, it is called itself. */
   readonly name: string;
   /** What the tools are for, for the model to read. */

@@ -1,20 +1,35 @@
 import type { Message } from '@ossicle/harmony';
 import type { GenerateEvent, GenerateOptions, ToolCall } from '../types/generate.ts';
+import type { Constraint } from './constraint/constraint.ts';
+import type { Reasoning } from './control/reasoning-budget.ts';
 
 /** Turns conversations into prompts, and generated tokens into messages. The format of gpt-oss is Harmony. */
 export interface ChatFormat {
+  /** Control tokens and the words of headers: penalties would spoil what messages are made of. */
+  readonly headerTokens: readonly number[];
   /**
    * Renders a conversation as a prompt that ends where the model's answer begins.
    *
    * @throws TypeError or RangeError if a message or an option is wrong.
    */
   encode(messages: readonly Message[], options: GenerateOptions): number[];
-  /** Starts reading an answer. */
-  read(options: GenerateOptions): ChatOutput;
+  /**
+   * Starts reading the answer to a prompt. If the prompt ends within a message, the answer has all of it.
+   *
+   * @param prompt - Token ids.
+   */
+  read(options: GenerateOptions, prompt: ArrayLike<number>): ChatOutput;
+  /**
+   * Starts guiding the answer to a prompt.
+   *
+   * @param prompt - Token ids.
+   * @param output - Reads the answer: it has each token before the constraint is asked for the next.
+   */
+  constrain(options: GenerateOptions, prompt: ArrayLike<number>, output: ChatOutput): Constraint;
 }
 
 /** Reads one answer, token by token. */
-export interface ChatOutput {
+export interface ChatOutput extends Reasoning {
   /** Whether the answer has ended, by a stop token or a stop string. */
   readonly isStopped: boolean;
   /** Takes the next token and returns its events. */

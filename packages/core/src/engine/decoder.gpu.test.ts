@@ -1,12 +1,23 @@
-import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from 'vitest';
 import { createCheckpoint } from '../../test/checkpoint.ts';
 import { countedDevice, likeliest, loadRuntime, SMALL, smallIds } from '../../test/engine.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
 import { Gpu, requestDevice } from '../gpu/device.ts';
-import { Context } from './context.ts';
+import type { Runtime } from '../model/runtime.ts';
+import type { GenerateOptions } from '../types/generate.ts';
+import { type Constraint, maskOf } from './constraint/constraint.ts';
+import { samplingOptions } from './control/sampling-options.ts';
+import { Context } from './conversation/context.ts';
 import { Decoder } from './decoder.ts';
-import type { Runtime } from './runtime.ts';
-import { samplingOptions } from './sampling-options.ts';
 
 const PROMPT = smallIds(9, 1);
 const GREEDY = samplingOptions({ temperature: 0, seed: 1 });
@@ -73,7 +84,7 @@ beforeEach(async () => {
   context.append(PROMPT);
   await context.prefill();
   decoder = new Decoder(runtime, context);
-  decoder.start(GREEDY, PROMPT);
+  decoder.start(GREEDY, { prompt: PROMPT });
   watched.submits.length = 0;
 });
 
@@ -82,20 +93,62 @@ afterEach(() => {
   context.dispose();
 });
 
+/** A constraint that forces tokens at the given indexes of the answer, once each, and leaves the others free. */
+function forcing(forced: Readonly<Record<number, readonly number[]>>): Constraint {
+  const left = { ...forced };
+  let length = 0;
+  return {
+    next: () => {
+      const tokens = left[length];
+      return tokens ? { kind: 'force', tokens } : { kind: 'free' };
+    },
+    push: () => {
+      const [, ...rest] = left[length] ?? [];
+      delete left[length];
+      length++;
+      if (rest.length > 0) left[length] = rest;
+    },
+  };
+}
+
+/** A constraint that allows these tokens in each step. */
+function allowing(guides: readonly (readonly number[] | 'free')[]): Constraint {
+  let length = 0;
+  const masks = guides.map((tokens) => tokens !== 'free' && maskOf(tokens, SMALL.vocabulary));
+  return {
+    next: () => {
+      const mask = masks[length];
+      return mask ? { kind: 'mask', mask: () => mask } : { kind: 'free' };
+    },
+    push: () => {
+      length++;
+    },
+  };
+}
+
 /** The greedy continuation of the prompt, with each token evaluated in its own pass. */
-async function expectedTokens(count: number): Promise<number[]> {
+async function expectedTokens(
+  count: number,
+  forced: Readonly<Record<number, readonly number[]>> = {},
+  allowed: readonly (readonly number[] | 'free')[] = [],
+): Promise<number[]> {
   const plain = new Context(runtime);
   await plain.allocated();
   plain.append(PROMPT);
   const tokens: number[] = [];
   const logits = new Float32Array(runtime.shape.vocabularySize);
-  for (let i = 0; i < count; i++) {
+  while (tokens.length < count) {
     await plain.readLogits(logits);
-    tokens.push(likeliest(logits));
-    plain.append(tokens.slice(-1));
+    const only = allowed[tokens.length] ?? 'free';
+    const masked = logits.map((logit, id) =>
+      only === 'free' || only.includes(id) ? logit : -Infinity,
+    );
+    const next = forced[tokens.length] ?? [likeliest(masked)];
+    tokens.push(...next);
+    plain.append(next);
   }
   plain.dispose();
-  return tokens;
+  return tokens.slice(0, count);
 }
 
 async function collect<T>(values: AsyncIterable<T>, leaveAfter = Infinity): Promise<T[]> {
@@ -105,6 +158,19 @@ async function collect<T>(values: AsyncIterable<T>, leaveAfter = Infinity): Prom
     if (collected.length === leaveAfter) break;
   }
   return collected;
+}
+
+/** The ids with a bias, and those that have occurred, as sampling reads them. */
+async function readAdjustments() {
+  const bytes = await readBuffer(runtime.gpu, runtime.activations.sampling.adjustments);
+  const nonZero = (values: ArrayLike<number>, from: number) =>
+    Array.from({ length: values.length / 2 }, (_, id) => [id, values[2 * id + from]!]).filter(
+      ([, value]) => value !== 0,
+    );
+  return {
+    biases: nonZero(new Float32Array(bytes), 0),
+    occurrences: nonZero(new Int32Array(bytes), 1),
+  };
 }
 
 describe('pipelined decoding', () => {
@@ -180,7 +246,7 @@ test('starting a generation uploads its sampling options', async () => {
     fresh.append(PROMPT);
     await fresh.prefill();
     const drawing = new Decoder(runtime, fresh);
-    drawing.start(samplingOptions({ temperature: 100, seed }), PROMPT);
+    drawing.start(samplingOptions({ temperature: 100, seed }), { prompt: PROMPT });
     const tokens = await collect(drawing.pipelined(8));
     drawing.dispose();
     fresh.dispose();
@@ -194,22 +260,160 @@ test('starting a generation uploads its sampling options', async () => {
 
 describe('stepwise decoding', () => {
   test('yields each token with the logits that it was sampled from', async () => {
-    const sampled = await collect(decoder.stepwise(20), 3);
+    const sampled = await collect(decoder.decode({ maxTokens: 20, withLogits: true }), 3);
     expect(sampled.map(({ token }) => token)).toEqual(await expectedTokens(3));
-    for (const { token, logits } of sampled) expect(token).toBe(likeliest(logits));
+    for (const { token, logits } of sampled) expect(token).toBe(likeliest(logits!));
   });
 
   test('submits no step before its token is asked for', async () => {
-    await collect(decoder.stepwise(20), 3);
+    await collect(decoder.decode({ maxTokens: 20, withLogits: true }), 3);
     const withDispatches = watched.submits.filter((dispatches) => dispatches > 0); // the others read logits
     const [, step] = withDispatches;
     expect(withDispatches).toEqual([3, step, 3, step, 3]);
-    expect(decoder.steps).toBe(2);
+    expect(context.evaluated).toBe(PROMPT.length + 2);
   });
 });
 
-test('starting a generation marks the tokens that have occurred, one bit each', async () => {
-  decoder.start(GREEDY, [0, 31, 32, 39, 31]);
-  const seen = new Uint32Array(await readBuffer(runtime.gpu, runtime.activations.sampling.seen));
-  expect([...seen]).toEqual([0x80000001, 0b10000001, 0, 0, 0]);
+describe('forced tokens', () => {
+  const answer = async (maxTokens: number, constraint: Constraint, leaveAfter?: number) => {
+    const tokens = await collect(decoder.decode({ maxTokens, constraint }), leaveAfter);
+    return tokens.map(({ token }) => token);
+  };
+
+  test.each([
+    ['at the beginning', { 0: [7, 8, 9] }],
+    ['after free tokens', { 5: [7] }],
+    ['twice', { 1: [7, 8], 4: [9, 150] }],
+    ['one after the other', { 2: [7], 3: [8, 9] }],
+    ['at the end', { 6: [7, 8, 9] }],
+  ])('%s become part of the answer and of the context', async (_, forced) => {
+    const tokens = await answer(9, forcing(forced));
+    const expected = await expectedTokens(9, forced);
+    expect(tokens).toEqual(expected);
+    expect(context.tokens).toEqual([...PROMPT, ...expected]);
+    const [last] = await collect(decoder.decode({ maxTokens: 1 })); // goes on after any of them
+    expect([last?.token]).toEqual((await expectedTokens(10, forced)).slice(9));
+  });
+
+  test('are evaluated in one pass with the token before them', async () => {
+    await answer(9, forcing({ 1: [7, 8, 9, 10, 11] }));
+    const [sample, step] = watched.submits;
+    const dropped = watched.submits.findIndex((dispatches, i) => i > 0 && dispatches !== step);
+    const [pass, ...rest] = watched.submits.slice(dropped);
+    expect(pass).toBeGreaterThan(2 * 7);
+    expect(rest).toEqual([sample, step, step]);
+  });
+
+  test('are cut where the answer ends', async () => {
+    const tokens = await answer(4, forcing({ 2: [7, 8, 9] }));
+    expect(tokens.slice(2)).toEqual([7, 8]);
+    expect(context.tokens).toEqual([...PROMPT, ...tokens]);
+  });
+
+  test('belong to the answer as far as they have been read', async () => {
+    const forced = { 2: [7, 8, 9] };
+    const tokens = await answer(9, forcing(forced), 4);
+    expect(tokens).toEqual(await expectedTokens(4, forced));
+    expect(context.tokens).toEqual([...PROMPT, ...tokens]);
+  });
+
+  test('are counted for penalties, and tokens of dropped steps are not', async () => {
+    decoder.start({ ...GREEDY, frequencyPenalty: 1e-6 }, { prompt: PROMPT });
+    const tokens = await answer(5, forcing({ 2: [7, 8] }));
+    const { occurrences } = await readAdjustments();
+    const expected = new Map(PROMPT.map((id) => [id, 1]));
+    for (const id of tokens) expected.set(id, ((expected.get(id) ?? 0) + 2) | 1);
+    expect(occurrences).toEqual([...expected].sort(([a], [b]) => a - b));
+  });
+});
+
+describe('a mask', () => {
+  const ALLOWED = ['free', [3, 4, 5], [70, 6, 159], 'free', [8, 9], 'free', 'free', [2]] as const;
+
+  test.each([false, true])('leaves only its tokens; with logits: %s', async (withLogits) => {
+    const constraint = allowing(ALLOWED);
+    const answer = await collect(decoder.decode({ maxTokens: 9, constraint, withLogits }));
+    const tokens = answer.map(({ token }) => token);
+    expect(tokens).toEqual(await expectedTokens(9, {}, ALLOWED));
+    expect(context.tokens).toEqual([...PROMPT, ...tokens]);
+    if (withLogits) expect(answer.every(({ logits }) => likeliest(logits!) > 0)).toBe(true);
+  });
+
+  test('stays uploaded while it is the same, and free steps after it read none', async () => {
+    const { mask, options } = runtime.activations.sampling;
+    const same = maskOf([3, 4, 5], SMALL.vocabulary);
+    const write = vi.spyOn(runtime.gpu.device.queue, 'writeBuffer');
+    let length = 0;
+    const constraint: Constraint = {
+      next: () => (length < 4 ? { kind: 'mask', mask: () => same } : { kind: 'free' }),
+      push: () => {
+        length++;
+      },
+    };
+    await collect(decoder.decode({ maxTokens: 8, constraint }));
+    const count = (buffer: GPUBuffer) => write.mock.calls.filter(([to]) => to === buffer).length;
+    expect([count(mask), count(options)]).toEqual([1, 2]);
+    write.mockRestore();
+  });
+
+  test('that is the same in free steps leaves them pipelined', async () => {
+    const mask = maskOf([3, 4, 5, 6, 7], SMALL.vocabulary);
+    const constraint: Constraint = { next: () => ({ kind: 'free', mask }), push: () => undefined };
+    watched.hold();
+    const tokens = collect(decoder.decode({ maxTokens: 9, constraint }));
+    await vi.waitFor(() => expect(watched.submits).toHaveLength(4));
+    watched.release();
+    const allowed = Array.from({ length: 9 }, () => [3, 4, 5, 6, 7]);
+    const answer = (await tokens).map(({ token }) => token);
+    expect(answer).toEqual(await expectedTokens(9, {}, allowed));
+  });
+
+  test('is computed while the GPU evaluates the last token', async () => {
+    const submitsBefore: number[] = [];
+    const mask = maskOf([3, 4], SMALL.vocabulary);
+    const constraint: Constraint = {
+      next: () => ({
+        kind: 'mask',
+        mask: () => {
+          submitsBefore.push(watched.submits.length);
+          return mask;
+        },
+      }),
+      push: () => undefined,
+    };
+    await collect(decoder.decode({ maxTokens: 3, constraint }));
+    expect(submitsBefore).toEqual([0, 2, 4]);
+    expect(watched.submits).toHaveLength(5);
+  });
+});
+
+test('starting a generation uploads what changes logits by token, if something does', async () => {
+  const { gpu, activations, shape } = runtime;
+  const { adjustments } = activations.sampling;
+  const written = vi.spyOn(gpu.device.queue, 'writeBuffer');
+  onTestFinished(() => written.mockRestore());
+  const start = (options: GenerateOptions) => {
+    written.mockClear();
+    decoder.start(samplingOptions(options), {
+      prompt: [0, 31, 7, 31],
+      exempt: [0],
+    });
+    return written.mock.calls.filter(([buffer]) => buffer === adjustments).length;
+  };
+  expect(start({ temperature: 0.5, topK: 3 })).toBe(0);
+  expect(start({ presencePenalty: 1 })).toBe(1);
+  expect(start({ frequencyPenalty: -1 })).toBe(1);
+  expect(start({ repetitionPenalty: 1.1 })).toBe(1);
+  expect(start({ logitBias: { 3: 1.5, 9: -Infinity } })).toBe(1);
+  const { biases, occurrences } = await readAdjustments();
+  expect(biases).toEqual([
+    [3, 1.5],
+    [9, -100],
+  ]);
+  expect(occurrences).toEqual([
+    [0, 1 - 2 ** 31],
+    [7, 1],
+    [31, 1],
+  ]);
+  expect(() => start({ logitBias: new Map([[shape.vocabularySize, 1]]) })).toThrow(RangeError);
 });

@@ -8,7 +8,7 @@ import {
   smallIds,
   type TestDevice,
 } from '../../test/engine.ts';
-import { repetitionPenalty } from '../../test/oracles.ts';
+import { changedLogits, type LogitChanges } from '../../test/oracles.ts';
 import type { GenerateEvent, GenerateOptions, GenerateResult } from '../types/generate.ts';
 import type { Engine } from './engine.ts';
 
@@ -138,16 +138,23 @@ describe('sampling', () => {
     }
   });
 
-  test('penalizes the tokens of the prompt and the answer', async () => {
-    const penalty = 1.5;
-    const { tokens } = await generateFresh({
-      temperature: 0,
-      repetitionPenalty: penalty,
-      maxTokens: 16,
+  test.each<LogitChanges>([
+    { repetitionPenalty: 1.5 },
+    { presencePenalty: 1.5 },
+    { frequencyPenalty: -2 },
+    {
+      logitBias: new Map([
+        [3, -100],
+        [7, 4],
+        [12, -3],
+      ]),
+    },
+  ])('chooses from the changed logits: %o', async (changes) => {
+    const { tokens } = await generateFresh({ ...changes, temperature: 0, maxTokens: 16 });
+    const expected = await chooseOneByOne(16, (logits, all) => {
+      const [prompt, answer] = [all.slice(0, PROMPT.length), all.slice(PROMPT.length)];
+      return changedLogits(logits, { ...changes, prompt, answer });
     });
-    const expected = await chooseOneByOne(16, (logits, seen) =>
-      repetitionPenalty(logits, new Set(seen), penalty),
-    );
     expect(tokens).toEqual(expected);
     expect(tokens).not.toEqual(await chooseOneByOne(16, (logits) => logits));
   });

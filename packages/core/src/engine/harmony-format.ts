@@ -1,31 +1,63 @@
-import { type Message, renderConversation, type Tokenizer } from '@ossicle/harmony';
+import {
+  type Channel,
+  type Message,
+  renderConversation,
+  specialTokens,
+  type Tokenizer,
+} from '@ossicle/harmony';
 import type { GenerateOptions } from '../types/generate.ts';
 import type { ChatFormat, ChatOutput } from './chat-format.ts';
+import { type Constraint, joinConstraints } from './constraint/constraint.ts';
+import { reasoningBudget } from './control/reasoning-budget.ts';
 import { HarmonyOutput } from './harmony-output.ts';
 
 /** The chat format of gpt-oss. */
 export class HarmonyFormat implements ChatFormat {
+  readonly headerTokens: readonly number[];
   readonly #tokenizer: Tokenizer;
 
   /** @param tokenizer - Must know Harmony's special tokens. */
   constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer;
+    const controlTokens = Object.values(specialTokens(tokenizer)).filter((id) => id !== undefined);
+    const words = ['assistant', 'analysis', 'commentary', 'final'];
+    this.headerTokens = [...controlTokens, ...words.flatMap((word) => tokenizer.encode(word))];
   }
 
   encode(messages: readonly Message[], options: GenerateOptions): number[] {
     const { instructions, reasoningEffort, tools, responseFormat, currentDate } = options;
-    const { systemMessage = {} } = options;
-    return renderConversation(this.#tokenizer, messages, {
+    const { systemMessage = {}, keepAnalysis, prefillText } = options;
+    const prompt = renderConversation(this.#tokenizer, messages, {
       ...(instructions !== undefined && { instructions }),
       ...(reasoningEffort !== undefined && { reasoningEffort }),
       ...(tools !== undefined && { tools }),
       ...(responseFormat !== undefined && { responseFormat }),
       ...(currentDate !== undefined && { currentDate }),
+      ...(keepAnalysis !== undefined && { keepAnalysis }),
       ...(systemMessage ?? { omitSystemMessage: true }),
     });
+    if (prefillText === undefined) return prompt;
+    return prompt.concat(this.#header('final'), this.#tokenizer.encode(prefillText));
   }
 
-  read(options: GenerateOptions): ChatOutput {
-    return new HarmonyOutput(this.#tokenizer, options);
+  read(options: GenerateOptions, prompt: ArrayLike<number>): ChatOutput {
+    return new HarmonyOutput(this.#tokenizer, options, prompt);
+  }
+
+  constrain(options: GenerateOptions, _: ArrayLike<number>, output: ChatOutput): Constraint {
+    const { reasoningBudget: budget, tools = [], systemMessage } = options;
+    if (budget === undefined) return joinConstraints([]);
+    const { end, start } = specialTokens(this.#tokenizer);
+    const nextMessage = [end, start, ...this.#tokenizer.encode('assistant')];
+    const answer = [...nextMessage, ...this.#header('final')];
+    // The model may call a tool instead of answering, but not go on reasoning.
+    const hasTools = tools.length > 0 || (systemMessage?.systemTools?.length ?? 0) > 0;
+    return reasoningBudget(budget, output, hasTools ? [nextMessage, answer] : [answer]);
+  }
+
+  /** What follows `<|start|>assistant`. */
+  #header(channelName: Channel): number[] {
+    const { channel, message } = specialTokens(this.#tokenizer);
+    return [channel, ...this.#tokenizer.encode(channelName), message];
   }
 }

@@ -38,8 +38,8 @@ interface Read {
 }
 
 /** Reads what a model writes until the answer ends, as a generation does. */
-function read(written: string, options: GenerateOptions = {}): Read {
-  const output = new HarmonyOutput(tokenizer, options);
+function read(written: string, options: GenerateOptions = {}, prompt = ''): Read {
+  const output = new HarmonyOutput(tokenizer, options, ids(prompt));
   const events: GenerateEvent[] = [];
   let taken = 0;
   for (const id of ids(written)) {
@@ -56,6 +56,20 @@ const ANALYSIS = '<|channel|>analysis<|message|>Ones first.<|end|><|start|>assis
 const FINAL = '<|channel|>final<|message|>17 + 25 is 42, of course.';
 
 describe('the output of a model', () => {
+  test('continues the message that its prompt ends in', () => {
+    const prompt = '<|start|>assistant<|channel|>final<|message|>17 + 25';
+    const { summary, deltas } = read(' is 42.<|return|>', {}, prompt);
+    expect(deltas).toBe('17 + 25 is 42.');
+    expect(summary).toMatchObject({ text: '17 + 25 is 42.', messages: [{ channel: 'final' }] });
+    const thought = '<|start|>assistant<|channel|>analysis<|message|>';
+    expect(read(`Ones first.<|end|><|start|>assistant${FINAL}`, {}, thought).summary).toMatchObject(
+      {
+        reasoning: 'Ones first.',
+        text: '17 + 25 is 42, of course.',
+      },
+    );
+  });
+
   test('is read as reasoning, then as text, both streamed and in the summary', () => {
     const { events, summary, deltas } = read(`${ANALYSIS}${FINAL}<|return|>`);
     expect(summary).toMatchObject({

@@ -137,20 +137,23 @@ describe('a session', () => {
     session.dispose();
   });
 
-  test('forgets the oldest of many prompts', async () => {
+  test('forgets prompts evenly: the kept ones get closer to each other towards the end', async () => {
     const session = createSession();
     const ends: number[] = [];
     let prompt: readonly number[] = [];
-    for (let turn = 0; turn < 6; turn++) {
+    for (let turn = 0; turn < 9; turn++) {
       prompt = [...session.tokens, ...smallIds(25, turn)];
       ends.push(prompt.length);
       await take(session, prompt);
     }
     const whole = [...session.tokens];
-    const back = (length: number) => [...whole.slice(0, length), ...smallIds(40, 99)];
-    expect((await takeAsFresh(session, back(ends[3]! + 1))).reused).toBe(ends[3]);
-    // Two of six were forgotten: nothing is left before the end of the third.
-    expect((await takeAsFresh(session, back(ends[2]! - 1))).reused).toBe(0);
+    const reused: number[] = [];
+    for (let end = ends.length - 2; end >= 0; end--) {
+      const back = [...whole.slice(0, ends[end]! + 1), ...smallIds(2, 99)];
+      const turn = end === 5 || end === 1 ? takeAsFresh(session, back) : take(session, back);
+      reused.push(ends.indexOf((await turn).reused));
+    }
+    expect(reused).toEqual([7, 5, 5, 3, 3, -1, -1, -1]);
     session.dispose();
   });
 

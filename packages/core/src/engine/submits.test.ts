@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { PRESETS } from '../../test/config.ts';
 import { ModelledGpu, type ModelledSubmit } from '../../test/modelled-gpu.ts';
-import { Context } from './context.ts';
+import type { Runtime } from '../model/runtime.ts';
+import { samplingOptions } from './control/sampling-options.ts';
+import { Context } from './conversation/context.ts';
 import { Decoder } from './decoder.ts';
-import type { Runtime } from './runtime.ts';
-import { samplingOptions } from './sampling-options.ts';
 
 const CONTEXT_LENGTH = 131_072;
 
@@ -28,7 +28,7 @@ async function answer(
   context.append(new Array(prompt).fill(1));
   await context.prefill();
   const decoder = new Decoder(runtime, context);
-  decoder.start(samplingOptions({}), []);
+  decoder.start(samplingOptions({}), { prompt: [] });
   for await (const _ of decoder.pipelined(tokens));
 }
 

@@ -17,8 +17,8 @@ import { Gpu, requestDevice } from '../gpu/device.ts';
 import { encode } from '../gpu/recorder.ts';
 import { normedRow } from '../kernels/shape.ts';
 import { KvCache } from '../model/kv-cache.ts';
+import { type Runtime, writeStep } from '../model/runtime.ts';
 import type { Weights } from '../model/weights.ts';
-import { type Runtime, writeStep } from './runtime.ts';
 
 /** Passes of up to this many tokens leave the norms to the products that read them. */
 const FEW_TOKENS = 1;

@@ -13,7 +13,7 @@ import { splitParts } from './gguf-files.ts';
 import { ggufTokenizer } from './gguf-tokenizer.ts';
 import { readJson } from './json-file.ts';
 import { publishedNames } from './tensor-names.ts';
-import { checkGgmlTypes, ggufAdapter } from './unsupported.ts';
+import { checkTypes, ggufAdapter } from './unsupported.ts';
 
 /**
  * Opens a GGUF file, or all parts of a split one. A tokenizer.json beside it replaces its own tokenizer.
@@ -36,7 +36,7 @@ export async function openGguf(
   const tensors = mergeTensors(parts, headers);
   const layers = metadata.get('gpt-oss.block_count');
   if (metadata.get('general.architecture') === 'gpt-oss') {
-    checkGgmlTypes(first.path, { num_hidden_layers: layers }, tensors);
+    checkTypes(first.path, { num_hidden_layers: layers }, tensors);
   }
   const config = ggufConfig(first.path, metadata, tensors.get('token_embd.weight')?.shape[0]);
   const tokenizer = await findFile(source, 'tokenizer.json', signal);

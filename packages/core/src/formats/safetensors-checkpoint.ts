@@ -12,7 +12,7 @@ import { type CheckpointTensor, joinTensors, type PublishedTensor } from './chec
 import { isJsonObject, type Json, readJson } from './json-file.ts';
 import { readSafetensorsHeader } from './safetensors.ts';
 import { publishedNames } from './tensor-names.ts';
-import { checkQuantization, checkTensorNames, findOtherFormat } from './unsupported.ts';
+import { checkQuantization, checkTensorNames, checkTypes, findOtherFormat } from './unsupported.ts';
 
 const INDEX = 'model.safetensors.index.json';
 const MAX_CONFIG_BYTES = 2 ** 20;
@@ -55,6 +55,7 @@ export async function openSafetensors(
       readTensors(source, weights, signal),
     ]);
     checkTensorNames(source.id, config, tensors.keys());
+    checkTypes(source.id, config, tensors);
     return createCheckpoint(source, config, [...files, ...weights.shards], tensors);
   }
   const otherFormat = await findOtherFormat(source, firstConfig, signal);

@@ -2,25 +2,30 @@ import { formatInvalid, type OssicleError, shownJson } from '../errors.ts';
 import { type ByteSource, type SourceFile, truncated } from '../sources/byte-source.ts';
 import { isJsonObject } from './json-file.ts';
 
-/** Bytes per element of each dtype of safetensors. */
-const DTYPE_BYTES = {
-  BOOL: 1,
-  U8: 1,
-  I8: 1,
-  F8_E4M3: 1,
-  F8_E5M2: 1,
-  F8_E8M0: 1,
-  U16: 2,
-  I16: 2,
-  F16: 2,
-  BF16: 2,
-  U32: 4,
-  I32: 4,
-  F32: 4,
-  U64: 8,
-  I64: 8,
-  F64: 8,
-  C64: 8,
+/** Bits per element of each dtype of safetensors. */
+const DTYPE_BITS = {
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  BOOL: 8,
+  U8: 8,
+  I8: 8,
+  F8_E4M3: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E5M2: 8,
+  F8_E5M2FNUZ: 8,
+  F8_E8M0: 8,
+  U16: 16,
+  I16: 16,
+  F16: 16,
+  BF16: 16,
+  U32: 32,
+  I32: 32,
+  F32: 32,
+  U64: 64,
+  I64: 64,
+  F64: 64,
+  C64: 64,
 } as const;
 
 /** Published headers have up to 60 KB. The format allows 100 MB, which would take far more when parsed. */
@@ -39,7 +44,7 @@ const MAX_HEADER_DEPTH = 3;
 const FIRST_READ_BYTES = 64 * 2 ** 10;
 
 /** The type of a tensor's elements, as safetensors names it. */
-export type Dtype = keyof typeof DTYPE_BYTES;
+export type Dtype = keyof typeof DTYPE_BITS;
 
 /** A tensor's type, shape and place in its file. */
 export interface SafetensorsEntry {
@@ -149,7 +154,7 @@ function parseEntry(
   if (name.length > MAX_NAME_LENGTH)
     throw invalid(path, `it has the tensor name ${shownJson(name)}`);
   const { dtype, shape, data_offsets: offsets } = isJsonObject(value) ? value : {};
-  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BYTES, dtype)) {
+  if (typeof dtype !== 'string' || !Object.hasOwn(DTYPE_BITS, dtype)) {
     throw invalid(path, `${name} has the unknown dtype ${shownJson(dtype)}`);
   }
   if (!isSizes(shape) || shape.length > MAX_DIMENSIONS) {
@@ -159,7 +164,7 @@ function parseEntry(
   if (start === undefined || end === undefined || more.length > 0 || end < start) {
     throw invalid(path, `${name} has the offsets ${shownJson(offsets)}`);
   }
-  const sizeBytes = shape.reduce((size, extent) => size * extent, DTYPE_BYTES[dtype as Dtype]);
+  const sizeBytes = shape.reduce((size, extent) => size * extent, DTYPE_BITS[dtype as Dtype]) / 8;
   if (sizeBytes !== end - start) {
     throw invalid(
       path,

@@ -3,7 +3,7 @@ import { createCheckpoint } from '../../test/checkpoint.ts';
 import { PRESETS } from '../../test/config.ts';
 import { createGguf } from '../../test/gguf-checkpoint.ts';
 import { GGML_TYPE, writeGguf } from '../../test/gguf-file.ts';
-import { type Dtype, writeSafetensors } from '../../test/safetensors-file.ts';
+import { type Dtype, frameHeader, writeSafetensors } from '../../test/safetensors-file.ts';
 import type { ByteSource } from '../sources/byte-source.ts';
 import { openSource } from '../sources/open-source.ts';
 import { openCheckpoint } from './open-checkpoint.ts';
@@ -36,6 +36,13 @@ const weights = (...names: readonly (string | readonly [string, Dtype])[]): Cont
       }),
     ),
   );
+
+/** A safetensors file with one tensor of four elements, of any type of up to 8 bits. */
+function typedWeights(name: string, dtype: string): Content {
+  const bytes = Number(/\d/.exec(dtype)) / 2;
+  const header = { [name]: { dtype, shape: [4], data_offsets: [0, bytes] } };
+  return `${new TextDecoder().decode(frameHeader(JSON.stringify(header)))}${'\0'.repeat(bytes)}`;
+}
 
 const LAYER = 'model.layers.0';
 
@@ -109,6 +116,16 @@ describe('a gpt-oss model in a format that is not read is refused by name', () =
       },
       /each expert in tensors of its own/,
     ],
+    ...['F4', 'F6_E2M3', 'F6_E3M2', 'F8_E4M3', 'F8_E5M2'].map(
+      (dtype): [string, Readonly<Record<string, Content>>, RegExp] => [
+        `numbers of type ${dtype}`,
+        {
+          'config.json': config(),
+          'model.safetensors': typedWeights(`${LAYER}.mlp.experts.down_proj`, dtype),
+        },
+        new RegExp(`^my-model has tensors of type ${dtype} \\(such as .*experts\\.down_proj\\)`),
+      ],
+    ),
     [
       'a LoRA adapter',
       {

@@ -1,11 +1,14 @@
 import { OssicleError } from '../errors.ts';
 import type { ByteSource } from '../sources/byte-source.ts';
 import { displayName } from '../sources/display-name.ts';
-import type { GgmlType } from './ggml-types.ts';
+import type { Encoding } from './checkpoint-tensor.ts';
 import { isJsonObject, type Json } from './json-file.ts';
 
-/** The ggml types that can be read; which of them depends on the tensor. */
-const READABLE_TYPES: readonly GgmlType[] = ['MXFP4', 'Q8_0', 'BF16', 'F16', 'F32'];
+/**
+ * The types of which a checkpoint may have tensors; which of them are read depends on the tensor. Those that only
+ * tensors without a part in the model have, such as I64, do not make it unreadable.
+ */
+const READABLE_TYPES = /^(MXFP4|Q8_0|BF16|F16|F32|F64|C64|BOOL|[IU]\d+)$/;
 
 /** The sizes of the published models, by their layers. */
 const SIZES: Readonly<Record<number, string>> = { 24: '20b', 36: '120b' };
@@ -85,23 +88,23 @@ export function checkTensorNames(id: string, config: Json, names: Iterable<strin
 }
 
 /**
- * Checks the types of all tensors in a GGUF file.
+ * Checks the types of all tensors.
  *
  * @throws {@link OssicleError} `format-unsupported` with the types that cannot be read.
  */
-export function checkGgmlTypes(
-  path: string,
+export function checkTypes(
+  id: string,
   config: Json,
-  tensors: ReadonlyMap<string, { readonly encoding: string }>,
+  tensors: ReadonlyMap<string, { readonly encoding: Encoding }>,
 ): void {
   const examples = new Map<string, string>();
   for (const [name, { encoding }] of tensors) {
-    if (READABLE_TYPES.some((type) => type === encoding) || examples.has(encoding)) continue;
+    if (READABLE_TYPES.test(encoding) || examples.has(encoding)) continue;
     examples.set(encoding, name);
   }
   if (examples.size === 0) return;
   const types = [...examples].map(([type, name]) => `${type} (such as ${name})`);
-  throw unsupported(path, `has tensors of type ${types.join(', ')}`, config);
+  throw unsupported(id, `has tensors of type ${types.join(', ')}`, config);
 }
 
 /** The error for a GGUF file that is an adapter. */

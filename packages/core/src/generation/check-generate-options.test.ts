@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { GENERATE_OPTIONS } from '../../test/generate-options.ts';
 import type { GenerateOptions, JSONSchema } from '../types/generate.ts';
 import { checkGenerateOptions } from './check-generate-options.ts';
 
@@ -9,6 +10,7 @@ const WRONG: [options: unknown, Class: new (message: string) => Error, message: 
   [{ instructions: 5 }, TypeError, /instructions must be a string, not 5/],
   [{ currentDate: {} }, TypeError, /currentDate must be a string, not an object/],
   [{ reasoningEffort: 'max' }, RangeError, /reasoningEffort .* low, medium, high, not "max"/],
+  [{ overflow: 'drop' }, RangeError, /overflow .* error, drop-oldest, not "drop"/],
   [{ tools: 'x' }, TypeError, /tools must be an array, not "x"/],
   [{ tools: null }, TypeError, /tools must be an array, not null/],
   [{ tools: [null] }, TypeError, /tools\[0\] must be an object, not null/],
@@ -23,9 +25,27 @@ const WRONG: [options: unknown, Class: new (message: string) => Error, message: 
   [{ systemMessage: { channels: ['x'] } }, RangeError, /systemMessage\.channels\[0\] .* "x"/],
   [{ systemMessage: { channels: [undefined] } }, RangeError, /channels\[0\]/],
   [{ systemMessage: { systemTools: [{}] } }, TypeError, /systemTools\[0\]\.name/],
+  [
+    { systemMessage: { systemTools: [{ name: 'python', execute: 1 }] } },
+    TypeError,
+    /systemTools\[0\]\.execute .* function/,
+  ],
+  [{ tools: [{ name: 'a', toModelOutput: 1 }] }, TypeError, /tools\[0\]\.toModelOutput/],
   [{ maxTokens: '5' }, RangeError, /maxTokens must be a whole number above 0, not "5"/],
   [{ temperature: Number.NaN }, RangeError, /temperature must be from 0 to 100, not NaN/],
   [{ topP: 5n }, RangeError, /topP must be above 0 and up to 1, not 5/],
+  [{ presencePenalty: 2.5 }, RangeError, /presencePenalty must be from -2 to 2, not 2.5/],
+  [{ frequencyPenalty: '1' }, RangeError, /frequencyPenalty must be from -2 to 2, not "1"/],
+  [{ logitBias: [1] }, TypeError, /logitBias must be an object, not an array/],
+  [{ logitBias: { a: 1 } }, RangeError, /keys of logitBias must be ids of tokens, not "a"/],
+  [{ logitBias: { '': 1 } }, RangeError, /keys of logitBias must be ids of tokens, not ""/],
+  [{ logitBias: new Map([[-1, 1]]) }, RangeError, /keys of logitBias .* not -1/],
+  [{ logitBias: { 5: 101 } }, RangeError, /logitBias .* -100 to 100, or -Infinity, not 101 for 5/],
+  [{ logitBias: { 5: Number.NaN } }, RangeError, /logitBias .* not NaN for 5/],
+  [{ reasoningBudget: -1 }, RangeError, /reasoningBudget must be a whole number from 0, not -1/],
+  [{ prefillText: 5 }, TypeError, /prefillText must be a string, not 5/],
+  [{ keepAnalysis: 'yes' }, TypeError, /keepAnalysis must be a boolean, not "yes"/],
+  [{ loopGuard: null }, TypeError, /loopGuard must be a boolean, not null/],
   [{ seed: Symbol('s') }, RangeError, /seed must be a whole number, not Symbol\(s\)/],
   [{ stop: 'end' }, TypeError, /stop must be an array of non-empty strings/],
   [{ signal: {} }, TypeError, /signal must be an AbortSignal, not an object/],
@@ -39,26 +59,16 @@ describe('options of a generation', () => {
   });
 
   test('are accepted if they are right, omitted or undefined', () => {
-    const all = {
-      instructions: 'Be brief.',
-      reasoningEffort: 'low',
-      tools: [{ name: 'now', description: 'Time', parameters: {}, execute: () => 1 }],
-      responseFormat: { type: 'json', schema: {}, name: 'answer' },
-      maxTokens: 1,
-      temperature: 0,
-      stop: ['end'],
-      logprobs: 20,
-      currentDate: '2025-08-05',
-      systemMessage: {
-        identity: '',
-        knowledgeCutoff: null,
-        channels: ['final'],
-        systemTools: [{ name: 'python' }, { name: 'browser', tools: [{ name: 'search' }] }],
-      },
-      signal: new AbortController().signal,
-    };
-    for (const options of [{}, all, { systemMessage: null }]) checkGenerateOptions(options);
-    checkGenerateOptions(Object.fromEntries(Object.keys(all).map((name) => [name, undefined])));
+    for (const options of [
+      {},
+      GENERATE_OPTIONS,
+      { systemMessage: null },
+      { logitBias: new Map([[1, -100]]) },
+    ])
+      checkGenerateOptions(options);
+    checkGenerateOptions(
+      Object.fromEntries(Object.keys(GENERATE_OPTIONS).map((name) => [name, undefined])),
+    );
   });
 });
 

@@ -25,12 +25,15 @@ const MAX_SCHEMA_VALUES = 100_000;
  */
 export function checkGenerateOptions(options: unknown): asserts options is GenerateOptions {
   const fields = objectAt('The options', options);
-  checkStrings('', fields, ['instructions', 'currentDate']);
+  checkStrings('', fields, ['instructions', 'currentDate', 'prefillText']);
+  for (const name of ['keepAnalysis', 'loopGuard']) checkBoolean(name, fields[name]);
   checkChoice('reasoningEffort', fields.reasoningEffort, EFFORTS);
+  checkChoice('overflow', fields.overflow, ['error', 'drop-oldest']);
   checkTools('tools', fields.tools);
   checkResponseFormat(fields.responseFormat);
   checkSystemMessage(fields.systemMessage);
   checkNumbers(fields);
+  checkLogitBias(fields.logitBias);
   const { stop = [] } = fields;
   if (!Array.isArray(stop) || stop.some((text) => typeof text !== 'string' || text === '')) {
     throw new TypeError('stop must be an array of non-empty strings');
@@ -57,13 +60,34 @@ function checkNumbers(fields: Fields): void {
   );
   check('minP', 'from 0 to 1', (value) => value >= 0 && value <= 1);
   check('repetitionPenalty', 'above 0 and up to 100', (value) => value > 0 && value <= 100);
+  check('presencePenalty', 'from -2 to 2', (value) => Math.abs(value) <= 2);
+  check('frequencyPenalty', 'from -2 to 2', (value) => Math.abs(value) <= 2);
   check('seed', 'a whole number', Number.isSafeInteger);
   check('maxTokens', 'a whole number above 0', (value) => Number.isInteger(value) && value > 0);
+  check(
+    'reasoningBudget',
+    'a whole number from 0',
+    (value) => Number.isSafeInteger(value) && value >= 0,
+  );
   check(
     'logprobs',
     'a whole number from 0 to 20',
     (value) => Number.isInteger(value) && value >= 0 && value <= 20,
   );
+}
+
+function checkLogitBias(bias: unknown): void {
+  if (bias === undefined) return;
+  const entries = bias instanceof Map ? bias : Object.entries(objectAt('logitBias', bias));
+  for (const [id, value] of entries) {
+    if (!/^\d+$/.test(String(id))) {
+      throw new RangeError(`The keys of logitBias must be ids of tokens, not ${shown(id)}`);
+    }
+    if (value === -Infinity || (typeof value === 'number' && Math.abs(value) <= 100)) continue;
+    throw new RangeError(
+      `logitBias must be from -100 to 100, or -Infinity, not ${shown(value)} for ${id}`,
+    );
+  }
 }
 
 function checkTools(place: string, tools: unknown): void {
@@ -73,11 +97,15 @@ function checkTools(place: string, tools: unknown): void {
     checkStrings(`${place}[${index}].`, tool, ['description']);
     if (tool.parameters !== undefined)
       checkSchema(`${place}[${index}].parameters`, tool.parameters);
-    checkFunctions(`${place}[${index}].`, tool, ['validate', 'execute']);
-    if (typeof tool.needsApproval !== 'boolean') {
-      checkFunctions(`${place}[${index}].`, tool, ['needsApproval']);
-    }
+    checkFunctions(`${place}[${index}].`, tool, ['validate']);
+    checkRunnable(`${place}[${index}].`, tool);
   }
+}
+
+/** Checks what tools and namespaces share. */
+function checkRunnable(prefix: string, tool: Fields): void {
+  checkFunctions(prefix, tool, ['execute', 'toModelOutput']);
+  if (typeof tool.needsApproval !== 'boolean') checkFunctions(prefix, tool, ['needsApproval']);
 }
 
 function checkResponseFormat(format: unknown): void {
@@ -127,11 +155,16 @@ function checkSystemMessage(message: unknown): void {
     checkName(`${place}[${index}].name`, namespace.name);
     checkStrings(`${place}[${index}].`, namespace, ['description']);
     checkTools(`${place}[${index}].tools`, namespace.tools);
+    checkRunnable(`${place}[${index}].`, namespace);
   }
 }
 
 function checkName(place: string, value: unknown): void {
   if (typeof value !== 'string' || value === '') throw mustBe(place, 'a non-empty string', value);
+}
+
+function checkBoolean(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') throw mustBe(name, 'a boolean', value);
 }
 
 function checkStrings(prefix: string, fields: Fields, names: readonly string[]): void {

@@ -1,33 +1,10 @@
 import { expect, test } from 'vitest';
 import { anyValue, changed, fuzz, isArgumentError, outcome } from '../../test/fuzz.ts';
+import { GENERATE_OPTIONS } from '../../test/generate-options.ts';
 import { checkGenerateOptions } from './check-generate-options.ts';
 
-const options = {
-  instructions: 'Be brief.',
-  reasoningEffort: 'low',
-  tools: [{ name: 'now', description: 'Time', parameters: {}, execute: () => 1 }],
-  responseFormat: { type: 'json', schema: {}, name: 'answer' },
-  maxTokens: 1,
-  temperature: 0,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  repetitionPenalty: 1,
-  seed: 1,
-  stop: ['end'],
-  logprobs: 20,
-  currentDate: '2025-08-05',
-  systemMessage: {
-    identity: '',
-    knowledgeCutoff: null,
-    channels: ['final'],
-    systemTools: [{ name: 'python' }, { name: 'browser', tools: [{ name: 'search' }] }],
-  },
-  signal: new AbortController().signal,
-};
-
 test('any options of a generation are accepted, or rejected with a short TypeError or RangeError', () =>
-  fuzz('options', changed(options, anyValue), async (given) => {
+  fuzz('options', changed(GENERATE_OPTIONS, anyValue), async (given) => {
     await outcome(
       () => checkGenerateOptions(given),
       (error) => {

@@ -2,6 +2,25 @@ import type { ToolDefinition } from '@ossicle/harmony';
 import { describe, expect, test, vi } from 'vitest';
 import { call, createModel, run, tool } from '../../test/scripted-model.ts';
 
+test('the model reads what toModelOutput makes of a result, or its error', async () => {
+  const views: readonly ((output: unknown) => unknown)[] = [
+    (output) => `${output} degrees`,
+    () => ({ short: 1 }),
+    () => JSON.parse('x'),
+  ];
+  const texts = views.map(async (view) => {
+    const model = createModel([call('weather', {})], 'Done.');
+    const toModelOutput = view as ToolDefinition['toModelOutput'] & object;
+    await run(model, { tools: [{ ...tool('weather', () => 24), toModelOutput }] });
+    return model.prompts[1]!.at(-1)!.content;
+  });
+  expect(await Promise.all(texts)).toEqual([
+    '24 degrees',
+    '{"short":1}',
+    expect.stringContaining('error'),
+  ]);
+});
+
 describe('a call with wrong arguments', () => {
   const validate = (input: unknown) => {
     const { city } = input as { city?: unknown };

@@ -2,8 +2,14 @@ import type { Message, ToolDefinition } from '@ossicle/harmony';
 import { messageOf } from '../errors.ts';
 import type { GenerateEvent, ToolCall, ToolLoopOptions } from '../types/generate.ts';
 
+/** A tool as the loop runs it. */
+export interface RunnableTool extends ToolDefinition {
+  /** Whether the input is the text of the call, such as code, rather than JSON. */
+  readonly takesText?: boolean;
+}
+
 /** The tools of a generation, by name; those without an `execute` are the application's to answer. */
-export type Tools = ReadonlyMap<string, ToolDefinition>;
+export type Tools = ReadonlyMap<string, RunnableTool>;
 
 type Hooks = Pick<ToolLoopOptions, 'repairToolCall' | 'approveToolCall'>;
 
@@ -14,14 +20,14 @@ type Outcome =
 
 /** Whether a call can be answered here. One of a tool that does not exist can: the model is told so. */
 export async function canRun(
-  { name, input }: ToolCall,
+  call: ToolCall,
   tools: Tools,
   { approveToolCall }: Hooks,
 ): Promise<boolean> {
-  const tool = tools.get(name);
+  const tool = tools.get(call.name);
   if (!tool) return true;
   if (!tool.execute) return false;
-  return approveToolCall !== undefined || !(await needsApproval(tool, input));
+  return approveToolCall !== undefined || !(await needsApproval(tool, inputOf(call, tool)));
 }
 
 /**
@@ -79,24 +85,34 @@ async function runTool(
     const refusal = await askUser({ ...call, input }, tool, hooks, signal);
     if (refusal !== undefined) return failure(refusal);
     const output = await tool.execute?.(input, { signal, toolCallId: call.id });
-    const content = typeof output === 'string' ? output : (JSON.stringify(output) ?? 'null');
-    return { output, content };
+    return { output, content: asText(tool.toModelOutput ? tool.toModelOutput(output) : output) };
   } catch (error) {
     return failure(messageOf(error));
   }
 }
 
+function asText(output: unknown): string {
+  return typeof output === 'string' ? output : (JSON.stringify(output) ?? 'null');
+}
+
+/** The arguments of a call; `undefined` if they are no JSON, but should be. */
+function inputOf({ input, inputText }: ToolCall, { takesText }: RunnableTool): unknown {
+  return takesText ? inputText : input;
+}
+
 /** The checked arguments of a call, repaired if the application can. Throws what is wrong with them. */
 async function readInput(
   call: ToolCall,
-  { validate = (input) => input }: ToolDefinition,
+  tool: RunnableTool,
   { repairToolCall }: Hooks,
 ): Promise<unknown> {
+  const { validate = (input) => input } = tool;
   try {
-    if (call.input === undefined) {
+    const input = inputOf(call, tool);
+    if (input === undefined) {
       throw new TypeError(`The arguments are not valid JSON: ${call.inputText}`);
     }
-    return await validate(call.input);
+    return await validate(input);
   } catch (thrown) {
     const error = thrown instanceof Error ? thrown : new Error(messageOf(thrown));
     const repaired = await repairToolCall?.(call, error);

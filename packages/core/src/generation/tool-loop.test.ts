@@ -71,7 +71,12 @@ describe('a generation with tools', () => {
   test('adds up tokens and times; the prompt and the first token are those of the first round', async () => {
     const model = createModel([call('now', {})], 'Noon.');
     const { result, events } = await run(model, { tools: [tool('now', () => 12)] });
-    expect(result.usage).toEqual({ promptTokens: 100, reusedTokens: 1, completionTokens: 20 });
+    expect(result.usage).toEqual({
+      promptTokens: 100,
+      reusedTokens: 1,
+      completionTokens: 20,
+      reasoningTokens: 8,
+    });
     expect(result.timings).toEqual({
       timeToFirstTokenMs: 7,
       prefillMs: 200,
@@ -142,6 +147,24 @@ describe('a generation with tools', () => {
     expect(result).toMatchObject({ text: 'Found.', reason: 'stop' });
   });
 
+  test('gives a namespace without tools the text of its calls, asks before, and shows the model its view', async () => {
+    const code = (text: string) => [call('python', undefined, text)];
+    const model = createModel(code('6 * 7'), code('exit()'), 'Done.');
+    const execute = vi.fn(() => ({ value: 42 }));
+    const needsApproval = vi.fn((input: unknown) => input === 'exit()');
+    const toModelOutput = (output: unknown) => `Out: ${(output as { value: number }).value}`;
+    const { events } = await run(model, {
+      systemMessage: { systemTools: [{ name: 'python', execute, needsApproval, toModelOutput }] },
+      approveToolCall: ({ input }) => `Not ${input}.`,
+    });
+    expect(execute).toHaveBeenCalledExactlyOnceWith('6 * 7', expect.anything());
+    expect(model.prompts[1]!.at(-1)).toMatchObject({ name: 'python', content: 'Out: 42' });
+    expect(model.prompts[2]!.at(-1)).toMatchObject({ content: '{"error":"Not exit()."}' });
+    expect(events.find(({ type }) => type === 'tool-result')).toMatchObject({
+      output: { value: 42 },
+    });
+  });
+
   test.each(['python', 'browser.open'])(
     'ends with a call of a built-in tool without execute: %s',
     async (name) => {
@@ -196,13 +219,6 @@ describe('a generation with tools', () => {
     const rounds = new Array<Round>(12).fill([call('count', {})]);
     await run(createModel(...rounds, 'Done.'), { tools: [tool('count', count)] });
     expect(listeners).toEqual(new Array(12).fill(listeners[0]));
-  });
-
-  test('limits the tokens of all rounds together', async () => {
-    const model = createModel([call('add', {})]);
-    const { result } = await run(model, { tools: [tool('add', () => 1)], maxTokens: 25 });
-    expect(model.options.map((options) => options.maxTokens)).toEqual([25, 15, 5]);
-    expect(result).toMatchObject({ reason: 'tool-calls', usage: { completionTokens: 30 } });
   });
 
   test('ends after 32 steps if the model never stops calling, with the last results', async () => {

@@ -10,7 +10,7 @@ import type {
 import { addResults } from './add-results.ts';
 import { checkGenerateOptions } from './check-generate-options.ts';
 import { EventStream } from './event-stream.ts';
-import { canRun, runTools, type Tools } from './run-tools.ts';
+import { canRun, type RunnableTool, runTools, type Tools } from './run-tools.ts';
 import { stepCountIs } from './stop-conditions.ts';
 
 /** A generation ends after this many steps unless `stopWhen` says otherwise. */
@@ -39,14 +39,15 @@ export function generateWithTools(
   );
 }
 
-/** All tools, by the names of their calls. A built-in namespace without tools is called itself. */
+/** All tools, by the names of their calls. A built-in namespace without tools is called itself, with text. */
 function toolsOf({ tools = [], systemMessage }: GenerateOptions): Tools {
-  const builtIn = (systemMessage?.systemTools ?? []).flatMap(({ name, tools: inner = [] }) =>
-    inner.length > 0
-      ? inner.map((tool) => ({ ...tool, name: `${name}.${tool.name}` }))
-      : [{ name }],
+  const builtIn = (systemMessage?.systemTools ?? []).flatMap(
+    ({ tools: inner = [], ...namespace }) =>
+      inner.length > 0
+        ? inner.map((tool) => ({ ...tool, name: `${namespace.name}.${tool.name}` }))
+        : [{ ...namespace, takesText: true }],
   );
-  return new Map([...tools, ...builtIn].map((tool) => [tool.name, tool]));
+  return new Map([...tools, ...builtIn].map((tool: RunnableTool) => [tool.name, tool]));
 }
 
 /** Copies the conversation, as the application may append to its array during the generation. */
@@ -61,15 +62,18 @@ async function runSteps(
   push: Push,
 ): Promise<GenerateResult> {
   const { signal, prepareStep, onStepFinish } = options;
-  const maxTokens = options.maxTokens ?? Infinity;
+  const { maxTokens = Infinity, reasoningBudget } = options;
   const steps: GenerateResult[] = [];
   let total: GenerateResult | undefined;
   for (;;) {
     const messages = [...input, ...(total?.messages ?? [])];
     const left = maxTokens - (total?.usage.completionTokens ?? 0);
+    const spent = total?.usage.reasoningTokens ?? 0;
     const prepared = await prepareStep?.({ steps: [...steps], messages });
     const own = {
       ...options,
+      ...(reasoningBudget && { reasoningBudget: Math.max(0, reasoningBudget - spent) }),
+      ...(total && { prefillText: undefined }), // only the first step begins with it
       ...prepared,
       ...(left !== Infinity && { maxTokens: left }),
     };

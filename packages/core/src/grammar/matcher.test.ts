@@ -100,6 +100,7 @@ describe('a matcher', () => {
     }
     expect(matcher.accept(encode(']}'))).toBe(true);
     expect(matcher.isAccepting).toBe(true);
+    expect(matcher.isComplete).toBe(true);
     expect(matcher.mask().every((bits) => bits === 0)).toBe(true);
   });
 
@@ -118,6 +119,7 @@ describe('a matcher', () => {
     expect(forced(matcher)).toBe('colors');
     matcher.accept(encode('colors'));
     expect(forced(matcher)).toBe(''); // it may end
+    expect(matcher.isComplete).toBe(false);
     matcher.accept(encode(':'));
     expect(forced(matcher)).toBe(' ');
     matcher.accept(encode(' b'));
@@ -135,5 +137,11 @@ describe('a matcher', () => {
     expect(has(matcher.mask(), 0x61)).toBe(false);
     expect(matcher.accept(encode('"'))).toBe(true);
     expect(matcher.isAccepting).toBe(true);
+    matcher.restart();
+    expect(matcher.isAccepting).toBe(false);
+    expect(matcher.accept(encode('"ab'))).toBe(true);
+    matcher.restart();
+    expect(matcher.accept(encode('"ab"'))).toBe(true);
+    expect(matcher.isComplete).toBe(true);
   });
 });

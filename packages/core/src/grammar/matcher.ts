@@ -11,14 +11,34 @@ const MAX_MASKS = 64;
 /** Follows a text of a grammar, token by token. */
 export class GrammarMatcher {
   readonly #vocabulary: Vocabulary;
-  readonly #masks = new Map<number, Uint32Array>();
-  readonly #automaton: GrammarAutomaton;
+  readonly #masks = new Map<number, Uint32Array<ArrayBuffer>>();
+  readonly #grammar: Grammar;
+  #automaton: GrammarAutomaton;
+  /** The state at the beginning of a text; `undefined` if it has been forgotten. */
+  #start: number | undefined;
   #state: number;
 
   constructor(grammar: Grammar, vocabulary: Vocabulary) {
     this.#vocabulary = vocabulary;
+    this.#grammar = grammar;
     this.#automaton = new GrammarAutomaton(grammar);
+    this.#start = this.#automaton.start;
     this.#state = this.#automaton.start;
+  }
+
+  /** Begins another text; what is known of the grammar's states stays. */
+  restart(): void {
+    if (this.#start === undefined) {
+      this.#automaton = new GrammarAutomaton(this.#grammar);
+      this.#start = this.#automaton.start;
+      this.#masks.clear();
+    }
+    this.#state = this.#start;
+  }
+
+  /** Whether the text may end here, and cannot go on. */
+  get isComplete(): boolean {
+    return this.isAccepting && this.#bytesAfter(this.#state, 1).length === 0;
   }
 
   /** Whether the text may end here. */
@@ -27,7 +47,7 @@ export class GrammarMatcher {
   }
 
   /** The tokens that may come, one bit for each id, lowest bits first. It is valid until the next call. */
-  mask(): Uint32Array {
+  mask(): Uint32Array<ArrayBuffer> {
     const found = this.#masks.get(this.#state);
     if (found) return found;
     const mask = this.#vocabulary.mask(this.#automaton, this.#state);
@@ -49,6 +69,7 @@ export class GrammarMatcher {
     this.#state = state;
     if (this.#automaton.size > MAX_STATES) {
       this.#state = this.#automaton.forget(state);
+      this.#start = undefined;
       this.#masks.clear();
     }
     return true;
@@ -67,12 +88,16 @@ export class GrammarMatcher {
   }
 
   #onlyByte(state: number): number | undefined {
-    let only: number | undefined;
-    for (let byte = 0; byte < 256; byte++) {
-      if (this.#automaton.next(state, byte) === DEAD) continue;
-      if (only !== undefined) return undefined;
-      only = byte;
+    const [only, ...others] = this.#bytesAfter(state, 2);
+    return others.length === 0 ? only : undefined;
+  }
+
+  /** The first bytes, at most so many, that may follow a state. */
+  #bytesAfter(state: number, most: number): number[] {
+    const found: number[] = [];
+    for (let byte = 0; byte < 256 && found.length < most; byte++) {
+      if (this.#automaton.next(state, byte) !== DEAD) found.push(byte);
     }
-    return only;
+    return found;
   }
 }

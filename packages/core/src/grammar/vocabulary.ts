@@ -36,7 +36,7 @@ export class Vocabulary {
   }
 
   /** The tokens that may come in a state, one bit for each id, lowest bits first. */
-  mask(automaton: GrammarAutomaton, state: number): Uint32Array {
+  mask(automaton: GrammarAutomaton, state: number): Uint32Array<ArrayBuffer> {
     const [ids, bytes, offsets, shared] = [this.#ids, this.#bytes, this.#offsets, this.#shared];
     const mask = new Uint32Array(Math.ceil(this.size / 32));
     /** The states after the first bytes of the current token. */

@@ -43,8 +43,10 @@ export interface AttentionSplits {
 export interface SamplingState {
   /** Uniform `Sampling` of `shaders/lib/sampling.wgsl`. */
   readonly options: GPUBuffer;
-  /** A bit per token of the vocabulary: whether it has occurred. */
-  readonly seen: GPUBuffer;
+  /** `Adjustment`s of the vocabulary; read only if the options say so. */
+  readonly adjustments: GPUBuffer;
+  /** A bit per token of the vocabulary: whether it may be chosen. Read only if the options say so. */
+  readonly mask: GPUBuffer;
   /** `Strip`s of the vocabulary. */
   readonly strips: GPUBuffer;
   /** `Found`: zeros before the first step. */

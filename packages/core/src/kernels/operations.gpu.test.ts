@@ -312,8 +312,8 @@ class OneLayer {
     );
 
     const scratch = scratchBytes(this.#shape);
-    const seen = this.#gpu.upload(new Uint32Array(Math.ceil(vocabularySize / 32)));
-    const options = new Uint32Array(8);
+    const adjustments = this.#gpu.upload(new Uint32Array(2 * vocabularySize));
+    const options = new Uint32Array(12);
     new Float32Array(options.buffer).set([0, 1, 0, 1]);
     const last = this.#gpu.empty(vocabularySize);
     const k = new Operations(this.#kernels, 1);
@@ -324,7 +324,8 @@ class OneLayer {
         last,
         {
           options: uniformBuffer(this.#gpu, options),
-          seen,
+          adjustments,
+          mask: this.#gpu.upload(new Uint32Array(Math.ceil(vocabularySize / 32))),
           strips: this.#gpu.empty(scratch.strips / 4),
           found: this.#gpu.upload(new Uint32Array(scratch.found / 4)),
           groups: this.#gpu.upload(new Uint32Array(scratch.groups / 4)),
@@ -342,7 +343,7 @@ class OneLayer {
     );
     const likeliest = got.indexOf(got.reduce((a, b) => Math.max(a, b)));
     expect((await this.#gpu.words(this.#tokens, 1))[0], 'next token').toBe(likeliest);
-    expect((await this.#gpu.words(seen))[likeliest >>> 5]).toBe((1 << (likeliest & 31)) >>> 0);
+    expect((await this.#gpu.words(adjustments))[2 * likeliest + 1], 'occurrences').toBe(3);
   }
 }
 

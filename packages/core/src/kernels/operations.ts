@@ -260,13 +260,13 @@ export class Operations {
   /** Chooses the next token from the first row of logits, makes it the next input, and advances the step. */
   sample(logits: GPUBuffer, sampling: SamplingState, tokens: GPUBuffer): Dispatch[] {
     const { step, shape } = this.#kernels;
-    const { options, seen, ...found } = sampling;
+    const { options, adjustments, mask, ...found } = sampling;
     const shared = { ...found, sampling: options, logits, step };
     const grid: Grid = [Math.ceil(shape.vocabularySize / STRIP)];
     return [
-      this.#kernels.get('sample_strips').dispatch('sample', { ...shared, seen }, grid),
+      this.#kernels.get('sample_strips').dispatch('sample', { ...shared, adjustments, mask }, grid),
       this.#kernels.get('sample_candidates').dispatch('sample', shared, grid),
-      this.#kernels.get('sample').dispatch('sample', { ...shared, tokens, seen }, [1]),
+      this.#kernels.get('sample').dispatch('sample', { ...shared, tokens, adjustments }, [1]),
     ];
   }
 

@@ -1,101 +1,8 @@
 import { expect } from 'vitest';
-import { gpuTest, type TestGpu } from '../../test/gpu.ts';
-import { outputBuffer, outputWords, stepBuffer, uniformBuffer } from '../../test/kernel-inputs.ts';
-import {
-  repetitionPenalty,
-  type SamplingOptions,
-  samplingDistribution,
-} from '../../test/oracles.ts';
+import { gpuTest } from '../../test/gpu.ts';
+import { type SamplingOptions, samplingDistribution } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
-import { Kernel } from '../gpu/kernel.ts';
-import { encode } from '../gpu/recorder.ts';
-import { kernelSource } from './shaders.ts';
-import { STRIP, samplingBytes } from './shape.ts';
-
-interface Draw extends SamplingOptions {
-  readonly logits: Float64Array;
-  /** Tokens to draw, each one position after the last. Default: 1. */
-  readonly count?: number;
-  readonly seed?: readonly [low: number, high: number];
-  readonly penalty?: number;
-  /** Ids already marked as seen. */
-  readonly seen?: readonly number[];
-  /** The step before the first draw. Default: position 0, 1 token. */
-  readonly step?: readonly [position: number, tokens: number, outputRow: number];
-}
-
-interface Drawn {
-  readonly tokens: Uint32Array;
-  /** The step after the draws. */
-  readonly step: readonly number[];
-  readonly seen: readonly number[];
-  readonly logits: Float32Array;
-}
-
-type Sampler = (draw: Draw) => Promise<Drawn>;
-
-async function compileSampler(gpu: TestGpu, vocabulary: number): Promise<Sampler> {
-  const constants = { VOCABULARY: vocabulary };
-  const [stripsKernel, candidatesKernel, sampleKernel] = await Promise.all([
-    Kernel.compile(gpu.gpu, kernelSource('sample_strips', { constants })),
-    Kernel.compile(gpu.gpu, kernelSource('sample_candidates', { constants })),
-    Kernel.compile(gpu.gpu, kernelSource('sample', { constants })),
-  ]);
-  const grid = [Math.ceil(vocabulary / STRIP)] as const;
-  return async (draw) => {
-    const { count = 1, seed = [1, 0], step: [position, tokens, outputRow] = [0, 1, 0] } = draw;
-    const words = new Uint32Array(8);
-    const { temperature, topP = 1, minP = 0, penalty = 1, topK = 0 } = draw;
-    new Float32Array(words.buffer).set([temperature, topP, minP, penalty]);
-    words.set([topK, ...seed], 4);
-    const seenWords = new Uint32Array(Math.ceil(vocabulary / 32));
-    for (const id of draw.seen ?? []) seenWords[id >>> 5]! |= 1 << (id & 31);
-
-    const sampling = uniformBuffer(gpu, words);
-    const logits = outputBuffer(gpu, vocabulary, draw.logits);
-    const seen = gpu.upload(seenWords);
-    const step = stepBuffer(gpu, position, tokens, outputRow);
-    const next = outputBuffer(gpu, 1);
-    const results = outputBuffer(gpu, count);
-    const bytes = samplingBytes(vocabulary);
-    const zeros = (sizeBytes: number): GPUBuffer =>
-      outputBuffer(gpu, sizeBytes / 4, new Float32Array(sizeBytes / 4));
-    const strips = outputBuffer(gpu, bytes.strips / 4);
-    const found = zeros(bytes.found);
-    const groups = zeros(bytes.groups);
-    const shared = { sampling, logits, step, strips, found, groups };
-    const dispatches = [
-      stripsKernel.dispatch('sample', { ...shared, seen }, grid),
-      candidatesKernel.dispatch('sample', shared, grid),
-      sampleKernel.dispatch('sample', { ...shared, tokens: next, seen }, [1]),
-    ];
-    const encoder = gpu.gpu.device.createCommandEncoder();
-    for (let i = 0; i < count; i++) {
-      encode(encoder, dispatches);
-      encoder.copyBufferToBuffer(next, 0, results, 4 * i, 4);
-    }
-    gpu.gpu.device.queue.submit([encoder.finish()]);
-    await outputWords(gpu, strips);
-    expect([...(await outputWords(gpu, found)).subarray(0, 4)], 'what the next step finds').toEqual(
-      [0, 0, 0, 0],
-    );
-    expect(Math.max(...(await outputWords(gpu, groups)))).toBe(0);
-    const bits = await gpu.words(seen);
-    return {
-      tokens: await outputWords(gpu, results),
-      step: [...(await gpu.words(step, 3))],
-      seen: Array.from({ length: vocabulary }, (_, id) => id).filter(
-        (id) => (bits[id >>> 5]! >>> (id & 31)) & 1,
-      ),
-      logits: new Float32Array((await outputWords(gpu, logits)).slice().buffer),
-    };
-  };
-}
-
-function normalLogits(length: number, seed: number, spread = 2): Float64Array {
-  const next = createRandom(seed);
-  return Float64Array.from({ length }, () => Math.fround(next.normal() * spread));
-}
+import { allowedIds, compileSampler, expectDistributed, normalLogits } from '../../test/sampler.ts';
 
 /** Logits whose softmax is the given probabilities, in the given order of ids. */
 function logitsOf(probabilities: readonly number[]): Float64Array {
@@ -109,40 +16,6 @@ function groupsOfEqualMass(distribution: Float64Array, count: number): Uint32Arr
     sum += p;
     return Math.min(count - 1, Math.floor((sum - p / 2) * count));
   });
-}
-
-function allowedIds(distribution: Float64Array): number[] {
-  return [...distribution.keys()].filter((id) => distribution[id]! > 0);
-}
-
-/** Expects draws to follow the distribution: a chi-square that about one in 100,000 runs would exceed. */
-function expectDistributed(tokens: Uint32Array, distribution: Float64Array): void {
-  const counts = new Float64Array(distribution.length);
-  for (const token of tokens) counts[token]!++;
-  let chiSquare = 0;
-  let bins = 0;
-  let restExpected = 0;
-  let restCount = 0;
-  for (const [id, p] of distribution.entries()) {
-    const mean = p * tokens.length;
-    if (p === 0) expect(counts[id], `draws of the impossible token ${id}`).toBe(0);
-    if (mean >= 5) {
-      chiSquare += (counts[id]! - mean) ** 2 / mean;
-      bins++;
-    } else {
-      restExpected += mean;
-      restCount += counts[id]!;
-    }
-  }
-  if (restExpected >= 5) {
-    chiSquare += (restCount - restExpected) ** 2 / restExpected;
-    bins++;
-  }
-  const freedom = bins - 1;
-  expect(freedom).toBeGreaterThan(0);
-  // Wilson and Hilferty's normal approximation, at 4.3 standard deviations.
-  const bound = freedom * (1 - 2 / (9 * freedom) + 4.3 * Math.sqrt(2 / (9 * freedom))) ** 3;
-  expect(chiSquare, `chi-square with ${freedom} degrees of freedom`).toBeLessThan(bound);
 }
 
 gpuTest('temperature 0 takes the likeliest token, with the lowest id among equals', async (gpu) => {
@@ -169,29 +42,28 @@ gpuTest('temperature 0 takes the likeliest token, with the lowest id among equal
   );
 });
 
-gpuTest('a draw becomes the next input, is marked as seen, and advances the step', async (gpu) => {
+gpuTest('a draw becomes the next input, is counted, and advances the step', async (gpu) => {
   const sample = await compileSampler(gpu, 100);
   const logits = normalLogits(100, 2).with(70, 40);
-  const drawn = await sample({ logits, temperature: 0, seen: [3, 64], step: [20, 7, 6] });
+  const drawn = await sample({
+    logits,
+    temperature: 0,
+    changes: { prompt: [3, 70], answer: [64, 64], exempt: [5] },
+    step: [20, 7, 6],
+  });
   expect([...drawn.tokens]).toEqual([70]);
   expect(drawn.step).toEqual([27, 1, 0]);
-  expect(drawn.seen).toEqual([3, 64, 70]);
+  const counted = [...drawn.occurrences.entries()].filter(([, value]) => value !== 0);
+  expect(counted).toEqual([
+    [3, 1],
+    [5, -(2 ** 31)],
+    [64, 5],
+    [70, 3],
+  ]);
   expect(drawn.logits).toBeCloseToArray(logits, 0);
   const three = await sample({ logits, temperature: 1, count: 3, step: [20, 7, 6] });
   expect(three.step).toEqual([29, 1, 0]);
 });
-
-gpuTest(
-  'the repetition penalty divides positive and multiplies negative logits of seen tokens only',
-  async (gpu) => {
-    const sample = await compileSampler(gpu, 5000);
-    const logits = normalLogits(5000, 3).with(4100, 30).with(17, 25).with(0, -3);
-    const seen = [0, 31, 32, 4100, 4999];
-    const drawn = await sample({ logits, temperature: 0, penalty: 1.5, seen });
-    expect(drawn.logits).toBeCloseToArray(repetitionPenalty(logits, seen, 1.5), 1e-6);
-    expect(drawn.tokens[0]).toBe(17);
-  },
-);
 
 gpuTest('draws follow the probabilities of the tokens', async (gpu) => {
   const sample = await compileSampler(gpu, 30);

@@ -16,7 +16,7 @@ import { mapSizes, product, type Sizes, sum } from './sizes.ts';
 const MAX_LOGITS_BYTES = 16 * 2 ** 20;
 
 /** Bytes of the uniform `Sampling`, rounded up to a multiple of 16. */
-const SAMPLING_OPTIONS_BYTES = 32;
+const SAMPLING_OPTIONS_BYTES = 48;
 
 /** The storage buffers of {@link Activations}. All f32 unless said. */
 export interface ActivationBuffers {
@@ -104,7 +104,8 @@ export function activationSizes(shape: KernelShape): Sizes<ActivationBuffers> {
     expertOut: words(chunkLength, expertsPerToken, hiddenSize),
     logits: words(logitRowCount(shape), vocabularySize),
     sampling: {
-      seen: words(Math.ceil(vocabularySize / 32)),
+      adjustments: words(vocabularySize, 2),
+      mask: words(Math.ceil(vocabularySize / 32)),
       strips,
       found,
       groups,

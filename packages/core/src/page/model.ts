@@ -130,7 +130,7 @@ function abortedResult(
     toolCalls,
     messages: messages.filter(({ content, recipient }) => content !== '' || recipient),
     reason: 'aborted',
-    usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0 },
+    usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0, reasoningTokens: 0 },
     timings: {
       timeToFirstTokenMs: elapsedMs,
       prefillMs: 0,
@@ -159,9 +159,10 @@ function toPlain(options: GenerateOptions): PlainGenerateOptions {
     ...(systemMessage?.systemTools && {
       systemMessage: {
         ...systemMessage,
-        systemTools: systemMessage.systemTools.map((namespace) => ({
-          ...namespace,
-          ...(namespace.tools && { tools: namespace.tools.map(withoutFunctions) }),
+        systemTools: systemMessage.systemTools.map(({ name, description, tools: inner }) => ({
+          name,
+          ...(description !== undefined && { description }),
+          ...(inner && { tools: inner.map(withoutFunctions) }),
         })),
       },
     }),
@@ -169,6 +170,12 @@ function toPlain(options: GenerateOptions): PlainGenerateOptions {
 }
 
 function withoutFunctions(tool: ToolDefinition): ToolDefinition {
-  const { validate: _validate, needsApproval: _needsApproval, execute: _execute, ...plain } = tool;
+  const {
+    validate: _validate,
+    needsApproval: _needsApproval,
+    execute: _execute,
+    toModelOutput: _toModelOutput,
+    ...plain
+  } = tool;
   return plain;
 }

@@ -20,7 +20,7 @@ class FakeService {
     this.calls.push(`generate ${id}`);
     for (const text of ['a', 'b', 'c']) await report({ type: 'text-delta', text });
     await this.#aborted;
-    const usage = { promptTokens: 0, reusedTokens: 0, completionTokens: 0 };
+    const usage = { promptTokens: 0, reusedTokens: 0, completionTokens: 0, reasoningTokens: 0 };
     return { reason: 'aborted', messages: [], usage };
   }
 
@@ -118,10 +118,13 @@ test('the functions of tools stay on the page', async () => {
       ),
     );
   const model = new WorkerModel(client, {} as ModelInfo);
-  const tool = { name: 'f', execute: () => 1 };
+  const tool = { name: 'f', execute: () => 1, toModelOutput: () => '' };
   const systemMessage = {
     identity: 'I',
-    systemTools: [{ name: 'n', tools: [tool] }, { name: 'p' }],
+    systemTools: [
+      { name: 'n', tools: [tool] },
+      { ...tool, name: 'p', reset: () => undefined },
+    ],
   };
   await model.countTokens('Hi', { tools: [tool], systemMessage });
   expect(sent).toEqual([

@@ -8,6 +8,9 @@ const TRANSIENT_STATUSES: readonly number[] = [408, 425, 429, 500, 502, 503, 504
 /** Attempts when the server denies a file that it served before: a signed address had expired. */
 const DENIED_ATTEMPTS = 3;
 
+/** Attempts when only requests for ranges fail. */
+const REFUSED_RANGE_ATTEMPTS = 3;
+
 /**
  * The failure that an HTTP status stands for.
  *
@@ -27,6 +30,39 @@ export function failureOf(answer: HttpAnswer, address: string, isKnown: boolean)
     error,
     isTransient ? Infinity : 1,
     parseRetryAfter(answer.headers.get('Retry-After'), Date.now()),
+  );
+}
+
+/** Whether the browser gave no answer, and does not say why. */
+export function isRefused(failure: unknown): boolean {
+  return failure instanceof RequestFailure && failure.error.cause instanceof TypeError;
+}
+
+/** The failure of a request for a range if the browser gives no answer to it, but one to others. */
+export function refusedRange(address: string): RequestFailure {
+  const error = new OssicleError(
+    'download-failed',
+    `${address} is there, but the browser accepts no part of it. The server probably sends it compressed ` +
+      '(Content-Encoding), or does not allow the header Range: have it send weights as they are.',
+  );
+  return new RequestFailure(error, REFUSED_RANGE_ATTEMPTS);
+}
+
+/** The error for a file that is too large to be read from its start for each of its parts. */
+export function withoutRanges(address: string): OssicleError {
+  return new OssicleError(
+    'download-failed',
+    `${address}: the server does not support range requests, which are needed to read parts of a file of that size. ` +
+      'Load with the store on, or use another host.',
+  );
+}
+
+/** The error for a large file whose size could only be counted. */
+export function withoutSize(address: string): OssicleError {
+  return new OssicleError(
+    'download-failed',
+    `${address}: the server neither supports range requests nor says how large the file is (Content-Length). Use another ` +
+      'host.',
   );
 }
 

@@ -1,7 +1,14 @@
 import { messageOf, OssicleError } from '../errors.ts';
 import { type FilePosition, type FileRange, MissingFile, truncated } from './byte-source.ts';
 import { HttpAnswer, type HttpRequest, WHOLE } from './http-answer.ts';
-import { failureOf, withoutSecrets } from './http-failure.ts';
+import {
+  failureOf,
+  isRefused,
+  refusedRange,
+  withoutRanges,
+  withoutSecrets,
+  withoutSize,
+} from './http-failure.ts';
 import {
   BrokenStream,
   FileChanged,
@@ -168,11 +175,23 @@ export class HttpSource implements PublishedSource {
       return await this.#request(path, { headers: { Range: 'bytes=0-0' } }, signal);
     } catch (failure) {
       // Browsers accept no compressed answer to a request for a range, nor do they tell it from other failures.
-      if (!path.endsWith('.json') || !isRefused(failure)) throw failure;
+      if (!isRefused(failure)) throw failure;
+      if (!path.endsWith('.json')) throw (await this.#refusal(path, signal)) ?? failure;
       const whole = await this.#request(path, {}, signal);
       this.#compressed.add(path);
       return whole;
     }
+  }
+
+  /** The failure to report if only the request for a range was refused; `undefined` if others are, too. */
+  async #refusal(
+    path: string,
+    signal: AbortSignal | undefined,
+  ): Promise<RequestFailure | undefined> {
+    const whole = await this.#request(path, { method: 'HEAD' }, signal).catch(() => undefined);
+    signal?.throwIfAborted();
+    if (!whole) return undefined;
+    return refusedRange(this.#address(path));
   }
 
   /** Counts the bytes of an answer. */
@@ -180,7 +199,7 @@ export class HttpSource implements PublishedSource {
     let counted = 0;
     for await (const bytes of this.#pieces(answer, path, signal)) {
       counted += bytes.length;
-      if (counted > MAX_SKIPPED_BYTES) throw this.#withoutRanges(path);
+      if (counted > MAX_SKIPPED_BYTES) throw withoutSize(this.#address(path));
     }
     return counted;
   }
@@ -227,7 +246,7 @@ export class HttpSource implements PublishedSource {
     let skip = isWhole ? start : 0;
     if (skip > maxSkipped) {
       await answer.discard();
-      throw this.#withoutRanges(path);
+      throw withoutRanges(this.#address(path));
     }
     let at = start;
     for await (let bytes of this.#pieces(answer, path, signal)) {
@@ -372,19 +391,6 @@ export class HttpSource implements PublishedSource {
       ),
     );
   }
-
-  #withoutRanges(path: string): OssicleError {
-    return new OssicleError(
-      'download-failed',
-      `${this.#address(path)}: the server does not support range requests, which are needed to read parts of a file of ` +
-        'that size. Load with the store on, or use another host.',
-    );
-  }
-}
-
-/** Whether the browser gave no answer, and does not say why. */
-function isRefused(failure: unknown): boolean {
-  return failure instanceof RequestFailure && failure.error.cause instanceof TypeError;
 }
 
 /** An address without user, query and fragment. Some browsers give the pages of extensions no origin. */

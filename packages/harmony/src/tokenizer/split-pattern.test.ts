@@ -63,15 +63,25 @@ test('windows change nothing about matches that are shorter than half of them', 
   }
 });
 
-test('a pattern that tries in vain takes bounded time, and cuts no character', () => {
+test('a pattern that tries in vain sees each character at most twice, and cuts none', () => {
   for (const [pattern, text] of [
-    ['a*b', 'a'.repeat(100_000)],
-    ['\\s*x', ' '.repeat(100_000)],
-    ['\\p{Any}+(?!x)', '👍'.repeat(50_000)],
+    ['a*b', 'a'.repeat(10_000)],
+    ['\\s*x', ' '.repeat(10_000)],
+    ['\\p{Any}+(?!x)', '👍'.repeat(5_000)],
   ] as const) {
-    const begin = process.cpuUsage();
-    const matches = [...matchesOf(text, compileSplitPattern(pattern), windowOf(pattern))];
-    expect(process.cpuUsage(begin).user / 1000, pattern).toBeLessThan(5000);
+    const compiled = compileSplitPattern(pattern);
+    const window = windowOf(pattern);
+    let seen = 0;
+    const watched = Object.assign(new RegExp(compiled), {
+      [Symbol.matchAll](shown: string) {
+        expect(shown.length).toBeLessThanOrEqual(window);
+        seen += shown.length;
+        return shown.matchAll(compiled);
+      },
+    });
+    const matches = [...matchesOf(text, watched, window)];
+    expect(seen).toBeGreaterThanOrEqual(text.length);
+    expect(seen).toBeLessThanOrEqual(2 * text.length);
     for (const match of matches) expect(match.text.isWellFormed?.() ?? true).toBe(true);
   }
 });

@@ -3,8 +3,8 @@ import { createCheckpoint } from '../../../test/checkpoint.ts';
 import { loadRuntime, SMALL } from '../../../test/engine.ts';
 import { gpuTest, type TestGpu } from '../../../test/gpu.ts';
 import { SHADERS, type Shaders, withoutVariants } from '../../kernels/shaders.ts';
+import type { Runtime } from '../../model/runtime.ts';
 import type { VariantChoice } from '../../types/diagnosis.ts';
-import type { Runtime } from '../runtime.ts';
 import { chooseVariants } from './choose-variants.ts';
 
 /** The library's kernels with two variants that do nothing else, and a third that is wrong. */

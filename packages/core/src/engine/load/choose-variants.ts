@@ -1,9 +1,9 @@
 import { describeBrowser, type Gpu } from '../../gpu/device.ts';
 import { SHADERS, type Shaders, shadersChecksum, withoutVariants } from '../../kernels/shaders.ts';
+import type { Runtime } from '../../model/runtime.ts';
 import { readChoices, writeChoices } from '../../store/variant-record.ts';
 import type { VariantChoice } from '../../types/diagnosis.ts';
 import type { LoadOptions } from '../../types/load.ts';
-import type { Runtime } from '../runtime.ts';
 import { type ChosenVariants, proveVariants, tuneVariants } from '../variants/tune-variants.ts';
 import type { LoadPlan } from './plan.ts';
 

@@ -1,9 +1,9 @@
 import { describeBrowser } from '../../gpu/device.ts';
 import { profile, totalsByKernel } from '../../gpu/profiler.ts';
 import { shadersChecksum } from '../../kernels/shaders.ts';
+import { type Runtime, writeStep } from '../../model/runtime.ts';
 import type { Diagnosis, KernelTime, VariantChoice } from '../../types/diagnosis.ts';
 import type { ModelInfo } from '../../types/load.ts';
-import { type Runtime, writeStep } from '../runtime.ts';
 import { runSelfTest } from './self-test.ts';
 import { type ChosenVariants, SharedCache } from './tune-variants.ts';
 

@@ -6,9 +6,9 @@ import { gpuTest, type TestGpu } from '../../../test/gpu.ts';
 import { Buffers } from '../../gpu/buffers.ts';
 import { pipelineSources } from '../../kernels/pipelines.ts';
 import { SHADERS, type Shaders } from '../../kernels/shaders.ts';
+import { createRuntime, type Runtime } from '../../model/runtime.ts';
 import type { Weights } from '../../model/weights.ts';
 import { planLoad } from '../load/plan.ts';
-import { createRuntime, type Runtime } from '../runtime.ts';
 import { runSelfTest } from './self-test.ts';
 import { proveVariants, tuneVariants } from './tune-variants.ts';
 

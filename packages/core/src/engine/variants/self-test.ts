@@ -15,10 +15,10 @@ import { HEAD_SIZE, TILE_ROWS } from '../../kernels/shape.ts';
 import { KvCache } from '../../model/kv-cache.ts';
 import type { DenseOptions } from '../../model/parameters.ts';
 import { ropeTable } from '../../model/rope.ts';
+import { type Runtime, writeStep } from '../../model/runtime.ts';
 import type { Weights } from '../../model/weights.ts';
 import type { SelfTestResult } from '../../types/diagnosis.ts';
-import { type Runtime, writeStep } from '../runtime.ts';
-import { encodeSamplingOptions, samplingOptions } from '../sampling-options.ts';
+import { encodeSamplingOptions, samplingOptions } from '../control/sampling-options.ts';
 import { float64Pass } from './float64-pass.ts';
 import {
   createSparseModel,

@@ -4,8 +4,8 @@ import { submit } from '../../gpu/recorder.ts';
 import type { LayerCache } from '../../kernels/operands.ts';
 import { usableVariants, withoutVariants } from '../../kernels/shaders.ts';
 import { KvCache } from '../../model/kv-cache.ts';
+import { type Runtime, writeStep } from '../../model/runtime.ts';
 import type { SelfTestResult, VariantChoice } from '../../types/diagnosis.ts';
-import { type Runtime, writeStep } from '../runtime.ts';
 import { runSelfTest } from './self-test.ts';
 
 /** The most choices that are timed, and the most time for all of them: a later choice is not timed. */

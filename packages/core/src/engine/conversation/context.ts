@@ -1,10 +1,32 @@
-import { OssicleError } from '../errors.ts';
-import { readBuffer } from '../gpu/buffers.ts';
-import type { Dispatch } from '../gpu/kernel.ts';
-import { limitGrids } from '../gpu/recorder.ts';
-import { KvCache } from '../model/kv-cache.ts';
-import { type Runtime, writeStep } from './runtime.ts';
-import { Snapshots } from './snapshots.ts';
+import { OssicleError } from '../../errors.ts';
+import { type BufferPart, copyParts, readBuffer } from '../../gpu/buffers.ts';
+import type { Dispatch } from '../../gpu/kernel.ts';
+import { limitGrids } from '../../gpu/recorder.ts';
+import { KvCache } from '../../model/kv-cache.ts';
+import { type Runtime, writeStep } from '../../model/runtime.ts';
+import { type SnapshotState, Snapshots } from './snapshots.ts';
+
+/** What is known of a context besides the contents of its buffers. */
+export interface ContextState {
+  /** All tokens. */
+  readonly tokens: readonly number[];
+  /** How many tokens have keys and values. */
+  readonly evaluated: number;
+  /** Positions below this are not in the rings. */
+  readonly ringStart: number;
+  /** One past the highest position written to the rings. */
+  readonly ringEnd: number;
+  /** The kept prefixes, shortest first. */
+  readonly snapshots: readonly SnapshotState[];
+}
+
+/** What has been generated while decoding goes on. */
+export interface DecodeProgress {
+  /** Generated tokens that belong to the conversation. */
+  readonly accepted: readonly number[];
+  /** Decode steps submitted. */
+  readonly steps: number;
+}
 
 /**
  * The tokens of one conversation, with their keys and values. The last tokens may not have been evaluated: the token
@@ -12,16 +34,16 @@ import { Snapshots } from './snapshots.ts';
  */
 export class Context {
   /** All tokens. */
-  readonly tokens: number[] = [];
+  readonly tokens: number[];
   readonly #runtime: Runtime;
   readonly #kv: KvCache;
   readonly #snapshots: Snapshots;
   /** How many tokens have keys and values. */
-  #evaluated = 0;
+  #evaluated: number;
   /** Positions below this are not in the rings, even in a short conversation. */
-  #ringStart = 0;
+  #ringStart: number;
   /** One past the highest position written to the rings since a snapshot was last restored. */
-  #ringEnd = 0;
+  #ringEnd: number;
   /** The decode dispatches, for any number of keys and for at most `reach` of them. */
   #decode:
     | {
@@ -32,11 +54,59 @@ export class Context {
       }
     | undefined;
 
-  /** Await {@link Context.allocated} before use. */
-  constructor(runtime: Runtime) {
+  /**
+   * Await {@link Context.allocated} before use.
+   *
+   * @param state - Of another context, maybe of another time; the caller fills the {@link Context.parts}. Default: no tokens.
+   */
+  constructor(runtime: Runtime, state?: ContextState) {
     this.#runtime = runtime;
-    this.#kv = new KvCache(runtime.gpu, runtime.config, runtime.shape);
-    this.#snapshots = new Snapshots(runtime, this.#kv);
+    const { tokens = [], evaluated = 0, ringStart = 0, ringEnd = 0, snapshots = [] } = state ?? {};
+    this.tokens = [...tokens];
+    this.#evaluated = evaluated;
+    this.#ringStart = ringStart;
+    this.#ringEnd = ringEnd;
+    this.#kv = new KvCache(runtime.gpu, runtime.config, runtime.shape, evaluated);
+    this.#snapshots = new Snapshots(runtime, this.#kv, snapshots);
+  }
+
+  /**
+   * What a context needs besides {@link Context.parts} to be made again.
+   *
+   * @param progress - What has been generated, if decoding goes on.
+   */
+  state({ accepted, steps }: DecodeProgress = { accepted: [], steps: 0 }): ContextState {
+    return {
+      tokens: [...this.tokens, ...accepted],
+      evaluated: this.#evaluated + Math.min(steps, accepted.length),
+      ringStart: this.#ringStart,
+      ringEnd: Math.max(this.#ringEnd, this.#evaluated + steps),
+      snapshots: this.#snapshots.states,
+    };
+  }
+
+  /** The parts of buffers that hold what a state tells of. Contexts of the same state have parts of the same sizes. */
+  parts({ evaluated, ringEnd }: ContextState): BufferPart[] {
+    const all = [...this.#kv.parts(evaluated, ringEnd), ...this.#snapshots.parts];
+    return all.filter(({ sizeBytes }) => sizeBytes > 0);
+  }
+
+  /**
+   * A context with copies of the tokens, keys and values.
+   *
+   * @throws {@link OssicleError} `out-of-memory`.
+   */
+  async fork(): Promise<Context> {
+    const state = this.state();
+    const copy = new Context(this.#runtime, state);
+    try {
+      await copy.allocated();
+      copyParts(this.#runtime.gpu, this.parts(state), copy.parts(state));
+      return copy;
+    } catch (error) {
+      copy.dispose();
+      throw error;
+    }
   }
 
   /**
@@ -44,8 +114,8 @@ export class Context {
    *
    * @throws {@link OssicleError} `out-of-memory`.
    */
-  allocated(): Promise<void> {
-    return this.#kv.allocated();
+  async allocated(): Promise<void> {
+    await Promise.all([this.#kv.allocated(), this.#snapshots.allocated()]);
   }
 
   /** How many tokens still fit. */
@@ -124,6 +194,11 @@ export class Context {
     if (!this.#kv.hasRoom(length)) await this.#kv.grow(length);
   }
 
+  /** Lets the next {@link Context.prefill} evaluate the last token again, for its logits. */
+  reopen(): void {
+    this.#cutBack(Math.min(this.#evaluated, this.tokens.length - 1));
+  }
+
   /**
    * Evaluates the remaining tokens, in passes of at most `chunkLength`, and computes the logits after the last one.
    *
@@ -167,9 +242,13 @@ export class Context {
     }
   }
 
-  /** Lets a later {@link Context.rewind} come back to this point. All tokens must have been evaluated. */
-  takeSnapshot(): Promise<void> {
-    return this.#snapshots.take(this.#evaluated);
+  /**
+   * Lets a later {@link Context.rewind} come back to this point. All tokens must have been evaluated.
+   *
+   * @param isTurnStart - Whether the first answer of a turn begins here: such points are kept longest.
+   */
+  takeSnapshot(isTurnStart: boolean): Promise<void> {
+    return this.#snapshots.take(this.#evaluated, isTurnStart);
   }
 
   /**

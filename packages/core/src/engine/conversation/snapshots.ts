@@ -1,15 +1,21 @@
-import { isOssicleError } from '../errors.ts';
-import { Buffers } from '../gpu/buffers.ts';
-import { CACHE_TILE } from '../kernels/shape.ts';
-import { cacheTileBytes, type KvCache } from '../model/kv-cache.ts';
-import type { Runtime } from './runtime.ts';
+import { isOssicleError } from '../../errors.ts';
+import { type BufferPart, Buffers } from '../../gpu/buffers.ts';
+import { CACHE_TILE } from '../../kernels/shape.ts';
+import { cacheTileBytes, type KvCache } from '../../model/kv-cache.ts';
+import type { Runtime } from '../../model/runtime.ts';
 
-/** How many prefixes of a conversation are kept; the oldest is dropped to make room for another. */
+/** How many prefixes of a conversation are kept. */
 const MAX_SNAPSHOTS = 4;
 
-interface Snapshot {
+/** What is known of a snapshot besides its contents. */
+export interface SnapshotState {
   /** Tokens in the prefix. */
   readonly length: number;
+  /** Whether it ends where the first answer of a turn begins. */
+  readonly isTurnStart: boolean;
+}
+
+interface Snapshot extends SnapshotState {
   /** [sliding layers, (keys, values), tiles of the window]. */
   readonly buffer: GPUBuffer;
   /** Owns the buffer. */
@@ -25,28 +31,46 @@ export class Snapshots {
   readonly #kv: KvCache;
   #snapshots: Snapshot[] = [];
 
-  constructor(runtime: Runtime, kv: KvCache) {
+  /** @param states - Snapshots to allocate; the caller fills their {@link Snapshots.parts}. */
+  constructor(runtime: Runtime, kv: KvCache, states: readonly SnapshotState[]) {
     this.#runtime = runtime;
     this.#kv = kv;
+    this.#snapshots = states.map((state) => this.#allocate(state));
   }
 
-  /** Copies the windows after `length` tokens if the GPU has room for them: a snapshot only saves time. */
-  async take(length: number): Promise<void> {
+  /** Resolves when the GPU has allocated all. @throws {@link OssicleError} `out-of-memory`. */
+  async allocated(): Promise<void> {
+    await Promise.all(this.#snapshots.map(({ buffers }) => buffers.allocated()));
+  }
+
+  /** The kept prefixes, shortest first. */
+  get states(): readonly SnapshotState[] {
+    return this.#snapshots.map(({ length, isTurnStart }) => ({ length, isTurnStart }));
+  }
+
+  /** The contents of the kept prefixes. */
+  get parts(): BufferPart[] {
+    return this.#snapshots.map(({ buffer }) => ({ buffer, sizeBytes: buffer.size }));
+  }
+
+  /**
+   * Copies the windows after `length` tokens if the GPU has room for them: a snapshot only saves time.
+   *
+   * @param isTurnStart - Whether the first answer of a turn begins there. The next turn, which drops the reasoning of this
+   * one, goes back to it.
+   */
+  async take(length: number, isTurnStart: boolean): Promise<void> {
     const caches = this.#slidingCaches();
     if (caches.length === 0) return;
     this.drop(length - 1);
-    if (this.#snapshots.length === MAX_SNAPSHOTS) this.#snapshots.shift()?.buffers.dispose();
-    const { gpu, shape } = this.#runtime;
-    const buffers = new Buffers(gpu, 'snapshots');
+    if (this.#snapshots.length === MAX_SNAPSHOTS) this.#dropOne(length);
+    const snapshot = this.#allocate({ length, isTurnStart });
     try {
-      const sizeBytes = caches.length * this.#windowTiles() * cacheTileBytes(shape);
-      const buffer = buffers.storage(`at ${length}`, sizeBytes);
-      await buffers.allocated();
-      const snapshot = { length, buffer, buffers };
+      await snapshot.buffers.allocated();
       this.#copy(snapshot, 'take');
       this.#snapshots.push(snapshot);
     } catch (error) {
-      buffers.dispose();
+      snapshot.buffers.dispose();
       if (!isOssicleError(error) || error.code !== 'out-of-memory') throw error;
     }
   }
@@ -66,6 +90,28 @@ export class Snapshots {
       buffers.dispose();
     }
     this.#snapshots = this.#snapshots.filter((kept) => kept.length <= length);
+  }
+
+  #allocate(state: SnapshotState): Snapshot {
+    const { gpu, shape } = this.#runtime;
+    const buffers = new Buffers(gpu, 'snapshots');
+    const sizeBytes = this.#slidingCaches().length * this.#windowTiles() * cacheTileBytes(shape);
+    return { ...state, buffer: buffers.storage(`at ${state.length}`, sizeBytes), buffers };
+  }
+
+  /**
+   * Makes room for a prefix of `end` tokens: drops the oldest that lies within a turn. If there is none, drops the start
+   * of a turn, but not the last, that lies closest to the one before it, relative to its distance from the end: the kept
+   * ones get closer to each other towards the end.
+   */
+  #dropOne(end: number): void {
+    const kept = this.#snapshots;
+    const gain = ({ length }: Snapshot, i: number): number =>
+      (length - (kept[i - 1]?.length ?? 0)) / (end - length);
+    const gains = kept.slice(0, -1).map(gain);
+    const within = kept.findIndex(({ isTurnStart }) => !isTurnStart);
+    const [dropped] = kept.splice(within < 0 ? gains.indexOf(Math.min(...gains)) : within, 1);
+    dropped?.buffers.dispose();
   }
 
   /** Drops all prefixes and releases their memory. */

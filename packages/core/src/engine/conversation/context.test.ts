@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import type { Runtime } from '../../model/runtime.ts';
 import { Context } from './context.ts';
-import type { Runtime } from './runtime.ts';
 
 test('a context records an answer of any length', () => {
   const config = { slidingLayers: [] };
