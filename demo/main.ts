@@ -6,10 +6,12 @@ import { ChatList } from './chats/chat-list.ts';
 import { ChatsPanel } from './chats/chats-panel.ts';
 import { openedFor } from './connection-policy.ts';
 import { find } from './element.ts';
+import { acceptLaunches, watchVersion } from './installation.ts';
 import {
   type CheckpointSource,
   embeddedSource,
   isReachable,
+  localSource,
   pageAddress,
 } from './model/checkpoint-source.ts';
 import type { NextStep } from './model/failure-card.ts';
@@ -20,6 +22,7 @@ import { LARGE_REPOSITORY, ModelPanel } from './model/model-panel.ts';
 import { type LoadedModel, ModelSlot, type ModelState } from './model/model-slot.ts';
 import { showPreflight } from './model/preflight.ts';
 import { findPartial, findStored } from './model/stored-checkpoint.ts';
+import { PolicyChecker } from './policy/policy-checker.ts';
 import { RequestLog } from './privacy/request-log.ts';
 import { RequestPanel } from './privacy/request-panel.ts';
 import { registerServiceWorker } from './service-worker-registration.ts';
@@ -64,7 +67,8 @@ const composer = new Composer({
 });
 const chatsPanel = new ChatsPanel();
 const chatList = new ChatList(library, { current: () => chat.record.id, open: openChat });
-const panel: ModelPanel = new ModelPanel(slot, hub, choose);
+const policyChecker = new PolicyChecker(() => slot.state.model);
+const panel: ModelPanel = new ModelPanel(slot, hub, choose, () => policyChecker.open());
 new LoadNotice(slot, {
   step: (step) => takeStep(step),
   resume: ({ checkpoint }) => choose(checkpoint, true),
@@ -90,10 +94,15 @@ new Shortcuts({
     edits[0]?.click();
   },
 });
-acceptDrops((checkpoint) => {
-  panel.close();
-  choose(checkpoint);
-});
+acceptDrops(
+  (checkpoint) => {
+    panel.close();
+    choose(checkpoint);
+  },
+  (files) => composer.attach(files),
+);
+acceptLaunches((files) => choose(localSource(files)));
+watchVersion();
 void openLastChat();
 void open();
 

@@ -16,9 +16,15 @@ interface WorkerScope {
   skipWaiting(): Promise<void>;
   addEventListener(type: 'install' | 'activate', listener: (event: Extendable) => void): void;
   addEventListener(type: 'fetch', listener: (event: Fetch) => void): void;
+  addEventListener(type: 'message', listener: (event: ExtendableMessage) => void): void;
 }
 interface Extendable {
   waitUntil(work: Promise<unknown>): void;
+}
+/** A page asks whether the script that it runs belongs to this version. */
+interface ExtendableMessage {
+  readonly data: { readonly script?: unknown };
+  readonly source: { postMessage(answer: string): void } | null;
 }
 interface Fetch {
   readonly request: Request;
@@ -79,6 +85,10 @@ scope.addEventListener('activate', (event) => {
     await scope.clients.claim();
   };
   event.waitUntil(tidy());
+});
+
+scope.addEventListener('message', ({ data, source }) => {
+  if (typeof data.script === 'string' && !files.has(data.script)) source?.postMessage('outdated');
 });
 
 scope.addEventListener('fetch', (event) => {

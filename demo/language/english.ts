@@ -112,6 +112,34 @@ export const english = {
     names: { Ctrl: 'Ctrl', Shift: 'Shift', Enter: 'Enter', Escape: 'Esc', ArrowUp: '↑' },
   },
 
+  policy: {
+    title: 'Policy checker',
+    lede: 'Checks a text against your policy with the model in use. gpt-oss-safeguard is trained for this; gpt-oss-nano knows only the rules of the example.',
+    policy: 'Policy',
+    content: 'Text to check',
+    check: 'Check',
+    checking: 'Checking',
+    allowed: 'Allowed',
+    violation: (category: string): string => `Violation: ${category}`,
+    unclear: 'The model gave no verdict:',
+  },
+
+  update: {
+    ready: 'A newer version of this page is ready.',
+    reload: 'Reload',
+  },
+
+  model: {
+    diagnose: 'Diagnose',
+    diagnosing: 'Testing the kernels on this GPU…',
+    diagnosis: 'Diagnosis',
+    copyDiagnosis: 'Copy the diagnosis',
+    checkPolicy: 'Check a policy',
+    safeguard:
+      'gpt-oss-20b trained to check texts against a policy that you write. The same size: 13.8 GB to download, 12.4 GB of GPU memory.',
+    large: 'The larger one: a one-time 65 GB download, for GPUs with about 64 GB of memory.',
+  },
+
   tool: {
     tool: 'Tool',
     arguments: 'Arguments',
