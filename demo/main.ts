@@ -1,12 +1,17 @@
 import { Chat } from './chat/chat.ts';
 import { Composer } from './chat/composer.ts';
 import { followEnd } from './chat/scroll.ts';
+import { ChatLibrary } from './chats/chat-library.ts';
+import { ChatList } from './chats/chat-list.ts';
+import { ChatsPanel } from './chats/chats-panel.ts';
 import { openedFor } from './connection-policy.ts';
 import { find } from './element.ts';
+import { acceptLaunches, watchVersion } from './installation.ts';
 import {
   type CheckpointSource,
   embeddedSource,
   isReachable,
+  localSource,
   pageAddress,
 } from './model/checkpoint-source.ts';
 import type { NextStep } from './model/failure-card.ts';
@@ -17,29 +22,53 @@ import { LARGE_REPOSITORY, ModelPanel } from './model/model-panel.ts';
 import { type LoadedModel, ModelSlot, type ModelState } from './model/model-slot.ts';
 import { showPreflight } from './model/preflight.ts';
 import { findPartial, findStored } from './model/stored-checkpoint.ts';
+import { PolicyChecker } from './policy/policy-checker.ts';
+import { RequestLog } from './privacy/request-log.ts';
+import { RequestPanel } from './privacy/request-panel.ts';
 import { registerServiceWorker } from './service-worker-registration.ts';
 import { SettingsView } from './settings.ts';
+import { Shortcuts } from './shortcuts.ts';
 import { StatusLine } from './status-line.ts';
+import { readLocal, storageKey, writeLocal } from './storage-key.ts';
 import { showWelcome } from './welcome.ts';
 
 /** Session storage key of the checkpoint chosen in this tab just before the page reopened for its host. */
-const CHOSEN_KEY = 'ossicle.chosen';
+const CHOSEN_KEY = storageKey('chosen');
+/** Local storage key of the chat that was shown last. */
+const LAST_CHAT_KEY = storageKey('last-chat');
 
 const hub: HubAccess = new HubAccess(openedFor.mirror, () => panel.explainSource());
 const slot = new ModelSlot({ agree: showPreflight, token: () => hub.token });
 /** The model that the welcome describes; `null` until it is first shown. */
 let welcomed: LoadedModel | undefined | null = null;
-const settings = new SettingsView();
-const statusLine = new StatusLine();
+const settings = new SettingsView((instructions) =>
+  library.change(chat.record.id, (record) => ({ ...record, instructions })),
+);
+const requests = new RequestLog();
+const requestPanel = new RequestPanel(requests);
+const statusLine = new StatusLine(() => requestPanel.open());
+const serviceWorker = registerServiceWorker();
+const lastChat = readLocal(LAST_CHAT_KEY);
+const library = new ChatLibrary();
 const chat = new Chat({
+  library,
   model: () => slot.state.model,
   settings: () => settings.current,
   onChange: () => showState(),
+  onAnswered: (isWhole) => composer.answered(isWhole),
   onContext: (tokens) => statusLine.showContext(tokens),
   onStep: (step, retry) => takeStep(step, retry),
 });
-const composer = new Composer({ ask: (prompt) => chat.ask(prompt), stop: () => chat.stop() });
-const panel: ModelPanel = new ModelPanel(slot, hub, choose);
+const composer = new Composer({
+  ask: (question) => chat.ask(question),
+  stop: () => chat.stop(),
+  countTokens: async (text) =>
+    slot.state.model?.model.countTokens(text, { systemMessage: null }).catch(() => undefined),
+});
+const chatsPanel = new ChatsPanel();
+const chatList = new ChatList(library, { current: () => chat.record.id, open: openChat });
+const policyChecker = new PolicyChecker(() => slot.state.model);
+const panel: ModelPanel = new ModelPanel(slot, hub, choose, () => policyChecker.open());
 new LoadNotice(slot, {
   step: (step) => takeStep(step),
   resume: ({ checkpoint }) => choose(checkpoint, true),
@@ -47,19 +76,51 @@ new LoadNotice(slot, {
 
 slot.subscribe(showModel);
 find('new-chat', HTMLButtonElement).addEventListener('click', () => {
-  chat.clear();
+  chat.startNew();
+  chatsPanel.chosen();
   composer.focus();
 });
 followEnd();
-acceptDrops((checkpoint) => {
-  panel.close();
-  choose(checkpoint);
+new Shortcuts({
+  newChat: () => find('new-chat', HTMLButtonElement).click(),
+  search: () => {
+    chatsPanel.toggle(true);
+    chatList.focusSearch();
+  },
+  toggleChats: () => chatsPanel.toggle(),
+  focusField: () => composer.focus(),
+  editLast: () => {
+    const edits = document.querySelectorAll<HTMLElement>('.turn:last-child [data-icon=edit]');
+    edits[0]?.click();
+  },
 });
-void registerServiceWorker();
+acceptDrops(
+  (checkpoint) => {
+    panel.close();
+    choose(checkpoint);
+  },
+  (files) => composer.attach(files),
+);
+acceptLaunches((files) => choose(localSource(files)));
+watchVersion();
+void openLastChat();
 void open();
+
+/** Shows the chat that was shown before the page was closed. */
+async function openLastChat(): Promise<void> {
+  await library.settled;
+  if (lastChat !== undefined && chat.isEmpty) chat.open(lastChat);
+}
+
+function openChat(id: string): void {
+  chat.open(id);
+  chatsPanel.chosen();
+  composer.focus();
+}
 
 /** Loads what the URL names if the user has already agreed to it; otherwise the embedded model. */
 async function open(): Promise<void> {
+  await serviceWorker; // it reports the requests of the model's worker
   const chosen = sessionStorage.getItem(CHOSEN_KEY);
   sessionStorage.removeItem(CHOSEN_KEY);
   const stored = openedFor.origin === 'embedded' ? undefined : await findStored(openedFor);
@@ -92,6 +153,7 @@ function choose(checkpoint: CheckpointSource, isAgreed = false): void {
 
 function showModel(state: ModelState): void {
   const { model: loaded, status } = state;
+  if (status === 'loading' || status === 'ready') requests.setReady(status === 'ready');
   const isMoving = status === 'loading' || (status === 'failed' && loaded === undefined);
   const name = isMoving ? state.checkpoint.name : loaded?.checkpoint.name;
   find('model-name', HTMLElement).textContent = name ?? 'No model';
@@ -103,17 +165,23 @@ function showModel(state: ModelState): void {
     const { checkpoint } = state.model;
     settings.setDefaultTemperature(checkpoint.origin === 'embedded' ? 0 : 1);
     history.replaceState(null, '', pageAddress(checkpoint, location.href));
+    chat.recount();
   }
   showState();
 }
 
 function showState(): void {
   const loaded = slot.state.model;
+  const { id } = chat.record;
+  writeLocal(LAST_CHAT_KEY, chat.isEmpty ? '' : id);
+  composer.showDraft(chat.isEmpty ? 'new' : id);
+  settings.showChat(chat.record.instructions);
+  chatList.show();
   composer.show({ canAsk: loaded !== undefined, isGenerating: chat.isGenerating });
   find('welcome', HTMLElement).hidden = !chat.isEmpty;
   if (loaded !== welcomed)
     showWelcome(loaded, {
-      ask: (prompt, usesTools) => chat.ask(prompt, usesTools),
+      ask: (prompt, usesTools) => chat.ask({ prompt, usesTools }),
       loadLarge: () => panel.load(LARGE_REPOSITORY),
     });
   welcomed = loaded;
@@ -130,6 +198,6 @@ function takeStep(step: NextStep, retry?: () => void): void {
     panel.open(failed.origin === 'huggingface' ? { source: failed.source } : {});
   else if (step === 'manage-storage') panel.open({ section: 'storage' });
   else if (step === 'use-embedded') choose(embeddedSource(location.href));
-  else if (step === 'new-chat') chat.clear();
+  else if (step === 'new-chat') chat.startNew();
   else void slot.load(failed).then(() => slot.state.status === 'ready' && retry?.());
 }

@@ -1,4 +1,5 @@
 import { find } from './element.ts';
+import { readLocal, storageKey, writeLocal } from './storage-key.ts';
 
 /** The user's choices of how to generate. */
 export interface Settings {
@@ -6,24 +7,32 @@ export interface Settings {
   readonly reasoningEffort: 'low' | 'medium' | 'high';
   readonly temperature: number;
   readonly usesTools: boolean;
+  /** Whether the user is asked before a tool runs. */
+  readonly asksForTools: boolean;
 }
 
 type Stored = Partial<Settings>;
 
-const STORAGE_KEY = 'ossicle.settings';
+const STORAGE_KEY = 'settings';
 
 /** The settings popover and the effort selector; choices are stored in this browser. */
 export class SettingsView {
   readonly #instructions = find('instructions', HTMLTextAreaElement);
+  readonly #chatInstructions = find('chat-instructions', HTMLTextAreaElement);
   readonly #temperature = find('temperature', HTMLInputElement);
   readonly #temperatureValue = find('temperature-value', HTMLOutputElement);
   readonly #tools = find('tools', HTMLInputElement);
+  readonly #askTools = find('ask-tools', HTMLInputElement);
   readonly #efforts = [...document.querySelectorAll<HTMLInputElement>('input[name=effort]')];
   #defaultTemperature = 1;
   #chosen: Stored = readStored();
 
-  constructor() {
+  /** @param onChatInstructions called with the instructions for the chat that is shown. */
+  constructor(onChatInstructions: (instructions: string) => void) {
     this.#show();
+    this.#chatInstructions.addEventListener('change', () =>
+      onChatInstructions(this.#chatInstructions.value),
+    );
     this.#instructions.addEventListener('input', () =>
       this.#choose({ instructions: this.#instructions.value }),
     );
@@ -31,6 +40,9 @@ export class SettingsView {
       this.#choose({ temperature: this.#temperature.valueAsNumber }),
     );
     this.#tools.addEventListener('change', () => this.#choose({ usesTools: this.#tools.checked }));
+    this.#askTools.addEventListener('change', () =>
+      this.#choose({ asksForTools: this.#askTools.checked }),
+    );
     for (const effort of this.#efforts)
       effort.addEventListener('change', () =>
         this.#choose({ reasoningEffort: effort.value as Settings['reasoningEffort'] }),
@@ -48,6 +60,7 @@ export class SettingsView {
       reasoningEffort: 'medium',
       temperature: this.#defaultTemperature,
       usesTools: false,
+      asksForTools: false,
       ...this.#chosen,
     };
   }
@@ -58,27 +71,34 @@ export class SettingsView {
     this.#show();
   }
 
+  /** Shows the instructions of the chat that is shown. */
+  showChat(instructions: string): void {
+    if (document.activeElement !== this.#chatInstructions)
+      this.#chatInstructions.value = instructions;
+  }
+
   #choose(choice: Stored): void {
     this.#chosen = { ...this.#chosen, ...choice };
-    localStorage.setItem(STORAGE_KEY, JSON.stringify(this.#chosen));
+    writeLocal(storageKey(STORAGE_KEY), JSON.stringify(this.#chosen));
     this.#show();
   }
 
   #show(): void {
-    const { instructions, reasoningEffort, temperature, usesTools } = this.current;
+    const { instructions, reasoningEffort, temperature, usesTools, asksForTools } = this.current;
     if (this.#instructions.value !== instructions) this.#instructions.value = instructions;
     this.#temperature.value = String(temperature);
     this.#temperatureValue.textContent = temperature.toFixed(1);
     this.#tools.checked = usesTools;
+    this.#askTools.checked = asksForTools;
     for (const effort of this.#efforts) effort.checked = effort.value === reasoningEffort;
   }
 }
 
 function readStored(): Stored {
   try {
-    const found: unknown = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? '{}');
+    const found: unknown = JSON.parse(readLocal(storageKey(STORAGE_KEY)) ?? '{}');
     if (typeof found !== 'object' || found === null) return {};
-    const { instructions, reasoningEffort, temperature, usesTools } = found as Record<
+    const { instructions, reasoningEffort, temperature, usesTools, asksForTools } = found as Record<
       string,
       unknown
     >;
@@ -93,6 +113,7 @@ function readStored(): Stored {
         temperature >= 0 &&
         temperature <= 2 && { temperature }),
       ...(typeof usesTools === 'boolean' && { usesTools }),
+      ...(typeof asksForTools === 'boolean' && { asksForTools }),
     };
   } catch {
     return {};

@@ -1,12 +1,14 @@
 import { element, find, icon } from './element.ts';
 import { formatBytes, formatCount } from './format.ts';
+import { texts } from './language/texts.ts';
 import type { LoadedModel } from './model/model-slot.ts';
 
 /** The line below the message field: the GPU, the memory the model takes, and how full its context is. */
 export class StatusLine {
+  readonly #private: HTMLElement;
   readonly #line = find('status-line', HTMLElement);
   #model: LoadedModel | undefined;
-  #contextTokens = 0;
+  #contextTokens: number | undefined = 0;
   readonly #context = element('span', { title: 'Context used' });
 
   /** Shows another model, or none. */
@@ -15,16 +17,28 @@ export class StatusLine {
     this.#show();
   }
 
-  /** Shows how many tokens are in the conversation. */
-  showContext(tokens: number): void {
+  /** Shows how many tokens are in the conversation; `undefined` if that is not known yet. */
+  showContext(tokens: number | undefined): void {
     this.#contextTokens = tokens;
     this.#showContext();
   }
 
+  /** @param openRequests called to list the requests of the page. */
+  constructor(openRequests: () => void) {
+    this.#private = element(
+      'span',
+      {},
+      element(
+        'button',
+        { type: 'button', class: 'private', id: 'requests-button', onclick: openRequests },
+        icon('lock'),
+        texts.requests.open,
+      ),
+    );
+  }
+
   #show(): void {
-    const facts = [
-      element('span', { class: 'private' }, icon('lock'), 'Nothing you type leaves this page'),
-    ];
+    const facts = [this.#private];
     if (this.#model) {
       const { adapter, gpuBytes } = this.#model.model.info;
       this.#showContext();
@@ -38,15 +52,17 @@ export class StatusLine {
         this.#context,
       );
     }
-    this.#line.replaceChildren(...facts);
+    // Left in place, so that it keeps the focus.
+    for (const node of [...this.#line.children]) if (node !== this.#private) node.remove();
+    this.#line.append(...(this.#private.isConnected ? facts.slice(1) : facts));
   }
 
   #showContext(): void {
     if (!this.#model) return;
     const { contextLength } = this.#model.model.info;
     const used = this.#contextTokens;
-    this.#context.classList.toggle('is-warning', used > 0.9 * contextLength);
-    this.#context.textContent = `${formatCount(used)} of ${formatCount(contextLength)} tokens`;
+    this.#context.classList.toggle('is-warning', (used ?? 0) > 0.9 * contextLength);
+    this.#context.textContent = `${used === undefined ? '…' : formatCount(used)} of ${formatCount(contextLength)} tokens`;
   }
 }
 

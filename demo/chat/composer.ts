@@ -1,43 +1,69 @@
-import { find } from '../element.ts';
+import { element, find, iconButton } from '../element.ts';
+import { texts } from '../language/texts.ts';
+import { Attachments } from './attachments.ts';
+import type { Question } from './chat.ts';
+import { readDraft, writeDraft } from './drafts.ts';
 
 /** What the composer can ask the page to do. */
 export interface ComposerActions {
   /** Asks the model. */
-  readonly ask: (prompt: string) => void;
+  readonly ask: (question: Question) => void;
   /** Stops the current answer. */
   readonly stop: () => void;
+  /** Counts tokens as the model in use does; `undefined` if there is none. */
+  readonly countTokens: (text: string) => Promise<number | undefined>;
 }
 
-/** The message field and its buttons: Enter sends, Shift+Enter adds a line, Escape stops. */
+/**
+ * The message field and its buttons: Enter sends, Shift+Enter adds a line, Escape stops. Questions sent during an answer
+ * wait in a queue.
+ */
 export class Composer {
   readonly #form = find('composer', HTMLFormElement);
   readonly #field = find('prompt', HTMLTextAreaElement);
   readonly #send = find('send', HTMLButtonElement);
   readonly #stop = find('stop', HTMLButtonElement);
-  readonly #ask: (prompt: string) => void;
+  readonly #tools = find('question-tools', HTMLButtonElement);
+  readonly #queueList = find('queue', HTMLElement);
+  readonly #attachments: Attachments;
+  readonly #ask: (question: Question) => void;
+  #queue: Question[] = [];
+  #draftOf = 'new';
   #canAsk = false;
   #isGenerating = false;
 
-  constructor({ ask, stop }: ComposerActions) {
+  constructor({ ask, stop, countTokens }: ComposerActions) {
     this.#ask = ask;
+    this.#attachments = new Attachments(countTokens, () => this.#show());
+    this.#queueList.setAttribute('aria-label', texts.composer.queued);
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit();
     });
-    this.#field.addEventListener('input', () => this.#show());
+    this.#field.addEventListener('input', () => {
+      writeDraft(this.#draftOf, this.#field.value);
+      this.#show();
+    });
     this.#field.addEventListener('keydown', (event) => {
       if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
       event.preventDefault();
       this.#submit();
     });
+    this.#field.addEventListener('paste', (event) => {
+      const files = event.clipboardData?.files;
+      if (files?.length) this.attach(files);
+    });
     this.#stop.addEventListener('click', () => {
       stop();
       this.focus();
     });
+    this.#tools.addEventListener('click', () => this.#pressTools(!this.#usesTools));
+    find('attach', HTMLButtonElement).addEventListener('click', () => this.#pick());
     document.addEventListener('keydown', (event) => {
       const isElsewhere = document.querySelector('dialog[open], [popover]:popover-open') !== null;
       if (event.key === 'Escape' && this.#isGenerating && !isElsewhere) stop();
     });
+    this.#field.value = readDraft('new');
   }
 
   /** Shows whether a model is ready for questions and whether it is answering one. */
@@ -47,22 +73,94 @@ export class Composer {
     this.#show();
   }
 
+  /** Shows the unsent text of a chat; `new` is one without turns. */
+  showDraft(chatId: string): void {
+    if (chatId === this.#draftOf) return;
+    this.#draftOf = chatId;
+    this.#field.value = readDraft(chatId);
+    this.#setQueue([]);
+    this.#show();
+  }
+
+  /** Asks the next question of the queue; after an answer that is not whole, gives all of them back to the field. */
+  answered(isWhole: boolean): void {
+    const queue = this.#queue;
+    const [next, ...rest] = queue;
+    if (next === undefined) return;
+    this.#setQueue(isWhole ? rest : []);
+    if (isWhole) this.#ask(next);
+    else {
+      for (const { files = [] } of queue) for (const file of files) this.#attachments.show(file);
+      this.#setText([...queue.map(({ prompt }) => prompt), this.#field.value]);
+    }
+  }
+
+  /** Adds text files to the next question. */
+  attach(files: Iterable<File>): void {
+    void this.#attachments.add([...files]);
+    this.focus();
+  }
+
   /** Focuses the message field. */
   focus(): void {
     this.#field.focus();
   }
 
+  get #usesTools(): boolean {
+    return this.#tools.getAttribute('aria-pressed') === 'true';
+  }
+
+  #pressTools(isPressed: boolean): void {
+    this.#tools.setAttribute('aria-pressed', String(isPressed));
+  }
+
+  #pick(): void {
+    const input = element('input', { type: 'file', multiple: true });
+    input.addEventListener('change', () => this.attach(input.files ?? []));
+    input.click();
+  }
+
+  #setText(lines: readonly string[]): void {
+    this.#field.value = lines.filter((line) => line !== '').join('\n\n');
+    writeDraft(this.#draftOf, this.#field.value);
+    this.#show();
+  }
+
   #submit(): void {
     const prompt = this.#field.value.trim();
-    if (prompt === '' || !this.#canAsk || this.#isGenerating) return;
-    this.#field.value = '';
-    this.#ask(prompt);
+    const { files } = this.#attachments;
+    if ((prompt === '' && files.length === 0) || !this.#canAsk) return;
+    const question: Question = { prompt, files, usesTools: this.#usesTools };
+    this.#pressTools(false);
+    this.#setText([]);
+    this.#attachments.clear();
+    if (this.#isGenerating) this.#setQueue([...this.#queue, question]);
+    else this.#ask(question);
+  }
+
+  #setQueue(queue: readonly Question[]): void {
+    this.#queue = [...queue];
+    this.#queueList.replaceChildren(
+      ...queue.map((question) =>
+        element(
+          'li',
+          {},
+          element('small', {}, texts.composer.queue),
+          element('span', { dir: 'auto' }, question.prompt || question.files?.[0]?.name || ''),
+          iconButton('close', texts.composer.remove(question.prompt), () => {
+            this.#setQueue(this.#queue.filter((other) => other !== question));
+            this.focus();
+          }),
+        ),
+      ),
+    );
   }
 
   #show(): void {
     const hadFocus = document.activeElement === this.#stop || document.activeElement === this.#send;
-    this.#send.disabled = !this.#canAsk || this.#field.value.trim() === '';
-    this.#send.hidden = this.#isGenerating;
+    const isEmpty = this.#field.value.trim() === '' && this.#attachments.files.length === 0;
+    this.#send.disabled = !this.#canAsk || isEmpty;
+    this.#send.hidden = this.#isGenerating && isEmpty;
     this.#stop.hidden = !this.#isGenerating;
     if (hadFocus && document.activeElement === document.body) this.focus();
     // Browsers with `field-sizing: content` do this themselves.

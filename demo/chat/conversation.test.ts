@@ -1,8 +1,21 @@
 import type { GenerateEvent, Message } from 'ossicle';
 import { expect, test } from 'vitest';
-import { CallCounter, contextAfter, contextTokens, historyOf } from './conversation.ts';
+import type { Turn } from '../chats/chat-record.ts';
+import {
+  CallCounter,
+  contextAfter,
+  contextTokens,
+  historyOf,
+  questionText,
+} from './conversation.ts';
 
 const words = (text: string): number => text.split(' ').length;
+/** A turn whose answer is whole. */
+const turnOf = (prompt: string, reply: readonly Message[]): Turn => ({
+  ...{ id: 'a', parent: null, askedAt: 0, files: [], usesTools: false, parts: [] },
+  ...{ prompt, reply },
+  outcome: { reason: 'stop', tokens: 1, tokensPerSecond: 1, firstTokenMs: 1 },
+});
 /** Counts words instead of tokens. */
 const counter = {
   countTokens: async (input: string | readonly Message[]) =>
@@ -16,7 +29,7 @@ test('each message of an answer with a tool call counts once, the tool’s resul
     { role: 'tool', name: 'get_time', content: '14 30' },
     { role: 'assistant', channel: 'final', content: 'It is 14 30' },
   ];
-  const messages = historyOf([{ prompt: 'What time is it', reply }], true);
+  const messages = historyOf([turnOf('What time is it', reply)], true);
   expect(await contextTokens(counter, messages, {})).toBe(4 + 4 + 1 + 2 + 4);
 });
 
@@ -26,10 +39,27 @@ test('calls and results are left out of the history of a question without tools'
     { role: 'tool', name: 'get_time', content: '14 30' },
     { role: 'assistant', channel: 'final', content: 'It is 14 30' },
   ];
-  expect(historyOf([{ prompt: 'What time is it', reply }], false)).toEqual([
+  expect(historyOf([turnOf('What time is it', reply)], false)).toEqual([
     { role: 'user', content: 'What time is it' },
     { role: 'assistant', channel: 'final', content: 'It is 14 30' },
   ]);
+});
+
+test('an answer that was cut off by a reload is sent back as far as it was shown', () => {
+  const { outcome: _, ...cut } = turnOf('Count', []);
+  const parts = [
+    { kind: 'reasoning', text: 'One by one', ms: 3 },
+    { kind: 'text', text: '1 2' },
+  ] as const;
+  expect(historyOf([{ ...cut, parts }], false)).toEqual([
+    { role: 'user', content: 'Count' },
+    { role: 'assistant', channel: 'final', content: '1 2' },
+  ]);
+});
+
+test('attached files come before the question, in fences that their text cannot close', () => {
+  const files = [{ name: 'a.md', text: '```js\n1\n```\n' }];
+  expect(questionText('Why?', files)).toBe('a.md:\n````\n```js\n1\n```\n````\n\nWhy?');
 });
 
 test('the context of a model that is gone is unknown', async () => {

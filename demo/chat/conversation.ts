@@ -1,14 +1,6 @@
 import type { GenerateEvent, GenerateOptions, Message, Model, ToolCall } from 'ossicle';
-
-/** A question and its answer. */
-export interface Turn {
-  /** What the user wrote. */
-  readonly prompt: string;
-  /** Whether the model may call tools in this turn even if the settings do not say so. */
-  readonly usesTools: boolean;
-  /** The messages of the model and its tools, sent back unchanged with the next question. */
-  reply: readonly Message[];
-}
+import { messagesOf } from '../chats/answer.ts';
+import type { AttachedFile, Turn } from '../chats/chat-record.ts';
 
 /**
  * The messages to generate from: every turn, unchanged. Sending earlier results back as they were keeps their tokens,
@@ -18,15 +10,26 @@ export interface Turn {
  *   model is confused by calls of tools that it does not have.
  */
 export function historyOf(
-  turns: readonly Pick<Turn, 'prompt' | 'reply'>[],
+  turns: readonly Pick<Turn, 'prompt' | 'files' | 'parts' | 'reply' | 'outcome'>[],
   usesTools: boolean,
 ): Message[] {
   const isKept = ({ role, recipient }: Message): boolean =>
     usesTools || (role !== 'tool' && recipient === undefined);
-  return turns.flatMap(({ prompt, reply }) => [
-    { role: 'user', content: prompt },
-    ...reply.filter(isKept),
+  return turns.flatMap(({ prompt, files, parts, reply, outcome }) => [
+    { role: 'user', content: questionText(prompt, files) },
+    ...(outcome ? reply : messagesOf(parts)).filter(isKept),
   ]);
+}
+
+/** What the model reads: the attached files, fenced under their names, then the question. */
+export function questionText(prompt: string, files: readonly AttachedFile[]): string {
+  return [...files.map(fencedFile), prompt].filter(Boolean).join('\n\n');
+}
+
+function fencedFile({ name, text }: AttachedFile): string {
+  const longest = Math.max(2, ...(text.match(/`+/g) ?? []).map(({ length }) => length));
+  const fence = '`'.repeat(longest + 1);
+  return `${name}:\n${fence}\n${text.trimEnd()}\n${fence}`;
 }
 
 /**

@@ -13,13 +13,15 @@ export function generateOptions(
   { origin }: Pick<CheckpointSource, 'origin'>,
   signal?: AbortSignal,
 ): GenerateOptions {
-  const { instructions, reasoningEffort, temperature, usesTools } = settings;
+  const { instructions, reasoningEffort, temperature, usesTools, asksForTools } = settings;
   return {
     reasoningEffort,
     temperature,
     currentDate: isoDate(new Date()),
     ...(instructions.trim() !== '' && { instructions: instructions.trim() }),
-    ...(usesTools && { tools: pageTools }),
+    ...(usesTools && {
+      tools: asksForTools ? pageTools.map((tool) => ({ ...tool, needsApproval: true })) : pageTools,
+    }),
     ...(origin === 'embedded' && { maxTokens: MAX_EMBEDDED_TOKENS }),
     ...(signal && { signal }),
   };

@@ -21,6 +21,14 @@ export class DemoPage {
     page.on('pageerror', (error) => this.complaints.push(String(error)));
   }
 
+  /** Opens the same URL in another tab of the same browser. */
+  async openTab(): Promise<DemoPage> {
+    const page = await this.#context.newPage();
+    const tab = new DemoPage(this.#context, page);
+    await page.goto(this.page.url());
+    return tab;
+  }
+
   /** Waits until a model can answer. */
   async ready(): Promise<this> {
     await this.page.waitForSelector('[data-status=ready]');

@@ -10,7 +10,6 @@ import { openCheckpoint } from '../src/formats/open-checkpoint.ts';
 import type { Buffers } from '../src/gpu/buffers.ts';
 import { type Gpu, requestDevice } from '../src/gpu/device.ts';
 import { createRuntime, type Runtime } from '../src/model/runtime.ts';
-import type { Weights } from '../src/model/weights.ts';
 import { openSource } from '../src/sources/open-source.ts';
 import { type Config, PRESETS } from './config.ts';
 import { createRandom } from './random.ts';
@@ -143,7 +142,7 @@ export async function loadRuntime(
   buffers: Buffers,
   files: readonly File[],
   options: Parameters<typeof planLoad>[1],
-): Promise<Runtime & { readonly weights: Weights }> {
+): Promise<Runtime> {
   const source = await openSource(files);
   const checkpoint = await openCheckpoint(source);
   const plan = planLoad(checkpoint.config, options);
@@ -151,8 +150,7 @@ export async function loadRuntime(
   const upload = new WeightUpload(gpu, placed);
   await upload.run({ source, progress: new ProgressMeter(), signal: undefined });
   upload.dispose();
-  const { weights } = placed;
-  return { ...(await createRuntime(gpu, buffers, plan, weights)), weights };
+  return createRuntime(gpu, buffers, plan, placed.weights);
 }
 
 /** The id of the largest logit; the lowest id among equals. */

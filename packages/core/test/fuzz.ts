@@ -16,7 +16,8 @@ type Parser =
   | 'load options'
   | 'options'
   | 'conversation'
-  | 'tokens';
+  | 'tokens'
+  | 'chats';
 
 /** Parser → inputs in a plain test run, and its part of each 1,000 inputs of `npm run fuzz`. */
 const INPUTS: Readonly<Record<Parser, readonly [runs: number, perMille: number]>> = {
@@ -33,7 +34,8 @@ const INPUTS: Readonly<Record<Parser, readonly [runs: number, perMille: number]>
   'load options': [2000, 30],
   options: [3000, 100],
   conversation: [500, 50],
-  tokens: [5000, 55],
+  tokens: [5000, 45],
+  chats: [1000, 10],
 };
 
 /** Memory that one input may allocate, garbage included, in bytes. */

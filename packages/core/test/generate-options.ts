@@ -18,6 +18,10 @@ export const GENERATE_OPTIONS: Required<GenerateOptions> = {
   logitBias: { 7: 1.5, 8: -Infinity },
   seed: 1,
   stop: ['end'],
+  reasoningBudget: 100,
+  prefillText: 'The answer is',
+  keepAnalysis: true,
+  loopGuard: false,
   logprobs: 20,
   currentDate: '2025-08-05',
   systemMessage: {
@@ -26,6 +30,7 @@ export const GENERATE_OPTIONS: Required<GenerateOptions> = {
     channels: ['final'],
     systemTools: [{ name: 'python' }, { name: 'browser', tools: [{ name: 'search' }] }],
   },
+  overflow: 'drop-oldest',
   signal: new AbortController().signal,
   stopWhen: [() => false],
   prepareStep: () => undefined,

@@ -54,6 +54,7 @@ export function createModel(...rounds: readonly Round[]): ScriptedModel {
           promptTokens: 100 * prompts.length,
           reusedTokens: prompts.length,
           completionTokens: 10,
+          reasoningTokens: 4,
         },
         timings: {
           timeToFirstTokenMs: 7 * prompts.length,

@@ -1,6 +1,7 @@
 import type { Message } from '@ossicle/harmony';
 import type { GenerateEvent, GenerateOptions, ToolCall } from '../types/generate.ts';
 import type { Constraint } from './constraint/constraint.ts';
+import type { Reasoning } from './control/reasoning-budget.ts';
 
 /** Turns conversations into prompts, and generated tokens into messages. The format of gpt-oss is Harmony. */
 export interface ChatFormat {
@@ -22,13 +23,21 @@ export interface ChatFormat {
    * Starts guiding the answer to a prompt.
    *
    * @param prompt - Token ids.
+   * @param output - Reads the answer: it has each token before the constraint is asked for the next.
+   * @param hasMessages - Whether the prompt was rendered from messages. The answer to token ids keeps to the headers of the
+   * options only if they have `tools`, `toolChoice` or `responseFormat`: its prompt may declare tools of its own.
    * @throws RangeError if the options ask for what cannot be enforced.
    */
-  constrain(options: GenerateOptions, prompt: ArrayLike<number>): Constraint;
+  constrain(
+    options: GenerateOptions,
+    prompt: ArrayLike<number>,
+    output: ChatOutput,
+    hasMessages: boolean,
+  ): Constraint;
 }
 
 /** Reads one answer, token by token. */
-export interface ChatOutput {
+export interface ChatOutput extends Reasoning {
   /** Whether the answer has ended, by a stop token or a stop string. */
   readonly isStopped: boolean;
   /** Takes the next token and returns its events. */

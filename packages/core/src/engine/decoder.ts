@@ -17,8 +17,8 @@ import {
   MASKED_OFFSET,
   type SamplingOptions,
 } from './control/sampling-options.ts';
-import type { Context } from './conversation/context.ts';
-import { TokenReader } from './token-reader.ts';
+import type { Context, DecodeProgress } from './conversation/context.ts';
+import { SLOTS, TokenReader } from './token-reader.ts';
 
 /** A token of an answer. */
 export interface AnswerToken {
@@ -69,6 +69,11 @@ export class Decoder {
     this.#reader = new TokenReader(gpu);
     const { logits, sampling, tokens } = activations;
     this.#sample = new Operations(kernels, 1).sample(logits, sampling, tokens);
+  }
+
+  /** What has been generated, but not yet recorded in the context. */
+  get progress(): DecodeProgress {
+    return { accepted: [...this.#yielded], steps: this.steps };
   }
 
   /** Decode steps submitted since the last prefill; each evaluates one sampled token. */
@@ -151,8 +156,8 @@ export class Decoder {
 
   /**
    * Samples up to `count` tokens. Submits later steps before earlier tokens have arrived, so that the GPU never waits for
-   * the CPU. When iteration ends early, first waits for the steps in flight: they write to buffers that the next call
-   * uses.
+   * the CPU; no more of them than can be read back, however slowly the tokens are taken. When iteration ends early, first
+   * waits for the steps in flight: they write to buffers that the next call uses.
    *
    * @throws {@link OssicleError} `gpu-error` if the logits are not numbers.
    */
@@ -161,7 +166,7 @@ export class Decoder {
     const end = this.#sampled + count;
     try {
       while (this.#sampled < end || inFlight.length > 0) {
-        while (this.#sampled < end && this.#reader.isFree) {
+        while (this.#sampled < end && inFlight.length < SLOTS) {
           await this.#context.reserve(this.#context.evaluated + this.#sampled);
           inFlight.push(this.#submitSampling(this.#sampled === 0 ? this.#sample : this.#step()));
         }

@@ -3,8 +3,10 @@ import type { Buffers } from '../gpu/buffers.ts';
 import type { Runtime } from '../model/runtime.ts';
 import type { Diagnosis } from '../types/diagnosis.ts';
 import type { ModelInfo } from '../types/load.ts';
+import { restoreContext } from './conversation/restore-context.ts';
+import { readDetails } from './conversation/saved-conversation.ts';
 import { Queue } from './queue.ts';
-import { EngineSession, type Session } from './session.ts';
+import { EngineSession, type Session, type SessionState } from './session.ts';
 import { type CheckpointTokenizer, noTokenizer, type Tokenizer } from './tokenizer.ts';
 
 /** A model on a GPU device: the library without a page or a worker. */
@@ -20,6 +22,14 @@ export interface Engine {
   /** Starts a conversation with its own keys and values. Sessions of one engine take turns. */
   createSession(): Session;
   /**
+   * Restores a session from the bytes that {@link Session.save} has written, with their keys and values: nothing is
+   * evaluated. If those belong to other weights or to another version of the library, are damaged, or find no memory, the
+   * session has its tokens only, and the next generation evaluates them again.
+   *
+   * @throws {@link OssicleError} `integrity` if the tokens themselves are damaged.
+   */
+  openSession(saved: Blob): Promise<OpenedSession>;
+  /**
    * Runs the self-test, and describes the GPU, the kernels in use and their times. Waits for calls in progress.
    *
    * @throws {@link OssicleError} `out-of-memory`, `device-lost`, `disposed`.
@@ -27,6 +37,13 @@ export interface Engine {
   diagnose(): Promise<Diagnosis>;
   /** Releases all GPU memory. Calls in progress reject with `disposed`. */
   dispose(): void;
+}
+
+/** A session that was restored. */
+export interface OpenedSession {
+  readonly session: Session;
+  /** How many tokens have their keys and values; 0 if they have to be evaluated again. */
+  readonly restoredTokens: number;
 }
 
 /** An {@link Engine} whose weights are on the GPU. */
@@ -65,9 +82,32 @@ export class LoadedEngine implements Engine {
 
   createSession(): Session {
     this.#checkDisposed();
-    const session = new EngineSession(this.#runtime, this.#tokenizer, this.#queue, (disposed) =>
-      this.#sessions.delete(disposed),
-    );
+    return this.#create();
+  }
+
+  async openSession(saved: Blob): Promise<OpenedSession> {
+    const details = await readDetails(saved);
+    const { messages, answerStart } = details;
+    const context = await this.#queue.run(async () => {
+      this.#checkDisposed();
+      return restoreContext(this.#runtime, saved, details);
+    });
+    const isUnfinished = answerStart !== null && answerStart <= context.tokens.length;
+    const session = this.#create({
+      context,
+      messages,
+      answerStart: isUnfinished ? answerStart : undefined,
+    });
+    return { session, restoredTokens: context.evaluated };
+  }
+
+  #create(state?: SessionState): Session {
+    const owner = {
+      model: this.info.id,
+      create: (forked: SessionState) => this.#create(forked),
+      onDispose: (disposed: EngineSession) => this.#sessions.delete(disposed),
+    };
+    const session = new EngineSession(this.#runtime, this.#tokenizer, this.#queue, owner, state);
     this.#sessions.add(session);
     return session;
   }

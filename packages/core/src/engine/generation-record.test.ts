@@ -21,8 +21,8 @@ test('a record measures the times from the call to the first token, and from the
     record.addToken(token);
   }
   now = 5000; // reading the events takes a while
-  const result = record.finish('stop');
-  const usage = { promptTokens: 50, reusedTokens: 10, completionTokens: 5 };
+  const result = record.finish('stop', undefined, 3);
+  const usage = { promptTokens: 50, reusedTokens: 10, completionTokens: 5, reasoningTokens: 3 };
   const timings = {
     timeToFirstTokenMs: 300,
     prefillMs: 200,
@@ -67,7 +67,7 @@ test('a record without tokens is all prefill, or empty if the prefill never bega
   aborted.startPrefill(4, 0);
   now = 1060;
   expect(aborted.finish('aborted')).toMatchObject({
-    usage: { promptTokens: 4, completionTokens: 0 },
+    usage: { promptTokens: 4, completionTokens: 0, reasoningTokens: 0 },
     timings: { timeToFirstTokenMs: 60, prefillMs: 60, decodeMs: 0 },
   });
   const waiting = new GenerationRecord();
@@ -78,7 +78,7 @@ test('a record without tokens is all prefill, or empty if the prefill never bega
     toolCalls: [],
     messages: [],
     reason: 'aborted',
-    usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0 },
+    usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0, reasoningTokens: 0 },
     timings: {
       timeToFirstTokenMs: 30,
       prefillMs: 0,

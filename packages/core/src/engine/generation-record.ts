@@ -39,7 +39,11 @@ export class GenerationRecord {
   }
 
   /** Ends the generation, and returns its result. */
-  finish(reason: FinishReason, summary: OutputSummary = nothing()): GenerateResult {
+  finish(
+    reason: FinishReason,
+    summary: OutputSummary = nothing(),
+    reasoningTokens = 0,
+  ): GenerateResult {
     const endMs = performance.now();
     const firstTokenMs = this.#firstTokenMs ?? endMs;
     const completionTokens = this.tokens.length;
@@ -49,6 +53,7 @@ export class GenerationRecord {
       promptTokens: this.#promptTokens,
       reusedTokens: this.#reusedTokens,
       completionTokens,
+      reasoningTokens,
     };
     const timings = {
       timeToFirstTokenMs: firstTokenMs - this.#startMs,

@@ -1,8 +1,15 @@
-import { type Message, renderConversation, specialTokens, type Tokenizer } from '@ossicle/harmony';
+import {
+  type Channel,
+  type Message,
+  renderConversation,
+  specialTokens,
+  type Tokenizer,
+} from '@ossicle/harmony';
 import type { GenerateOptions } from '../types/generate.ts';
 import type { ChatFormat, ChatOutput } from './chat-format.ts';
-import type { Constraint } from './constraint/constraint.ts';
+import { type Constraint, joinConstraints } from './constraint/constraint.ts';
 import { HarmonyConstraints } from './constraint/harmony-constraint.ts';
+import { reasoningBudget } from './control/reasoning-budget.ts';
 import { HarmonyOutput } from './harmony-output.ts';
 
 /** The chat format of gpt-oss. */
@@ -25,22 +32,54 @@ export class HarmonyFormat implements ChatFormat {
 
   encode(messages: readonly Message[], options: GenerateOptions): number[] {
     const { instructions, reasoningEffort, tools, responseFormat, currentDate } = options;
-    const { systemMessage = {} } = options;
-    return renderConversation(this.#tokenizer, messages, {
+    const { systemMessage = {}, keepAnalysis, prefillText } = options;
+    const prompt = renderConversation(this.#tokenizer, messages, {
       ...(instructions !== undefined && { instructions }),
       ...(reasoningEffort !== undefined && { reasoningEffort }),
       ...(tools !== undefined && { tools }),
       ...(responseFormat?.type === 'json' && { responseFormat }),
       ...(currentDate !== undefined && { currentDate }),
+      ...(keepAnalysis !== undefined && { keepAnalysis }),
       ...(systemMessage ?? { omitSystemMessage: true }),
     });
+    if (prefillText === undefined) return prompt;
+    return prompt.concat(this.#header('final'), this.#tokenizer.encode(prefillText));
   }
 
   read(options: GenerateOptions, prompt: ArrayLike<number>): ChatOutput {
     return new HarmonyOutput(this.#tokenizer, options, prompt);
   }
 
-  constrain(options: GenerateOptions, prompt: ArrayLike<number>): Constraint {
-    return this.#constraints.of(options, prompt);
+  constrain(
+    options: GenerateOptions,
+    prompt: ArrayLike<number>,
+    output: ChatOutput,
+    hasMessages: boolean,
+  ): Constraint {
+    const { tools, toolChoice, responseFormat, reasoningBudget: budget } = options;
+    const isGuided = hasMessages || Boolean(tools ?? toolChoice ?? responseFormat);
+    return joinConstraints([
+      ...(budget === undefined
+        ? []
+        : [reasoningBudget(budget, output, this.#afterReasoning(options))]),
+      ...(isGuided ? [this.#constraints.of(options, prompt)] : []),
+    ]);
+  }
+
+  /** What ends a message of reasoning, the first time and later ones. */
+  #afterReasoning({ tools = [], toolChoice, systemMessage }: GenerateOptions): number[][] {
+    const { end, start } = specialTokens(this.#tokenizer);
+    const nextMessage = [end, start, ...this.#tokenizer.encode('assistant')];
+    const answer = [...nextMessage, ...this.#header('final')];
+    if (toolChoice === 'required' || typeof toolChoice === 'object') return [nextMessage];
+    // The model may call a tool instead of answering, but not go on reasoning.
+    const hasTools = tools.length > 0 || (systemMessage?.systemTools?.length ?? 0) > 0;
+    return hasTools && toolChoice !== 'none' ? [nextMessage, answer] : [answer];
+  }
+
+  /** What follows `<|start|>assistant`. */
+  #header(channelName: Channel): number[] {
+    const { channel, message } = specialTokens(this.#tokenizer);
+    return [channel, ...this.#tokenizer.encode(channelName), message];
   }
 }

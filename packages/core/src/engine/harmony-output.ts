@@ -30,6 +30,8 @@ export class HarmonyOutput implements ChatOutput {
   /** The id of the call that is open. */
   #callId = '';
   #isStopped = false;
+  #isReasoning = false;
+  #reasoningTokens = 0;
   /** Whether the open message is none of the answer's. */
   #isForeign = false;
   /** Whether the tokens have ended: a message that is still open is cut short. */
@@ -48,8 +50,18 @@ export class HarmonyOutput implements ChatOutput {
     return this.#isStopped;
   }
 
+  get isReasoning(): boolean {
+    return this.#isReasoning;
+  }
+
+  get reasoningTokens(): number {
+    return this.#reasoningTokens;
+  }
+
   push(id: number): GenerateEvent[] {
+    const wasReasoning = this.#isReasoning;
     const events = this.#parser.push(id).flatMap((event) => this.#onEvent(event));
+    if (wasReasoning && this.#isReasoning) this.#reasoningTokens++;
     if (this.#stopTokens.has(id)) this.#isStopped = true;
     return events;
   }
@@ -70,12 +82,15 @@ export class HarmonyOutput implements ChatOutput {
 
   #onEvent(event: ParserEvent): GenerateEvent[] {
     if (event.type === 'message-start') return this.#onStart(event);
+    if (event.type === 'message-end') this.#isReasoning = false;
     if (this.#isForeign) return [];
     return event.type === 'message-end' ? this.#onMessage(event.message) : this.#onContent(event);
   }
 
   /** The answer ends before a message of another role, and before one that does not wait for a call's result. */
-  #onStart({ role, recipient }: ParserEvent & { type: 'message-start' }): GenerateEvent[] {
+  #onStart(event: ParserEvent & { type: 'message-start' }): GenerateEvent[] {
+    const { role, channel, recipient } = event;
+    this.#isReasoning = channel === 'analysis' && recipient === undefined;
     this.#isForeign =
       role !== 'assistant' || (this.#toolCalls.length > 0 && recipient === undefined);
     if (this.#isForeign) this.#isStopped = true;

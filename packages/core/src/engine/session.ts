@@ -1,5 +1,5 @@
 import type { Message } from '@ossicle/harmony';
-import { OssicleError } from '../errors.ts';
+import { isOssicleError, OssicleError } from '../errors.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
 import { parseJson } from '../generation/parse-json.ts';
 import { generateWithTools } from '../generation/tool-loop.ts';
@@ -11,13 +11,18 @@ import type {
   GenerateResult,
   Generation,
 } from '../types/generate.ts';
+import { LoopGuard } from './control/loop-guard.ts';
 import { samplingOptions } from './control/sampling-options.ts';
-import { Context, checkTokens } from './conversation/context.ts';
+import { Context, type DecodeProgress } from './conversation/context.ts';
+import { identityOf } from './conversation/identity.ts';
+import { contextOf } from './conversation/restore-context.ts';
+import { type Write, writeConversation } from './conversation/saved-conversation.ts';
 import { Decoder } from './decoder.ts';
 import { GenerationRecord } from './generation-record.ts';
 import { tokenLogprobs } from './logprobs.ts';
+import { encodePrompt } from './prompt.ts';
 import type { Queue } from './queue.ts';
-import { type CheckpointTokenizer, noTokenizer } from './tokenizer.ts';
+import type { CheckpointTokenizer } from './tokenizer.ts';
 
 /** One conversation: its tokens, with their keys and values on the GPU. Calls run one at a time. */
 export interface Session {
@@ -43,8 +48,56 @@ export interface Session {
    * well-formed headers only if the options have `tools`, `toolChoice` or `responseFormat`.
    */
   generate(input: string | readonly Message[] | Uint32Array, options?: GenerateOptions): Generation;
+  /**
+   * The conversation of the last prompt, with its answer unless that is unfinished. Empty if the prompt was token ids.
+   */
+  readonly messages: readonly Message[];
+  /** Whether the last answer was cut short: by an abort, an error, the end of its tokens, or the end of the program. */
+  readonly isUnfinished: boolean;
+  /**
+   * Goes on with the answer that was cut short. Its events and its result begin with what was generated before. Tools are
+   * not run: a call ends the generation.
+   *
+   * @param options - Those of the generation that was cut short. The generation rejects with RangeError if no answer is
+   * unfinished.
+   */
+  resume(options?: GenerateOptions): Generation;
+  /**
+   * Creates a session with the same tokens. Their keys and values are copied; if there is no memory for them, they will be
+   * evaluated again.
+   *
+   * @param messages - How many of the messages the new session has. Default: all.
+   * @throws RangeError if the session has fewer messages.
+   */
+  fork(messages?: number): Promise<Session>;
+  /**
+   * Writes the session, so that `openSession()` of an engine can restore it. The session stays as it is. While an answer is generated, waits for the
+   * next token, and writes what there is.
+   *
+   * @param write - Takes the next bytes; waited for.
+   * @throws {@link OssicleError} `device-lost`, `disposed`, and what `write` throws.
+   */
+  save(write: Write): Promise<void>;
   /** Releases the conversation's memory. Calls in progress reject with `disposed`. */
   dispose(): void;
+}
+
+/** The engine, as its sessions know it. */
+export interface SessionOwner {
+  /** The model's id. */
+  readonly model: string;
+  /** Adds a session to the engine. */
+  create(state: SessionState): Session;
+  /** Called when a session is disposed of. */
+  onDispose(session: EngineSession): void;
+}
+
+/** What makes a session differ from a new one. */
+export interface SessionState {
+  readonly context: Context;
+  readonly messages: readonly Message[];
+  /** Where the tokens of an answer begin that has not ended. */
+  readonly answerStart: number | undefined;
 }
 
 /** A {@link Session} on a loaded model. */
@@ -54,26 +107,42 @@ export class EngineSession implements Session {
   readonly #queue: Queue;
   readonly #context: Context;
   readonly #decoder: Decoder;
-  readonly #onDispose: (session: EngineSession) => void;
+  readonly #owner: SessionOwner;
+  #messages: readonly Message[];
+  #answerStart: number | undefined;
+  #isGenerating = false;
+  /** What waits for the next token. */
+  readonly #pauses: ((progress?: DecodeProgress) => Promise<void>)[] = [];
   #isDisposed = false;
 
-  /** @param onDispose - Called when the session is disposed of. */
+  /** @param state - Default: of a session without tokens. */
   constructor(
     runtime: Runtime,
     tokenizer: CheckpointTokenizer | undefined,
     queue: Queue,
-    onDispose: (session: EngineSession) => void,
+    owner: SessionOwner,
+    state?: SessionState,
   ) {
     this.#runtime = runtime;
     this.#tokenizer = tokenizer;
     this.#queue = queue;
-    this.#onDispose = onDispose;
-    this.#context = new Context(runtime);
+    this.#owner = owner;
+    this.#context = state?.context ?? new Context(runtime);
+    this.#messages = state?.messages ?? [];
+    this.#answerStart = state?.answerStart;
     this.#decoder = new Decoder(runtime, this.#context);
   }
 
   get tokens(): readonly number[] {
     return this.#context.tokens;
+  }
+
+  get messages(): readonly Message[] {
+    return this.#messages;
+  }
+
+  get isUnfinished(): boolean {
+    return this.#answerStart !== undefined;
   }
 
   async evaluate(
@@ -88,6 +157,8 @@ export class EngineSession implements Session {
       await this.#context.reserve(this.#context.tokens.length + tokens.length);
       const rows = logits === 'all' ? tokens.length : 1;
       const into = new Float32Array(rows * this.#runtime.shape.vocabularySize);
+      this.#answerStart = undefined;
+      this.#messages = [];
       this.#context.append(tokens);
       await this.#context.readLogits(into);
       this.#checkDisposed();
@@ -106,7 +177,55 @@ export class EngineSession implements Session {
     });
   }
 
-  #generateOnce(input: readonly Message[] | Uint32Array, options: GenerateOptions): Generation {
+  resume(options: GenerateOptions = {}): Generation {
+    return startGeneration(options, () => this.#generateOnce(undefined, { ...options }));
+  }
+
+  fork(messages?: number): Promise<Session> {
+    return this.#run(async () => {
+      const all = this.#messages.length;
+      if (
+        messages !== undefined &&
+        !(Number.isInteger(messages) && messages >= 0 && messages <= all)
+      ) {
+        throw new RangeError(`messages must be a whole number from 0 to ${all}, not ${messages}`);
+      }
+      const context = await this.#context.fork().catch((error: unknown) => {
+        if (!isOssicleError(error) || error.code !== 'out-of-memory') throw error;
+        return contextOf(this.#runtime, this.tokens);
+      });
+      return this.#owner.create({
+        context,
+        messages: this.#messages.slice(0, messages),
+        answerStart: messages === undefined ? this.#answerStart : undefined,
+      });
+    });
+  }
+
+  save(write: Write): Promise<void> {
+    const task = async (progress?: DecodeProgress): Promise<void> => {
+      const state = this.#context.state(progress);
+      const details = {
+        savedAt: Date.now(),
+        model: this.#owner.model,
+        identity: await identityOf(this.#runtime),
+        messages: this.#messages,
+        answerStart: this.#answerStart ?? null,
+        state,
+      };
+      await writeConversation(this.#runtime.gpu, this.#context.parts(state), details, write);
+    };
+    if (!this.#isGenerating) return this.#run(task);
+    return new Promise((resolve, reject) => {
+      this.#pauses.push((progress) => task(progress).then(resolve, reject));
+    });
+  }
+
+  /** @param input - `undefined` to go on with the unfinished answer. */
+  #generateOnce(
+    input: readonly Message[] | Uint32Array | undefined,
+    options: GenerateOptions,
+  ): Generation {
     return new EventStream(async (push, signal) => {
       const record = new GenerationRecord();
       try {
@@ -122,7 +241,7 @@ export class EngineSession implements Session {
   dispose(): void {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    this.#onDispose(this);
+    this.#owner.onDispose(this);
     void this.#queue.run(async () => {
       this.#context.dispose();
       this.#decoder.dispose();
@@ -144,26 +263,41 @@ export class EngineSession implements Session {
   }
 
   async #generate(
-    input: readonly Message[] | Uint32Array,
+    input: readonly Message[] | Uint32Array | undefined,
     options: GenerateOptions,
     record: GenerationRecord,
     push: (event: GenerateEvent) => void,
   ): Promise<GenerateResult> {
     const { signal, logprobs } = options;
     const sampling = samplingOptions(options);
-    const prompt = this.#encode(input, options);
-    const room = this.#checkRoom(prompt);
+    const { shape } = this.#runtime;
+    const answered = input ? 0 : this.#unfinished();
+    const given = input ?? Uint32Array.from(this.tokens);
+    const { tokens: prompt, droppedMessages } = encodePrompt(
+      given,
+      options,
+      this.#tokenizer,
+      shape,
+    );
+    const answerStart = prompt.length - answered;
+    const room = shape.contextLength - prompt.length;
     const maxTokens = Math.min(options.maxTokens ?? room, room);
-    const output = this.#tokenizer?.chat?.read(options, prompt);
-    const isGuided = !(input instanceof Uint32Array) || asksForGuidance(options);
-    const constraint = isGuided ? this.#tokenizer?.chat?.constrain(options, prompt) : undefined;
+    const head = prompt.slice(0, answerStart);
+    const output = this.#tokenizer?.chat?.read(options, head);
+    const hasMessages = input ? !(input instanceof Uint32Array) : this.#messages.length > 0;
+    const constraint =
+      output && this.#tokenizer?.chat?.constrain(options, head, output, hasMessages);
+    const loopGuard = output && options.loopGuard !== false ? new LoopGuard() : undefined;
 
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
-    context.append(Array.from(prompt).slice(context.tokens.length));
+    context.append(prompt.slice(context.tokens.length));
     const exempt = this.#tokenizer?.chat?.headerTokens ?? [];
-    this.#decoder.start(sampling, { prompt, exempt });
+    this.#decoder.start(sampling, { prompt: head, answer: prompt.slice(answerStart), exempt });
     record.startPrefill(prompt.length, reusedTokens);
+    this.#answerStart = answerStart;
+    if (input) this.#messages = input instanceof Uint32Array ? [] : [...input];
+    this.#isGenerating = true;
 
     const report = (): void => {
       this.#checkDisposed();
@@ -173,6 +307,10 @@ export class EngineSession implements Session {
     let reason: FinishReason = 'length';
     try {
       report();
+      for (const token of prompt.slice(answerStart)) {
+        constraint?.push(token);
+        for (const event of output?.push(token) ?? []) push(event);
+      }
       await context.prefill(report, signal);
       await context.takeSnapshot(isTurnStart(input));
       const withLogits = logprobs !== undefined;
@@ -185,67 +323,52 @@ export class EngineSession implements Session {
           reason = 'stop';
           break;
         }
+        if (loopGuard?.push(token)) {
+          reason = 'loop';
+          break;
+        }
         this.#checkDisposed();
         signal?.throwIfAborted();
+        await this.#pause(this.#decoder.progress);
       }
     } catch (error) {
       if (!isAbort(error, signal)) throw error;
       reason = 'aborted';
+    } finally {
+      if (reason === 'stop' || reason === 'loop') this.#answerStart = undefined;
+      this.#isGenerating = false;
+      await this.#pause();
     }
     for (const event of output?.finish() ?? []) push(event);
     const summary = output?.summary();
     if (reason === 'stop' && (summary?.toolCalls.length ?? 0) > 0) reason = 'tool-calls';
-    const result = record.finish(reason, summary);
+    const result = record.finish(reason, summary, output?.reasoningTokens);
+    if (!this.isUnfinished) this.#messages = [...this.#messages, ...result.messages];
     const isJson = options.responseFormat?.type === 'json';
     const json = isJson ? parseJson(result.text) : undefined;
     return {
       ...result,
+      ...(droppedMessages > 0 && { droppedMessages }),
       ...(json !== undefined && { json }),
       ...(logprobs !== undefined && { logprobs: record.logprobs }),
     };
   }
 
-  #encode(input: readonly Message[] | Uint32Array, options: GenerateOptions): ArrayLike<number> {
-    if (!(input instanceof Uint32Array)) {
-      if (!this.#tokenizer) throw noTokenizer();
-      return this.#tokenizer.encodeConversation(input, options);
-    }
-    const { stop, tools, toolChoice, responseFormat } = options;
-    if (!this.#tokenizer?.chat && (stop || tools || toolChoice || responseFormat)) {
-      throw new TypeError(
-        'stop, tools, toolChoice and responseFormat require a checkpoint with a Harmony tokenizer',
-      );
-    }
-    checkTokens(input, this.#runtime.shape.vocabularySize);
-    return input;
+  /** How many tokens there are of the answer that has not ended. */
+  #unfinished(): number {
+    if (this.#answerStart !== undefined) return this.tokens.length - this.#answerStart;
+    throw new RangeError('There is no unfinished answer to resume');
   }
 
-  /** Returns how many tokens can follow the prompt. */
-  #checkRoom(prompt: ArrayLike<number>): number {
-    const { contextLength } = this.#runtime.shape;
-    if (prompt.length === 0) throw new RangeError('The prompt must have at least one token');
-    if (prompt.length >= contextLength) {
-      throw new OssicleError(
-        'context-overflow',
-        `The prompt has ${prompt.length} tokens, which leaves no room for an answer in a context of ${contextLength}. ` +
-          'Shorten the conversation, or load the model with a larger contextLength.',
-      );
-    }
-    return contextLength - prompt.length;
+  /** Runs what waits for a token. */
+  async #pause(progress?: DecodeProgress): Promise<void> {
+    while (this.#pauses.length > 0) await this.#pauses.shift()?.(progress);
   }
-}
-
-/**
- * Whether the answer to token ids, too, keeps to what the options allow. Otherwise, its prompt may declare tools that the
- * options do not know.
- */
-function asksForGuidance({ tools, toolChoice, responseFormat }: GenerateOptions): boolean {
-  return tools !== undefined || toolChoice !== undefined || responseFormat !== undefined;
 }
 
 /** Whether a prompt begins a turn: all do, except those that end in the result of a tool. */
-function isTurnStart(input: readonly Message[] | Uint32Array): boolean {
-  return input instanceof Uint32Array || input.at(-1)?.role !== 'tool';
+function isTurnStart(input: readonly Message[] | Uint32Array | undefined): boolean {
+  return input instanceof Uint32Array || input?.at(-1)?.role !== 'tool';
 }
 
 /** Whether an error was thrown because the signal aborted. */

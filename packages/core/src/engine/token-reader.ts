@@ -2,7 +2,7 @@ import { Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 
 /** How many tokens can be on their way to the CPU at once. */
-const SLOTS = 4;
+export const SLOTS = 4;
 
 /** Reads sampled tokens back through a pool of staging buffers while later ones are computed. */
 export class TokenReader {
@@ -16,11 +16,6 @@ export class TokenReader {
     this.#free = Array.from({ length: SLOTS }, (_, i) =>
       this.#buffers.create(`slot ${i}`, 4, GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST),
     );
-  }
-
-  /** Whether there is a free slot for another token. */
-  get isFree(): boolean {
-    return this.#free.length > 0;
   }
 
   /**

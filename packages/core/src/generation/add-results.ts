@@ -12,6 +12,7 @@ export function addResults(a: GenerateResult, b: GenerateResult): GenerateResult
     usage: {
       ...a.usage,
       completionTokens: a.usage.completionTokens + b.usage.completionTokens,
+      reasoningTokens: a.usage.reasoningTokens + b.usage.reasoningTokens,
     },
     timings: {
       timeToFirstTokenMs: first.timeToFirstTokenMs,

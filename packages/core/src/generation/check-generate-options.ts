@@ -25,8 +25,10 @@ const MAX_SCHEMA_VALUES = 100_000;
  */
 export function checkGenerateOptions(options: unknown): asserts options is GenerateOptions {
   const fields = objectAt('The options', options);
-  checkStrings('', fields, ['instructions', 'currentDate']);
+  checkStrings('', fields, ['instructions', 'currentDate', 'prefillText']);
+  for (const name of ['keepAnalysis', 'loopGuard']) checkBoolean(name, fields[name]);
   checkChoice('reasoningEffort', fields.reasoningEffort, EFFORTS);
+  checkChoice('overflow', fields.overflow, ['error', 'drop-oldest']);
   checkTools('tools', fields.tools);
   checkToolChoice(fields.toolChoice);
   checkResponseFormat(fields.responseFormat);
@@ -63,6 +65,11 @@ function checkNumbers(fields: Fields): void {
   check('frequencyPenalty', 'from -2 to 2', (value) => Math.abs(value) <= 2);
   check('seed', 'a whole number', Number.isSafeInteger);
   check('maxTokens', 'a whole number above 0', (value) => Number.isInteger(value) && value > 0);
+  check(
+    'reasoningBudget',
+    'a whole number from 0',
+    (value) => Number.isSafeInteger(value) && value >= 0,
+  );
   check(
     'logprobs',
     'a whole number from 0 to 20',

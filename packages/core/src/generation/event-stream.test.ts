@@ -51,7 +51,7 @@ describe('an event stream', () => {
 
   test('ends with a finish event made from the result', async () => {
     const { stream, push, end } = createStream();
-    const usage = { promptTokens: 3, reusedTokens: 1, completionTokens: 2 };
+    const usage = { promptTokens: 3, reusedTokens: 1, completionTokens: 2, reasoningTokens: 0 };
     const timings = { decodeMs: 7 } as GenerateResult['timings'];
     push(text('a'));
     end({ ...RESULT, usage, timings });

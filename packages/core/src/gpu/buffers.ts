@@ -112,6 +112,22 @@ export class Buffers {
   }
 }
 
+/** The first bytes of a buffer. */
+export interface BufferPart {
+  readonly buffer: GPUBuffer;
+  readonly sizeBytes: number;
+}
+
+/** Copies parts of buffers to others of the same sizes, in one submit. */
+export function copyParts(gpu: Gpu, from: readonly BufferPart[], to: readonly BufferPart[]): void {
+  gpu.check();
+  const encoder = gpu.device.createCommandEncoder({ label: 'copy' });
+  from.forEach(({ buffer, sizeBytes }, i) => {
+    encoder.copyBufferToBuffer(buffer, 0, (to[i] as BufferPart).buffer, 0, sizeBytes);
+  });
+  gpu.device.queue.submit([encoder.finish()]);
+}
+
 /** Reads a buffer, or a part of it, back from the GPU. */
 export async function readBuffer(
   gpu: Gpu,

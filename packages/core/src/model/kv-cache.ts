@@ -1,10 +1,10 @@
-import { Buffers } from '../gpu/buffers.ts';
+import { type BufferPart, Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { LayerCache } from '../kernels/operands.ts';
 import { CACHE_TILE, HEAD_SIZE, type KernelShape } from '../kernels/shape.ts';
 import type { ModelConfig } from '../types/config.ts';
 
-/** Positions that full layers have room for at first. */
+/** The fewest positions that full layers have room for. */
 const FIRST_POSITIONS = 1024;
 
 /**
@@ -21,14 +21,9 @@ export class KvCache {
   /**
    * Await {@link KvCache.allocated} before use.
    *
-   * @param positions - Positions that full layers have room for at first.
+   * @param positions - Positions that full layers need room for. They have room for more at first.
    */
-  constructor(
-    gpu: Gpu,
-    config: ModelConfig,
-    shape: KernelShape,
-    positions: number = FIRST_POSITIONS,
-  ) {
+  constructor(gpu: Gpu, config: ModelConfig, shape: KernelShape, positions = 0) {
     this.#gpu = gpu;
     this.#shape = shape;
     this.#owners = config.slidingLayers.map(() => new Buffers(gpu, 'session'));
@@ -37,7 +32,7 @@ export class KvCache {
       ...createLayer(
         this.#owners[layer] as Buffers,
         layer,
-        cacheBytes(shape, isSliding, positions),
+        cacheBytes(shape, isSliding, Math.max(positions, FIRST_POSITIONS)),
       ),
     }));
   }
@@ -50,6 +45,22 @@ export class KvCache {
   /** Resolves when the GPU has allocated the buffers. @throws {@link OssicleError} `out-of-memory`. */
   async allocated(): Promise<void> {
     await Promise.all(this.#owners.map((buffers) => buffers.allocated()));
+  }
+
+  /**
+   * The parts of the buffers that hold so many positions, layer by layer.
+   *
+   * @param written - Positions that have been written to the rings, at least as many.
+   */
+  parts(positions: number, written: number): BufferPart[] {
+    const rings = Math.min(written, this.#shape.ringCapacity);
+    return this.#layers.flatMap(({ isSliding, keys, values }) => {
+      const sizeBytes = cacheBytes(this.#shape, false, isSliding ? rings : positions);
+      return [
+        { buffer: keys, sizeBytes },
+        { buffer: values, sizeBytes },
+      ];
+    });
   }
 
   /** Whether full layers have room for so many positions. */

@@ -17,6 +17,7 @@ export interface Runtime {
   readonly scheduler: Scheduler;
   readonly config: ModelConfig;
   readonly shape: KernelShape;
+  readonly weights: Weights;
   readonly kernels: Kernels;
   readonly model: ForwardPass;
   /** The passes of other weights of the same shape. */
@@ -50,7 +51,8 @@ export async function createRuntime(
   const step = buffers.create('step', STEP_BYTES, UNIFORM | STORAGE | COPY_DST);
   const activations = createActivations(buffers, shape);
   const table = buffers.storageOf('rope', ropeTable(config, shape.contextLength));
-  const shared = { gpu, scheduler: new Scheduler(gpu), config, shape, activations, step };
+  const scheduler = new Scheduler(gpu);
+  const shared = { gpu, scheduler, config, shape, weights, activations, step };
   const compiled = new Map<string, Promise<Kernel>>();
   const compile = async (from: Shaders): Promise<Runtime> => {
     const kernels = await Kernels.compile(gpu, shape, step, buffers, { shaders: from, compiled });

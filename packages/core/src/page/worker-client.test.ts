@@ -20,7 +20,7 @@ class FakeService {
     this.calls.push(`generate ${id}`);
     for (const text of ['a', 'b', 'c']) await report({ type: 'text-delta', text });
     await this.#aborted;
-    const usage = { promptTokens: 0, reusedTokens: 0, completionTokens: 0 };
+    const usage = { promptTokens: 0, reusedTokens: 0, completionTokens: 0, reasoningTokens: 0 };
     return { reason: 'aborted', messages: [], usage };
   }
 
@@ -72,7 +72,7 @@ test('reports arrive in order, before the answer', async () => {
   const controller = new AbortController();
   const texts: unknown[] = [];
   await client.run<GenerateResult, GenerateEvent>(
-    (service, task) => service.generate(...task, [], {}),
+    (service, task) => service.generate(...task, 1, [], {}),
     {
       signal: controller.signal,
       onReport: (event) => {
@@ -236,7 +236,7 @@ describe('a worker that does not answer', () => {
     }
     const { usage: _, timings: __, ...result } = await generation.result;
     expect(result).toEqual({
-      text: 'First. It',
+      text: 'It',
       reasoning: 'Add it.',
       toolCalls: [call],
       messages: [

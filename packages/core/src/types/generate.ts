@@ -102,12 +102,39 @@ export interface GenerateOptions extends ToolLoopOptions {
   readonly seed?: number;
   /** Strings that end the answer, and are not part of it. */
   readonly stop?: readonly string[];
+  /**
+   * The most tokens of reasoning, 0 included, of all steps together. When they are used up, the analysis message is closed,
+   * and the model goes on in the final channel; with tools, it may call one first. Default: no limit.
+   */
+  readonly reasoningBudget?: number;
+  /**
+   * What the answer begins with: the model goes on from there in the final channel, without reasoning. It is part of the
+   * result. A text that ends in a space makes the next word unlikely, because tokens begin with theirs.
+   */
+  readonly prefillText?: string;
+  /**
+   * Whether the reasoning of earlier turns stays in the prompt. Default: `false`, as in training. `true` evaluates nothing
+   * twice, but fills the context.
+   */
+  readonly keepAnalysis?: boolean;
+  /**
+   * Ends the generation with the reason `loop` when its last 2,048 tokens only repeat the same 256 or fewer. Switch it off
+   * for answers that are meant to. Default: `true`.
+   */
+  readonly loopGuard?: boolean;
   /** How many of the likeliest tokens to report for each token, 0 to 20. */
   readonly logprobs?: number;
   /** The date in the system message, YYYY-MM-DD. Default: none. */
   readonly currentDate?: string;
   /** The rest of the system message; `null` omits it. The application's own instructions belong in `instructions`. */
   readonly systemMessage?: SystemMessage | null;
+  /**
+   * What to do with a conversation that does not fit in the context: reject with `context-overflow` before any work
+   * (`error`), or leave out its oldest turns (`drop-oldest`). Instructions and the last turn always stay; if they do not
+   * fit, the generation rejects. Turns also go if the rest leaves neither a quarter of the context nor `maxTokens` for the
+   * answer. Default: `error`.
+   */
+  readonly overflow?: 'error' | 'drop-oldest';
   /** Stops the generation before its next token. */
   readonly signal?: AbortSignal;
 }
@@ -143,9 +170,10 @@ export interface SystemMessage {
 
 /**
  * Why a generation ended: the model ended its answer (`stop`), `maxTokens` or the context is used up (`length`), the
- * application has to answer calls or a condition of `stopWhen` is met (`tool-calls`), or the signal was aborted.
+ * application has to answer calls or a condition of `stopWhen` is met (`tool-calls`), the answer repeats itself (`loop`, see
+ * `loopGuard`), or the signal was aborted.
  */
-export type FinishReason = 'stop' | 'length' | 'tool-calls' | 'aborted';
+export type FinishReason = 'stop' | 'length' | 'tool-calls' | 'loop' | 'aborted';
 
 /** How many tokens a generation took. */
 export interface Usage {
@@ -153,8 +181,10 @@ export interface Usage {
   readonly promptTokens: number;
   /** Prompt tokens whose keys and values were reused from the session. */
   readonly reusedTokens: number;
-  /** Tokens generated, control tokens included. */
+  /** Tokens generated or forced, control tokens included. */
   readonly completionTokens: number;
+  /** Those of them that are reasoning, without control tokens. */
+  readonly reasoningTokens: number;
 }
 
 /** How long a generation took. */
@@ -259,6 +289,8 @@ export interface GenerateResult {
   readonly json?: unknown;
   /** The new messages, to append to the history of the next call. */
   readonly messages: readonly Message[];
+  /** How many messages of the input the model has not seen, if `overflow: 'drop-oldest'` left out any. */
+  readonly droppedMessages?: number;
   /** Why the generation ended. */
   readonly reason: FinishReason;
   /** Token counts. */

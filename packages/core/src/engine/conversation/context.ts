@@ -1,10 +1,32 @@
 import { OssicleError } from '../../errors.ts';
-import { readBuffer } from '../../gpu/buffers.ts';
+import { type BufferPart, copyParts, readBuffer } from '../../gpu/buffers.ts';
 import type { Dispatch } from '../../gpu/kernel.ts';
 import { limitGrids } from '../../gpu/recorder.ts';
 import { KvCache } from '../../model/kv-cache.ts';
 import { type Runtime, writeStep } from '../../model/runtime.ts';
-import { Snapshots } from './snapshots.ts';
+import { type SnapshotState, Snapshots } from './snapshots.ts';
+
+/** What is known of a context besides the contents of its buffers. */
+export interface ContextState {
+  /** All tokens. */
+  readonly tokens: readonly number[];
+  /** How many tokens have keys and values. */
+  readonly evaluated: number;
+  /** Positions below this are not in the rings. */
+  readonly ringStart: number;
+  /** One past the highest position written to the rings. */
+  readonly ringEnd: number;
+  /** The kept prefixes, shortest first. */
+  readonly snapshots: readonly SnapshotState[];
+}
+
+/** What has been generated while decoding goes on. */
+export interface DecodeProgress {
+  /** Generated tokens that belong to the conversation. */
+  readonly accepted: readonly number[];
+  /** Decode steps submitted. */
+  readonly steps: number;
+}
 
 /**
  * The tokens of one conversation, with their keys and values. The last tokens may not have been evaluated: the token
@@ -12,16 +34,18 @@ import { Snapshots } from './snapshots.ts';
  */
 export class Context {
   /** All tokens. */
-  readonly tokens: number[] = [];
+  readonly tokens: number[];
   readonly #runtime: Runtime;
   readonly #kv: KvCache;
   readonly #snapshots: Snapshots;
   /** How many tokens have keys and values. */
-  #evaluated = 0;
+  #evaluated: number;
   /** Positions below this are not in the rings, even in a short conversation. */
-  #ringStart = 0;
+  #ringStart: number;
   /** One past the highest position written to the rings since a snapshot was last restored. */
-  #ringEnd = 0;
+  #ringEnd: number;
+  /** Where the prompt leaves an earlier one, if much before that must be evaluated again. */
+  #branch: number | undefined;
   /** The decode dispatches, for any number of keys and for at most `reach` of them. */
   #decode:
     | {
@@ -32,11 +56,59 @@ export class Context {
       }
     | undefined;
 
-  /** Await {@link Context.allocated} before use. */
-  constructor(runtime: Runtime) {
+  /**
+   * Await {@link Context.allocated} before use.
+   *
+   * @param state - Of another context, maybe of another time; the caller fills the {@link Context.parts}. Default: no tokens.
+   */
+  constructor(runtime: Runtime, state?: ContextState) {
     this.#runtime = runtime;
-    this.#kv = new KvCache(runtime.gpu, runtime.config, runtime.shape);
-    this.#snapshots = new Snapshots(runtime, this.#kv);
+    const { tokens = [], evaluated = 0, ringStart = 0, ringEnd = 0, snapshots = [] } = state ?? {};
+    this.tokens = [...tokens];
+    this.#evaluated = evaluated;
+    this.#ringStart = ringStart;
+    this.#ringEnd = ringEnd;
+    this.#kv = new KvCache(runtime.gpu, runtime.config, runtime.shape, evaluated);
+    this.#snapshots = new Snapshots(runtime, this.#kv, snapshots);
+  }
+
+  /**
+   * What a context needs besides {@link Context.parts} to be made again.
+   *
+   * @param progress - What has been generated, if decoding goes on.
+   */
+  state({ accepted, steps }: DecodeProgress = { accepted: [], steps: 0 }): ContextState {
+    return {
+      tokens: [...this.tokens, ...accepted],
+      evaluated: this.#evaluated + Math.min(steps, accepted.length),
+      ringStart: this.#ringStart,
+      ringEnd: Math.max(this.#ringEnd, this.#evaluated + steps),
+      snapshots: this.#snapshots.states,
+    };
+  }
+
+  /** The parts of buffers that hold what a state tells of. Contexts of the same state have parts of the same sizes. */
+  parts({ evaluated, ringEnd }: ContextState): BufferPart[] {
+    const all = [...this.#kv.parts(evaluated, ringEnd), ...this.#snapshots.parts];
+    return all.filter(({ sizeBytes }) => sizeBytes > 0);
+  }
+
+  /**
+   * A context with copies of the tokens, keys and values.
+   *
+   * @throws {@link OssicleError} `out-of-memory`.
+   */
+  async fork(): Promise<Context> {
+    const state = this.state();
+    const copy = new Context(this.#runtime, state);
+    try {
+      await copy.allocated();
+      copyParts(this.#runtime.gpu, this.parts(state), copy.parts(state));
+      return copy;
+    } catch (error) {
+      copy.dispose();
+      throw error;
+    }
   }
 
   /**
@@ -44,8 +116,8 @@ export class Context {
    *
    * @throws {@link OssicleError} `out-of-memory`.
    */
-  allocated(): Promise<void> {
-    return this.#kv.allocated();
+  async allocated(): Promise<void> {
+    await Promise.all([this.#kv.allocated(), this.#snapshots.allocated()]);
   }
 
   /** How many tokens still fit. */
@@ -71,6 +143,8 @@ export class Context {
     this.tokens.length = shared;
     this.#snapshots.drop(shared);
     this.#cutBack(Math.min(this.#evaluated, shared, prompt.length - 1));
+    const isFarBack = shared - this.#evaluated > this.#runtime.shape.slidingWindow;
+    this.#branch = isFarBack && shared < prompt.length ? shared : undefined;
     return this.#evaluated;
   }
 
@@ -130,7 +204,8 @@ export class Context {
   }
 
   /**
-   * Evaluates the remaining tokens, in passes of at most `chunkLength`, and computes the logits after the last one.
+   * Evaluates the remaining tokens, in passes of at most `chunkLength`, and computes the logits after the last one. Takes a
+   * snapshot where the prompt leaves an earlier one: others may begin alike, such as contents to judge by one policy.
    *
    * @param onPass - Called after each pass, once the GPU has done the previous one, with the number of evaluated
    * tokens.
@@ -141,6 +216,7 @@ export class Context {
     while (this.#evaluated < this.tokens.length) {
       signal?.throwIfAborted();
       this.#evaluated = await this.#runPass({ withLogits: true, signal });
+      if (this.#evaluated === this.#branch) await this.#snapshots.take(this.#branch, false);
       onPass?.(this.#evaluated);
     }
     this.#runtime.gpu.check();
@@ -235,7 +311,9 @@ export class Context {
   }): Promise<number> {
     const { gpu, scheduler, shape, model, activations } = this.#runtime;
     const position = this.#evaluated;
-    let count = Math.min(shape.chunkLength, this.tokens.length - position);
+    const branch = this.#branch ?? 0;
+    const next = position < branch ? branch : this.tokens.length;
+    let count = Math.min(shape.chunkLength, next - position);
     let dispatches: readonly Dispatch[];
     for (;;) {
       const keys = position + count;

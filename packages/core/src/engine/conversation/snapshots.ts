@@ -1,5 +1,5 @@
 import { isOssicleError } from '../../errors.ts';
-import { Buffers } from '../../gpu/buffers.ts';
+import { type BufferPart, Buffers } from '../../gpu/buffers.ts';
 import { CACHE_TILE } from '../../kernels/shape.ts';
 import { cacheTileBytes, type KvCache } from '../../model/kv-cache.ts';
 import type { Runtime } from '../../model/runtime.ts';
@@ -7,11 +7,15 @@ import type { Runtime } from '../../model/runtime.ts';
 /** How many prefixes of a conversation are kept. */
 const MAX_SNAPSHOTS = 4;
 
-interface Snapshot {
+/** What is known of a snapshot besides its contents. */
+export interface SnapshotState {
   /** Tokens in the prefix. */
   readonly length: number;
   /** Whether it ends where the first answer of a turn begins. */
   readonly isTurnStart: boolean;
+}
+
+interface Snapshot extends SnapshotState {
   /** [sliding layers, (keys, values), tiles of the window]. */
   readonly buffer: GPUBuffer;
   /** Owns the buffer. */
@@ -27,9 +31,26 @@ export class Snapshots {
   readonly #kv: KvCache;
   #snapshots: Snapshot[] = [];
 
-  constructor(runtime: Runtime, kv: KvCache) {
+  /** @param states - Snapshots to allocate; the caller fills their {@link Snapshots.parts}. */
+  constructor(runtime: Runtime, kv: KvCache, states: readonly SnapshotState[]) {
     this.#runtime = runtime;
     this.#kv = kv;
+    this.#snapshots = states.map((state) => this.#allocate(state));
+  }
+
+  /** Resolves when the GPU has allocated all. @throws {@link OssicleError} `out-of-memory`. */
+  async allocated(): Promise<void> {
+    await Promise.all(this.#snapshots.map(({ buffers }) => buffers.allocated()));
+  }
+
+  /** The kept prefixes, shortest first. */
+  get states(): readonly SnapshotState[] {
+    return this.#snapshots.map(({ length, isTurnStart }) => ({ length, isTurnStart }));
+  }
+
+  /** The contents of the kept prefixes. */
+  get parts(): BufferPart[] {
+    return this.#snapshots.map(({ buffer }) => ({ buffer, sizeBytes: buffer.size }));
   }
 
   /**
@@ -43,17 +64,13 @@ export class Snapshots {
     if (caches.length === 0) return;
     this.drop(length - 1);
     if (this.#snapshots.length === MAX_SNAPSHOTS) this.#dropOne(length);
-    const { gpu, shape } = this.#runtime;
-    const buffers = new Buffers(gpu, 'snapshots');
+    const snapshot = this.#allocate({ length, isTurnStart });
     try {
-      const sizeBytes = caches.length * this.#windowTiles() * cacheTileBytes(shape);
-      const buffer = buffers.storage(`at ${length}`, sizeBytes);
-      await buffers.allocated();
-      const snapshot = { length, isTurnStart, buffer, buffers };
+      await snapshot.buffers.allocated();
       this.#copy(snapshot, 'take');
       this.#snapshots.push(snapshot);
     } catch (error) {
-      buffers.dispose();
+      snapshot.buffers.dispose();
       if (!isOssicleError(error) || error.code !== 'out-of-memory') throw error;
     }
   }
@@ -73,6 +90,13 @@ export class Snapshots {
       buffers.dispose();
     }
     this.#snapshots = this.#snapshots.filter((kept) => kept.length <= length);
+  }
+
+  #allocate(state: SnapshotState): Snapshot {
+    const { gpu, shape } = this.#runtime;
+    const buffers = new Buffers(gpu, 'snapshots');
+    const sizeBytes = this.#slidingCaches().length * this.#windowTiles() * cacheTileBytes(shape);
+    return { ...state, buffer: buffers.storage(`at ${state.length}`, sizeBytes), buffers };
   }
 
   /**

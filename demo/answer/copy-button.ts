@@ -1,5 +1,6 @@
 import { announce } from '../announcer.ts';
 import { icon, iconButton } from '../element.ts';
+import { texts } from '../language/texts.ts';
 
 const SHOWN_MS = 1600;
 
@@ -7,8 +8,8 @@ const SHOWN_MS = 1600;
 export function copyButton(label: string, text: () => string): HTMLButtonElement {
   const button = iconButton('copy', label, () => {
     navigator.clipboard.writeText(text()).then(
-      () => show('check', 'Copied'),
-      () => show('warning', 'The browser blocked copying'),
+      () => show('check', texts.copied),
+      () => show('warning', texts.copyBlocked),
     );
   });
   const show = (name: string, message: string): void => {

@@ -4,11 +4,12 @@ import { Lexer, Marked, type Token } from 'marked';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FUZZ_SEED, fuzzRuns } from '../../packages/core/test/fuzz.ts';
 import { BoundedLexer } from './bounded-lexer.ts';
+import { formulas } from './formulas.ts';
 
-const marked = new Marked({ gfm: true, breaks: true });
+const marked = new Marked({ gfm: true, breaks: true }, formulas);
 const MAX_LENGTH = 32_768;
 
-const isDelimiter = /[*_~`[\]<\\]/g;
+const isDelimiter = /[*_~`[\]<\\!]/g;
 
 /** What marked's own lexer was given to parse. */
 let given = { blocks: 0, inline: 0, longest: 0, delimiters: 0, depth: 0 };
@@ -82,6 +83,7 @@ describe('text that breaks marked', () => {
     ['emphasis in emphasis', '*a '.repeat(5000) + 'a* '.repeat(5000)],
     ['words that end in underscores', 'a_'.repeat(16_000)],
     ['brackets', '['.repeat(MAX_LENGTH)],
+    ['exclamation marks', '!'.repeat(MAX_LENGTH)],
     [
       'a wide table of short rows',
       `${'|a'.repeat(4000)}|\n${'|-'.repeat(4000)}|\n${'|\n'.repeat(8000)}`,
@@ -89,6 +91,8 @@ describe('text that breaks marked', () => {
     ['a table of rules', '|-|-|\n'.repeat(5000)],
     ['headings that could be tables', 'a\n-\n'.repeat(8000)],
     ['a quoted list that is continued line by line', '> - a\nb\n'.repeat(4000)],
+    ['formulas that do not end', '\\[ a\n\n'.repeat(5000)],
+    ['formulas in a line that do not end', '\\( a '.repeat(5000)],
     ['a list item of many lines', `+ a\n${'    1)+\n'.repeat(4000)}`],
   ])('%s', (_name, markdown) => {
     expectBounded(markdown);
@@ -152,6 +156,7 @@ test('any repetition of Markdown is lexed with bounded depth and work', () => {
       '<?',
       'www.',
     ],
+    ...['\\(', '\\)', '\\[', '\\]', '$$'],
     ...['[a]: b', '[ ] ', '|-|-|\n', '| a | b |\n'],
   );
   const word = fc.array(atoms, { minLength: 1, maxLength: 4 }).map((parts) => parts.join(''));

@@ -20,7 +20,7 @@ const MAX_HEADING_LINES = 8;
 /** A longer quote becomes several: marked parses a quoted list anew for each line that continues it. */
 const MAX_QUOTE_LINES = 200;
 
-const DELIMITERS = '*_~`[]<\\';
+const DELIMITERS = '*_~`[]<!\\';
 /** The markers of quotes and lists that start a line, as many as may nest; but not a rule, such as `* * *`. */
 const MARKERS = new RegExp(
   String.raw`^(?![ \t]*([-*])(?:[ \t]*\1)*[ \t]*$)(?:[ \t]*(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])){${MAX_DEPTH}}[ \t]*`,

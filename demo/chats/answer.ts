@@ -1,0 +1,94 @@
+import type { GenerateEvent, GenerateResult, Message } from 'ossicle';
+import type { Outcome, Part, ToolPart } from './chat-record.ts';
+
+/** Collects the events of a generation as the parts of an answer. */
+export class Answer {
+  readonly #parts: Part[] = [];
+  #reasoningSinceMs = 0;
+  /** Calls that wait for approval; the question may come before the event of the call. */
+  readonly #asking = new Set<string>();
+
+  /** What has arrived so far. */
+  get parts(): readonly Part[] {
+    return this.#parts;
+  }
+
+  /** Adds an event that arrives at `nowMs`. */
+  add(event: GenerateEvent, nowMs: number): void {
+    if (event.type === 'reasoning-delta' || event.type === 'text-delta')
+      this.#addText(event, nowMs);
+    else if (event.type === 'tool-call') {
+      const { id, name, input, inputText } = event;
+      const text = input === undefined ? inputText : JSON.stringify(input);
+      const state = this.#asking.has(id) ? 'asking' : 'running';
+      this.#parts.push({ kind: 'tool', id, name, input: text, state });
+    } else if (event.type === 'tool-result')
+      this.#setTool(event.id, { state: 'done', output: textOf(event.output) });
+    else if (event.type === 'tool-error')
+      this.#setTool(event.id, { state: 'failed', output: event.error });
+  }
+
+  /** Marks a call as waiting for the user, or not any more. */
+  setAsking(id: string, isAsking: boolean): void {
+    if (isAsking) this.#asking.add(id);
+    else this.#asking.delete(id);
+    this.#setTool(id, { state: isAsking ? 'asking' : 'running' });
+  }
+
+  #addText(
+    { type, text }: Extract<GenerateEvent, { type: 'reasoning-delta' | 'text-delta' }>,
+    nowMs: number,
+  ): void {
+    const last = this.#parts.at(-1);
+    const kind = type === 'text-delta' ? 'text' : 'reasoning';
+    if (last?.kind === 'reasoning') {
+      // It has ended if text arrives, but that took as long.
+      const ms = nowMs - this.#reasoningSinceMs;
+      this.#replaceLast({ ...last, ms, text: kind === 'text' ? last.text : last.text + text });
+      if (kind === 'reasoning') return;
+    } else if (last?.kind === 'text' && kind === 'text') {
+      this.#replaceLast({ kind, text: last.text + text });
+      return;
+    }
+    if (kind === 'text') this.#parts.push({ kind, text });
+    else {
+      this.#reasoningSinceMs = nowMs;
+      this.#parts.push({ kind, text, ms: 0 });
+    }
+  }
+
+  #replaceLast(part: Part): void {
+    this.#parts[this.#parts.length - 1] = part;
+  }
+
+  #setTool(id: string, change: Pick<ToolPart, 'state' | 'output'>): void {
+    const index = this.#parts.findIndex((part) => part.kind === 'tool' && part.id === id);
+    const part = this.#parts[index];
+    if (part?.kind === 'tool') this.#parts[index] = { ...part, ...change };
+  }
+}
+
+const textOf = (output: unknown): string => JSON.stringify(output) ?? '';
+
+/** How a generation ended. */
+export function outcomeOf({ reason, usage, timings }: GenerateResult, note?: string): Outcome {
+  return {
+    reason,
+    ...(note !== undefined && { note }),
+    tokens: usage.completionTokens,
+    tokensPerSecond: timings.decodeTokensPerSecond,
+    firstTokenMs: timings.timeToFirstTokenMs,
+  };
+}
+
+/** The messages of an answer that has none because the page was closed while it was generated: its texts. */
+export function messagesOf(parts: readonly Part[]): readonly Message[] {
+  return parts.flatMap((part): Message[] =>
+    part.kind === 'text' ? [{ role: 'assistant', channel: 'final', content: part.text }] : [],
+  );
+}
+
+/** The text of an answer, without reasoning and tools. */
+export function answerText(parts: readonly Part[]): string {
+  return parts.flatMap((part) => (part.kind === 'text' ? [part.text] : [])).join('\n\n');
+}

@@ -1,0 +1,215 @@
+import { announce } from '../announcer.ts';
+import { confirm } from '../confirm.ts';
+import { element, find, iconButton } from '../element.ts';
+import { formatAgo } from '../format.ts';
+import { texts } from '../language/texts.ts';
+import { parseChats, toJson, toMarkdown } from './chat-file.ts';
+import type { ChatLibrary } from './chat-library.ts';
+import { type ChatRecord, contains, titleOf } from './chat-record.ts';
+
+/** What the list can ask the page to do. */
+export interface ChatListActions {
+  /** The id of the chat that is shown. */
+  readonly current: () => string;
+  /** Shows a chat. */
+  readonly open: (id: string) => void;
+}
+
+/** At most this many chats are listed; a search finds the others. */
+const MAX_LISTED = 200;
+
+/** The list of chats: search, open, rename, export, import and delete. */
+export class ChatList {
+  readonly #library: ChatLibrary;
+  readonly #actions: ChatListActions;
+  readonly #list = element('ul', { class: 'chat-list' });
+  readonly #empty = element('p', { class: 'hint' });
+  readonly #trouble = element('p', { class: 'hint is-warning', role: 'alert' });
+  readonly #search = element('input', {
+    ...{ type: 'search', id: 'chat-search', placeholder: texts.chats.search },
+    ...{ 'aria-label': texts.chats.search, autocomplete: 'off', dir: 'auto' },
+  });
+  readonly #foot = element('div', { class: 'chat-list-foot' });
+  /** The chat whose actions are unfolded. */
+  #unfolded: string | undefined;
+  #frame = 0;
+
+  constructor(library: ChatLibrary, actions: ChatListActions) {
+    this.#library = library;
+    this.#actions = actions;
+    this.#foot.append(
+      textButton(texts.chats.import, () => void this.#pickImport()),
+      textButton(texts.chats.exportAll, () =>
+        saveFile('ossicle-chats.json', toJson(this.#library.list)),
+      ),
+    );
+    find('chats-body', HTMLElement).append(
+      this.#search,
+      this.#list,
+      this.#empty,
+      this.#trouble,
+      this.#foot,
+    );
+    this.#search.addEventListener('input', () => this.show());
+    library.subscribe(() => this.#showSoon());
+    this.show();
+  }
+
+  /** Focuses the search field. */
+  focusSearch(): void {
+    this.#search.focus();
+  }
+
+  /** Shows the chats as they are now. */
+  show(): void {
+    const { list, trouble } = this.#library;
+    const wanted = this.#search.value;
+    const found = wanted.trim() === '' ? list : list.filter((chat) => contains(chat, wanted));
+    const focused = this.#focusKey();
+    this.#list.replaceChildren(...found.slice(0, MAX_LISTED).map((chat) => this.#row(chat)));
+    if (focused) this.#list.querySelector<HTMLElement>(focused)?.focus();
+    this.#empty.hidden = found.length > 0;
+    this.#empty.textContent = list.length === 0 ? texts.chats.none : texts.chats.noneFound;
+    this.#trouble.hidden = trouble === undefined;
+    this.#trouble.textContent = trouble === undefined ? '' : texts.chats.unsaved;
+    this.#foot.lastElementChild?.toggleAttribute('disabled', list.length === 0);
+  }
+
+  #showSoon(): void {
+    if (this.#list.querySelector('form')) return; // a name is being typed
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.show();
+    });
+  }
+
+  /** A selector of the button that has the focus, to find it again in the new rows. */
+  #focusKey(): string | undefined {
+    const focused = document.activeElement;
+    if (!(focused instanceof HTMLElement) || !this.#list.contains(focused)) return undefined;
+    const { chat } = focused.closest<HTMLElement>('li')?.dataset ?? {};
+    const { action } = focused.dataset;
+    return `[data-chat="${chat}"] [data-action="${action}"]`;
+  }
+
+  #row(chat: ChatRecord): HTMLElement {
+    const { id, changedAt } = chat;
+    const title = titleOf(chat);
+    const isUnfolded = this.#unfolded === id;
+    const open = element(
+      'button',
+      {
+        ...{ type: 'button', class: 'chat-open', 'data-action': 'open', dir: 'auto' },
+        ...{ title: `${title} · ${formatAgo(changedAt)}` },
+        'aria-current': this.#actions.current() === id ? 'true' : undefined,
+        onclick: () => this.#actions.open(id),
+      },
+      title || texts.chats.untitled,
+    );
+    const more = iconButton('more', texts.chats.more(title), () => this.#unfold(id));
+    more.dataset.action = 'more';
+    more.setAttribute('aria-expanded', String(isUnfolded));
+    const row = element('li', { 'data-chat': id }, open, more);
+    if (isUnfolded) row.append(this.#menu(chat));
+    return row;
+  }
+
+  #menu(chat: ChatRecord): HTMLElement {
+    const file =
+      titleOf(chat)
+        .replace(/[^\p{L}\p{N}]+/gu, '-')
+        .slice(0, 40) || 'chat';
+    return element(
+      'div',
+      { class: 'chat-menu', role: 'group', 'aria-label': texts.chats.more(titleOf(chat)) },
+      textButton(texts.chats.rename, () => this.#rename(chat), 'rename'),
+      textButton(texts.chats.exportMarkdown, () => saveFile(`${file}.md`, toMarkdown(chat))),
+      textButton(texts.chats.exportJson, () => saveFile(`${file}.json`, toJson([chat]))),
+      textButton(texts.delete, () => void this.#remove(chat), 'delete'),
+    );
+  }
+
+  #unfold(id: string): void {
+    this.#unfolded = this.#unfolded === id ? undefined : id;
+    this.show();
+  }
+
+  #rename(chat: ChatRecord): void {
+    const name = element('input', { type: 'text', 'aria-label': texts.chats.name, dir: 'auto' });
+    name.value = titleOf(chat);
+    const form = element(
+      'form',
+      { class: 'chat-rename' },
+      name,
+      element('button', { type: 'submit', class: 'button small' }, texts.chats.save),
+    );
+    const end = (): void => {
+      form.remove();
+      this.#unfolded = undefined;
+      this.show();
+      this.#list.querySelector<HTMLElement>(`[data-chat="${chat.id}"] .icon-button`)?.focus();
+    };
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      const title = name.value.trim();
+      this.#library.change(chat.id, (before) => ({ ...before, title }));
+      end();
+    });
+    name.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape') return;
+      event.stopPropagation();
+      event.preventDefault();
+      end();
+    });
+    this.#list.querySelector(`[data-chat="${chat.id}"]`)?.replaceChildren(form);
+    name.select();
+  }
+
+  async #remove(chat: ChatRecord): Promise<void> {
+    const isSure = await confirm({
+      title: texts.chats.deleteQuestion(titleOf(chat)),
+      detail: texts.chats.deleteDetail,
+      action: texts.delete,
+      isDestructive: true,
+    });
+    if (!isSure) return;
+    this.#library.remove(chat.id);
+    this.#search.focus();
+  }
+
+  async #pickImport(): Promise<void> {
+    const input = element('input', { type: 'file', accept: '.json,application/json' });
+    input.addEventListener('change', () => void this.import(input.files?.[0]));
+    input.click();
+  }
+
+  /** Adds the chats of an exported file, and opens the first. */
+  async import(file: File | undefined): Promise<void> {
+    if (file === undefined) return;
+    try {
+      const chats = parseChats(await file.text());
+      for (const chat of chats) this.#library.add(chat);
+      announce(texts.chats.imported(chats.length));
+      if (chats[0]) this.#actions.open(chats[0].id);
+    } catch (error) {
+      const why = texts.chats.importFailed(error instanceof Error ? error.message : String(error));
+      this.#trouble.hidden = false;
+      this.#trouble.textContent = why;
+    }
+  }
+}
+
+function textButton(label: string, onclick: () => void, action = label): HTMLButtonElement {
+  return element(
+    'button',
+    { type: 'button', class: 'text-button', 'data-action': action, onclick },
+    label,
+  );
+}
+
+/** Lets the browser save a text as a file. */
+function saveFile(name: string, text: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
+  element('a', { href: url, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}

@@ -1,0 +1,31 @@
+import { checksumBuffers } from '../../kernels/checksum.ts';
+import { shadersChecksum } from '../../kernels/shaders.ts';
+import type { Runtime } from '../../model/runtime.ts';
+import { shortHash } from '../../sha256.ts';
+
+const identities = new WeakMap<Runtime['weights'], Promise<string>>();
+
+/**
+ * Identifies all that the keys and values of a text depend on: the weights as they lie on the GPU, the config, the kernels, and
+ * the layout of the cache. The first call reads all weights on the GPU.
+ *
+ * @throws {@link OssicleError} `out-of-memory`, `device-lost`.
+ */
+export function identityOf(runtime: Runtime): Promise<string> {
+  const known = identities.get(runtime.weights) ?? identify(runtime);
+  identities.set(runtime.weights, known);
+  return known;
+}
+
+async function identify({ gpu, weights, config, shape }: Runtime): Promise<string> {
+  const checksum = await checksumBuffers(gpu, buffersIn(weights));
+  const { kvCache, ringCapacity } = shape;
+  const layout = { kvCache, ringCapacity, shaders: shadersChecksum() };
+  return shortHash(JSON.stringify([...checksum, config, layout]));
+}
+
+/** All buffers in a structure of them. */
+function buffersIn(tree: unknown): GPUBuffer[] {
+  if (typeof tree !== 'object' || tree === null) return [];
+  return 'mapAsync' in tree ? [tree as GPUBuffer] : Object.values(tree).flatMap(buffersIn);
+}

@@ -1,0 +1,61 @@
+import type { Message } from '@ossicle/harmony';
+import { OssicleError } from '../errors.ts';
+import type { KernelShape } from '../kernels/shape.ts';
+import type { GenerateOptions } from '../types/generate.ts';
+import { checkTokens } from './conversation/context.ts';
+import { dropTurns } from './conversation/drop-turns.ts';
+import { type CheckpointTokenizer, noTokenizer } from './tokenizer.ts';
+
+/** A prompt that leaves room for an answer. */
+export interface Prompt {
+  readonly tokens: readonly number[];
+  /** How many messages were left out. */
+  readonly droppedMessages: number;
+}
+
+/**
+ * Renders a conversation as a prompt, or checks one of token ids.
+ *
+ * @throws {@link OssicleError} `context-overflow` if it leaves no room; `format-invalid` if the checkpoint does not know
+ * text. RangeError or TypeError if the input or an option is wrong.
+ */
+export function encodePrompt(
+  input: readonly Message[] | ArrayLike<number>,
+  options: GenerateOptions,
+  tokenizer: CheckpointTokenizer | undefined,
+  { contextLength, vocabularySize }: KernelShape,
+): Prompt {
+  if (isMessages(input)) {
+    if (!tokenizer) throw noTokenizer();
+    const encode = (messages: readonly Message[]): number[] =>
+      tokenizer.encodeConversation(messages, options);
+    const { maxTokens, overflow } = options;
+    const lengthOf = (messages: readonly Message[]): number => encode(messages).length;
+    const messages =
+      overflow === 'drop-oldest' ? dropTurns(input, { contextLength, maxTokens, lengthOf }) : input;
+    const droppedMessages = input.length - messages.length;
+    return { tokens: checkRoom(encode(messages), contextLength), droppedMessages };
+  }
+  const { stop, tools, toolChoice, responseFormat } = options;
+  if (!tokenizer?.chat && (stop || tools || toolChoice || responseFormat)) {
+    throw new TypeError(
+      'stop, tools, toolChoice and responseFormat require a checkpoint with a Harmony tokenizer',
+    );
+  }
+  checkTokens(input, vocabularySize);
+  return { tokens: checkRoom(Array.from(input), contextLength), droppedMessages: 0 };
+}
+
+function isMessages(input: readonly Message[] | ArrayLike<number>): input is readonly Message[] {
+  return !(input instanceof Uint32Array) && typeof input[0] !== 'number';
+}
+
+function checkRoom(tokens: readonly number[], contextLength: number): readonly number[] {
+  if (tokens.length === 0) throw new RangeError('The prompt must have at least one token');
+  if (tokens.length < contextLength) return tokens;
+  throw new OssicleError(
+    'context-overflow',
+    `The prompt has ${tokens.length} tokens, which leaves no room for an answer in a context of ${contextLength}. ` +
+      'Shorten the conversation, or load the model with a larger contextLength.',
+  );
+}
