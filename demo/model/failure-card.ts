@@ -49,6 +49,7 @@ const KNOWN: Record<ErrorCode, { headline: string; steps: readonly NextStep[] }>
     steps: ['choose-model', 'use-embedded'],
   },
   'context-overflow': { headline: 'The conversation is too long', steps: ['new-chat'] },
+  'answer-invalid': { headline: 'The model did not answer as asked', steps: ['try-again'] },
   'gpu-error': { headline: 'The GPU reported an error', steps: ['load-again', 'use-embedded'] },
   'worker-failed': { headline: 'The background worker stopped', steps: ['load-again', 'reload'] },
   disposed: { headline: 'The model is no longer loaded', steps: ['load-again'] },

@@ -1,5 +1,5 @@
 // The packages as published: packed, and used in projects outside this repository.
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { publint } from 'publint';
@@ -231,6 +231,30 @@ ${plain(MAIN)
   expect(await answerOf(browser, folder, 'strict/')).toContain('42');
 });
 
+test('a page with a strict policy runs Python in the published sandbox', async () => {
+  const policy =
+    "default-src 'none'; script-src 'self'; connect-src 'self'; frame-src 'self'; require-trusted-types-for 'script'";
+  const meta = `<meta http-equiv="Content-Security-Policy" content="${policy}">`;
+  await write('python/index.html', meta + PAGE);
+  await write(
+    'python/app.js',
+    `import { createPython } from '@ossicle/tools';
+
+const python = createPython({ indexURL: '/pyodide/', sandboxURL: '/node_modules/@ossicle/tools/dist/sandbox.html' });
+const { text } = await python.run('6 * 7');
+document.querySelector('p').append(text);
+document.title = 'done';
+`,
+  );
+  await write(
+    'python/vite.config.js',
+    `export default { build: { lib: { entry: 'python/app.js', formats: ['es'], fileName: 'main' }, outDir: 'python', emptyOutDir: false } }`,
+  );
+  await viteBuild('--config', 'python/vite.config.js');
+  await cp('node_modules/pyodide', join(folder, 'pyodide'), { recursive: true });
+  expect(await answerOf(browser, folder, 'python/')).toBe('42\n');
+});
+
 test('isOssicleError alone takes at most 2 kB: no worker, no store', async () => {
   await write('small.js', "export { isOssicleError } from 'ossicle';");
   const bundle = await run('npx', ['esbuild', 'small.js', '--bundle', '--minify'], folder);
@@ -246,7 +270,13 @@ test.each(['ossicle', '@ossicle/harmony', '@ossicle/tools'])(
   'the types of %s resolve everywhere',
   async (name) => {
     const tarball = join(folder, `${name.replace('@', '').replace('/', '-')}-0.1.0.tgz`);
-    await run('npx', ['attw', tarball, '--ignore-rules', 'cjs-resolves-to-esm'], folder); // ESM only
+    const options = [
+      '--ignore-rules',
+      'cjs-resolves-to-esm',
+      '--exclude-entrypoints',
+      'sandbox.html',
+    ];
+    await run('npx', ['attw', tarball, ...options], folder); // ESM only
   },
 );
 
@@ -259,7 +289,7 @@ test.each([
   ['typescript', 'engine', []],
 ])('%s accepts the types of the %s', async (compiler, entry, types) => {
   const sources: Readonly<Record<string, string>> = {
-    page: MAIN,
+    page: `${MAIN}\nexport { createBrowser, createPython } from '@ossicle/tools';\n`,
     engine: `import { createEngine, requestDevice } from 'ossicle/engine';
 import { fileSource } from 'ossicle/node';
 

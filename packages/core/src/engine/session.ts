@@ -290,7 +290,7 @@ export class EngineSession implements Session {
     const reusedTokens = context.rewind(prompt);
     context.append(prompt.slice(context.tokens.length));
     const exempt = this.#tokenizer?.chat?.headerTokens ?? [];
-    this.#decoder.start(sampling, { prompt, exempt });
+    this.#decoder.start(sampling, { prompt: head, answer: prompt.slice(answerStart), exempt });
     record.startPrefill(prompt.length, reusedTokens);
     this.#answerStart = answerStart;
     if (input) this.#messages = input instanceof Uint32Array ? [] : [...input];
@@ -332,7 +332,7 @@ export class EngineSession implements Session {
       if (!isAbort(error, signal)) throw error;
       reason = 'aborted';
     } finally {
-      if (reason === 'stop') this.#answerStart = undefined;
+      if (reason === 'stop' || reason === 'loop') this.#answerStart = undefined;
       this.#isGenerating = false;
       await this.#pause();
     }
@@ -341,7 +341,8 @@ export class EngineSession implements Session {
     if (reason === 'stop' && (summary?.toolCalls.length ?? 0) > 0) reason = 'tool-calls';
     const result = record.finish(reason, summary, output?.reasoningTokens);
     if (!this.isUnfinished) this.#messages = [...this.#messages, ...result.messages];
-    const json = options.responseFormat && parseJson(result.text);
+    const isJson = options.responseFormat?.type === 'json';
+    const json = isJson ? parseJson(result.text) : undefined;
     return {
       ...result,
       ...(droppedMessages > 0 && { droppedMessages }),

@@ -78,6 +78,8 @@ async function runSteps(
       ...options,
       ...(reasoningBudget && { reasoningBudget: Math.max(0, reasoningBudget - spent) }),
       ...(total && { prefillText: undefined }), // only the first step begins with it
+      // A tool that must be called has been.
+      ...(total && mustCall(options) && { toolChoice: 'auto' as const }),
       ...prepared,
       ...(left !== Infinity && { maxTokens: left }),
     };
@@ -108,6 +110,11 @@ async function runSteps(
     const state: StepState = { steps: [...steps], messages: [...input, ...total.messages] };
     if (await unlessAborted(signal, isStopped(state, options.stopWhen))) return total;
   }
+}
+
+/** Whether the options ask for a call. */
+function mustCall({ toolChoice = 'auto' }: GenerateOptions): boolean {
+  return toolChoice === 'required' || typeof toolChoice === 'object';
 }
 
 /** Passes a step's events on, except those that tell its end. */

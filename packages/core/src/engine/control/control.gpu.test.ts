@@ -2,6 +2,7 @@ import type { Message } from '@ossicle/harmony';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openTestDevice, type TestDevice } from '../../../test/engine.ts';
 import { testFileUrl } from '../../../test/files.ts';
+import { type Classifier, classify } from '../../generation/classify.ts';
 import type { GenerateOptions, GenerateResult } from '../../types/generate.ts';
 import type { Engine } from '../engine.ts';
 import { LoopGuard } from './loop-guard.ts';
@@ -145,6 +146,39 @@ describe('the loop guard', () => {
     expect(guard).not.toHaveBeenCalled();
     guard.mockRestore();
   });
+});
+
+test('contents are judged by a policy, which is evaluated once', async () => {
+  const session = engine.createSession();
+  const reused: number[] = [];
+  const model: Classifier = {
+    generate(input, options) {
+      const generation = session.generate(input, { ...options, maxTokens: 80 });
+      void generation.result.then(({ usage }) => reused.push(usage.reusedTokens));
+      return generation;
+    },
+  };
+  const verdicts = await classify(model, {
+    policy: '- EMAIL: No email addresses.\n- pii_phone: No phone numbers.',
+    reasoningEffort: 'low',
+    content: ['Call me at 555-0199.', 'He likes tea with milk.'],
+  });
+  session.dispose();
+  expect(verdicts).toEqual([
+    {
+      violation: true,
+      category: 'pii_phone',
+      rationale: 'Contains the phone number 555-0199.',
+      reasoning: 'pii_phone: found 555-0199.',
+    },
+    {
+      violation: false,
+      category: null,
+      rationale: 'No rule is broken.',
+      reasoning: 'Nothing found.',
+    },
+  ]);
+  expect(reused[1]).toBeGreaterThan(200);
 });
 
 test('log probabilities have the text of each token', async () => {
