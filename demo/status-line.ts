@@ -1,9 +1,11 @@
 import { element, find, icon } from './element.ts';
 import { formatBytes, formatCount } from './format.ts';
+import { texts } from './language/texts.ts';
 import type { LoadedModel } from './model/model-slot.ts';
 
 /** The line below the message field: the GPU, the memory the model takes, and how full its context is. */
 export class StatusLine {
+  readonly #private: HTMLElement;
   readonly #line = find('status-line', HTMLElement);
   #model: LoadedModel | undefined;
   #contextTokens: number | undefined = 0;
@@ -21,10 +23,22 @@ export class StatusLine {
     this.#showContext();
   }
 
+  /** @param openRequests called to list the requests of the page. */
+  constructor(openRequests: () => void) {
+    this.#private = element(
+      'span',
+      {},
+      element(
+        'button',
+        { type: 'button', class: 'private', id: 'requests-button', onclick: openRequests },
+        icon('lock'),
+        texts.requests.open,
+      ),
+    );
+  }
+
   #show(): void {
-    const facts = [
-      element('span', { class: 'private' }, icon('lock'), 'Nothing you type leaves this page'),
-    ];
+    const facts = [this.#private];
     if (this.#model) {
       const { adapter, gpuBytes } = this.#model.model.info;
       this.#showContext();
@@ -38,7 +52,9 @@ export class StatusLine {
         this.#context,
       );
     }
-    this.#line.replaceChildren(...facts);
+    // Left in place, so that it keeps the focus.
+    for (const node of [...this.#line.children]) if (node !== this.#private) node.remove();
+    this.#line.append(...(this.#private.isConnected ? facts.slice(1) : facts));
   }
 
   #showContext(): void {

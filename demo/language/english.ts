@@ -48,6 +48,9 @@ export const english = {
     version: (index: number, count: number): string => `${index} of ${count}`,
     earlier: 'Earlier version',
     later: 'Later version',
+    table: 'Table',
+    plainText: 'text',
+    copyCode: 'Copy code',
     noAnswer: 'The model gave no answer.',
     thinking: 'Thinking',
     thinkingFor: (time: string): string => `Thinking for ${time}`,
@@ -73,6 +76,68 @@ export const english = {
     tooLarge: (name: string, limit: string): string => `${name} is larger than ${limit}.`,
     queued: 'Queued questions',
     queue: 'Queued',
+  },
+
+  requests: {
+    title: 'Requests',
+    open: 'Nothing you type leaves this page',
+    lede: 'Every request over the network since this page was opened, as the browser records it. Questions, answers, chats and files are never sent.',
+    late: 'Since the model is ready',
+    untold: 'not told',
+    early: 'Until then',
+    none: 'None.',
+    blind:
+      'The browser does not report the requests of workers in this visit: the service worker is not in charge. Reload the page.',
+    host: 'Host',
+    who: 'Made by',
+    reason: 'For',
+    requests: 'Requests',
+    bytes: 'Bytes',
+    whos: { page: 'page', worker: 'worker', 'service worker': 'service worker' },
+    reasons: { page: 'the page itself', model: 'the model' },
+    atLeast: (bytes: string): string => `${bytes} or more`,
+  },
+
+  shortcuts: {
+    title: 'Keyboard shortcuts',
+    open: 'Show this list',
+    send: 'Send',
+    newLine: 'New line',
+    stop: 'Stop the answer',
+    editLast: 'Edit the last question (in the empty field)',
+    focusField: 'Go to the message field',
+    newChat: 'New chat',
+    search: 'Search chats',
+    toggleChats: 'Show or hide the chats',
+    names: { Ctrl: 'Ctrl', Shift: 'Shift', Enter: 'Enter', Escape: 'Esc', ArrowUp: '↑' },
+  },
+
+  policy: {
+    title: 'Policy checker',
+    lede: 'Checks a text against your policy with the model in use. gpt-oss-safeguard is trained for this; gpt-oss-nano knows only the rules of the example.',
+    policy: 'Policy',
+    content: 'Text to check',
+    check: 'Check',
+    checking: 'Checking',
+    allowed: 'Allowed',
+    violation: (category: string): string => `Violation: ${category}`,
+    unclear: 'The model gave no verdict:',
+  },
+
+  update: {
+    ready: 'A newer version of this page is ready.',
+    reload: 'Reload',
+  },
+
+  model: {
+    diagnose: 'Diagnose',
+    diagnosing: 'Testing the kernels on this GPU…',
+    diagnosis: 'Diagnosis',
+    copyDiagnosis: 'Copy the diagnosis',
+    checkPolicy: 'Check a policy',
+    safeguard:
+      'gpt-oss-20b trained to check texts against a policy that you write. The same size: 13.8 GB to download, 12.4 GB of GPU memory.',
+    large: 'The larger one: a one-time 65 GB download, for GPUs with about 64 GB of memory.',
   },
 
   tool: {

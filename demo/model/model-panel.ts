@@ -1,6 +1,7 @@
 import { openedFor } from '../connection-policy.ts';
 import { element, find, icon } from '../element.ts';
 import { formatBytes, formatCount, formatParameters } from '../format.ts';
+import { texts } from '../language/texts.ts';
 import { adapterName } from '../status-line.ts';
 import {
   type CheckpointSource,
@@ -9,6 +10,7 @@ import {
   localSource,
   parseSource,
 } from './checkpoint-source.ts';
+import { DiagnosisView } from './diagnosis-view.ts';
 import type { HubAccess } from './hub-access.ts';
 import { type LocalFiles, pickFolder, pickGguf } from './local-files.ts';
 import type { ModelSlot, ModelState } from './model-slot.ts';
@@ -34,13 +36,23 @@ export class ModelPanel {
   });
   readonly #hint = element('small', { id: 'model-source-hint', 'aria-live': 'polite' });
   readonly #storage: StorageList;
+  readonly #diagnosis = new DiagnosisView();
+  readonly #checkPolicy: () => void;
 
-  /** @param load called with the chosen checkpoint, once the panel is closed. */
+  /**
+   * @param load called with the chosen checkpoint, once the panel is closed.
+   * @param checkPolicy called to check texts against a policy.
+   */
   constructor(
     slot: ModelSlot,
     hub: HubAccess,
     load: (checkpoint: CheckpointSource, isAgreed?: boolean) => void,
+    checkPolicy: () => void,
   ) {
+    this.#checkPolicy = () => {
+      this.close();
+      checkPolicy();
+    };
     this.#hub = hub;
     this.#load = (checkpoint, isAgreed) => {
       this.close();
@@ -152,6 +164,12 @@ export class ModelPanel {
           'gpt-oss-20b',
           'OpenAI’s open-weight model: a one-time 13.8 GB download and 12.4 GB of GPU memory. Checks first whether it will run here.',
         ),
+        this.#choice(
+          'openai/gpt-oss-safeguard-20b',
+          'gpt-oss-safeguard-20b',
+          texts.model.safeguard,
+        ),
+        this.#choice('openai/gpt-oss-120b', 'gpt-oss-120b', texts.model.large),
       ),
       this.#localChoice(),
       form,
@@ -212,6 +230,7 @@ export class ModelPanel {
       ['GPU memory', formatBytes(gpuBytes)],
       ['GPU', adapterName(adapter)],
     ];
+    this.#diagnosis.show(model);
     this.#inUse.replaceChildren(
       element('h3', {}, 'In use: ', element('strong', {}, checkpoint.name)),
       element(
@@ -220,6 +239,19 @@ export class ModelPanel {
         ...facts.map(([name, value]) =>
           element('div', {}, element('dt', {}, name), element('dd', {}, value)),
         ),
+      ),
+      element(
+        'div',
+        { class: 'in-use-actions' },
+        element(
+          'button',
+          {
+            ...{ type: 'button', class: 'button small', id: 'check-policy' },
+            onclick: this.#checkPolicy,
+          },
+          texts.model.checkPolicy,
+        ),
+        this.#diagnosis.element,
       ),
     );
   }

@@ -332,7 +332,7 @@ export class EngineSession implements Session {
       if (!isAbort(error, signal)) throw error;
       reason = 'aborted';
     } finally {
-      if (reason === 'stop') this.#answerStart = undefined;
+      if (reason === 'stop' || reason === 'loop') this.#answerStart = undefined;
       this.#isGenerating = false;
       await this.#pause();
     }
