@@ -40,6 +40,25 @@ export function checkTaskOptions(options: unknown): void {
   checkFunctions('', fields, ['onProgress']);
 }
 
+/**
+ * Checks the options of a load that no worker has to see.
+ *
+ * @throws TypeError if an option has the wrong type.
+ */
+export function checkLoadOptions(options: unknown): void {
+  checkTaskOptions(options);
+  const fields = options as Fields;
+  for (const name of ['huggingFace', 'integrity']) {
+    if (fields[name] !== undefined) objectAt(name, fields[name]);
+  }
+  for (const name of ['store', 'tune']) {
+    const value = fields[name];
+    if (value !== undefined && typeof value !== 'boolean') {
+      throw mustBe(name, 'true or false', value);
+    }
+  }
+}
+
 /** Whether a value is an object, and no array. */
 export function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

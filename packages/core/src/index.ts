@@ -16,7 +16,8 @@ export {
 } from './generation/tool.ts';
 export { checkSupport } from './page/check-support.ts';
 export { load } from './page/load.ts';
-export type { Model } from './page/model.ts';
+export type { Model, SavedSessions } from './page/model.ts';
+export type { ModelSession } from './page/model-session.ts';
 export {
   type DamagedChunk,
   type ImportOptions,
@@ -31,5 +32,6 @@ export type * from './types/config.ts';
 export type * from './types/diagnosis.ts';
 export type * from './types/generate.ts';
 export type * from './types/load.ts';
+export type { SavedSession } from './types/session.ts';
 export type * from './types/support.ts';
 export type * from './types/task.ts';

@@ -24,6 +24,7 @@ export interface ChatFormat {
    *
    * @param prompt - Token ids.
    * @param output - Reads the answer: it has each token before the constraint is asked for the next.
+   * @throws RangeError if the options ask for what cannot be enforced.
    */
   constrain(options: GenerateOptions, prompt: ArrayLike<number>, output: ChatOutput): Constraint;
 }

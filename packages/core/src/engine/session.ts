@@ -332,7 +332,7 @@ export class EngineSession implements Session {
       if (!isAbort(error, signal)) throw error;
       reason = 'aborted';
     } finally {
-      if (reason === 'stop') this.#answerStart = undefined;
+      if (reason === 'stop' || reason === 'loop') this.#answerStart = undefined;
       this.#isGenerating = false;
       await this.#pause();
     }
@@ -341,7 +341,8 @@ export class EngineSession implements Session {
     if (reason === 'stop' && (summary?.toolCalls.length ?? 0) > 0) reason = 'tool-calls';
     const result = record.finish(reason, summary, output?.reasoningTokens);
     if (!this.isUnfinished) this.#messages = [...this.#messages, ...result.messages];
-    const json = options.responseFormat && parseJson(result.text);
+    const isJson = options.responseFormat?.type === 'json';
+    const json = isJson ? parseJson(result.text) : undefined;
     return {
       ...result,
       ...(droppedMessages > 0 && { droppedMessages }),

@@ -157,30 +157,59 @@ describe('the sandbox', () => {
   });
 });
 
+test('the frame starts nothing where it is not sandboxed: other sites could open it', async () => {
+  const { default: html } = await import('./sandbox.html?raw');
+  const frame = document.createElement('iframe');
+  frame.srcdoc = html;
+  const worker = new Blob(['onmessage = ({ ports }) => ports[0].postMessage("runs");']);
+  const ports = [new MessageChannel(), new MessageChannel()];
+  frame.onload = () =>
+    frame.contentWindow!.postMessage(
+      worker,
+      '*',
+      ports.map((channel) => channel.port2),
+    );
+  document.body.append(frame);
+  const answer = await new Promise((resolve) => {
+    for (const channel of ports) channel.port1.onmessage = ({ data }) => resolve(data);
+  });
+  frame.remove();
+  expect(answer).toMatchObject({ type: 'crashed', message: expect.stringMatching(/sandbox/) });
+});
+
 describe('python after the end of a call', () => {
+  const short = create({ timeLimitMs: 500 });
+  afterAll(() => short.dispose());
+
   test('by the limit of time goes on with its files, without its variables', async () => {
-    const short = create({ timeLimitMs: 500 });
     await short.run("x = 1\nopen('kept.txt', 'w').write('kept')");
     await expect(short.run('while True: pass')).rejects.toThrow(/more than 0\.5 seconds/);
     expect((await short.run("open('kept.txt').read(), 'x' in globals()")).text).toBe(
       "('kept', False)\n",
     );
-    short.dispose();
-    await expect(short.run('1')).rejects.toThrow('disposed of');
   });
 
-  test('by a signal goes on, as does one that was reset', async () => {
+  test('by a signal or a reset goes on, with one frame', async () => {
     const controller = new AbortController();
     const { signal } = controller;
-    const looping = python.run("open('x', 'w').write('x')\nwhile True: pass", { signal });
-    const waiting = python.run('1', { signal });
+    const looping = short.run('while True: pass', { signal });
+    const waiting = short.run('1', { signal });
     setTimeout(() => controller.abort(new Error('enough')), 200);
     await expect(looping).rejects.toThrow('enough');
     await expect(waiting).rejects.toThrow('enough');
-    const reset = python.run('while True: pass');
-    setTimeout(() => python.reset(), 100);
+    const frames = document.querySelectorAll('iframe').length;
+    const reset = short.run('while True: pass');
+    setTimeout(() => short.reset(), 100);
     await expect(reset).rejects.toThrow('reset');
-    expect(await textOf("import os; os.listdir('.')")).toBe('[]\n');
+    expect((await short.run("import os; os.listdir('.')")).text).toBe('[]\n');
+    expect(document.querySelectorAll('iframe').length).toBe(frames + 1);
+  });
+
+  test('by its disposal does not', async () => {
+    const disposed = short.run('while True: pass');
+    setTimeout(() => short.dispose(), 100);
+    await expect(disposed).rejects.toThrow('disposed of');
+    await expect(short.run('1')).rejects.toThrow('disposed of');
     expect(document.querySelectorAll('iframe').length).toBe(1);
   });
 });
