@@ -5,6 +5,7 @@
  */
 
 export { type ErrorCode, isOssicleError, OssicleError } from './errors.ts';
+export { type Classifier, classify } from './generation/classify.ts';
 export { hasToolCall, stepCountIs } from './generation/stop-conditions.ts';
 export {
   type SchemaIssue,
@@ -26,6 +27,7 @@ export {
   store,
   type VerifyResult,
 } from './page/model-store.ts';
+export type * from './types/classify.ts';
 export type * from './types/config.ts';
 export type * from './types/diagnosis.ts';
 export type * from './types/generate.ts';

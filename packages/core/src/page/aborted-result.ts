@@ -29,7 +29,7 @@ export function abortedResult(
   });
   const messages = [say('analysis'), say('commentary'), ...calls, say('final')];
   return {
-    text: textOf('commentary', 'final'),
+    text: textOf('final'),
     reasoning: textOf('analysis'),
     toolCalls,
     messages: messages.filter(({ content, recipient }) => content !== '' || recipient),

@@ -236,7 +236,7 @@ describe('a worker that does not answer', () => {
     }
     const { usage: _, timings: __, ...result } = await generation.result;
     expect(result).toEqual({
-      text: 'First. It',
+      text: 'It',
       reasoning: 'Add it.',
       toolCalls: [call],
       messages: [
