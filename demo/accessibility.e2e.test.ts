@@ -63,7 +63,46 @@ const VIEWS: readonly (readonly [name: string, open: () => Promise<unknown>])[] 
   ['an answer', () => visit.demo.ask('What is a mixture of experts?')],
   ['the settings', () => visit.demo.click('#settings-button')],
   ['a failed load and the model panel', openPanelAfterFailure],
+  ['a tool call that waits for approval, and a queued question', askForApproval],
+  ['the actions of a chat', openChatActions],
+  ['the requests', () => visit.demo.click('#requests-button')],
+  ['the shortcuts', () => openDialog('#shortcuts-button')],
+  ['the policy checker and a diagnosis', openPolicy],
 ];
+
+async function askForApproval(): Promise<void> {
+  const { demo } = visit;
+  await demo.startOver();
+  await demo.page.evaluate(() => document.querySelector<HTMLElement>('#ask-tools')?.click());
+  await demo.click('.suggestions li:last-child button');
+  await demo.page.waitForSelector('.tool-question');
+  await demo.send('Add 10 more.');
+}
+
+async function openChatActions(): Promise<void> {
+  const { demo } = visit;
+  await demo.startOver();
+  await demo.page.setViewport({ width: 1000, height: 760 });
+  await demo.click('.chat-list li .icon-button');
+}
+
+/** Closes what is open, then opens a dialog. */
+async function openDialog(button: string): Promise<void> {
+  await visit.demo.page.keyboard.press('Escape');
+  await visit.demo.click(button);
+}
+
+async function openPolicy(): Promise<void> {
+  const { demo } = visit;
+  await openDialog('#model-button');
+  await demo.click('#diagnose');
+  await demo.page.waitForSelector('.diagnosis pre');
+  await demo.click('#check-policy');
+  await demo.page.type('#policy-content', 'Write to lima@soro.com.');
+  await demo.page.keyboard.press('Tab');
+  await demo.page.keyboard.press('Enter');
+  expect(await demo.textLike('.verdict', /:/)).toMatch(/^Violation: email/);
+}
 
 async function openPanelAfterFailure(): Promise<void> {
   const { demo } = visit;

@@ -11,7 +11,16 @@ import {
 export const openedFor: CheckpointSource = requestedSource(location.href);
 
 /** Whether this is the built page, which has a policy; the development server needs its own connections and styles. */
-export const isBuilt: boolean = document.querySelector('meta[http-equiv]') !== null;
+export const isBuilt: boolean =
+  document.querySelector('meta[http-equiv="Content-Security-Policy"]') !== null;
+
+// Connections that no policy governs in all browsers.
+for (const name of ['RTCPeerConnection', 'webkitRTCPeerConnection', 'WebTransport'])
+  if (name in globalThis)
+    Object.defineProperty(globalThis, name, {
+      value: undefined,
+      ...{ configurable: false, writable: false },
+    });
 
 if (isBuilt) {
   const policy = document.createElement('meta');

@@ -35,7 +35,10 @@ export function icon(name: string): SVGSVGElement {
 export function iconButton(name: string, label: string, onclick: () => void): HTMLButtonElement {
   return element(
     'button',
-    { type: 'button', class: 'icon-button', 'aria-label': label, title: label, onclick },
+    {
+      ...{ type: 'button', class: 'icon-button', 'data-icon': name },
+      ...{ 'aria-label': label, title: label, onclick },
+    },
     icon(name),
   );
 }

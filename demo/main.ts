@@ -6,10 +6,14 @@ import { ChatList } from './chats/chat-list.ts';
 import { ChatsPanel } from './chats/chats-panel.ts';
 import { openedFor } from './connection-policy.ts';
 import { find } from './element.ts';
+import { acceptLaunches, watchVersion } from './installation.ts';
+import { localize } from './language/localize.ts';
+import { texts } from './language/texts.ts';
 import {
   type CheckpointSource,
   embeddedSource,
   isReachable,
+  localSource,
   pageAddress,
 } from './model/checkpoint-source.ts';
 import type { NextStep } from './model/failure-card.ts';
@@ -20,8 +24,12 @@ import { LARGE_REPOSITORY, ModelPanel } from './model/model-panel.ts';
 import { type LoadedModel, ModelSlot, type ModelState } from './model/model-slot.ts';
 import { showPreflight } from './model/preflight.ts';
 import { findPartial, findStored } from './model/stored-checkpoint.ts';
+import { PolicyChecker } from './policy/policy-checker.ts';
+import { RequestLog } from './privacy/request-log.ts';
+import { RequestPanel } from './privacy/request-panel.ts';
 import { registerServiceWorker } from './service-worker-registration.ts';
 import { SettingsView } from './settings.ts';
+import { Shortcuts } from './shortcuts.ts';
 import { StatusLine } from './status-line.ts';
 import { readLocal, storageKey, writeLocal } from './storage-key.ts';
 import { showWelcome } from './welcome.ts';
@@ -31,6 +39,7 @@ const CHOSEN_KEY = storageKey('chosen');
 /** Local storage key of the chat that was shown last. */
 const LAST_CHAT_KEY = storageKey('last-chat');
 
+localize();
 const hub: HubAccess = new HubAccess(openedFor.mirror, () => panel.explainSource());
 const slot = new ModelSlot({ agree: showPreflight, token: () => hub.token });
 /** The model that the welcome describes; `null` until it is first shown. */
@@ -38,7 +47,10 @@ let welcomed: LoadedModel | undefined | null = null;
 const settings = new SettingsView((instructions) =>
   library.change(chat.record.id, (record) => ({ ...record, instructions })),
 );
-const statusLine = new StatusLine();
+const requests = new RequestLog();
+const requestPanel = new RequestPanel(requests);
+const statusLine = new StatusLine(() => requestPanel.open());
+const serviceWorker = registerServiceWorker();
 const lastChat = readLocal(LAST_CHAT_KEY);
 const library = new ChatLibrary();
 const chat = new Chat({
@@ -58,7 +70,8 @@ const composer = new Composer({
 });
 const chatsPanel = new ChatsPanel();
 const chatList = new ChatList(library, { current: () => chat.record.id, open: openChat });
-const panel: ModelPanel = new ModelPanel(slot, hub, choose);
+const policyChecker = new PolicyChecker(() => slot.state.model);
+const panel: ModelPanel = new ModelPanel(slot, hub, choose, () => policyChecker.open());
 new LoadNotice(slot, {
   step: (step) => takeStep(step),
   resume: ({ checkpoint }) => choose(checkpoint, true),
@@ -71,11 +84,28 @@ find('new-chat', HTMLButtonElement).addEventListener('click', () => {
   composer.focus();
 });
 followEnd();
-acceptDrops((checkpoint) => {
-  panel.close();
-  choose(checkpoint);
+new Shortcuts({
+  newChat: () => find('new-chat', HTMLButtonElement).click(),
+  search: () => {
+    chatsPanel.toggle(true);
+    chatList.focusSearch();
+  },
+  toggleChats: () => chatsPanel.toggle(),
+  focusField: () => composer.focus(),
+  editLast: () => {
+    const edits = document.querySelectorAll<HTMLElement>('.turn:last-child [data-icon=edit]');
+    edits[0]?.click();
+  },
 });
-void registerServiceWorker();
+acceptDrops(
+  (checkpoint) => {
+    panel.close();
+    choose(checkpoint);
+  },
+  (files) => composer.attach(files),
+);
+acceptLaunches((files) => choose(localSource(files)));
+watchVersion();
 void openLastChat();
 void open();
 
@@ -93,6 +123,7 @@ function openChat(id: string): void {
 
 /** Loads what the URL names if the user has already agreed to it; otherwise the embedded model. */
 async function open(): Promise<void> {
+  await serviceWorker; // it reports the requests of the model's worker
   const chosen = sessionStorage.getItem(CHOSEN_KEY);
   sessionStorage.removeItem(CHOSEN_KEY);
   const stored = openedFor.origin === 'embedded' ? undefined : await findStored(openedFor);
@@ -125,9 +156,10 @@ function choose(checkpoint: CheckpointSource, isAgreed = false): void {
 
 function showModel(state: ModelState): void {
   const { model: loaded, status } = state;
+  if (status === 'loading' || status === 'ready') requests.setReady(status === 'ready');
   const isMoving = status === 'loading' || (status === 'failed' && loaded === undefined);
   const name = isMoving ? state.checkpoint.name : loaded?.checkpoint.name;
-  find('model-name', HTMLElement).textContent = name ?? 'No model';
+  find('model-name', HTMLElement).textContent = name ?? texts.page.noModel;
   // A load that failed says so in its own card; the model shown here works.
   find('model-button', HTMLElement).dataset.status =
     status === 'failed' && loaded ? 'ready' : status;

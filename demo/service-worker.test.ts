@@ -8,7 +8,7 @@ beforeEach(() => {
   const keys = async () => [...names];
   const open = async (name: string) => {
     names.add(name);
-    return { addAll: async () => undefined };
+    return { addAll: async () => undefined, match: async () => undefined };
   };
   vi.stubGlobal('caches', { keys, open, delete: async (name: string) => names.delete(name) });
   vi.stubGlobal('clients', { claim: async () => undefined });

@@ -9,16 +9,26 @@ declare const PRECACHE: { readonly version: string; readonly files: readonly str
 /** The parts of a service worker's global scope that the DOM types lack. */
 interface WorkerScope {
   readonly location: Location;
-  readonly clients: { claim(): Promise<void> };
+  readonly clients: {
+    claim(): Promise<void>;
+    get(id: string): Promise<{ readonly type: string } | undefined>;
+  };
   skipWaiting(): Promise<void>;
   addEventListener(type: 'install' | 'activate', listener: (event: Extendable) => void): void;
   addEventListener(type: 'fetch', listener: (event: Fetch) => void): void;
+  addEventListener(type: 'message', listener: (event: ExtendableMessage) => void): void;
 }
 interface Extendable {
   waitUntil(work: Promise<unknown>): void;
 }
+/** A page asks whether the script that it runs belongs to this version. */
+interface ExtendableMessage {
+  readonly data: { readonly script?: unknown };
+  readonly source: { postMessage(answer: string): void } | null;
+}
 interface Fetch {
   readonly request: Request;
+  readonly clientId: string;
   respondWith(response: Promise<Response>): void;
 }
 
@@ -32,10 +42,36 @@ const CACHE_PREFIX = `ossicle-page ${new URL('.', scope.location.href).pathname}
 const CACHE = CACHE_PREFIX + PRECACHE.version;
 const files = new Set(PRECACHE.files.map((path) => new URL(path, scope.location.href).href));
 
+/** What the pages are told of each request, as they cannot see those of workers: request-log.ts. */
+const channel = new BroadcastChannel(
+  `ossicle.requests ${new URL('.', scope.location.href).pathname}`,
+);
+/** At most this many requests are kept for pages that ask later. */
+const MAX_RECORDS = 1000;
+const records: unknown[] = [];
+channel.addEventListener('message', ({ data }: MessageEvent) => {
+  if (data === 'which requests?') for (const record of records) channel.postMessage(record);
+});
+
+function record(url: string, who: 'worker' | 'service worker', bytes?: number): void {
+  const entry = { id: crypto.randomUUID(), url, who, bytes };
+  if (records.push(entry) > MAX_RECORDS) records.shift();
+  channel.postMessage(entry);
+}
+
+/** Records a request that a worker makes to the network; the page itself sees those of the page, with their bytes. */
+async function recordPassed({ request, clientId }: Fetch): Promise<void> {
+  if ((await scope.clients.get(clientId))?.type !== 'worker') return;
+  const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get('range') ?? '') ?? [];
+  record(request.url, 'worker', to === undefined ? undefined : Number(to) - Number(from) + 1);
+}
+
 scope.addEventListener('install', (event) => {
   const fill = async (): Promise<void> => {
     const cache = await caches.open(CACHE);
     await cache.addAll([...files].map((url) => new Request(url, { cache: 'no-cache' })));
+    for (const url of files)
+      record(url, 'service worker', (await (await cache.match(url))?.blob())?.size);
     await scope.skipWaiting();
   };
   event.waitUntil(fill());
@@ -51,12 +87,19 @@ scope.addEventListener('activate', (event) => {
   event.waitUntil(tidy());
 });
 
+scope.addEventListener('message', ({ data, source }) => {
+  if (typeof data.script === 'string' && !files.has(data.script)) source?.postMessage('outdated');
+});
+
 scope.addEventListener('fetch', (event) => {
   const url = new URL(event.request.url);
   url.search = '';
   url.hash = '';
   if (url.pathname.endsWith('/')) url.pathname += 'index.html';
-  if (event.request.method !== 'GET' || !files.has(url.href)) return;
+  if (event.request.method !== 'GET' || !files.has(url.href)) {
+    void recordPassed(event);
+    return;
+  }
   const isPage = event.request.mode === 'navigate';
   event.respondWith(
     isPage ? fromNetwork(event.request, url.href) : fromCache(event.request, url.href),

@@ -1,13 +1,15 @@
 import { element, find, icon } from './element.ts';
 import { formatBytes, formatCount } from './format.ts';
+import { texts } from './language/texts.ts';
 import type { LoadedModel } from './model/model-slot.ts';
 
 /** The line below the message field: the GPU, the memory the model takes, and how full its context is. */
 export class StatusLine {
+  readonly #private: HTMLElement;
   readonly #line = find('status-line', HTMLElement);
   #model: LoadedModel | undefined;
   #contextTokens: number | undefined = 0;
-  readonly #context = element('span', { title: 'Context used' });
+  readonly #context = element('span', { title: texts.status.contextUsed });
 
   /** Shows another model, or none. */
   showModel(model: LoadedModel | undefined): void {
@@ -21,24 +23,34 @@ export class StatusLine {
     this.#showContext();
   }
 
+  /** @param openRequests called to list the requests of the page. */
+  constructor(openRequests: () => void) {
+    this.#private = element(
+      'span',
+      {},
+      element(
+        'button',
+        { type: 'button', class: 'private', id: 'requests-button', onclick: openRequests },
+        icon('lock'),
+        texts.requests.open,
+      ),
+    );
+  }
+
   #show(): void {
-    const facts = [
-      element('span', { class: 'private' }, icon('lock'), 'Nothing you type leaves this page'),
-    ];
+    const facts = [this.#private];
     if (this.#model) {
       const { adapter, gpuBytes } = this.#model.model.info;
       this.#showContext();
       facts.push(
-        element('span', { title: 'GPU adapter' }, adapterName(adapter)),
-        element(
-          'span',
-          { title: 'GPU memory for weights and caches' },
-          `${formatBytes(gpuBytes)} on the GPU`,
-        ),
+        element('span', { title: texts.status.gpu }, adapterName(adapter)),
+        element('span', { title: texts.status.memory }, texts.status.onGpu(formatBytes(gpuBytes))),
         this.#context,
       );
     }
-    this.#line.replaceChildren(...facts);
+    // Left in place, so that it keeps the focus.
+    for (const node of [...this.#line.children]) if (node !== this.#private) node.remove();
+    this.#line.append(...(this.#private.isConnected ? facts.slice(1) : facts));
   }
 
   #showContext(): void {
@@ -46,7 +58,10 @@ export class StatusLine {
     const { contextLength } = this.#model.model.info;
     const used = this.#contextTokens;
     this.#context.classList.toggle('is-warning', (used ?? 0) > 0.9 * contextLength);
-    this.#context.textContent = `${used === undefined ? '…' : formatCount(used)} of ${formatCount(contextLength)} tokens`;
+    this.#context.textContent = texts.status.ofTokens(
+      used === undefined ? '…' : formatCount(used),
+      formatCount(contextLength),
+    );
   }
 }
 

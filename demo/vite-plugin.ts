@@ -17,6 +17,8 @@ function policyOf(path: string): string {
     "worker-src 'self' blob:",
     "style-src 'self'",
     "img-src 'self' data:",
+    "font-src 'self'",
+    "manifest-src 'self'",
     `connect-src ${connections}`,
     "base-uri 'none'",
     "form-action 'none'",

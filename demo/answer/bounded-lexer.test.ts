@@ -4,8 +4,9 @@ import { Lexer, Marked, type Token } from 'marked';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FUZZ_SEED, fuzzRuns } from '../../packages/core/test/fuzz.ts';
 import { BoundedLexer } from './bounded-lexer.ts';
+import { formulas } from './formulas.ts';
 
-const marked = new Marked({ gfm: true, breaks: true });
+const marked = new Marked({ gfm: true, breaks: true }, formulas);
 const MAX_LENGTH = 32_768;
 
 const isDelimiter = /[*_~`[\]<\\!]/g;
@@ -90,6 +91,8 @@ describe('text that breaks marked', () => {
     ['a table of rules', '|-|-|\n'.repeat(5000)],
     ['headings that could be tables', 'a\n-\n'.repeat(8000)],
     ['a quoted list that is continued line by line', '> - a\nb\n'.repeat(4000)],
+    ['formulas that do not end', '\\[ a\n\n'.repeat(5000)],
+    ['formulas in a line that do not end', '\\( a '.repeat(5000)],
     ['a list item of many lines', `+ a\n${'    1)+\n'.repeat(4000)}`],
   ])('%s', (_name, markdown) => {
     expectBounded(markdown);
@@ -153,6 +156,7 @@ test('any repetition of Markdown is lexed with bounded depth and work', () => {
       '<?',
       'www.',
     ],
+    ...['\\(', '\\)', '\\[', '\\]', '$$'],
     ...['[a]: b', '[ ] ', '|-|-|\n', '| a | b |\n'],
   );
   const word = fc.array(atoms, { minLength: 1, maxLength: 4 }).map((parts) => parts.join(''));

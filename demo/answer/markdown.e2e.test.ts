@@ -14,7 +14,10 @@ beforeAll(async () => {
     root: 'demo',
     logLevel: 'silent',
     cacheDir: '../node_modules/.vite/markdown-test',
-    optimizeDeps: { noDiscovery: true, include: ['dompurify', 'marked'] },
+    optimizeDeps: {
+      noDiscovery: true,
+      include: ['dompurify', 'highlight.js/lib/common', 'marked', 'temml'],
+    },
   });
   await server.listen(0);
   browser = await puppeteer.launch(await chromeOptions());
@@ -104,7 +107,7 @@ test('finished blocks keep their elements while the text grows', async () => {
 
 test('text rendered as it grows ends up like text rendered at once', async () => {
   const text =
-    '# T\n\n- a\n- b\n\n| x |\n| - |\n| 1 |\n\n> q\n\n```py\nf()\n```\n\n[l][1] end\n\n[1]: https://example.com\n';
+    '# T\n\n- a\n- b\n\n| x |\n| - |\n| 1 |\n\n> q\n\n```q\nf()\n```\n\n[l][1] end\n\n[1]: https://example.com\n';
   for (let end = 1; end < text.length; end++)
     await page.evaluate(`view.render(${JSON.stringify(text.slice(0, end))})`);
   const grown = await render(text);
@@ -138,4 +141,84 @@ test('text that cannot be rendered is shown as it is, until it can', async () =>
   expect(await render('First.\n\n**Second**.')).toBe(
     '<p>First.</p>\n<p><strong>Second</strong>.</p>\n',
   );
+});
+
+test.each([
+  ['\\( \\frac{a}{b} \\)', 'mfrac'],
+  ['Area: $$\\pi r^2$$ of a circle', 'msup'],
+  ['\\[\n\\sum_{i=1}^n i\n\n= x\n\\]', 'munderover'],
+])('a formula is typeset as MathML: %s', async (markdown, tag) => {
+  await render(markdown);
+  await page.waitForSelector(`.math ${tag}`);
+});
+
+test('a formula that arrives in pieces is shown as it was written, then typeset, and prices stay text', async () => {
+  expect(await render('So \\( x^2 + \\fr')).toContain('is-open">\\( x^2 + \\fr</span>');
+  expect(await render('\\[ x^2 +')).toContain('is-open">\\[ x^2 +</span>');
+  await render('So \\( x^2 \\), for $5 or $6.');
+  await page.waitForSelector('.math msup');
+  expect(await page.evaluate(() => document.querySelectorAll('.math').length)).toBe(1);
+});
+
+test('a formula takes no id and no link of the page, and a wrong one stays as it was written', async () => {
+  await render('\\[ \\begin{equation}\\label{prompt} x \\end{equation} \\]');
+  await page.waitForSelector('.math math');
+  expect(await page.evaluate(() => document.querySelector('.markdown [id]'))).toBeNull();
+  await render('\\( \\href{https://example.com}{x} \\) and \\( \\nonsense{ \\)');
+  await page.waitForSelector('.math.is-open');
+  expect(await page.evaluate(() => document.querySelector('.markdown [href]'))).toBeNull();
+});
+
+test('whole code is colored in its language, without a change of its text', async () => {
+  await render('```python\nprint("<b>&amp;")\n```\n');
+  await page.waitForSelector('code .hljs-string');
+  expect(await page.evaluate(() => document.querySelector('pre')?.textContent)).toBe(
+    'print("<b>&amp;")\n',
+  );
+});
+
+test('code that arrives in pieces keeps its element', async () => {
+  await render('```q\nlet a');
+  await page.evaluate(() => document.querySelector('code')?.setAttribute('data-kept', ''));
+  await render('```q\nlet a = 1\nlet b');
+  expect(await page.evaluate(() => document.querySelector('[data-kept]')?.textContent)).toBe(
+    'let a = 1\nlet b\n',
+  );
+});
+
+test('an answer of 20,000 tokens is lexed and rendered at its end only', async () => {
+  const counts = await page.evaluate(`(async () => {
+    const { BoundedLexer } = await import('/answer/bounded-lexer.ts');
+    const { lex } = BoundedLexer.prototype;
+    let lexed = 0;
+    BoundedLexer.prototype.lex = function (text) {
+      lexed += text.length;
+      return lex.call(this, text);
+    };
+    let added = 0;
+    const observer = new MutationObserver((records) => {
+      for (const { addedNodes } of records)
+        for (const node of addedNodes) added += node instanceof Element ? 1 : 0;
+    });
+    observer.observe(view.element, { childList: true });
+    let text = '';
+    let steps = 0;
+    for (let block = 0; block < 800; block++) {
+      for (const piece of ['A **paragraph** of about ', 'twenty-five tokens, ', 'with \`code\`.\\n\\n']) {
+        text += piece;
+        view.render(text);
+        steps++;
+      }
+    }
+    await Promise.resolve();
+    for (const record of observer.takeRecords()) added += record.addedNodes.length;
+    BoundedLexer.prototype.lex = lex;
+    return { lexed, added, steps, length: text.length, shown: view.element.textContent.length };
+  })()`);
+  const { lexed, added, steps, length, shown } = counts as Record<string, number> & {
+    [name in 'lexed' | 'added' | 'steps' | 'length' | 'shown']: number;
+  };
+  expect(shown).toBeGreaterThan(0.8 * length);
+  expect(lexed / steps).toBeLessThan(200);
+  expect(added / steps).toBeLessThan(3);
 });

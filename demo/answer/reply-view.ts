@@ -98,7 +98,7 @@ export class ReplyView {
     this.#reply = reply;
     this.#isLive = false;
     this.#render();
-    this.#pending.hidden = true;
+    this.#pending.remove();
     this.element.setAttribute('aria-busy', 'false');
   }
 
@@ -117,7 +117,7 @@ export class ReplyView {
   }
 
   #wait(text: string): void {
-    this.#pending.hidden = false;
+    if (!this.#pending.isConnected) this.#foot.before(this.#pending);
     this.#pending.replaceChildren(element('span', { class: 'pulse' }), text);
   }
 
@@ -148,7 +148,7 @@ export class ReplyView {
     if (!this.#isLive) return;
     if (last === undefined || (last.kind === 'tool' && last.state !== 'asking'))
       this.#wait(texts.turn.reading);
-    else this.#pending.hidden = true;
+    else this.#pending.remove();
   }
 
   #addView({ kind }: Part, isOpen: boolean): PartView {

@@ -59,8 +59,14 @@ function pickFiles(
   });
 }
 
-/** Opens folders and files dropped anywhere on the page. */
-export function acceptDrops(open: (checkpoint: CheckpointSource) => void): void {
+/** Files that belong to a model. */
+const MODEL_FILE = /\.(?:gguf|safetensors|json)$/i;
+
+/** Opens folders and files of models dropped anywhere on the page; other files are attached to the next question. */
+export function acceptDrops(
+  open: (checkpoint: CheckpointSource) => void,
+  attach: (files: readonly File[]) => void,
+): void {
   const target = find('drop-target', HTMLElement);
   const hasFiles = ({ dataTransfer }: DragEvent): boolean =>
     dataTransfer?.types.includes('Files') ?? false;
@@ -80,7 +86,12 @@ export function acceptDrops(open: (checkpoint: CheckpointSource) => void): void 
     event.preventDefault();
     clearTimeout(leaving);
     hide();
-    void readDrop(event).then((files) => files && open(localSource(files)));
+    void readDrop(event).then((files) => {
+      if (files === undefined) return;
+      const isModel = 'kind' in files || files.some(({ name }) => MODEL_FILE.test(name));
+      if (isModel) open(localSource(files));
+      else attach(files);
+    });
   });
 }
 
