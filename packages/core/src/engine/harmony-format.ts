@@ -50,13 +50,19 @@ export class HarmonyFormat implements ChatFormat {
     return new HarmonyOutput(this.#tokenizer, options, prompt);
   }
 
-  constrain(options: GenerateOptions, prompt: ArrayLike<number>, output: ChatOutput): Constraint {
-    const constraint = this.#constraints.of(options, prompt);
-    const { reasoningBudget: budget } = options;
-    if (budget === undefined) return constraint;
+  constrain(
+    options: GenerateOptions,
+    prompt: ArrayLike<number>,
+    output: ChatOutput,
+    hasMessages: boolean,
+  ): Constraint {
+    const { tools, toolChoice, responseFormat, reasoningBudget: budget } = options;
+    const isGuided = hasMessages || Boolean(tools ?? toolChoice ?? responseFormat);
     return joinConstraints([
-      reasoningBudget(budget, output, this.#afterReasoning(options)),
-      constraint,
+      ...(budget === undefined
+        ? []
+        : [reasoningBudget(budget, output, this.#afterReasoning(options))]),
+      ...(isGuided ? [this.#constraints.of(options, prompt)] : []),
     ]);
   }
 

@@ -44,7 +44,8 @@ export interface Session {
    * are reused. For messages, tools that have an `execute` are run, and the model goes on with their results.
    *
    * @param input - A user's message, a conversation, or the token ids of a prompt. The answer to token ids is read as
-   * Harmony if the checkpoint has a Harmony tokenizer; otherwise, tokens are generated up to `maxTokens`.
+   * Harmony if the checkpoint has a Harmony tokenizer; otherwise, tokens are generated up to `maxTokens`. It is kept to
+   * well-formed headers only if the options have `tools`, `toolChoice` or `responseFormat`.
    */
   generate(input: string | readonly Message[] | Uint32Array, options?: GenerateOptions): Generation;
   /**
@@ -283,7 +284,9 @@ export class EngineSession implements Session {
     const maxTokens = Math.min(options.maxTokens ?? room, room);
     const head = prompt.slice(0, answerStart);
     const output = this.#tokenizer?.chat?.read(options, head);
-    const constraint = output && this.#tokenizer?.chat?.constrain(options, head, output);
+    const hasMessages = input ? !(input instanceof Uint32Array) : this.#messages.length > 0;
+    const constraint =
+      output && this.#tokenizer?.chat?.constrain(options, head, output, hasMessages);
     const loopGuard = output && options.loopGuard !== false ? new LoopGuard() : undefined;
 
     const context = this.#context;
@@ -312,8 +315,8 @@ export class EngineSession implements Session {
       await context.takeSnapshot(isTurnStart(input));
       const withLogits = logprobs !== undefined;
       const answer = this.#decoder.decode({ maxTokens, constraint, withLogits, signal });
-      for await (const { token, logits } of answer) {
-        record.addToken(token);
+      for await (const { token, isForced, logits } of answer) {
+        record.addToken(token, isForced);
         if (logits) record.logprobs.push(tokenLogprobs(logits, token, logprobs ?? 0, decode));
         for (const event of output?.push(token) ?? []) push(event);
         if (output?.isStopped) {

@@ -189,7 +189,7 @@ export interface Usage {
 
 /** How long a generation took. */
 export interface Timings {
-  /** Time from the call to the first token. */
+  /** Time from the call to the first token that the model chose. */
   readonly timeToFirstTokenMs: number;
   /** Time to evaluate the prompt. */
   readonly prefillMs: number;

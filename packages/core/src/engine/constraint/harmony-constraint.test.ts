@@ -119,6 +119,9 @@ const systemTools = [
   },
 ];
 
+/** How many answers are written with each of the options, and to each schema: 1,000 in all, or a few. */
+const [TURNS, ROUNDS] = process.env.OSSICLE_SLOW_TESTS ? [150, 16] : [30, 2];
+
 describe('an answer', () => {
   test.each<[string, GenerateOptions, readonly (string | undefined)[]]>([
     ['without tools', {}, [undefined]],
@@ -142,7 +145,7 @@ describe('an answer', () => {
     ],
   ])('%s has well-formed messages, whatever the model likes', (_, options, recipients) => {
     const seen = new Set<string | undefined>();
-    for (let seed = 0; seed < 40; seed++) {
+    for (let seed = 0; seed < TURNS; seed++) {
       const answer = write(options, seed, '', 150);
       const last = messagesOf(answer).at(-1);
       if (answer.hasEnded) seen.add(last?.recipient);
@@ -218,9 +221,6 @@ describe('a final message', () => {
     }
   });
 });
-
-/** How many answers of each schema are written. */
-const ROUNDS = process.env.OSSICLE_SLOW_TESTS ? 16 : 2;
 
 const ajv = new Ajv2020({ strict: false, logger: false });
 addFormats.default(ajv);
