@@ -68,7 +68,8 @@ fn list_contender(strip: u32, largest: f32) {
   var best = LEAST_GUMBEL;
   if (sampling.min_p == 0) { // otherwise it may exclude those
     let scaled = largest / sampling.temperature;
-    best = max(best, key_value(atomicLoad(&found.bound)) - scaled - 1e-6 * abs(scaled));
+    // Less what rounding may have added.
+    best = max(best, key_value(atomicLoad(&found.bound)) - scaled - 1e-6 * abs(scaled) - 1e-5);
   }
   var contender = VOCABULARY;
   let least = min_p_logit(largest);

@@ -88,6 +88,7 @@ const englishPage = {
       'format-invalid': 'This is not a gpt-oss checkpoint',
       'format-unsupported': 'This format cannot be read',
       'context-overflow': 'The conversation is too long',
+      'answer-invalid': 'The model did not answer as asked',
       'gpu-error': 'The GPU reported an error',
       'worker-failed': 'The background worker stopped',
       disposed: 'The model is no longer loaded',

@@ -85,6 +85,7 @@ export const german: Texts = {
       'format-invalid': 'Das ist kein gpt-oss-Modell',
       'format-unsupported': 'Dieses Format kann nicht gelesen werden',
       'context-overflow': 'Das Gespräch ist zu lang',
+      'answer-invalid': 'Das Modell hat nicht wie verlangt geantwortet',
       'gpu-error': 'Die GPU hat einen Fehler gemeldet',
       'worker-failed': 'Der Hintergrundprozess wurde beendet',
       disposed: 'Das Modell ist nicht mehr geladen',

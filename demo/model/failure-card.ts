@@ -35,6 +35,7 @@ const STEPS: Record<ErrorCode, readonly NextStep[]> = {
   'format-invalid': ['choose-model', 'use-embedded'],
   'format-unsupported': ['choose-model', 'use-embedded'],
   'context-overflow': ['new-chat'],
+  'answer-invalid': ['try-again'],
   'gpu-error': ['load-again', 'use-embedded'],
   'worker-failed': ['load-again', 'reload'],
   disposed: ['load-again'],

@@ -40,6 +40,29 @@ export function checkTaskOptions(options: unknown): void {
   checkFunctions('', fields, ['onProgress']);
 }
 
+/**
+ * Checks those options of a load that do not depend on the model.
+ *
+ * @throws TypeError if an option has the wrong type. RangeError if `minBytesPerSecond` is out of range.
+ */
+export function checkLoadOptions(options: unknown): void {
+  checkTaskOptions(options);
+  const fields = options as Fields;
+  for (const name of ['huggingFace', 'integrity']) {
+    if (fields[name] !== undefined) objectAt(name, fields[name]);
+  }
+  for (const name of ['store', 'tune']) {
+    const value = fields[name];
+    if (value !== undefined && typeof value !== 'boolean') {
+      throw mustBe(name, 'true or false', value);
+    }
+  }
+  const { minBytesPerSecond: least = 0 } = fields;
+  if (typeof least !== 'number' || !(least >= 0 && least < Infinity)) {
+    throw new RangeError(`minBytesPerSecond must be a number from 0, not ${shown(least)}`);
+  }
+}
+
 /** Whether a value is an object, and no array. */
 export function isObject(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);

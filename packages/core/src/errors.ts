@@ -14,6 +14,7 @@
  * - `format-unsupported`: a gpt-oss model in a format, quantization or dtype that ossicle does not read (MLX, ONNX, LoRA,
  *   Q4_K, float8).
  * - `context-overflow`: the tokens do not fit in the context length.
+ * - `answer-invalid`: the model's answer is not of the form that was asked for.
  * - `gpu-error`: the GPU reported a validation or internal error, or logits that are not numbers.
  * - `worker-failed`: the browser did not start the library's worker, or it crashed.
  * - `disposed`: the model, engine or session was disposed of.
@@ -31,6 +32,7 @@ export type ErrorCode =
   | 'format-invalid'
   | 'format-unsupported'
   | 'context-overflow'
+  | 'answer-invalid'
   | 'gpu-error'
   | 'worker-failed'
   | 'disposed';

@@ -5,6 +5,7 @@ export const GENERATE_OPTIONS: Required<GenerateOptions> = {
   instructions: 'Be brief.',
   reasoningEffort: 'low',
   tools: [{ name: 'now', description: 'Time', parameters: {}, execute: () => 1 }],
+  toolChoice: { name: 'now' },
   responseFormat: { type: 'json', schema: {}, name: 'answer' },
   maxTokens: 1,
   temperature: 0,

@@ -1,5 +1,5 @@
 // The packages as published: packed, and used in projects outside this repository.
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { publint } from 'publint';
@@ -22,6 +22,7 @@ import {
 } from '../../../scripts/consumer.ts';
 import { readBlocks } from '../../../scripts/readme-blocks.ts';
 import { serveFolder } from '../../../scripts/static-server.ts';
+import type { ToolDefinition } from '../src/index.ts';
 
 /** What only these tests need, at versions of their own. */
 const TOOLS = {
@@ -114,7 +115,19 @@ export const store = {
 };
 `;
 
-/** What the examples of pages in the READMEs show, log and answer. */
+/** What examples leave to the reader: some of the names that they declare. */
+const DECLARED = `globalThis.tools = [{ name: 'done', parameters: { type: 'object', properties: {} } }];
+globalThis.city = {
+  '~standard': {
+    version: 1,
+    vendor: 'test',
+    validate: (value) => (typeof value?.city === 'string' ? { value } : { issues: [{ message: 'no city' }] }),
+    jsonSchema: { input: () => ({ type: 'object', properties: { city: { type: 'string' } } }) },
+  },
+};
+`;
+
+/** What the examples of pages in the documentation show, log and answer. */
 const SHOWN: readonly (readonly [file: string, shown: RegExp])[] = [
   ['README.md', /^I do not know that.*download 3185020 3185020.*ready 0 0/],
   ['packages/core/README.md', /^I do not know that/],
@@ -126,10 +139,13 @@ const SHOWN: readonly (readonly [file: string, shown: RegExp])[] = [
   ['packages/core/README.md', /^$/],
   ['packages/core/README.md', /true ossicle, kernels .*self-test: passed/s],
   ['packages/core/README.md', /^$/],
+  ['docs/tools.md', /\/notes\?q=\w/],
+  ['docs/tools.md', /^\d/],
+  ['docs/tools.md', /^{"sky":"clear","celsius":24}$/],
 ];
 
-test('the examples of the READMEs run as they are printed', async () => {
-  const blocks = ['README.md', 'packages/core/README.md'].flatMap((file) =>
+test('the examples of the documentation run as they are printed', async () => {
+  const blocks = ['README.md', 'packages/core/README.md', 'docs/tools.md'].flatMap((file) =>
     readBlocks(file)
       .filter((text) => text.includes("from 'ossicle'"))
       .map((text) => [file, text] as const),
@@ -137,7 +153,7 @@ test('the examples of the READMEs run as they are printed', async () => {
   expect(blocks.map(([file]) => file)).toEqual(SHOWN.map(([file]) => file));
   for (const [i, [, text]] of blocks.entries()) await write(`readme/block-${i}.ts`, text);
   const imports = blocks.map((_, i) => `() => import('./block-${i}.ts')`);
-  await write('readme/main.js', `globalThis.blocks = [${imports}];`);
+  await write('readme/main.js', `${DECLARED}globalThis.blocks = [${imports}];`);
   await write('readme/index.html', PAGE);
   await write('readme/nano.js', NANO_PACKAGE);
   await write(
@@ -147,6 +163,7 @@ const replacement = fileURLToPath(new URL('nano.js', import.meta.url));
 export default { base: './', resolve: { alias: [{ find: /^ossicle$/, replacement }] }, worker: { format: 'es' } };`,
   );
   await write('weather', '{"sky":"clear","celsius":24}');
+  await write('notes', '["Feed it daily."]');
   await viteBuild('readme', '--config=readme/vite.config.js', '--target=es2023');
   const server = await serveFolder(folder);
   try {
@@ -158,19 +175,26 @@ export default { base: './', resolve: { alias: [{ find: /^ossicle$/, replacement
   }
 });
 
-/** Runs an example in a page of its own; returns what the page shows, logs and, if it exports a function, answers. */
+/** Runs an example in a page of its own; returns what the page shows, requests as a tool, logs and, if it exports one, answers. */
 async function runExample(url: string, index: number): Promise<string> {
   const page = await browser.newPage();
   const shown: string[] = [];
   page.on('console', (message) => message.type() === 'log' && shown.push(message.text()));
+  page.on('request', (request) => request.url().includes('/notes?') && shown.push(request.url()));
   await page.goto(url);
   await page.waitForFunction('globalThis.blocks !== undefined', { polling: 50 });
   const answers = await page.evaluate(async (i) => {
     interface Example {
       readonly ask?: (question: string) => Promise<string>;
+      readonly weather?: ToolDefinition;
     }
     const { blocks } = globalThis as unknown as { blocks: readonly (() => Promise<Example>)[] };
-    const { ask } = (await blocks[i]?.()) ?? {};
+    const { ask, weather } = (await blocks[i]?.()) ?? {};
+    if (weather) {
+      const input = await weather.validate?.({ city: 'Rome' });
+      const options = { signal: new AbortController().signal, toolCallId: 'call_1' };
+      return [JSON.stringify(await weather.execute?.(input, options))];
+    }
     return ask ? [await ask('What is 17 + 25?'), await ask('Thanks!')] : [];
   }, index);
   const text = await page.evaluate(() => document.body.textContent.trim());
@@ -207,6 +231,30 @@ ${plain(MAIN)
   expect(await answerOf(browser, folder, 'strict/')).toContain('42');
 });
 
+test('a page with a strict policy runs Python in the published sandbox', async () => {
+  const policy =
+    "default-src 'none'; script-src 'self'; connect-src 'self'; frame-src 'self'; require-trusted-types-for 'script'";
+  const meta = `<meta http-equiv="Content-Security-Policy" content="${policy}">`;
+  await write('python/index.html', meta + PAGE);
+  await write(
+    'python/app.js',
+    `import { createPython } from '@ossicle/tools';
+
+const python = createPython({ indexURL: '/pyodide/', sandboxURL: '/node_modules/@ossicle/tools/dist/sandbox.html' });
+const { text } = await python.run('6 * 7');
+document.querySelector('p').append(text);
+document.title = 'done';
+`,
+  );
+  await write(
+    'python/vite.config.js',
+    `export default { build: { lib: { entry: 'python/app.js', formats: ['es'], fileName: 'main' }, outDir: 'python', emptyOutDir: false } }`,
+  );
+  await viteBuild('--config', 'python/vite.config.js');
+  await cp('node_modules/pyodide', join(folder, 'pyodide'), { recursive: true });
+  expect(await answerOf(browser, folder, 'python/')).toBe('42\n');
+});
+
 test('isOssicleError alone takes at most 2 kB: no worker, no store', async () => {
   await write('small.js', "export { isOssicleError } from 'ossicle';");
   const bundle = await run('npx', ['esbuild', 'small.js', '--bundle', '--minify'], folder);
@@ -222,7 +270,13 @@ test.each(['ossicle', '@ossicle/harmony', '@ossicle/tools'])(
   'the types of %s resolve everywhere',
   async (name) => {
     const tarball = join(folder, `${name.replace('@', '').replace('/', '-')}-0.1.0.tgz`);
-    await run('npx', ['attw', tarball, '--ignore-rules', 'cjs-resolves-to-esm'], folder); // ESM only
+    const options = [
+      '--ignore-rules',
+      'cjs-resolves-to-esm',
+      '--exclude-entrypoints',
+      'sandbox.html',
+    ];
+    await run('npx', ['attw', tarball, ...options], folder); // ESM only
   },
 );
 
@@ -235,7 +289,7 @@ test.each([
   ['typescript', 'engine', []],
 ])('%s accepts the types of the %s', async (compiler, entry, types) => {
   const sources: Readonly<Record<string, string>> = {
-    page: MAIN,
+    page: `${MAIN}\nexport { createBrowser, createPython } from '@ossicle/tools';\n`,
     engine: `import { createEngine, requestDevice } from 'ossicle/engine';
 import { fileSource } from 'ossicle/node';
 

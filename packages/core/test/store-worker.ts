@@ -8,6 +8,7 @@ import type { PublishedSource } from '../src/sources/published-source.ts';
 import type { RetryPolicy } from '../src/sources/retry.ts';
 import { importModel } from '../src/store/import-model.ts';
 import { openStore } from '../src/store/opfs-store.ts';
+import { writeSessionFile } from '../src/store/session-files.ts';
 import type { HuggingFaceOptions } from '../src/types/load.ts';
 
 /** Options of a download, and its faults. */
@@ -128,6 +129,15 @@ const operations = {
   /** Stores a model from a folder of the private file system, as a page's import does. */
   async import(folder: FileSystemDirectoryHandle, id?: string): Promise<string> {
     return importModel(folder, id, {});
+  },
+
+  /** Writes some bytes of a saved session, reports that, and never ends. */
+  async saveHalf(id: string, sizeBytes: number): Promise<void> {
+    await writeSessionFile(id, async (write) => {
+      await write(new Uint8Array(sizeBytes));
+      postMessage({ progress: sizeBytes });
+      await new Promise(() => undefined);
+    });
   },
 
   async release(): Promise<void> {

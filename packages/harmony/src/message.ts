@@ -42,6 +42,8 @@ export interface ToolDefinition {
   readonly description?: string;
   /** The JSON Schema of its arguments, an object; omitted if it takes none. */
   readonly parameters?: { readonly [key: string]: unknown };
+  /** `false` if the arguments of a call may be any JSON object. Default: they follow `parameters`. */
+  readonly strict?: boolean;
   /**
    * Checks the arguments before a call: returns those to run the function with, or throws what is wrong with them. The
    * model is told the error. Called by `ossicle`, as are the members below; `@ossicle/harmony` only keeps them.

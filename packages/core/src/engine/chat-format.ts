@@ -24,8 +24,16 @@ export interface ChatFormat {
    *
    * @param prompt - Token ids.
    * @param output - Reads the answer: it has each token before the constraint is asked for the next.
+   * @param hasMessages - Whether the prompt was rendered from messages. The answer to token ids keeps to the headers of the
+   * options only if they have `tools`, `toolChoice` or `responseFormat`: its prompt may declare tools of its own.
+   * @throws RangeError if the options ask for what cannot be enforced.
    */
-  constrain(options: GenerateOptions, prompt: ArrayLike<number>, output: ChatOutput): Constraint;
+  constrain(
+    options: GenerateOptions,
+    prompt: ArrayLike<number>,
+    output: ChatOutput,
+    hasMessages: boolean,
+  ): Constraint;
 }
 
 /** Reads one answer, token by token. */

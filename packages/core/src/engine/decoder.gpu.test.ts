@@ -396,6 +396,7 @@ test('starting a generation uploads what changes logits by token, if something d
     written.mockClear();
     decoder.start(samplingOptions(options), {
       prompt: [0, 31, 7, 31],
+      answer: [7, 7, 5],
       exempt: [0],
     });
     return written.mock.calls.filter(([buffer]) => buffer === adjustments).length;
@@ -412,7 +413,8 @@ test('starting a generation uploads what changes logits by token, if something d
   ]);
   expect(occurrences).toEqual([
     [0, 1 - 2 ** 31],
-    [7, 1],
+    [5, 3],
+    [7, 5],
     [31, 1],
   ]);
   expect(() => start({ logitBias: new Map([[shape.vocabularySize, 1]]) })).toThrow(RangeError);

@@ -23,6 +23,8 @@ import { SLOTS, TokenReader } from './token-reader.ts';
 /** A token of an answer. */
 export interface AnswerToken {
   readonly token: number;
+  /** Whether it was not sampled. */
+  readonly isForced?: boolean;
   /** The logits before it, f32 [vocabulary], without penalties and temperature; if they were asked for. */
   readonly logits?: Float32Array;
 }
@@ -125,7 +127,7 @@ export class Decoder {
           for (const token of guide.tokens.slice(0, left)) {
             this.#context.append([token]);
             take(token);
-            yield { token };
+            yield { token, isForced: true };
           }
           continue;
         }

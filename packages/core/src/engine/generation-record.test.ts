@@ -34,6 +34,22 @@ test('a record measures the times from the call to the first token, and from the
   expect(record.tokens).toEqual([7, 8, 9, 10, 11]);
 });
 
+test('a record takes its times from sampled tokens, and counts forced ones, too', () => {
+  const record = new GenerationRecord();
+  record.startPrefill(4, 0);
+  record.addToken(1, true);
+  now += 200;
+  record.addToken(2);
+  record.addToken(3, true);
+  record.addToken(4, true);
+  now += 100;
+  record.addToken(5);
+  expect(record.finish('stop')).toMatchObject({
+    usage: { completionTokens: 5 },
+    timings: { prefillMs: 200, decodeMs: 100, decodeTokensPerSecond: 30 },
+  });
+});
+
 test('a record of one token has no decode time', () => {
   const record = new GenerationRecord();
   record.startPrefill(4, 0);

@@ -14,6 +14,8 @@ export class GenerationRecord {
   #reusedTokens = 0;
   #prefillStartMs = this.#startMs;
   #firstTokenMs: number | undefined;
+  /** Tokens up to the first that was sampled. */
+  #firstTokens = 0;
   #lastTokenMs: number | undefined;
 
   /** Call before the prompt, except for its reused tokens, is evaluated. */
@@ -23,11 +25,17 @@ export class GenerationRecord {
     this.#prefillStartMs = performance.now();
   }
 
-  /** Adds a token when it arrives. */
-  addToken(token: number): void {
+  /**
+   * Adds a token when it arrives.
+   *
+   * @param isForced - Whether it was not sampled: the times are those of the tokens that the GPU has made.
+   */
+  addToken(token: number, isForced = false): void {
     this.tokens.push(token);
+    if (isForced) return;
     this.#lastTokenMs = performance.now();
     this.#firstTokenMs ??= this.#lastTokenMs;
+    this.#firstTokens ||= this.tokens.length;
   }
 
   /** Ends the generation, and returns its result. */
@@ -52,7 +60,7 @@ export class GenerationRecord {
       prefillMs,
       decodeMs,
       prefillTokensPerSecond: perSecond(this.#promptTokens - this.#reusedTokens, prefillMs),
-      decodeTokensPerSecond: perSecond(Math.max(0, completionTokens - 1), decodeMs),
+      decodeTokensPerSecond: perSecond(completionTokens - this.#firstTokens, decodeMs),
     };
     return { ...summary, reason, usage, timings };
   }

@@ -8,6 +8,7 @@ import {
 import type { GenerateOptions } from '../types/generate.ts';
 import type { ChatFormat, ChatOutput } from './chat-format.ts';
 import { type Constraint, joinConstraints } from './constraint/constraint.ts';
+import { HarmonyConstraints } from './constraint/harmony-constraint.ts';
 import { reasoningBudget } from './control/reasoning-budget.ts';
 import { HarmonyOutput } from './harmony-output.ts';
 
@@ -15,10 +16,15 @@ import { HarmonyOutput } from './harmony-output.ts';
 export class HarmonyFormat implements ChatFormat {
   readonly headerTokens: readonly number[];
   readonly #tokenizer: Tokenizer;
+  readonly #constraints: HarmonyConstraints;
 
-  /** @param tokenizer - Must know Harmony's special tokens. */
-  constructor(tokenizer: Tokenizer) {
+  /**
+   * @param tokenizer - Must know Harmony's special tokens.
+   * @param vocabularySize - The number of tokens of the model.
+   */
+  constructor(tokenizer: Tokenizer, vocabularySize: number) {
     this.#tokenizer = tokenizer;
+    this.#constraints = new HarmonyConstraints(tokenizer, vocabularySize);
     const controlTokens = Object.values(specialTokens(tokenizer)).filter((id) => id !== undefined);
     const words = ['assistant', 'analysis', 'commentary', 'final'];
     this.headerTokens = [...controlTokens, ...words.flatMap((word) => tokenizer.encode(word))];
@@ -31,7 +37,7 @@ export class HarmonyFormat implements ChatFormat {
       ...(instructions !== undefined && { instructions }),
       ...(reasoningEffort !== undefined && { reasoningEffort }),
       ...(tools !== undefined && { tools }),
-      ...(responseFormat !== undefined && { responseFormat }),
+      ...(responseFormat?.type === 'json' && { responseFormat }),
       ...(currentDate !== undefined && { currentDate }),
       ...(keepAnalysis !== undefined && { keepAnalysis }),
       ...(systemMessage ?? { omitSystemMessage: true }),
@@ -44,15 +50,31 @@ export class HarmonyFormat implements ChatFormat {
     return new HarmonyOutput(this.#tokenizer, options, prompt);
   }
 
-  constrain(options: GenerateOptions, _: ArrayLike<number>, output: ChatOutput): Constraint {
-    const { reasoningBudget: budget, tools = [], systemMessage } = options;
-    if (budget === undefined) return joinConstraints([]);
+  constrain(
+    options: GenerateOptions,
+    prompt: ArrayLike<number>,
+    output: ChatOutput,
+    hasMessages: boolean,
+  ): Constraint {
+    const { tools, toolChoice, responseFormat, reasoningBudget: budget } = options;
+    const isGuided = hasMessages || Boolean(tools ?? toolChoice ?? responseFormat);
+    return joinConstraints([
+      ...(budget === undefined
+        ? []
+        : [reasoningBudget(budget, output, this.#afterReasoning(options))]),
+      ...(isGuided ? [this.#constraints.of(options, prompt)] : []),
+    ]);
+  }
+
+  /** What ends a message of reasoning, the first time and later ones. */
+  #afterReasoning({ tools = [], toolChoice, systemMessage }: GenerateOptions): number[][] {
     const { end, start } = specialTokens(this.#tokenizer);
     const nextMessage = [end, start, ...this.#tokenizer.encode('assistant')];
     const answer = [...nextMessage, ...this.#header('final')];
+    if (toolChoice === 'required' || typeof toolChoice === 'object') return [nextMessage];
     // The model may call a tool instead of answering, but not go on reasoning.
     const hasTools = tools.length > 0 || (systemMessage?.systemTools?.length ?? 0) > 0;
-    return reasoningBudget(budget, output, hasTools ? [nextMessage, answer] : [answer]);
+    return hasTools && toolChoice !== 'none' ? [nextMessage, answer] : [answer];
   }
 
   /** What follows `<|start|>assistant`. */

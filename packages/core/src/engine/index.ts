@@ -5,6 +5,7 @@
  */
 
 export { type ErrorCode, isOssicleError, OssicleError } from '../errors.ts';
+export { type Classifier, classify } from '../generation/classify.ts';
 export { hasToolCall, stepCountIs } from '../generation/stop-conditions.ts';
 export {
   type SchemaIssue,
@@ -14,6 +15,7 @@ export {
   tool,
 } from '../generation/tool.ts';
 export { requestDevice } from '../gpu/device.ts';
+export type * from '../types/classify.ts';
 export type * from '../types/config.ts';
 export type * from '../types/diagnosis.ts';
 export type * from '../types/generate.ts';

@@ -36,9 +36,10 @@ export function encodePrompt(
     const droppedMessages = input.length - messages.length;
     return { tokens: checkRoom(encode(messages), contextLength), droppedMessages };
   }
-  if (!tokenizer?.chat && (options.stop || options.tools || options.responseFormat)) {
+  const { stop, tools, toolChoice, responseFormat } = options;
+  if (!tokenizer?.chat && (stop || tools || toolChoice || responseFormat)) {
     throw new TypeError(
-      'stop, tools and responseFormat require a checkpoint with a Harmony tokenizer',
+      'stop, tools, toolChoice and responseFormat require a checkpoint with a Harmony tokenizer',
     );
   }
   checkTokens(input, vocabularySize);

@@ -137,6 +137,18 @@ describe('a session', () => {
     session.dispose();
   });
 
+  test('evaluates what several prompts begin with twice at most', async () => {
+    const session = createSession();
+    const policy = smallIds(60, 1);
+    const reused: number[] = [];
+    for (let content = 2; content < 7; content++) {
+      const turn = [...policy, ...smallIds(30, content)];
+      reused.push((await (content % 2 ? take : takeAsFresh)(session, turn)).reused);
+    }
+    expect(reused).toEqual([0, 0, 60, 60, 60]);
+    session.dispose();
+  });
+
   test('forgets prompts evenly: the kept ones get closer to each other towards the end', async () => {
     const session = createSession();
     const ends: number[] = [];

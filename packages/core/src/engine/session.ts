@@ -44,7 +44,8 @@ export interface Session {
    * are reused. For messages, tools that have an `execute` are run, and the model goes on with their results.
    *
    * @param input - A user's message, a conversation, or the token ids of a prompt. The answer to token ids is read as
-   * Harmony if the checkpoint has a Harmony tokenizer; otherwise, tokens are generated up to `maxTokens`.
+   * Harmony if the checkpoint has a Harmony tokenizer; otherwise, tokens are generated up to `maxTokens`. It is kept to
+   * well-formed headers only if the options have `tools`, `toolChoice` or `responseFormat`.
    */
   generate(input: string | readonly Message[] | Uint32Array, options?: GenerateOptions): Generation;
   /**
@@ -283,14 +284,16 @@ export class EngineSession implements Session {
     const maxTokens = Math.min(options.maxTokens ?? room, room);
     const head = prompt.slice(0, answerStart);
     const output = this.#tokenizer?.chat?.read(options, head);
-    const constraint = output && this.#tokenizer?.chat?.constrain(options, head, output);
+    const hasMessages = input ? !(input instanceof Uint32Array) : this.#messages.length > 0;
+    const constraint =
+      output && this.#tokenizer?.chat?.constrain(options, head, output, hasMessages);
     const loopGuard = output && options.loopGuard !== false ? new LoopGuard() : undefined;
 
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
     context.append(prompt.slice(context.tokens.length));
     const exempt = this.#tokenizer?.chat?.headerTokens ?? [];
-    this.#decoder.start(sampling, { prompt, exempt });
+    this.#decoder.start(sampling, { prompt: head, answer: prompt.slice(answerStart), exempt });
     record.startPrefill(prompt.length, reusedTokens);
     this.#answerStart = answerStart;
     if (input) this.#messages = input instanceof Uint32Array ? [] : [...input];
@@ -312,8 +315,8 @@ export class EngineSession implements Session {
       await context.takeSnapshot(isTurnStart(input));
       const withLogits = logprobs !== undefined;
       const answer = this.#decoder.decode({ maxTokens, constraint, withLogits, signal });
-      for await (const { token, logits } of answer) {
-        record.addToken(token);
+      for await (const { token, isForced, logits } of answer) {
+        record.addToken(token, isForced);
         if (logits) record.logprobs.push(tokenLogprobs(logits, token, logprobs ?? 0, decode));
         for (const event of output?.push(token) ?? []) push(event);
         if (output?.isStopped) {
@@ -332,7 +335,7 @@ export class EngineSession implements Session {
       if (!isAbort(error, signal)) throw error;
       reason = 'aborted';
     } finally {
-      if (reason === 'stop') this.#answerStart = undefined;
+      if (reason === 'stop' || reason === 'loop') this.#answerStart = undefined;
       this.#isGenerating = false;
       await this.#pause();
     }
@@ -341,7 +344,8 @@ export class EngineSession implements Session {
     if (reason === 'stop' && (summary?.toolCalls.length ?? 0) > 0) reason = 'tool-calls';
     const result = record.finish(reason, summary, output?.reasoningTokens);
     if (!this.isUnfinished) this.#messages = [...this.#messages, ...result.messages];
-    const json = options.responseFormat && parseJson(result.text);
+    const isJson = options.responseFormat?.type === 'json';
+    const json = isJson ? parseJson(result.text) : undefined;
     return {
       ...result,
       ...(droppedMessages > 0 && { droppedMessages }),

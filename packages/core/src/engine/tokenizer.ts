@@ -52,7 +52,7 @@ export class CheckpointTokenizer implements Tokenizer {
     }
     try {
       specialTokens(this.#tokenizer);
-      this.chat = new HarmonyFormat(this.#tokenizer);
+      this.chat = new HarmonyFormat(this.#tokenizer, vocabularySize);
     } catch (lack) {
       this.#lack = lack;
     }

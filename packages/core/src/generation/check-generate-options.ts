@@ -30,6 +30,7 @@ export function checkGenerateOptions(options: unknown): asserts options is Gener
   checkChoice('reasoningEffort', fields.reasoningEffort, EFFORTS);
   checkChoice('overflow', fields.overflow, ['error', 'drop-oldest']);
   checkTools('tools', fields.tools);
+  checkToolChoice(fields.toolChoice);
   checkResponseFormat(fields.responseFormat);
   checkSystemMessage(fields.systemMessage);
   checkNumbers(fields);
@@ -97,6 +98,7 @@ function checkTools(place: string, tools: unknown): void {
     checkStrings(`${place}[${index}].`, tool, ['description']);
     if (tool.parameters !== undefined)
       checkSchema(`${place}[${index}].parameters`, tool.parameters);
+    checkBoolean(`${place}[${index}].strict`, tool.strict);
     checkFunctions(`${place}[${index}].`, tool, ['validate']);
     checkRunnable(`${place}[${index}].`, tool);
   }
@@ -108,14 +110,32 @@ function checkRunnable(prefix: string, tool: Fields): void {
   if (typeof tool.needsApproval !== 'boolean') checkFunctions(prefix, tool, ['needsApproval']);
 }
 
+function checkToolChoice(choice: unknown): void {
+  if (isObject(choice)) checkName('toolChoice.name', choice.name);
+  else checkChoice('toolChoice', choice, ['auto', 'none', 'required']);
+}
+
 function checkResponseFormat(format: unknown): void {
   if (format === undefined) return;
-  const { type, schema, name } = (format ?? {}) as Fields;
-  if (type !== 'json' || !isObject(schema)) {
-    throw new TypeError("responseFormat must have the type 'json' and a schema, an object");
+  const { type, schema, name, strict, pattern, options } = (format ?? {}) as Fields;
+  if (type === 'json' && isObject(schema)) {
+    checkSchema('responseFormat.schema', schema);
+    checkStrings('responseFormat.', { name }, ['name']);
+    checkBoolean('responseFormat.strict', strict);
+    return;
   }
-  checkSchema('responseFormat.schema', schema);
-  checkStrings('responseFormat.', { name }, ['name']);
+  if (type === 'regex' && typeof pattern === 'string') return;
+  if (type === 'choice' && Array.isArray(options) && options.length > 0) {
+    if (options.every((text) => typeof text === 'string')) return;
+  }
+  throw new TypeError(
+    "responseFormat must have the type 'json' and a schema, an object; the type 'regex' and a pattern; or the type " +
+      "'choice' and options, strings",
+  );
+}
+
+function checkBoolean(place: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'boolean') throw mustBe(place, 'a boolean', value);
 }
 
 /** Schemas are walked by recursion, here and in the worker. */
@@ -161,10 +181,6 @@ function checkSystemMessage(message: unknown): void {
 
 function checkName(place: string, value: unknown): void {
   if (typeof value !== 'string' || value === '') throw mustBe(place, 'a non-empty string', value);
-}
-
-function checkBoolean(name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'boolean') throw mustBe(name, 'a boolean', value);
 }
 
 function checkStrings(prefix: string, fields: Fields, names: readonly string[]): void {

@@ -1,6 +1,7 @@
 import type { Message, ToolDefinition } from '@ossicle/harmony';
 import { messageOf } from '../errors.ts';
 import type { GenerateEvent, ToolCall, ToolLoopOptions } from '../types/generate.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 /** A tool as the loop runs it. */
 export interface RunnableTool extends ToolDefinition {
@@ -43,29 +44,20 @@ export async function runTools(
   push: (event: GenerateEvent) => void,
   signal: AbortSignal,
 ): Promise<(Message | undefined)[]> {
-  let stop: () => void = () => undefined;
-  const stopped = new Promise<undefined>((resolve) => {
-    stop = () => resolve(undefined);
-  });
-  signal.addEventListener('abort', stop);
-  try {
-    return await Promise.all(
-      calls.map(async (call): Promise<Message | undefined> => {
-        const { id, name } = call;
-        const outcome = await Promise.race([stopped, runTool(call, tools, hooks, signal)]);
-        if (!outcome) return undefined;
-        const { content, ...rest } = outcome;
-        push(
-          'error' in rest
-            ? { type: 'tool-error', id, name, ...rest }
-            : { type: 'tool-result', id, name, ...rest },
-        );
-        return { role: 'tool', name, content };
-      }),
-    );
-  } finally {
-    signal.removeEventListener('abort', stop); // the signal outlives many steps
-  }
+  return Promise.all(
+    calls.map(async (call): Promise<Message | undefined> => {
+      const { id, name } = call;
+      const outcome = await unlessAborted(signal, runTool(call, tools, hooks, signal));
+      if (!outcome) return undefined;
+      const { content, ...rest } = outcome;
+      push(
+        'error' in rest
+          ? { type: 'tool-error', id, name, ...rest }
+          : { type: 'tool-result', id, name, ...rest },
+      );
+      return { role: 'tool', name, content };
+    }),
+  );
 }
 
 /** Runs a tool. Failures, such as a result that JSON cannot hold, go to the model, which may try something else. */

@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { call, createModel, type Round, run, tool } from '../../test/scripted-model.ts';
 import { OssicleError } from '../errors.ts';
 import type { GenerateResult, StepState } from '../types/generate.ts';
-import { EventStream } from './event-stream.ts';
+import { EventStream, startGeneration } from './event-stream.ts';
 import { hasToolCall, stepCountIs } from './stop-conditions.ts';
 import { type GenerateOnce, generateWithTools } from './tool-loop.ts';
 
@@ -371,37 +371,14 @@ describe('a generation with tools', () => {
     });
   });
 
-  test('ends if it is aborted while a tool runs, and the tool’s signal aborts', async () => {
-    const model = createModel([call('wait', {}), call('wait', {})], 'never');
-    const controller = new AbortController();
-    let heard = 0;
-    const wait: ToolDefinition['execute'] = (_, { signal }) => {
-      signal.addEventListener('abort', () => {
-        heard++;
-      });
-      controller.abort();
-      return 'stopped';
-    };
-    const options = { tools: [tool('wait', wait)], signal: controller.signal };
-    const { result, events } = await run(model, options);
-    expect(heard).toBe(1);
-    expect(result.reason).toBe('aborted');
-    expect(events.at(-1)).toMatchObject({ type: 'finish', reason: 'aborted' });
-    expect(model.prompts).toHaveLength(1);
-  });
-
-  test('ends if it is aborted while a tool runs that never returns', async () => {
-    const model = createModel([call('hang', {})], 'never');
-    const controller = new AbortController();
-    const hang: ToolDefinition['execute'] = () => {
-      queueMicrotask(() => controller.abort());
-      return new Promise(() => undefined);
-    };
-    const options = { tools: [tool('hang', hang)], signal: controller.signal };
-    const { result } = await run(model, options);
-    expect(result).toMatchObject({ reason: 'aborted', toolCalls: [{ name: 'hang' }] });
-    expect(result.messages).toHaveLength(1);
-    expect(model.prompts).toHaveLength(1);
+  test.each([undefined, null, 5, {}, new Set()])('rejects an input of %o', async (input) => {
+    const { generateOnce } = createModel('Hi.');
+    const generation = startGeneration({}, () =>
+      generateWithTools(generateOnce, input as never, {}),
+    );
+    await expect(generation.result).rejects.toThrow(
+      /^The input must be a string or messages, not /,
+    );
   });
 
   test('is not affected if the caller appends to the conversation', async () => {

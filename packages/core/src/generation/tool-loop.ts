@@ -1,4 +1,5 @@
 import type { Message } from '@ossicle/harmony';
+import { mustBe } from '../check-values.ts';
 import { isOssicleError } from '../errors.ts';
 import type {
   GenerateEvent,
@@ -12,6 +13,7 @@ import { checkGenerateOptions } from './check-generate-options.ts';
 import { EventStream } from './event-stream.ts';
 import { canRun, type RunnableTool, runTools, type Tools } from './run-tools.ts';
 import { stepCountIs } from './stop-conditions.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 /** A generation ends after this many steps unless `stopWhen` says otherwise. */
 const MAX_STEPS = 32;
@@ -52,7 +54,8 @@ function toolsOf({ tools = [], systemMessage }: GenerateOptions): Tools {
 
 /** Copies the conversation, as the application may append to its array during the generation. */
 function copyOf(messages: readonly Message[]): readonly Message[] {
-  return Array.isArray(messages) ? messages.slice() : messages; // the renderer rejects what is not an array
+  if (!Array.isArray(messages)) throw mustBe('The input', 'a string or messages', messages);
+  return messages.slice();
 }
 
 async function runSteps(
@@ -69,11 +72,14 @@ async function runSteps(
     const messages = [...input, ...(total?.messages ?? [])];
     const left = maxTokens - (total?.usage.completionTokens ?? 0);
     const spent = total?.usage.reasoningTokens ?? 0;
-    const prepared = await prepareStep?.({ steps: [...steps], messages });
+    const prepared = await unlessAborted(signal, prepareStep?.({ steps: [...steps], messages }));
+    if (total && signal.aborted) return { ...total, reason: 'aborted' };
     const own = {
       ...options,
       ...(reasoningBudget && { reasoningBudget: Math.max(0, reasoningBudget - spent) }),
       ...(total && { prefillText: undefined }), // only the first step begins with it
+      // A tool that must be called has been.
+      ...(total && mustCall(options) && { toolChoice: 'auto' as const }),
       ...prepared,
       ...(left !== Infinity && { maxTokens: left }),
     };
@@ -91,19 +97,24 @@ async function runSteps(
       result.reason === 'tool-calls' &&
       hasTokensLeft &&
       !signal.aborted &&
-      (await canRunAll(result, tools, own));
+      (await unlessAborted(signal, canRunAll(result, tools, own)));
     const answers = runsTools ? await runTools(result.toolCalls, tools, own, push, signal) : [];
     const step = { ...result, messages: [...result.messages, ...withChannels(answers, result)] };
     steps.push(step);
     total = total ? addResults(total, step) : step;
     const { reason, usage, messages: added } = step;
     push({ type: 'step-finish', reason, usage, messages: added });
-    await onStepFinish?.(step);
+    await unlessAborted(signal, onStepFinish?.(step));
+    if (reason === 'tool-calls' && signal.aborted) return { ...total, reason: 'aborted' };
     if (!runsTools) return total;
-    if (signal.aborted) return { ...total, reason: 'aborted' };
     const state: StepState = { steps: [...steps], messages: [...input, ...total.messages] };
-    if (await isStopped(state, options.stopWhen)) return total;
+    if (await unlessAborted(signal, isStopped(state, options.stopWhen))) return total;
   }
+}
+
+/** Whether the options ask for a call. */
+function mustCall({ toolChoice = 'auto' }: GenerateOptions): boolean {
+  return toolChoice === 'required' || typeof toolChoice === 'object';
 }
 
 /** Passes a step's events on, except those that tell its end. */

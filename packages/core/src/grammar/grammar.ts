@@ -1,4 +1,4 @@
-import { literal, type Regex } from './regex.ts';
+import { literal, type Regex, textOf } from './regex.ts';
 import { isEmpty } from './regex-automaton.ts';
 
 /** A node of a grammar: what may come, and the node after it. */
@@ -43,8 +43,13 @@ export class GrammarBuilder {
     return this.#add({ kind: 'text', regex, next });
   }
 
-  /** A JSON string from after its first quote, whose value an expression matches; then `next`. */
+  /**
+   * A JSON string from after its first quote, whose value an expression matches; then `next`. Of one value, only the usual
+   * way to write it: then the text is forced.
+   */
   quoted(regex: Regex, next: number): number {
+    const text = textOf(regex);
+    if (text !== undefined) return this.literal(JSON.stringify(text).slice(1), next);
     return this.#add({ kind: 'quoted', regex, next });
   }
 

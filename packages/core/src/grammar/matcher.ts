@@ -10,7 +10,7 @@ const MAX_MASKS = 64;
 
 /** Follows a text of a grammar, token by token. */
 export class GrammarMatcher {
-  readonly #vocabulary: Vocabulary;
+  readonly #vocabulary: Pick<Vocabulary, 'mask'>;
   readonly #masks = new Map<number, Uint32Array<ArrayBuffer>>();
   readonly #grammar: Grammar;
   #automaton: GrammarAutomaton;
@@ -18,7 +18,7 @@ export class GrammarMatcher {
   #start: number | undefined;
   #state: number;
 
-  constructor(grammar: Grammar, vocabulary: Vocabulary) {
+  constructor(grammar: Grammar, vocabulary: Pick<Vocabulary, 'mask'>) {
     this.#vocabulary = vocabulary;
     this.#grammar = grammar;
     this.#automaton = new GrammarAutomaton(grammar);

@@ -65,6 +65,20 @@ export function literal(text: string): Regex {
   return concat(...Array.from(text, (character) => set(oneOf(character))));
 }
 
+/** The only text that an expression matches, if it is plain to see. */
+export function textOf(regex: Regex): string | undefined {
+  const codes: number[] = [];
+  for (let left = regex; left !== EPSILON; ) {
+    const [first, rest] = left.kind === 'concat' ? [left.first, left.rest] : [left, EPSILON];
+    if (first.kind !== 'set' || first.ranges.length !== 2 || first.ranges[0] !== first.ranges[1]) {
+      return undefined;
+    }
+    codes.push(first.ranges[0] as number);
+    left = rest;
+  }
+  return String.fromCodePoint(...codes);
+}
+
 /** The range of one character. */
 function oneOf(character: string): Ranges {
   const code = character.codePointAt(0) as number;

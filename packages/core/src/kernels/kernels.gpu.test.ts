@@ -4,13 +4,14 @@ import { gpuTest } from '../../test/gpu.ts';
 import { SHAPE_20B } from '../../test/kernel-shape.ts';
 import { Gpu } from '../gpu/device.ts';
 import { Kernels } from './kernels.ts';
+import { PRODUCTS } from './shape.ts';
 
 gpuTest.each([SHAPE_20B, { ...SHAPE_20B, dense: 'bf16' as const, kvCache: 'f32' as const }])(
   'every kernel of the 20b compiles with dense $dense and kvCache $kvCache',
   async (shape, { gpu, buffers }) => {
     const step = buffers.storage('step', 16);
-    const kernels = await Kernels.compile(gpu, shape, step, buffers);
-    expect(kernels).toBeInstanceOf(Kernels);
+    const kernels = await Kernels.compile(gpu, shape, step, buffers, { products: PRODUCTS });
+    expect(kernels.has('wide')).toBe(true);
   },
 );
 
@@ -19,7 +20,14 @@ gpuTest(
   async ({ gpu, buffers }) => {
     const { device, counts } = countedDevice(gpu.device);
     const step = buffers.storage('step', 16);
-    await Kernels.compile(new Gpu(device), SHAPE_20B, step, buffers);
+    await Kernels.compile(new Gpu(device), SHAPE_20B, step, buffers, { products: PRODUCTS });
     expect(counts.calls.get('createComputePipelineAsync')).toBeLessThanOrEqual(35);
   },
 );
+
+gpuTest('software adapters do without wide tiles', async ({ gpu, buffers }) => {
+  const shape = { ...SHAPE_20B, hiddenSize: 64, intermediateSize: 32 };
+  const kernels = await Kernels.compile(gpu, shape, buffers.storage('step', 16), buffers);
+  expect(kernels.has('wide')).toBe(!gpu.device.adapterInfo.isFallbackAdapter);
+  expect(kernels.has('narrow')).toBe(true);
+});

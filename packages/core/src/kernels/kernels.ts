@@ -4,13 +4,14 @@ import { Kernel, type KernelSource } from '../gpu/kernel.ts';
 import { type Halves, halvesOf } from './halves.ts';
 import { type PipelineName, pipelineSources } from './pipelines.ts';
 import type { Shaders } from './shaders.ts';
-import type { KernelShape } from './shape.ts';
+import { type KernelShape, PRODUCTS, type Product } from './shape.ts';
 
 /** Options of {@link Kernels.compile}. */
 export interface CompileOptions {
   readonly shaders?: Shaders;
   readonly compiled?: Map<string, Promise<Kernel>>;
   readonly halves?: Halves;
+  readonly products?: readonly Product[];
 }
 
 /** The compiled kernels of one model, and what all its operations share. */
@@ -42,14 +43,18 @@ export class Kernels {
    * @param options.shaders - Where their files come from. Default: the library's, with all variants that the device can run.
    * @param options.compiled - Kernels that have been compiled before, for any shape; gets the others.
    * @param options.halves - Default: `native` if that is exact on this GPU.
+   * @param options.products - The tiles that many tokens may use. Default: all; on a software adapter, the narrow ones, which
+   * are two to four times as fast there: each barrier of the wide ones suspends every invocation.
    */
   static async compile(
     gpu: Gpu,
     shape: KernelShape,
     step: GPUBuffer,
     buffers: Buffers,
-    { shaders, compiled = new Map(), halves }: CompileOptions = {},
+    { shaders, compiled = new Map(), halves, products }: CompileOptions = {},
   ): Promise<Kernels> {
+    const { isFallbackAdapter } = gpu.device.adapterInfo;
+    const tiles = products ?? (isFallbackAdapter ? ['narrow'] : PRODUCTS);
     const compile = (source: KernelSource): Promise<Kernel> => {
       const { entryPoint, files, constants } = source;
       const key = JSON.stringify([entryPoint, files.map(({ path }) => path), constants]);
@@ -63,7 +68,7 @@ export class Kernels {
       kv: shape.kvCache,
     };
     const options = { libraries, features: gpu.device.features };
-    const sources = [...pipelineSources(shape, options, shaders)];
+    const sources = [...pipelineSources(shape, options, shaders, tiles)];
     const pipelines = await Promise.all(
       sources.map(async ([name, source]) => [name, await compile(source)] as const),
     );
@@ -73,6 +78,11 @@ export class Kernels {
   /** A uniform of constant u32 parameters. */
   params(...values: readonly number[]): GPUBuffer {
     return this.#buffers.params(...values);
+  }
+
+  /** Whether many tokens may use these tiles. */
+  has(product: Product): boolean {
+    return this.#pipelines.has(`group_by_expert/${product}`);
   }
 
   /** The kernel of a pipeline. */

@@ -5,6 +5,7 @@ import {
   HEAD_SIZE,
   type KernelShape,
   PRODUCT_TILES,
+  PRODUCTS,
   type Product,
   rowInvocations,
   rowSplits,
@@ -25,11 +26,13 @@ export type PipelineName =
  * The pipelines of a model: every kernel with the constants of each of its uses.
  *
  * @param options - What the kernels' files leave open, except constants.
+ * @param products - The tiles of the matmuls of many tokens.
  */
 export function pipelineSources(
   shape: KernelShape,
   { libraries, features }: Omit<KernelOptions, 'constants'>,
   shaders?: Shaders,
+  products: readonly Product[] = PRODUCTS,
 ): ReadonlyMap<PipelineName, KernelSource> {
   const sources = new Map<PipelineName, KernelSource>();
   const add = (name: string, constants: Constants, product?: Product): void => {
@@ -48,7 +51,7 @@ export function pipelineSources(
     );
   };
   for (const [name, constants] of Object.entries(modelPipelines(shape))) add(name, constants);
-  for (const product of ['narrow', 'wide'] as const) {
+  for (const product of products) {
     for (const [name, constants] of Object.entries(tiledPipelines(shape, product))) {
       add(`${name}/${product}`, constants, product);
     }

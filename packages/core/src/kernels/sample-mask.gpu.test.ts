@@ -54,3 +54,12 @@ gpuTest(
     ]);
   },
 );
+
+gpuTest('a single token that a mask leaves is always drawn', async (gpu) => {
+  const sample = await compileSampler(gpu, 700);
+  for (const logit of [0, 0.003, -0.2, 7, -5000]) {
+    const logits = normalLogits(700, 23).with(70, logit);
+    const { tokens } = await sample({ logits, temperature: 1.5, allowed: [70], count: 200 });
+    expect(new Set(tokens), `of logit ${logit}`).toEqual(new Set([70]));
+  }
+});

@@ -28,6 +28,9 @@ export const STRIP: number = shaderConstant('lib/sampling', 'STRIP');
 /** Which `lib/product_*` a tiled matmul uses: for few inputs per weight matrix, or for many. */
 export type Product = 'narrow' | 'wide';
 
+/** All of them. */
+export const PRODUCTS: readonly Product[] = ['narrow', 'wide'];
+
 /** Columns that share a sum of squares in a row of `lib/normed_rows`. */
 const SQUARES = shaderConstant('lib/normed_rows', 'SQUARES');
 

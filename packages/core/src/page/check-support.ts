@@ -1,4 +1,4 @@
-import { checkTaskOptions } from '../check-values.ts';
+import { checkLoadOptions } from '../check-values.ts';
 import { isOssicleError } from '../errors.ts';
 import { resolveSource } from '../sources/resolve-source.ts';
 import type { ModelSource } from '../types/load.ts';
@@ -18,7 +18,7 @@ export async function checkSupport(
   source?: ModelSource,
   options: SupportOptions = {},
 ): Promise<SupportReport> {
-  checkTaskOptions(options);
+  checkLoadOptions(options);
   const { signal, worker, ...plain } = options;
   const resolved = source === undefined ? undefined : resolveSource(source);
   try {

@@ -5,6 +5,8 @@ import { checkSupport } from './check-support.ts';
 import { load } from './load.ts';
 import { type ImportOptions, store } from './model-store.ts';
 
+const directory = { kind: 'directory' } as FileSystemDirectoryHandle;
+
 /** A worker whose service answers every load. */
 function fakeWorker(): { worker: Worker; loads: unknown[]; isTerminated: () => boolean } {
   const { port1, port2 } = new MessageChannel();
@@ -72,10 +74,25 @@ test.each<[unknown, string]>([
     () => load('owner/name', options),
     () => checkSupport('owner/name', options),
     () => store.verify('o/n@main', options),
-    () => store.export('o/n@main', {} as FileSystemDirectoryHandle, options),
+    () => store.export('o/n@main', directory, options),
     () => store.import([], options),
   ];
   for (const call of calls) await expect(call()).rejects.toThrow(new TypeError(message));
+});
+
+test.each<[unknown, string]>([
+  [{ store: 'yes' }, 'store must be true or false, not "yes"'],
+  [{ tune: 0 }, 'tune must be true or false, not 0'],
+  [{ huggingFace: null }, 'huggingFace must be an object, not null'],
+  [{ integrity: 5 }, 'integrity must be an object, not 5'],
+  ...['1', -1, Number.NaN, Infinity].map((least): [object, string] => [
+    { minBytesPerSecond: least },
+    'minBytesPerSecond must be a number from 0',
+  ]),
+])('wrong options of a load reject, whatever its source: %o', async (wrong, message) => {
+  for (const start of [load, checkSupport]) {
+    await expect(start('./model/', wrong as never)).rejects.toThrow(message);
+  }
 });
 
 describe('the store in a worker of the page', () => {
@@ -105,7 +122,6 @@ describe('the store in a worker of the page', () => {
     return () => vi.unstubAllGlobals();
   });
 
-  const directory = {} as FileSystemDirectoryHandle;
   test.each<[string, (options: ImportOptions) => Promise<unknown>, string]>([
     ['verify', (options) => store.verify('o/n', options), 'verified o/n'],
     ['export', (options) => store.export('o/n', directory, options), 'exported o/n'],

@@ -1,4 +1,4 @@
-import { checkTaskOptions } from '../check-values.ts';
+import { checkLoadOptions } from '../check-values.ts';
 import { notify } from '../notify.ts';
 import { resolveSource } from '../sources/resolve-source.ts';
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../types/load.ts';
@@ -25,7 +25,7 @@ export async function load(
   source: ModelSource = DEFAULT_SOURCE,
   options: LoadOptions = {},
 ): Promise<Model> {
-  checkTaskOptions(options);
+  checkLoadOptions(options);
   const { onProgress, signal, worker: own, ...plain } = options;
   signal?.throwIfAborted();
   const resolved = resolveSource(source);

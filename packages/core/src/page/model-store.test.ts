@@ -9,7 +9,7 @@ const operations: [keyof ModelStore, () => Promise<unknown>][] = [
   ['persist', () => store.persist()],
   ['remove', () => store.remove('o/n@main')],
   ['verify', () => store.verify('o/n@main')],
-  ['export', () => store.export('o/n@main', {} as FileSystemDirectoryHandle)],
+  ['export', () => store.export('o/n@main', { kind: 'directory' } as FileSystemDirectoryHandle)],
   ['import', () => store.import([new File([], 'a')])],
   ['reclaim', () => store.reclaim()],
 ];
@@ -51,4 +51,27 @@ describe('if the browser fails', () => {
     fail(error);
     await expect(store.reclaim()).rejects.toBe(error);
   });
+});
+
+test.each<[string, (wrong: never) => Promise<unknown>, RegExp, readonly unknown[]]>([
+  ['remove', (id) => store.remove(id), /id of a stored model must be a string/, [undefined, 5]],
+  ['verify', (id) => store.verify(id), /id of a stored model must be a string/, [null, {}]],
+  [
+    'export',
+    (folder) => store.export('o/n@main', folder),
+    /folder must be a FileSystemDirectoryHandle/,
+    [undefined, {}, Promise.resolve()],
+  ],
+  [
+    'import',
+    (files) => store.import(files),
+    /must be .*FileSystemDirectoryHandle/,
+    [null, 'a', {}],
+  ],
+])('%s() says which argument is wrong', async (_, call, message, wrong) => {
+  for (const value of wrong) {
+    const refused = call(value as never);
+    await expect(refused).rejects.toThrow(TypeError);
+    await expect(refused).rejects.toThrow(message);
+  }
 });

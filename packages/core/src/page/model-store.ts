@@ -1,5 +1,6 @@
-import { checkTaskOptions } from '../check-values.ts';
+import { checkTaskOptions, isObject, mustBe } from '../check-values.ts';
 import { notify } from '../notify.ts';
+import { resolveSource } from '../sources/resolve-source.ts';
 import { checkStorage, storageFailure } from '../store/storage-failure.ts';
 import {
   listStoredModels,
@@ -89,18 +90,44 @@ export const store: ModelStore = {
   list: () => stored(listStoredModels),
   usage: () => stored(readUsage),
   persist: () => stored(requestPersistence),
-  remove: (id) => stored(() => removeStoredModel(id)),
-  verify: (id, options) =>
-    storedInWorker((service, task) => service.verifyModel(...task, id), options),
-  export: (id, directory, options) =>
-    storedInWorker((service, task) => service.exportModel(...task, id, directory), options),
-  import: (files, options) =>
-    storedInWorker((service, task) => {
-      const plain = 'kind' in files ? files : [...files];
-      return service.importModel(...task, plain, options?.id);
-    }, options),
+  remove: async (id) => {
+    checkId(id);
+    return stored(() => removeStoredModel(id));
+  },
+  verify: async (id, options) => {
+    checkId(id);
+    return storedInWorker((service, task) => service.verifyModel(...task, id), options);
+  },
+  export: async (id, directory, options) => {
+    checkId(id);
+    checkDirectory(directory);
+    return storedInWorker((service, task) => service.exportModel(...task, id, directory), options);
+  },
+  import: async (files, options) => {
+    const plain = checkFiles(files);
+    return storedInWorker(
+      (service, task) => service.importModel(...task, plain, options?.id),
+      options,
+    );
+  },
   reclaim: () => stored(reclaimOrphans),
 };
+
+function checkId(id: unknown): void {
+  if (typeof id !== 'string') throw mustBe('The id of a stored model', 'a string', id);
+}
+
+function checkDirectory(directory: unknown): void {
+  if (isObject(directory) && directory.kind === 'directory') return;
+  throw mustBe('The folder', 'a FileSystemDirectoryHandle', directory);
+}
+
+function checkFiles(files: unknown): readonly File[] | FileSystemDirectoryHandle {
+  if (typeof files !== 'object' || files === null) {
+    throw mustBe('The files', 'files or a FileSystemDirectoryHandle', files);
+  }
+  return resolveSource(files as Iterable<File>) as readonly File[] | FileSystemDirectoryHandle;
+}
 
 /** Uses the storage, and turns failures of the browser into {@link OssicleError}. */
 async function stored<T>(use: () => Promise<T>, signal?: AbortSignal): Promise<T> {

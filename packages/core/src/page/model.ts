@@ -1,25 +1,19 @@
-import type { Channel, Message, ToolDefinition } from '@ossicle/harmony';
-import { isOssicleError } from '../errors.ts';
+import type { Message } from '@ossicle/harmony';
 import { checkGenerateOptions } from '../generation/check-generate-options.ts';
-import { EventStream, startGeneration } from '../generation/event-stream.ts';
-import { generateWithTools } from '../generation/tool-loop.ts';
 import type { Diagnosis } from '../types/diagnosis.ts';
-import type {
-  GenerateEvent,
-  GenerateOptions,
-  GenerateResult,
-  Generation,
-} from '../types/generate.ts';
+import type { GenerateOptions, Generation } from '../types/generate.ts';
 import type { ModelInfo } from '../types/load.ts';
-import type { PlainGenerateOptions } from '../worker/model-service.ts';
+import type { SavedSession } from '../types/session.ts';
+import { type ModelSession, WorkerSession } from './model-session.ts';
+import { toPlain } from './plain-options.ts';
 import type { WorkerClient } from './worker-client.ts';
 
-/** A loaded model in its own worker. It holds the keys and values of one conversation; calls run one at a time. */
+/** A loaded model in its own worker. Calls run one at a time. */
 export interface Model {
   /** The model that was loaded. */
   readonly info: ModelInfo;
   /**
-   * Generates an answer. Tools that have an `execute`, built-in ones included, are run on the page, and the model goes on with their results;
+   * Generates an answer in a session of the model's own. Tools that have an `execute`, built-in ones included, are run on the page, and the model goes on with their results;
    * calls of other tools end the generation with the reason `tool-calls`.
    *
    * @param input - A user's message, or a conversation. Append the messages of each result to the conversation, so that
@@ -30,7 +24,11 @@ export interface Model {
    * `worker-failed`.
    */
   generate(input: string | readonly Message[], options?: GenerateOptions): Generation;
-  /** Counts the tokens in the prompt that {@link Model.generate} would evaluate. */
+  /** Creates a session: a conversation with its own keys and values. It takes memory when it is used. */
+  createSession(): ModelSession;
+  /** The saved sessions. */
+  readonly sessions: SavedSessions;
+  /** Counts the tokens in the prompt that {@link Model.generate} would evaluate, if the conversation stays whole. */
   countTokens(input: string | readonly Message[], options?: GenerateOptions): Promise<number>;
   /**
    * Describes the GPU, the kernels in use, their times and the result of a self-test, as data and as text to paste into a
@@ -43,41 +41,47 @@ export interface Model {
   dispose(): Promise<void>;
 }
 
+/** The sessions that are saved in the browser's private file system, those of other models included. */
+export interface SavedSessions {
+  /** Lists the saved sessions, latest first. @throws {@link OssicleError} `storage-unavailable`. */
+  list(): Promise<SavedSession[]>;
+  /**
+   * Opens a saved session with its keys and values: nothing is evaluated again. If they are of no use here,
+   * {@link ModelSession.restoredTokens} is 0.
+   *
+   * @throws RangeError if no session is saved under the id. {@link OssicleError} `integrity` if its messages are damaged,
+   * `storage-unavailable`, `device-lost`.
+   */
+  open(id: string): Promise<ModelSession>;
+  /** Removes a saved session, if there is one. @throws {@link OssicleError} `storage-unavailable`. */
+  remove(id: string): Promise<void>;
+}
+
 /** The page's side of a model. */
 export class WorkerModel implements Model {
   readonly info: ModelInfo;
+  readonly sessions: SavedSessions;
   readonly #worker: WorkerClient;
+  readonly #own: ModelSession;
+  #lastSession = 0;
 
   constructor(worker: WorkerClient, info: ModelInfo) {
     this.#worker = worker;
     this.info = info;
+    this.#own = this.createSession();
+    this.sessions = {
+      list: () => worker.call((service) => service.listSessions()),
+      open: (id) => this.#open(id),
+      remove: (id) => worker.call((service) => service.removeSession(id)),
+    };
   }
 
-  generate(input: string | readonly Message[], options: GenerateOptions = {}): Generation {
-    return startGeneration(options, () =>
-      generateWithTools((messages, once) => this.#generate(messages, once), input, options),
-    );
+  generate(input: string | readonly Message[], options?: GenerateOptions): Generation {
+    return this.#own.generate(input, options);
   }
 
-  #generate(input: readonly Message[], options: GenerateOptions): Generation {
-    return new EventStream(async (push, signal) => {
-      const events: GenerateEvent[] = [];
-      const startMs = performance.now();
-      const onReport = (event: GenerateEvent): void => {
-        events.push(event);
-        push(event);
-      };
-      try {
-        return await this.#worker.run<GenerateResult, GenerateEvent>(
-          (service, task) => service.generate(...task, input, toPlain(options)),
-          { signal, onReport },
-        );
-      } catch (error) {
-        const isBroken = isOssicleError(error) && error.code === 'worker-failed';
-        if (!signal.aborted || !isBroken) throw error;
-        return abortedResult(events, options, performance.now() - startMs);
-      }
-    }, options.signal);
+  createSession(): ModelSession {
+    return new WorkerSession(this.#worker, () => ++this.#lastSession);
   }
 
   diagnose(): Promise<Diagnosis> {
@@ -95,87 +99,10 @@ export class WorkerModel implements Model {
   async dispose(): Promise<void> {
     await this.#worker.dispose((service) => service.dispose());
   }
-}
 
-/** The result of an aborted generation whose worker never answered, from the events that arrived. */
-function abortedResult(
-  events: readonly GenerateEvent[],
-  { tools = [] }: GenerateOptions,
-  elapsedMs: number,
-): GenerateResult {
-  const textOf = (...channels: Channel[]): string =>
-    events
-      .map((event) => {
-        if (event.type !== 'reasoning-delta' && event.type !== 'text-delta') return '';
-        const channel = event.type === 'text-delta' ? event.channel : 'analysis';
-        return channels.includes(channel) ? event.text : '';
-      })
-      .join('');
-  const toolCalls = events
-    .filter((event) => event.type === 'tool-call')
-    .map(({ type: _, ...call }) => call);
-  const calls = toolCalls.map(({ name, inputText }): Message => {
-    const recipient = tools.some((tool) => tool.name === name) ? `functions.${name}` : name;
-    return { role: 'assistant', channel: 'commentary', recipient, content: inputText };
-  });
-  const say = (channel: Channel): Message => ({
-    role: 'assistant',
-    channel,
-    content: textOf(channel),
-  });
-  const messages = [say('analysis'), say('commentary'), ...calls, say('final')];
-  return {
-    text: textOf('commentary', 'final'),
-    reasoning: textOf('analysis'),
-    toolCalls,
-    messages: messages.filter(({ content, recipient }) => content !== '' || recipient),
-    reason: 'aborted',
-    usage: { promptTokens: 0, reusedTokens: 0, completionTokens: 0, reasoningTokens: 0 },
-    timings: {
-      timeToFirstTokenMs: elapsedMs,
-      prefillMs: 0,
-      decodeMs: 0,
-      prefillTokensPerSecond: 0,
-      decodeTokensPerSecond: 0,
-    },
-  };
-}
-
-/** The options that can be cloned: without the signal, those of the loop that runs tools, and the tools' functions. */
-function toPlain(options: GenerateOptions): PlainGenerateOptions {
-  const {
-    signal: _signal,
-    stopWhen: _stopWhen,
-    prepareStep: _prepareStep,
-    onStepFinish: _onStepFinish,
-    repairToolCall: _repairToolCall,
-    approveToolCall: _approveToolCall,
-    ...plain
-  } = options;
-  const { tools, systemMessage } = plain;
-  return {
-    ...plain,
-    ...(tools && { tools: tools.map(withoutFunctions) }),
-    ...(systemMessage?.systemTools && {
-      systemMessage: {
-        ...systemMessage,
-        systemTools: systemMessage.systemTools.map(({ name, description, tools: inner }) => ({
-          name,
-          ...(description !== undefined && { description }),
-          ...(inner && { tools: inner.map(withoutFunctions) }),
-        })),
-      },
-    }),
-  };
-}
-
-function withoutFunctions(tool: ToolDefinition): ToolDefinition {
-  const {
-    validate: _validate,
-    needsApproval: _needsApproval,
-    execute: _execute,
-    toModelOutput: _toModelOutput,
-    ...plain
-  } = tool;
-  return plain;
+  async #open(id: string): Promise<ModelSession> {
+    const number = ++this.#lastSession;
+    const start = await this.#worker.call((service) => service.openSession(number, id));
+    return new WorkerSession(this.#worker, () => ++this.#lastSession, { start, id, number });
+  }
 }

@@ -72,7 +72,7 @@ test('reports arrive in order, before the answer', async () => {
   const controller = new AbortController();
   const texts: unknown[] = [];
   await client.run<GenerateResult, GenerateEvent>(
-    (service, task) => service.generate(...task, [], {}),
+    (service, task) => service.generate(...task, 1, [], {}),
     {
       signal: controller.signal,
       onReport: (event) => {
@@ -236,7 +236,7 @@ describe('a worker that does not answer', () => {
     }
     const { usage: _, timings: __, ...result } = await generation.result;
     expect(result).toEqual({
-      text: 'First. It',
+      text: 'It',
       reasoning: 'Add it.',
       toolCalls: [call],
       messages: [

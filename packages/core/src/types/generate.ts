@@ -1,9 +1,38 @@
-import type { Channel, Message, ToolDefinition, ToolNamespace } from '@ossicle/harmony';
+import type { Channel, Message, ToolChoice, ToolDefinition, ToolNamespace } from '@ossicle/harmony';
 
-export type { Channel, Message, Role, ToolDefinition, ToolNamespace } from '@ossicle/harmony';
+export type {
+  Channel,
+  Message,
+  Role,
+  ToolChoice,
+  ToolDefinition,
+  ToolNamespace,
+} from '@ossicle/harmony';
 
 /** A JSON Schema, as plain data. */
 export type JSONSchema = { readonly [key: string]: unknown };
+
+/** The form of an answer. Only its final message has to have it. */
+export type ResponseFormat =
+  | {
+      /** JSON that follows a schema, which the model is shown. */
+      readonly type: 'json';
+      readonly schema: JSONSchema;
+      /** The name of the format in the prompt. Default: `response`. */
+      readonly name?: string;
+      /** `false`: any JSON may come, and the schema is only shown. Default: true. */
+      readonly strict?: boolean;
+    }
+  | {
+      /** A text that a pattern of JavaScript matches, as with the flag `u`; anywhere in it, unless `^` and `$` say so. */
+      readonly type: 'regex';
+      readonly pattern: string;
+    }
+  | {
+      /** One of some texts. */
+      readonly type: 'choice';
+      readonly options: readonly string[];
+    };
 
 /** Options of the loop that runs tools. */
 export interface ToolLoopOptions {
@@ -38,12 +67,13 @@ export interface GenerateOptions extends ToolLoopOptions {
   readonly reasoningEffort?: 'low' | 'medium' | 'high';
   /** Functions that the model may call. */
   readonly tools?: readonly ToolDefinition[];
-  /** Asks for JSON that follows a schema in the final message. */
-  readonly responseFormat?: {
-    readonly type: 'json';
-    readonly schema: JSONSchema;
-    readonly name?: string;
-  };
+  /**
+   * Whether the model calls a tool. What must be called is called in the first step; the steps after it are free.
+   * Default: `auto`.
+   */
+  readonly toolChoice?: ToolChoice;
+  /** What the final message must be. Other messages are free. */
+  readonly responseFormat?: ResponseFormat;
   /** The most tokens to generate, reasoning included. Default: what the context has room for. */
   readonly maxTokens?: number;
   /** Divides the logits; 0 always picks the likeliest token. Default: 1. */
@@ -159,7 +189,7 @@ export interface Usage {
 
 /** How long a generation took. */
 export interface Timings {
-  /** Time from the call to the first token. */
+  /** Time from the call to the first token that the model chose. */
   readonly timeToFirstTokenMs: number;
   /** Time to evaluate the prompt. */
   readonly prefillMs: number;

@@ -3,7 +3,6 @@ import * as Comlink from 'comlink';
 import type { Engine } from '../engine/engine.ts';
 import { createEngine } from '../engine/load/create-engine.ts';
 import { examineSupport } from '../engine/load/support.ts';
-import type { Session } from '../engine/session.ts';
 import { OssicleError } from '../errors.ts';
 import { requestDevice } from '../gpu/device.ts';
 import { exportStoredModel } from '../store/export-model.ts';
@@ -17,7 +16,9 @@ import type {
   ToolLoopOptions,
 } from '../types/generate.ts';
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../types/load.ts';
+import type { SavedSession, SessionStart } from '../types/session.ts';
 import type { SupportOptions, SupportReport } from '../types/support.ts';
+import { ModelSessions } from './model-sessions.ts';
 
 /** Options that can be cloned. */
 export type PlainLoadOptions = Omit<LoadOptions, 'onProgress' | 'signal' | 'worker'>;
@@ -43,7 +44,7 @@ export interface BytesDone {
 /** The worker's side of the library: runs one model, and works on stored files. The page calls it with plain data. */
 export class ModelService {
   #engine: Engine | undefined;
-  #session: Session | undefined;
+  #sessions: ModelSessions | undefined;
   #device: GPUDevice | undefined;
   readonly #tasks = new Map<number, AbortController>();
 
@@ -60,20 +61,28 @@ export class ModelService {
       const device = this.#device;
       const all = { store: true, ...options, device, source, onProgress, signal };
       this.#engine = await createEngine(all);
-      this.#session = this.#engine.createSession();
+      this.#sessions = new ModelSessions(this.#engine);
       return this.#engine.info;
     });
   }
 
-  /** Generates an answer, and reports its events except `finish`. Ends with the reason `aborted` if it is aborted. */
+  /**
+   * Generates an answer, and reports its events except `finish`. Ends with the reason `aborted` if it is aborted.
+   *
+   * @param session - Its number.
+   * @param input - `undefined` to go on with the session's unfinished answer.
+   */
   generate(
     id: number,
     report: Report<GenerateEvent>,
-    input: string | readonly Message[],
+    session: number,
+    input: readonly Message[] | undefined,
     options: PlainGenerateOptions,
   ): Promise<GenerateResult> {
     return this.#run(id, report, async (push, signal) => {
-      const generation = this.#ready().session.generate(input, { ...options, signal });
+      const own = { ...options, signal };
+      const one = this.#ready().sessions.get(session);
+      const generation = input ? one.generate(input, own) : one.resume(own);
       for await (const event of generation) {
         if (event.type !== 'finish') push(event); // the page makes that one from the result
       }
@@ -84,6 +93,36 @@ export class ModelService {
   /** Counts the tokens of a prompt. */
   countTokens(input: string | readonly Message[], options: PlainGenerateOptions): number {
     return this.#ready().engine.tokenizer.encodeConversation(input, options).length;
+  }
+
+  /** Copies a session. @param to - The number of the copy. */
+  async forkSession(session: number, to: number, messages?: number): Promise<SessionStart> {
+    return this.#ready().sessions.fork(session, to, messages);
+  }
+
+  /** Restores a saved session. @param to - Its number. */
+  async openSession(to: number, id: string): Promise<SessionStart> {
+    return this.#ready().sessions.open(to, id);
+  }
+
+  /** Saves a session. */
+  async saveSession(session: number, id: string): Promise<void> {
+    return this.#ready().sessions.save(session, id);
+  }
+
+  /** Lists the saved sessions. */
+  async listSessions(): Promise<SavedSession[]> {
+    return this.#ready().sessions.list();
+  }
+
+  /** Removes a saved session. */
+  async removeSession(id: string): Promise<void> {
+    return this.#ready().sessions.remove(id);
+  }
+
+  /** Releases a session's memory. */
+  disposeSession(session: number): void {
+    this.#ready().sessions.dispose(session);
   }
 
   /** Describes the GPU and the kernels in use. */
@@ -166,9 +205,9 @@ export class ModelService {
     }
   }
 
-  #ready(): { engine: Engine; session: Session } {
-    if (!this.#engine || !this.#session) throw new OssicleError('disposed', 'No model is loaded.');
-    return { engine: this.#engine, session: this.#session };
+  #ready(): { engine: Engine; sessions: ModelSessions } {
+    if (!this.#engine || !this.#sessions) throw new OssicleError('disposed', 'No model is loaded.');
+    return { engine: this.#engine, sessions: this.#sessions };
   }
 }
 

@@ -8,8 +8,8 @@ const DRIVE = '/mnt/data/';
 /** Options of {@link createPython}. */
 export interface PythonOptions {
   /**
-   * The folder with Pyodide's files: the npm package `pyodide`, served by the application, or a CDN. Nothing is read from
-   * anywhere else.
+   * The folder with Pyodide's files: the npm package `pyodide`, served by the application, or a CDN. Nothing is read
+   * from anywhere else.
    */
   readonly indexURL: string | URL;
   /**
@@ -26,7 +26,7 @@ export interface PythonOptions {
   /** The most bytes of the files and images that a call returns. Default: 64 MiB. */
   readonly fileLimit?: number;
   /** Whether the user must approve a call, with this code, before it runs. Default: no. */
-  readonly needsApproval?: ToolDefinition['needsApproval'] & {};
+  readonly needsApproval?: NonNullable<ToolDefinition['needsApproval']>;
 }
 
 /** What a call of `python` gave: the `output` of its `tool-result`. */
@@ -66,10 +66,10 @@ export interface Python extends ToolNamespace {
 }
 
 /**
- * Creates the built-in tool `python`, with the definition that gpt-oss was trained with: a notebook that keeps its state from call
- * to call. Python is Pyodide, in a worker of its own that is loaded with the first call, has no network, and sees nothing
- * of the page. Calls run one at a time. A call that is aborted, takes too long or crashes ends Python: the next one
- * starts with the files of `/mnt/data`, but without variables.
+ * Creates the built-in tool `python`, with the definition that gpt-oss was trained with: a notebook that keeps its state
+ * from call to call. Python is Pyodide, in a worker that is loaded with the first call, has no network, and sees nothing of
+ * the page. Calls run one at a time. A call that is aborted, takes too long or crashes ends Python: the next one starts
+ * with the files of `/mnt/data`, but without variables.
  *
  * @throws TypeError if `indexURL` is missing or no address. RangeError if a limit is not above 0.
  */
@@ -89,6 +89,7 @@ export function createPython(options: PythonOptions): Python {
   const runNext = async (code: string, signal?: AbortSignal): Promise<PythonResult> => {
     signal?.throwIfAborted();
     if (isDisposed) throw new Error('This python has been disposed of.');
+    if (typeof document === 'undefined') throw new Error('python runs on a page only.');
     sandbox ??= new Sandbox(settings, [...files.values()]);
     const current = sandbox;
     const toAdd = added;

@@ -5,6 +5,9 @@ import workerText from './sandbox-worker.ts?raw';
 /** How long the frame and its worker may take to answer. If the policy of the page forbids them, they never do. */
 const START_PATIENCE_MS = 30_000;
 
+/** The longest time that timers can count. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
 /** Files of Pyodide that every session reads. */
 const CORE_FILES = [
   'pyodide.mjs',
@@ -52,7 +55,13 @@ export class Sandbox {
   constructor(options: SandboxOptions, files: readonly SandboxFile[]) {
     this.#options = options;
     for (const { port1 } of [this.#frames, this.#workers]) {
-      port1.onmessage = ({ data }: MessageEvent<FromWorker>) => this.#receive(data);
+      port1.onmessage = ({ data }: MessageEvent<FromWorker>) => {
+        try {
+          this.#receive(data);
+        } catch (error) {
+          this.close(error); // no message of the library's own worker
+        }
+      };
     }
     const { memoryLimit, outputLimit, fileLimit } = options;
     this.#send({ type: 'start', memoryLimit, outputLimit, fileLimit, files });
@@ -127,15 +136,21 @@ export class Sandbox {
       );
     } else if (message.type === 'result') {
       const { text, failed, files, images } = message;
+      const isFile = ({ path, blob }: SandboxFile): boolean =>
+        typeof path === 'string' && blob instanceof Blob;
       this.#settle?.resolve({
         type: 'result',
         text: String(text).slice(0, 2 * outputLimit),
         failed: failed === true,
-        files,
-        images,
+        files: [...files].filter(isFile).map(({ path, blob }) => ({ path, blob })),
+        images: [...images].filter((image) => image instanceof Blob),
       });
     } else if (message.type === 'crashed') {
-      this.close(new Error(`Python crashed, and all variables are lost: ${message.message}`));
+      this.close(
+        new Error(
+          `Python crashed, and all variables are lost: ${String(message.message).slice(0, 1000)}`,
+        ),
+      );
     }
   }
 
@@ -145,7 +160,10 @@ export class Sandbox {
   }
 
   #limit(timeMs: number, message: string): void {
-    this.#timer = setTimeout(() => this.close(new Error(message)), timeMs);
+    this.#timer = setTimeout(
+      () => this.close(new Error(message)),
+      Math.min(timeMs, MAX_TIMEOUT_MS),
+    );
   }
 
   /** Gives the worker a file of Pyodide, and nothing else. */

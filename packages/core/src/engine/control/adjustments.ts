@@ -6,6 +6,8 @@ const EXEMPT = -(2 ** 31);
 /** The tokens on which {@link Adjustments} depend. */
 export interface Occurrences {
   readonly prompt: ArrayLike<number>;
+  /** What the answer has already, if a generation goes on. */
+  readonly answer?: ArrayLike<number>;
   /** Tokens that no penalty applies to. */
   readonly exempt?: readonly number[];
 }
@@ -20,7 +22,7 @@ export class Adjustments {
   constructor(
     vocabularySize: number,
     { logitBias }: SamplingOptions,
-    { prompt, exempt = [] }: Occurrences,
+    { prompt, answer = [], exempt = [] }: Occurrences,
   ) {
     this.bytes = new ArrayBuffer(8 * vocabularySize);
     this.#occurrences = new Int32Array(this.bytes);
@@ -35,6 +37,7 @@ export class Adjustments {
     }
     for (const id of exempt) this.#occurrences[2 * id + 1] = EXEMPT;
     for (let i = 0; i < prompt.length; i++) this.#add(prompt[i] as number, 0);
+    for (let i = 0; i < answer.length; i++) this.count(answer[i] as number);
   }
 
   /** Counts a token of the answer. */

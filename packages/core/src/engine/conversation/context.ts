@@ -44,6 +44,8 @@ export class Context {
   #ringStart: number;
   /** One past the highest position written to the rings since a snapshot was last restored. */
   #ringEnd: number;
+  /** Where the prompt leaves an earlier one, if much before that must be evaluated again. */
+  #branch: number | undefined;
   /** The decode dispatches, for any number of keys and for at most `reach` of them. */
   #decode:
     | {
@@ -141,6 +143,8 @@ export class Context {
     this.tokens.length = shared;
     this.#snapshots.drop(shared);
     this.#cutBack(Math.min(this.#evaluated, shared, prompt.length - 1));
+    const isFarBack = shared - this.#evaluated > this.#runtime.shape.slidingWindow;
+    this.#branch = isFarBack && shared < prompt.length ? shared : undefined;
     return this.#evaluated;
   }
 
@@ -200,7 +204,8 @@ export class Context {
   }
 
   /**
-   * Evaluates the remaining tokens, in passes of at most `chunkLength`, and computes the logits after the last one.
+   * Evaluates the remaining tokens, in passes of at most `chunkLength`, and computes the logits after the last one. Takes a
+   * snapshot where the prompt leaves an earlier one: others may begin alike, such as contents to judge by one policy.
    *
    * @param onPass - Called after each pass, once the GPU has done the previous one, with the number of evaluated
    * tokens.
@@ -211,6 +216,7 @@ export class Context {
     while (this.#evaluated < this.tokens.length) {
       signal?.throwIfAborted();
       this.#evaluated = await this.#runPass({ withLogits: true, signal });
+      if (this.#evaluated === this.#branch) await this.#snapshots.take(this.#branch, false);
       onPass?.(this.#evaluated);
     }
     this.#runtime.gpu.check();
@@ -305,7 +311,9 @@ export class Context {
   }): Promise<number> {
     const { gpu, scheduler, shape, model, activations } = this.#runtime;
     const position = this.#evaluated;
-    let count = Math.min(shape.chunkLength, this.tokens.length - position);
+    const branch = this.#branch ?? 0;
+    const next = position < branch ? branch : this.tokens.length;
+    let count = Math.min(shape.chunkLength, next - position);
     let dispatches: readonly Dispatch[];
     for (;;) {
       const keys = position + count;

@@ -1,0 +1,97 @@
+import { createToolNames, type ToolDefinition } from '@ossicle/harmony';
+import { messageOf } from '../../errors.ts';
+import type { Grammar } from '../../grammar/grammar.ts';
+import { GrammarMatcher } from '../../grammar/matcher.ts';
+import { choiceGrammar, patternGrammar, schemaGrammar } from '../../grammar/schema-grammar.ts';
+import type { GenerateOptions, ResponseFormat } from '../../types/generate.ts';
+import type { HarmonyVocabulary } from './harmony-vocabulary.ts';
+
+/** How many grammars are kept for later generations. */
+const MAX_GRAMMARS = 32;
+
+/** The grammars of the contents that one answer may have. */
+export interface AnswerGrammars {
+  /** The arguments of tools, by the recipients of their calls; a tool that takes text or code has none. */
+  readonly calls: ReadonlyMap<string, GrammarMatcher>;
+  /** The final message; `undefined` if it is free. */
+  readonly final: GrammarMatcher | undefined;
+}
+
+/** Makes the grammars of contents, and keeps them with what has been computed of them. */
+export class ContentGrammars {
+  readonly #vocabulary: HarmonyVocabulary;
+  readonly #grammars = new Map<string, GrammarMatcher>();
+
+  constructor(vocabulary: HarmonyVocabulary) {
+    this.#vocabulary = vocabulary;
+  }
+
+  /**
+   * The grammars that the options of a generation ask for.
+   *
+   * @throws RangeError if one cannot be enforced; the message names the option.
+   */
+  of({ tools = [], systemMessage, toolChoice, responseFormat }: GenerateOptions): AnswerGrammars {
+    const calls = new Map<string, GrammarMatcher>();
+    const add = (
+      place: string,
+      namespace: string,
+      definitions: readonly ToolDefinition[],
+    ): void => {
+      const { identifiers } = createToolNames(definitions);
+      for (const [i, tool] of definitions.entries()) {
+        const grammar = named(`${place}[${i}] (${tool.name})`, () => this.#arguments(tool));
+        calls.set(`${namespace}.${identifiers[i]}`, grammar);
+      }
+    };
+    if (toolChoice !== 'none') {
+      add('tools', 'functions', tools);
+      for (const [i, { name, tools: inner = [] }] of (systemMessage?.systemTools ?? []).entries()) {
+        add(`systemMessage.systemTools[${i}].tools`, name, inner);
+      }
+    }
+    const final = responseFormat && named('responseFormat', () => this.#response(responseFormat));
+    return { calls, final };
+  }
+
+  #arguments({ parameters, strict = true }: ToolDefinition): GrammarMatcher {
+    // Some models write nothing where there are no arguments.
+    if (!parameters) return this.#keep(['choice', ['{}', '']], () => choiceGrammar(['{}', '']));
+    return this.#schema(strict ? { type: 'object', ...parameters } : { type: 'object' });
+  }
+
+  #response(format: ResponseFormat): GrammarMatcher {
+    if (format.type === 'json') return this.#schema(format.strict === false ? true : format.schema);
+    if (format.type === 'regex') {
+      return this.#keep(['regex', format.pattern], () => patternGrammar(format.pattern));
+    }
+    return this.#keep(['choice', format.options], () => choiceGrammar(format.options));
+  }
+
+  #schema(schema: unknown): GrammarMatcher {
+    return this.#keep(['json', schema], () => schemaGrammar(schema));
+  }
+
+  /** Those used last are kept. */
+  #keep(source: unknown, make: () => Grammar): GrammarMatcher {
+    const key = JSON.stringify(source);
+    const matcher = this.#grammars.get(key) ?? new GrammarMatcher(make(), this.#vocabulary);
+    this.#grammars.delete(key);
+    this.#grammars.set(key, matcher);
+    const [oldest] = this.#grammars.keys();
+    if (this.#grammars.size > MAX_GRAMMARS) this.#grammars.delete(oldest as string);
+    return matcher;
+  }
+}
+
+/** Names the option in the message of what is thrown. */
+function named<T>(place: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw new RangeError(
+      `${place} cannot be enforced: ${messageOf(error)} Change the schema, or set strict: false to ask for any JSON.`,
+      { cause: error },
+    );
+  }
+}

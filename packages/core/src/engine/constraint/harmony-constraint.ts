@@ -1,0 +1,125 @@
+import {
+  createHeaderGrammar,
+  type HeaderGrammar,
+  type HeaderGrammarOptions,
+  type Tokenizer,
+} from '@ossicle/harmony';
+import type { GrammarMatcher } from '../../grammar/matcher.ts';
+import type { GenerateOptions } from '../../types/generate.ts';
+import { type Constraint, type Guide, joinConstraints } from './constraint.ts';
+import { type AnswerGrammars, ContentGrammars } from './content-grammars.ts';
+import { GrammarContent } from './grammar-content.ts';
+import { HarmonyVocabulary } from './harmony-vocabulary.ts';
+
+const FREE: Guide = { kind: 'free' };
+
+/** Makes the constraints of answers in Harmony. */
+export class HarmonyConstraints {
+  readonly #vocabulary: HarmonyVocabulary;
+  readonly #grammars: ContentGrammars;
+
+  /** @param vocabularySize - The number of tokens of the model, which may exceed the tokenizer's. */
+  constructor(tokenizer: Tokenizer, vocabularySize: number) {
+    this.#vocabulary = new HarmonyVocabulary(tokenizer, vocabularySize);
+    this.#grammars = new ContentGrammars(this.#vocabulary);
+  }
+
+  /**
+   * The constraint of the answer to a prompt. After a prompt that has no messages, anything may come.
+   *
+   * @throws RangeError if what the options ask for cannot be enforced, or if the prompt begins an answer that is none of
+   * `responseFormat`.
+   */
+  of(options: GenerateOptions, prompt: ArrayLike<number>): Constraint {
+    const headers = createHeaderGrammar(this.#vocabulary.tokenizer, headerOptions(options));
+    const grammars = this.#grammars.of(options);
+    const start = Array.from(prompt).lastIndexOf(this.#vocabulary.ids.start);
+    if (start < 0) return joinConstraints([]);
+    const constraint = new HarmonyConstraint(this.#vocabulary, headers, grammars);
+    for (let i = start; i < prompt.length; i++) constraint.push(prompt[i] as number);
+    if (constraint.hasLeftGrammar) {
+      throw new RangeError('The prompt begins an answer that does not follow responseFormat.');
+    }
+    return constraint;
+  }
+}
+
+function headerOptions(options: GenerateOptions): HeaderGrammarOptions {
+  const { tools, toolChoice, systemMessage, responseFormat } = options;
+  const { channels, systemTools } = systemMessage ?? {};
+  return {
+    ...(tools && { tools }),
+    ...(toolChoice && { toolChoice }),
+    ...(channels && { channels }),
+    ...(systemTools && { systemTools }),
+    isJson: responseFormat?.type === 'json',
+  };
+}
+
+/** Headers token by token; contents by their grammars, and free if they have none. */
+class HarmonyConstraint implements Constraint {
+  readonly #vocabulary: HarmonyVocabulary;
+  readonly #headers: HeaderGrammar;
+  readonly #grammars: AnswerGrammars;
+  /** The ids of the header, since the last `<|start|>`. */
+  #header: number[] = [];
+  /** The open message's content; `undefined` in a header. */
+  #content: Constraint | undefined;
+
+  constructor(vocabulary: HarmonyVocabulary, headers: HeaderGrammar, grammars: AnswerGrammars) {
+    this.#vocabulary = vocabulary;
+    this.#headers = headers;
+    this.#grammars = grammars;
+  }
+
+  /** Whether the open message has what its grammar does not allow. */
+  get hasLeftGrammar(): boolean {
+    return this.#content instanceof GrammarContent && this.#content.hasLeft;
+  }
+
+  next(): Guide {
+    if (this.#content) return this.#content.next();
+    const tokens = this.#headers.forced(this.#header);
+    if (tokens.length > 0) return { kind: 'force', tokens };
+    const next = this.#headers.next(this.#header) ?? [];
+    // Only a prompt begins a header that is none of the answer's.
+    return next.length > 0 ? { kind: 'mask', mask: () => this.#vocabulary.only(next) } : FREE;
+  }
+
+  push(token: number): void {
+    const { tokenizer, ids } = this.#vocabulary;
+    if (this.#content && !tokenizer.isSpecial(token)) {
+      this.#content.push(token);
+    } else if (this.#content || token === ids.start) {
+      this.#content = undefined;
+      this.#header = token === ids.start ? [token] : [];
+    } else {
+      this.#header.push(token);
+      if (token === ids.message) this.#content = this.#contentAfter(tokenizer.decode(this.#header));
+    }
+  }
+
+  #contentAfter(header: string): Constraint {
+    const { ids } = this.#vocabulary;
+    const [, recipient] = / to=([^\s<]+)/.exec(header) ?? [];
+    if (recipient !== undefined) {
+      const matcher = this.#grammars.calls.get(recipient);
+      return matcher ? this.#grammar(matcher, ids.call) : this.#free([ids.call]);
+    }
+    if (!header.includes('<|channel|>final')) return this.#free([ids.end]);
+    if (this.#grammars.final) return this.#grammar(this.#grammars.final, ids.return);
+    const { endOfText } = ids;
+    return this.#free([ids.return, ids.end, ...(endOfText === undefined ? [] : [endOfText])]);
+  }
+
+  #grammar(matcher: GrammarMatcher, end: number): Constraint {
+    matcher.restart();
+    return new GrammarContent(this.#vocabulary, matcher, end);
+  }
+
+  /** Any text, up to a control token that may end the message. */
+  #free(ends: readonly number[]): Constraint {
+    const guide: Guide = { kind: 'free', mask: this.#vocabulary.textAnd(ends) };
+    return { next: () => guide, push: () => undefined };
+  }
+}
