@@ -1,4 +1,5 @@
 import { element, find } from './element.ts';
+import { texts } from './language/texts.ts';
 
 /** A question for the user to confirm. */
 export interface Question {
@@ -24,7 +25,7 @@ export function confirm(question: Question): Promise<boolean> {
       element(
         'div',
         { class: 'button-row' },
-        element('button', { class: 'button', value: 'cancel', autofocus: true }, 'Cancel'),
+        element('button', { class: 'button', value: 'cancel', autofocus: true }, texts.cancel),
         element(
           'button',
           { class: question.isDestructive ? 'button danger' : 'button primary', value: 'yes' },

@@ -1,4 +1,10 @@
-const numbers = new Intl.NumberFormat('en');
+import { language, texts } from './language/texts.ts';
+
+const numbers = new Intl.NumberFormat(language);
+
+/** A number with this many decimal places. */
+const fixed = (value: number, digits: number): string =>
+  value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
 
 /** A whole number with thousands separators. */
 export function formatCount(value: number): string {
@@ -8,7 +14,7 @@ export function formatCount(value: number): string {
 /** Bytes in decimal units with three significant digits, as downloads are counted: `13.8 GB`. */
 export function formatBytes(bytes: number): string {
   const { value, unit } = scale(bytes);
-  return `${value.toFixed(unit === 'B' ? 0 : digitsOf(value))} ${unit}`;
+  return `${fixed(value, unit === 'B' ? 0 : digitsOf(value))} ${unit}`;
 }
 
 /** A part and the whole, in the same unit: `4.2 of 13.8 GB`. */
@@ -16,7 +22,7 @@ export function formatBytesOf(part: number, whole: number): string {
   const { value, unit } = scale(whole);
   const digits = unit === 'B' ? 0 : digitsOf(value);
   const share = whole > 0 ? (value * part) / whole : 0;
-  return `${share.toFixed(digits)} of ${value.toFixed(digits)} ${unit}`;
+  return texts.format.bytesOf(fixed(share, digits), `${fixed(value, digits)} ${unit}`);
 }
 
 function scale(bytes: number): { value: number; unit: string } {
@@ -35,12 +41,12 @@ function digitsOf(value: number): number {
   return value >= 9.995 ? 1 : 2;
 }
 
-const ago = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+const ago = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
 
 /** How long ago a moment was: `just now`, `5 minutes ago`, `yesterday`. */
 export function formatAgo(moment: number, now: number = Date.now()): string {
   const seconds = Math.max(0, (now - moment) / 1000);
-  if (seconds < 60) return 'just now';
+  if (seconds < 60) return texts.format.justNow;
   if (seconds < 3600) return ago.format(-Math.floor(seconds / 60), 'minute');
   if (seconds < 86400) return ago.format(-Math.floor(seconds / 3600), 'hour');
   return ago.format(-Math.floor(seconds / 86400), 'day');
@@ -48,22 +54,22 @@ export function formatAgo(moment: number, now: number = Date.now()): string {
 
 /** A duration: `0.4 s`, `12 s`, `3 min 5 s`, `1 h 20 min`. */
 export function formatSeconds(seconds: number): string {
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 9.95) return texts.format.seconds(fixed(seconds, 1));
   const whole = Math.round(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+  if (whole < 60) return texts.format.seconds(String(whole));
+  if (whole < 3600) return texts.format.minutes(Math.floor(whole / 60), whole % 60);
+  return texts.format.hours(Math.floor(whole / 3600), Math.floor((whole % 3600) / 60));
 }
 
 /** A token rate: `3.4 tokens/s`, `52 tokens/s`. */
 export function formatTokensPerSecond(rate: number): string {
-  return `${rate < 9.95 ? rate.toFixed(1) : Math.round(rate)} tokens/s`;
+  return texts.format.perSecond(fixed(rate, rate < 9.95 ? 1 : 0));
 }
 
 /** A parameter count in words: `3.0 million`, `20.9 billion`. */
 export function formatParameters(count: number): string {
-  if (count >= 1e9) return `${(count / 1e9).toFixed(1)} billion`;
-  if (count >= 1e6) return `${(count / 1e6).toFixed(1)} million`;
+  if (count >= 1e9) return texts.format.billion(fixed(count / 1e9, 1));
+  if (count >= 1e6) return texts.format.million(fixed(count / 1e6, 1));
   return formatCount(count);
 }
 

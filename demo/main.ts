@@ -7,6 +7,8 @@ import { ChatsPanel } from './chats/chats-panel.ts';
 import { openedFor } from './connection-policy.ts';
 import { find } from './element.ts';
 import { acceptLaunches, watchVersion } from './installation.ts';
+import { localize } from './language/localize.ts';
+import { texts } from './language/texts.ts';
 import {
   type CheckpointSource,
   embeddedSource,
@@ -37,6 +39,7 @@ const CHOSEN_KEY = storageKey('chosen');
 /** Local storage key of the chat that was shown last. */
 const LAST_CHAT_KEY = storageKey('last-chat');
 
+localize();
 const hub: HubAccess = new HubAccess(openedFor.mirror, () => panel.explainSource());
 const slot = new ModelSlot({ agree: showPreflight, token: () => hub.token });
 /** The model that the welcome describes; `null` until it is first shown. */
@@ -156,7 +159,7 @@ function showModel(state: ModelState): void {
   if (status === 'loading' || status === 'ready') requests.setReady(status === 'ready');
   const isMoving = status === 'loading' || (status === 'failed' && loaded === undefined);
   const name = isMoving ? state.checkpoint.name : loaded?.checkpoint.name;
-  find('model-name', HTMLElement).textContent = name ?? 'No model';
+  find('model-name', HTMLElement).textContent = name ?? texts.page.noModel;
   // A load that failed says so in its own card; the model shown here works.
   find('model-button', HTMLElement).dataset.status =
     status === 'failed' && loaded ? 'ready' : status;

@@ -9,7 +9,7 @@ export class StatusLine {
   readonly #line = find('status-line', HTMLElement);
   #model: LoadedModel | undefined;
   #contextTokens: number | undefined = 0;
-  readonly #context = element('span', { title: 'Context used' });
+  readonly #context = element('span', { title: texts.status.contextUsed });
 
   /** Shows another model, or none. */
   showModel(model: LoadedModel | undefined): void {
@@ -43,12 +43,8 @@ export class StatusLine {
       const { adapter, gpuBytes } = this.#model.model.info;
       this.#showContext();
       facts.push(
-        element('span', { title: 'GPU adapter' }, adapterName(adapter)),
-        element(
-          'span',
-          { title: 'GPU memory for weights and caches' },
-          `${formatBytes(gpuBytes)} on the GPU`,
-        ),
+        element('span', { title: texts.status.gpu }, adapterName(adapter)),
+        element('span', { title: texts.status.memory }, texts.status.onGpu(formatBytes(gpuBytes))),
         this.#context,
       );
     }
@@ -62,7 +58,10 @@ export class StatusLine {
     const { contextLength } = this.#model.model.info;
     const used = this.#contextTokens;
     this.#context.classList.toggle('is-warning', (used ?? 0) > 0.9 * contextLength);
-    this.#context.textContent = `${used === undefined ? '…' : formatCount(used)} of ${formatCount(contextLength)} tokens`;
+    this.#context.textContent = texts.status.ofTokens(
+      used === undefined ? '…' : formatCount(used),
+      formatCount(contextLength),
+    );
   }
 }
 

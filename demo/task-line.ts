@@ -1,6 +1,7 @@
 import { announce } from './announcer.ts';
 import { element, icon } from './element.ts';
 import { formatBytesOf } from './format.ts';
+import { texts } from './language/texts.ts';
 
 /** How a task reports progress and learns that the user stopped it. */
 interface TaskOptions {
@@ -37,7 +38,7 @@ export class TaskLine {
     const stop = element(
       'button',
       { type: 'button', class: 'text-button', onclick: () => abort.abort() },
-      'Stop',
+      texts.stop,
     );
     this.#show('is-running', text, stop, bar);
     announce(doing);

@@ -1,5 +1,6 @@
 import { element, find, icon } from './element.ts';
 import { formatParameters } from './format.ts';
+import { texts } from './language/texts.ts';
 import type { LoadedModel } from './model/model-slot.ts';
 
 /** A question to start with. */
@@ -19,10 +20,8 @@ const EMBEDDED: readonly Suggestion[] = [
 ];
 
 const GENERAL: readonly Suggestion[] = [
-  { prompt: 'Explain attention sinks in three sentences.' },
-  { prompt: 'Write a regular expression for ISO dates, and say what each part does.' },
-  { prompt: 'Which is larger, 9.11 or 9.9? Show the reasoning.' },
-  { prompt: 'What time is it in Tokyo?', usesTools: true },
+  ...texts.welcome.questions.map((prompt) => ({ prompt })),
+  { prompt: texts.welcome.toolQuestion, usesTools: true },
 ];
 
 /** What the welcome can ask the page to do. */
@@ -39,11 +38,11 @@ export function showWelcome(loaded: LoadedModel | undefined, actions: WelcomeAct
   const suggestions = isEmbedded ? EMBEDDED : GENERAL;
   find('welcome', HTMLElement).replaceChildren(
     logo(),
-    element('h2', { id: 'welcome-title' }, 'A language model inside this page'),
+    element('h2', { id: 'welcome-title' }, texts.welcome.title),
     isEmbedded ? embeddedText(actions) : generalText(loaded),
     element(
       'ul',
-      { class: 'suggestions', 'aria-label': 'Suggestions' },
+      { class: 'suggestions', 'aria-label': texts.welcome.suggestions },
       ...suggestions.map(({ prompt, usesTools = false }) =>
         element(
           'li',
@@ -68,23 +67,17 @@ function embeddedText({ loadLarge }: WelcomeActions): HTMLElement {
   return element(
     'div',
     { class: 'lede' },
+    element('p', {}, element('strong', {}, 'gpt-oss-nano'), texts.welcome.nano),
     element(
       'p',
       {},
-      element('strong', {}, 'gpt-oss-nano'),
-      ' comes with the page: OpenAI’s gpt-oss architecture with 3 million parameters instead of 21 billion, trained in under an hour. ',
-      'It shows the machinery, not intelligence: it handles small sums, lists and questions about itself, and gets most other things wrong.',
-    ),
-    element(
-      'p',
-      {},
-      'For real answers, ',
+      texts.welcome.real,
       element(
         'button',
         { type: 'button', class: 'link-button', onclick: loadLarge },
-        'load gpt-oss-20b',
+        texts.welcome.loadLarge,
       ),
-      ': a one-time 13.8 GB download, and 12.4 GB of GPU memory. Or drop a model folder or GGUF files here.',
+      texts.welcome.costs,
     ),
   );
 }
@@ -97,7 +90,7 @@ function generalText({ model, checkpoint }: LoadedModel): HTMLElement {
       'p',
       {},
       element('strong', {}, checkpoint.name),
-      ` has ${formatParameters(model.info.parameterCount)} parameters and runs on this computer’s GPU. It can be wrong, so check what matters.`,
+      texts.welcome.general(formatParameters(model.info.parameterCount)),
     ),
   );
 }

@@ -1,6 +1,6 @@
 // Compiles each TypeScript block of the READMEs and of the documentation against the packages' sources, and runs that of
-// @ossicle/harmony. packages/core/test/package.e2e.test.ts runs those of ossicle.
-import { readdirSync } from 'node:fs';
+// @ossicle/harmony. packages/core/test/package.e2e.test.ts runs those of ossicle. Looks for the files that they name.
+import { readdirSync, readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import ts from 'typescript';
@@ -34,6 +34,19 @@ test('every TypeScript block of the documentation compiles', () => {
   }
   expect(blocks.size).toBeGreaterThan(10);
   expect(errorsOf(blocks)).toEqual([]);
+});
+
+test('every source file that the documentation names exists', () => {
+  const files = ['bench', 'demo', 'packages', 'scripts', 'shaders'].flatMap((folder) =>
+    readdirSync(folder, { recursive: true }).map((path) => `/${folder}/${path}`),
+  );
+  const named = ['CONTRIBUTING.md', ...FILES].flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(/`(\w[\w./-]*\.(?:ts|wgsl|mjs))`/g)].map(
+      ([, path]) => path,
+    ),
+  );
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter((path) => !files.some((each) => each.endsWith(`/${path}`)))).toEqual([]);
 });
 
 test('the example of @ossicle/harmony reads a call from the tokens of a model', async () => {

@@ -1,5 +1,4 @@
 import { find } from '../element.ts';
-import { texts } from '../language/texts.ts';
 import { readLocal, storageKey, writeLocal } from '../storage-key.ts';
 
 const HIDDEN_KEY = 'chats-hidden';
@@ -12,9 +11,6 @@ export class ChatsPanel {
   readonly #button = find('chats-button', HTMLButtonElement);
 
   constructor() {
-    find('chats-title', HTMLElement).textContent = texts.chats.title;
-    this.#button.title = texts.chats.open;
-    this.#button.setAttribute('aria-label', texts.chats.open);
     this.#button.addEventListener('click', () => this.toggle());
     this.#panel.addEventListener('toggle', () => this.#tell());
     WIDE.addEventListener('change', () => this.#place());

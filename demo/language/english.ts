@@ -1,5 +1,132 @@
-/** All texts of the page, in English. */
-export const english = {
+import { englishModels } from './english-models.ts';
+
+const englishPage = {
+  page: {
+    skip: 'Skip to the message field',
+    noModel: 'No model',
+    newChat: 'New chat',
+    conversation: 'Conversation',
+    latest: 'Latest',
+    ask: 'Ask the model',
+    message: 'Message',
+    askSomething: 'Ask something',
+    send: 'Send',
+    stopAnswer: 'Stop',
+    attach: 'Attach text files',
+    toolsOnce: 'Tools for this question',
+    drop: 'Drop a model, or text files to ask about',
+  },
+
+  settings: {
+    title: 'Settings',
+    thinking: 'Thinking',
+    low: 'Low',
+    medium: 'Medium',
+    high: 'High',
+    instructions: 'Instructions',
+    instructionsHint: 'How should the model behave?',
+    chatInstructions: 'Instructions for this chat',
+    chatInstructionsHint: 'Added to the instructions above',
+    temperature: 'Temperature',
+    temperatureHint: '0 always picks the most likely token; higher values vary more.',
+    tools: 'Tools',
+    toolsHint: 'A clock, a calculator and a unit converter that run in this page.',
+    askTools: 'Ask before a tool runs',
+    askToolsHint: 'Shows each call with its arguments first.',
+    language: 'Language',
+    reset: 'Reset to the model’s defaults',
+  },
+
+  welcome: {
+    title: 'A language model inside this page',
+    suggestions: 'Suggestions',
+    nano: ' comes with the page: OpenAI’s gpt-oss architecture with 3 million parameters instead of 21 billion, trained in under an hour. It shows the machinery, not intelligence: it handles small sums, lists and questions about itself in English, and gets most other things wrong.',
+    real: 'For real answers, ',
+    loadLarge: 'load gpt-oss-20b',
+    costs:
+      ': a one-time 13.8 GB download, and 12.4 GB of GPU memory. Or drop a model folder or GGUF files here.',
+    general: (parameters: string): string =>
+      ` has ${parameters} parameters and runs on this computer’s GPU. It can be wrong, so check what matters.`,
+    questions: [
+      'Explain attention sinks in three sentences.',
+      'Write a regular expression for ISO dates, and say what each part does.',
+      'Which is larger, 9.11 or 9.9? Show the reasoning.',
+    ] as readonly string[],
+    toolQuestion: 'What time is it in Tokyo?',
+  },
+
+  status: {
+    contextUsed: 'Context used',
+    gpu: 'GPU adapter',
+    memory: 'GPU memory for weights and caches',
+    onGpu: (bytes: string): string => `${bytes} on the GPU`,
+    ofTokens: (used: string, all: string): string => `${used} of ${all} tokens`,
+  },
+
+  format: {
+    bytesOf: (part: string, whole: string): string => `${part} of ${whole}`,
+    justNow: 'just now',
+    perSecond: (rate: string): string => `${rate} tokens/s`,
+    million: (count: string): string => `${count} million`,
+    billion: (count: string): string => `${count} billion`,
+    seconds: (seconds: string): string => `${seconds} s`,
+    minutes: (minutes: number, seconds: number): string => `${minutes} min ${seconds} s`,
+    hours: (hours: number, minutes: number): string => `${hours} h ${minutes} min`,
+  },
+
+  failure: {
+    headlines: {
+      'webgpu-unavailable': 'WebGPU is not available here',
+      'device-unsuitable': 'This GPU is too small for the model',
+      'device-lost': 'The GPU was reset',
+      'out-of-memory': 'The GPU ran out of memory',
+      'download-failed': 'The model could not be loaded',
+      integrity: 'The model’s files are damaged',
+      'storage-full': 'The browser’s storage is full',
+      'storage-unavailable': 'Models cannot be stored here',
+      'model-in-use': 'The model is in use',
+      'format-invalid': 'This is not a gpt-oss checkpoint',
+      'format-unsupported': 'This format cannot be read',
+      'context-overflow': 'The conversation is too long',
+      'answer-invalid': 'The model did not answer as asked',
+      'gpu-error': 'The GPU reported an error',
+      'worker-failed': 'The background worker stopped',
+      disposed: 'The model is no longer loaded',
+      other: 'Something went wrong',
+    },
+    steps: {
+      'try-again': 'Try again',
+      'load-again': 'Reload the model',
+      reload: 'Reload the page',
+      'use-embedded': 'Use the built-in model',
+      'choose-model': 'Choose a model',
+      'manage-storage': 'Manage storage',
+      'new-chat': 'New chat',
+    },
+  },
+
+  load: {
+    loading: 'Loading',
+    loadingModel: 'Loading the model',
+    pause: 'Pause',
+    resume: 'Resume',
+    ready: (name: string): string => `${name} is ready.`,
+    preparing: 'Preparing the GPU',
+    opening: (name: string): string => `Opening ${name}`,
+    phases: {
+      download: (name: string): string => `Downloading ${name}`,
+      verify: (name: string): string => `Verifying ${name}`,
+      upload: (name: string): string => `Moving to the GPU: ${name}`,
+      compile: (name: string): string => `Preparing ${name}`,
+      ready: (name: string): string => `Preparing ${name}`,
+    },
+    left: (time: string): string => `${time} left`,
+    downloaded: (bytes: string): string => `${bytes} downloaded`,
+    downloadedShare: 'Downloaded',
+    pausedDownload: 'Paused download',
+    paused: (name: string): string => `${name} is paused`,
+    hide: 'Hide; the download is kept',
+  },
   cancel: 'Cancel',
   close: 'Close',
   delete: 'Delete',
@@ -129,17 +256,6 @@ export const english = {
     reload: 'Reload',
   },
 
-  model: {
-    diagnose: 'Diagnose',
-    diagnosing: 'Testing the kernels on this GPU…',
-    diagnosis: 'Diagnosis',
-    copyDiagnosis: 'Copy the diagnosis',
-    checkPolicy: 'Check a policy',
-    safeguard:
-      'gpt-oss-20b trained to check texts against a policy that you write. The same size: 13.8 GB to download, 12.4 GB of GPU memory.',
-    large: 'The larger one: a one-time 65 GB download, for GPUs with about 64 GB of memory.',
-  },
-
   tool: {
     tool: 'Tool',
     arguments: 'Arguments',
@@ -152,3 +268,12 @@ export const english = {
     refused: 'The user refused this call.',
   },
 };
+
+/** All texts of the page, in English. */
+export const english: typeof englishPage & typeof englishModels = {
+  ...englishPage,
+  ...englishModels,
+};
+
+/** The texts of the page in one language. */
+export type Texts = typeof english;

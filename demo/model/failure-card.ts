@@ -1,5 +1,6 @@
 import { type ErrorCode, isOssicleError } from 'ossicle';
 import { element, icon, iconButton } from '../element.ts';
+import { texts } from '../language/texts.ts';
 
 /** A next step to offer after a failure. */
 export type NextStep =
@@ -21,58 +22,33 @@ interface Failure {
   readonly steps: readonly NextStep[];
 }
 
-const KNOWN: Record<ErrorCode, { headline: string; steps: readonly NextStep[] }> = {
-  'webgpu-unavailable': { headline: 'WebGPU is not available here', steps: ['reload'] },
-  'device-unsuitable': {
-    headline: 'This GPU is too small for the model',
-    steps: ['use-embedded', 'choose-model'],
-  },
-  'device-lost': { headline: 'The GPU was reset', steps: ['load-again'] },
-  'out-of-memory': { headline: 'The GPU ran out of memory', steps: ['use-embedded', 'load-again'] },
-  'download-failed': {
-    headline: 'The model could not be loaded',
-    steps: ['try-again', 'choose-model'],
-  },
-  integrity: { headline: 'The model’s files are damaged', steps: ['try-again', 'manage-storage'] },
-  'storage-full': {
-    headline: 'The browser’s storage is full',
-    steps: ['manage-storage', 'try-again'],
-  },
-  'storage-unavailable': { headline: 'Models cannot be stored here', steps: ['reload'] },
-  'model-in-use': { headline: 'The model is in use', steps: ['manage-storage'] },
-  'format-invalid': {
-    headline: 'This is not a gpt-oss checkpoint',
-    steps: ['choose-model', 'use-embedded'],
-  },
-  'format-unsupported': {
-    headline: 'This format cannot be read',
-    steps: ['choose-model', 'use-embedded'],
-  },
-  'context-overflow': { headline: 'The conversation is too long', steps: ['new-chat'] },
-  'answer-invalid': { headline: 'The model did not answer as asked', steps: ['try-again'] },
-  'gpu-error': { headline: 'The GPU reported an error', steps: ['load-again', 'use-embedded'] },
-  'worker-failed': { headline: 'The background worker stopped', steps: ['load-again', 'reload'] },
-  disposed: { headline: 'The model is no longer loaded', steps: ['load-again'] },
-};
-
-const STEP_LABELS: Record<NextStep, string> = {
-  'try-again': 'Try again',
-  'load-again': 'Reload the model',
-  reload: 'Reload the page',
-  'use-embedded': 'Use the built-in model',
-  'choose-model': 'Choose a model',
-  'manage-storage': 'Manage storage',
-  'new-chat': 'New chat',
+const STEPS: Record<ErrorCode, readonly NextStep[]> = {
+  'webgpu-unavailable': ['reload'],
+  'device-unsuitable': ['use-embedded', 'choose-model'],
+  'device-lost': ['load-again'],
+  'out-of-memory': ['use-embedded', 'load-again'],
+  'download-failed': ['try-again', 'choose-model'],
+  integrity: ['try-again', 'manage-storage'],
+  'storage-full': ['manage-storage', 'try-again'],
+  'storage-unavailable': ['reload'],
+  'model-in-use': ['manage-storage'],
+  'format-invalid': ['choose-model', 'use-embedded'],
+  'format-unsupported': ['choose-model', 'use-embedded'],
+  'context-overflow': ['new-chat'],
+  'answer-invalid': ['try-again'],
+  'gpu-error': ['load-again', 'use-embedded'],
+  'worker-failed': ['load-again', 'reload'],
+  disposed: ['load-again'],
 };
 
 /** Describes an error for the user. */
 function describeFailure(error: unknown): Failure {
   if (isOssicleError(error)) {
-    const known = KNOWN[error.code];
-    return { ...known, message: error.message };
+    const { code, message } = error;
+    return { headline: texts.failure.headlines[code], message, steps: STEPS[code] };
   }
   const message = error instanceof Error ? error.message : String(error);
-  return { headline: 'Something went wrong', message, steps: ['try-again', 'choose-model'] };
+  return { headline: texts.failure.headlines.other, message, steps: ['try-again', 'choose-model'] };
 }
 
 /**
@@ -107,11 +83,11 @@ export function failureCard(
               'data-step': step,
               onclick: () => onStep(step),
             },
-            STEP_LABELS[step],
+            texts.failure.steps[step],
           ),
         ),
       ),
     ),
-    ...(onDismiss ? [iconButton('close', 'Dismiss', onDismiss)] : []),
+    ...(onDismiss ? [iconButton('close', texts.dismiss, onDismiss)] : []),
   );
 }

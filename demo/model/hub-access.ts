@@ -1,4 +1,5 @@
 import { element, icon } from '../element.ts';
+import { texts } from '../language/texts.ts';
 import { parseMirror } from './checkpoint-source.ts';
 
 /**
@@ -38,21 +39,13 @@ export class HubAccess {
     this.element = element(
       'details',
       { class: 'hub-access', open: mirror !== undefined },
-      element('summary', {}, icon('chevron'), 'Hugging Face access token and mirror'),
-      element('label', { for: 'hub-token' }, 'Access token'),
+      element('summary', {}, icon('chevron'), texts.hub.title),
+      element('label', { for: 'hub-token' }, texts.hub.token),
       this.#token,
-      element(
-        'small',
-        { id: 'hub-token-hint' },
-        'For private or gated repositories. Kept in this page’s memory until you close or reload it, never stored, and sent only to Hugging Face or its mirror. Use a read-only token.',
-      ),
-      element('label', { for: 'hub-mirror' }, 'Mirror'),
+      element('small', { id: 'hub-token-hint' }, texts.hub.tokenHint),
+      element('label', { for: 'hub-mirror' }, texts.hub.mirror),
       this.#mirror,
-      element(
-        'small',
-        { id: 'hub-mirror-hint' },
-        'A URL with the same paths as huggingface.co. Not stored either: the page reloads with the mirror in its URL, which allows it to connect.',
-      ),
+      element('small', { id: 'hub-mirror-hint' }, texts.hub.mirrorHint),
     );
   }
 

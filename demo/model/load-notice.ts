@@ -2,16 +2,10 @@ import type { LoadProgress } from 'ossicle';
 import { announce } from '../announcer.ts';
 import { element, find, iconButton } from '../element.ts';
 import { formatBytes, formatBytesOf, formatSeconds } from '../format.ts';
+import { texts } from '../language/texts.ts';
 import { failureCard, type NextStep } from './failure-card.ts';
 import type { ModelSlot, ModelState, PausedDownload } from './model-slot.ts';
 
-const PHASES: Record<LoadProgress['phase'], string> = {
-  download: 'Downloading',
-  verify: 'Verifying',
-  upload: 'Moving to the GPU:',
-  compile: 'Preparing',
-  ready: 'Preparing',
-};
 const NOT_BEGUN: LoadProgress = {
   phase: 'download',
   loadedBytes: 0,
@@ -35,7 +29,7 @@ export class LoadNotice {
   readonly #actions: NoticeActions;
   readonly #title = element('strong');
   readonly #facts = element('span', { class: 'facts' });
-  readonly #bar = element('progress', { max: 1, 'aria-label': 'Loading the model' });
+  readonly #bar = element('progress', { max: 1, 'aria-label': texts.load.loadingModel });
   readonly #pause: HTMLElement;
   readonly #strip: HTMLElement;
   #shown: unknown;
@@ -44,11 +38,11 @@ export class LoadNotice {
   constructor(slot: ModelSlot, actions: NoticeActions) {
     this.#slot = slot;
     this.#actions = actions;
-    this.#pause = button('pause-load', 'Pause', () => slot.pause());
+    this.#pause = button('pause-load', texts.load.pause, () => slot.pause());
     this.#strip = strip(
-      'Loading',
+      texts.load.loading,
       element('div', { class: 'load-text' }, this.#title, this.#facts),
-      [this.#pause, button('cancel-load', 'Cancel', () => slot.cancel())],
+      [this.#pause, button('cancel-load', texts.cancel, () => slot.cancel())],
       this.#bar,
     );
     slot.subscribe((state) => this.#show(state));
@@ -68,7 +62,7 @@ export class LoadNotice {
     else if (paused) this.#showPaused(paused);
     else {
       this.#place.replaceChildren();
-      if (status === 'ready') announce(`${state.model.checkpoint.name} is ready.`);
+      if (status === 'ready') announce(texts.load.ready(state.model.checkpoint.name));
     }
   }
 
@@ -78,7 +72,7 @@ export class LoadNotice {
     this.#pause.hidden = !isCounted || phase !== 'download';
     if (!isCounted) {
       // Reading headers or compiling shaders.
-      this.#title.textContent = progress ? 'Preparing the GPU' : `Opening ${name}`;
+      this.#title.textContent = progress ? texts.load.preparing : texts.load.opening(name);
       this.#facts.textContent = '';
       this.#bar.removeAttribute('value');
       return;
@@ -87,40 +81,41 @@ export class LoadNotice {
     const left = etaSeconds !== undefined && etaSeconds >= 1 ? Math.round(etaSeconds) : undefined;
     const facts = [formatBytesOf(loadedBytes, totalBytes)];
     if (bytesPerSecond > 0) facts.push(`${formatBytes(bytesPerSecond)}/s`);
-    if (left !== undefined) facts.push(`${formatSeconds(left)} left`);
-    this.#title.textContent = `${PHASES[phase]} ${name}`;
+    if (left !== undefined) facts.push(texts.load.left(formatSeconds(left)));
+    const title = texts.load.phases[phase](name);
+    this.#title.textContent = title;
     this.#facts.textContent = facts.join(' · ');
     this.#bar.value = share;
     const percent = Math.floor(share / ANNOUNCED_STEP) * ANNOUNCED_STEP * 100;
-    const step = `${PHASES[phase]} ${name}, ${percent} %`;
+    const step = `${title}, ${percent} %`;
     if (step !== this.#announced) announce(step);
     this.#announced = step;
   }
 
   #showPaused(paused: PausedDownload): void {
     const { checkpoint, storedBytes, totalBytes } = paused;
-    const downloaded = `${formatBytesOf(storedBytes, totalBytes)} downloaded`;
-    const resume = button('resume-load', 'Resume', () => this.#actions.resume(paused));
+    const downloaded = texts.load.downloaded(formatBytesOf(storedBytes, totalBytes));
+    const resume = button('resume-load', texts.load.resume, () => this.#actions.resume(paused));
     const hadFocus = this.#place.contains(document.activeElement);
     const shown = strip(
-      'Paused download',
+      texts.load.pausedDownload,
       element(
         'div',
         { class: 'load-text' },
-        element('strong', {}, `${checkpoint.name} is paused`),
+        element('strong', {}, texts.load.paused(checkpoint.name)),
         element('span', { class: 'facts' }, downloaded),
       ),
-      [resume, iconButton('close', 'Hide; the download is kept', () => this.#slot.dismiss())],
+      [resume, iconButton('close', texts.load.hide, () => this.#slot.dismiss())],
       element('progress', {
         max: 1,
         value: totalBytes > 0 ? storedBytes / totalBytes : 0,
-        'aria-label': 'Downloaded',
+        'aria-label': texts.load.downloadedShare,
       }),
     );
     shown.classList.add('is-paused');
     this.#place.replaceChildren(shown);
     if (hadFocus) resume.focus();
-    announce(`${checkpoint.name} is paused, ${downloaded}.`);
+    announce(`${texts.load.paused(checkpoint.name)}, ${downloaded}.`);
   }
 
   #showFailure(error: unknown, hasModel: boolean): void {

@@ -31,7 +31,7 @@ export class ModelPanel {
     spellcheck: 'false',
     autocapitalize: 'off',
     autocomplete: 'off',
-    placeholder: 'owner/name or a URL',
+    placeholder: texts.model.sourcePlaceholder,
     'aria-describedby': 'model-source-hint',
   });
   readonly #hint = element('small', { id: 'model-source-hint', 'aria-live': 'polite' });
@@ -95,16 +95,14 @@ export class ModelPanel {
     const checkpoint = this.#parse(text);
     this.#source.setAttribute('aria-invalid', String(text !== '' && checkpoint === undefined));
     if (checkpoint === undefined)
-      this.#hint.textContent =
-        text === ''
-          ? 'A Hugging Face repository, or the URL of a .gguf file or of a folder with config.json and *.safetensors.'
-          : 'This is neither owner/name nor an http(s) URL.';
+      this.#hint.textContent = text === '' ? texts.model.sourceHint : texts.model.sourceWrong;
     else if (isReachable(checkpoint, openedFor))
-      this.#hint.textContent = `Loads ${checkpoint.name} from ${checkpoint.host}.`;
+      this.#hint.textContent = texts.model.sourceLoads(checkpoint.name, checkpoint.host);
     else
-      this.#hint.textContent = `The page will reload to allow connections to ${checkpoint.host}. This ends the conversation${
-        this.#hub.token === undefined ? '' : ' and clears the token'
-      }. The host must let other sites read its files (CORS).`;
+      this.#hint.textContent = texts.model.sourceReloads(
+        checkpoint.host,
+        this.#hub.token !== undefined,
+      );
   }
 
   #parse(text: string): CheckpointSource | undefined {
@@ -116,12 +114,12 @@ export class ModelPanel {
     const form = element(
       'form',
       { class: 'source-form' },
-      element('label', { for: 'model-source' }, 'From Hugging Face or another host'),
+      element('label', { for: 'model-source' }, texts.model.source),
       element(
         'div',
         { class: 'source-row' },
         this.#source,
-        element('button', { type: 'submit', class: 'button' }, 'Load'),
+        element('button', { type: 'submit', class: 'button' }, texts.model.loadButton),
       ),
       this.#hint,
     );
@@ -136,34 +134,26 @@ export class ModelPanel {
       element(
         'div',
         { class: 'panel-head' },
-        element('h2', { id: 'model-panel-title' }, 'Models'),
+        element('h2', { id: 'model-panel-title' }, texts.model.title),
         element(
           'button',
           {
             type: 'button',
             class: 'icon-button',
-            'aria-label': 'Close',
-            title: 'Close',
+            'aria-label': texts.close,
+            title: texts.close,
             onclick: () => this.#dialog.close(),
           },
           icon('close'),
         ),
       ),
       this.#inUse,
-      element('h3', {}, 'Load a model'),
+      element('h3', {}, texts.model.load),
       element(
         'div',
         { class: 'choices' },
-        this.#choice(
-          embedded.source,
-          embedded.name,
-          'Comes with the page (3 MB). A toy that shows the machinery and runs on any GPU.',
-        ),
-        this.#choice(
-          LARGE_REPOSITORY,
-          'gpt-oss-20b',
-          'OpenAI’s open-weight model: a one-time 13.8 GB download and 12.4 GB of GPU memory. Checks first whether it will run here.',
-        ),
+        this.#choice(embedded.source, embedded.name, texts.model.nano),
+        this.#choice(LARGE_REPOSITORY, 'gpt-oss-20b', texts.model.medium),
         this.#choice(
           'openai/gpt-oss-safeguard-20b',
           'gpt-oss-safeguard-20b',
@@ -174,7 +164,7 @@ export class ModelPanel {
       this.#localChoice(),
       form,
       this.#hub.element,
-      element('h3', {}, 'Stored in this browser'),
+      element('h3', {}, texts.model.stored),
       this.#storage.element,
     );
   }
@@ -203,19 +193,15 @@ export class ModelPanel {
       );
     return element(
       'section',
-      { class: 'local-choice', 'aria-label': 'From this computer' },
-      element('p', { class: 'field-label' }, 'From this computer'),
+      { class: 'local-choice', 'aria-label': texts.model.local },
+      element('p', { class: 'field-label' }, texts.model.local),
       element(
         'div',
         { class: 'local-buttons' },
-        button('open-folder', 'Open a folder', () => void open(pickFolder)),
-        button('open-gguf', 'Open GGUF files', () => void open(pickGguf)),
+        button('open-folder', texts.model.openFolder, () => void open(pickFolder)),
+        button('open-gguf', texts.model.openGguf, () => void open(pickGguf)),
       ),
-      element(
-        'small',
-        {},
-        'Or drop them anywhere on this page. For a split GGUF file, choose all parts. Files are read in place, not copied.',
-      ),
+      element('small', {}, texts.model.localHint),
     );
   }
 
@@ -225,14 +211,14 @@ export class ModelPanel {
     const { model, checkpoint } = loaded;
     const { parameterCount, contextLength, gpuBytes, adapter } = model.info;
     const facts: readonly (readonly [string, string])[] = [
-      ['Parameters', formatParameters(parameterCount)],
-      ['Context', `${formatCount(contextLength)} tokens`],
-      ['GPU memory', formatBytes(gpuBytes)],
-      ['GPU', adapterName(adapter)],
+      [texts.model.parameters, formatParameters(parameterCount)],
+      [texts.model.context, texts.model.contextTokens(formatCount(contextLength))],
+      [texts.model.memory, formatBytes(gpuBytes)],
+      [texts.model.gpu, adapterName(adapter)],
     ];
     this.#diagnosis.show(model);
     this.#inUse.replaceChildren(
-      element('h3', {}, 'In use: ', element('strong', {}, checkpoint.name)),
+      element('h3', {}, texts.model.inUse, element('strong', {}, checkpoint.name)),
       element(
         'dl',
         { class: 'facts-list' },

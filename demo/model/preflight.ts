@@ -1,6 +1,7 @@
 import type { SupportReport } from 'ossicle';
 import { element, find, icon } from '../element.ts';
 import { formatBytes, formatTokensPerSecond } from '../format.ts';
+import { texts } from '../language/texts.ts';
 import { adapterName } from '../status-line.ts';
 import type { CheckpointSource } from './checkpoint-source.ts';
 
@@ -24,12 +25,14 @@ export function showPreflight(
       element(
         'h2',
         { id: 'preflight-title' },
-        isSupported ? `${checkpoint.name} can run here` : `${checkpoint.name} will not run here`,
+        isSupported
+          ? texts.preflight.can(checkpoint.name)
+          : texts.preflight.cannot(checkpoint.name),
       ),
       element(
         'p',
         { class: 'preflight-lede' },
-        isSupported ? 'All checks passed.' : 'Nothing has been downloaded.',
+        isSupported ? texts.preflight.passed : texts.preflight.nothing,
       ),
       ...(isSupported ? [] : [reasonList(report.reasons)]),
       factList(factsOf(checkpoint, report)),
@@ -45,21 +48,22 @@ export function showPreflight(
 
 function actions({ files }: CheckpointSource, { isSupported, model }: SupportReport) {
   const cancel = { class: 'button', value: 'cancel', autofocus: true };
-  if (!isSupported) return [element('button', cancel, 'Close')];
+  if (!isSupported) return [element('button', cancel, texts.close)];
   const missing = model?.missingBytes ?? 0;
   const isPartial = model !== undefined && missing < model.totalBytes;
-  const download = `Download ${formatBytes(missing)}${isPartial ? ' more' : ''}`;
-  const label = files || missing === 0 ? 'Load' : download;
+  const { download: whole, downloadMore: rest } = texts.preflight;
+  const download = (isPartial ? rest : whole)(formatBytes(missing));
+  const label = files || missing === 0 ? texts.preflight.load : download;
   return [
     element('button', { class: 'button primary big', value: 'yes' }, icon('download'), label),
-    element('button', cancel, 'Not now'),
+    element('button', cancel, texts.preflight.notNow),
   ];
 }
 
 function reasonList(reasons: readonly string[]): HTMLElement {
   return element(
     'ul',
-    { class: 'reasons', 'aria-label': 'Reasons' },
+    { class: 'reasons', 'aria-label': texts.preflight.reasons },
     ...reasons.map((reason) => element('li', {}, icon('warning'), element('span', {}, reason))),
   );
 }
@@ -68,56 +72,59 @@ function factsOf(checkpoint: CheckpointSource, report: SupportReport): readonly 
   const { adapter, model, speed, storage, isSupported } = report;
   const facts: Fact[] = [
     adapter
-      ? ['GPU', adapterName(adapter), `Largest buffer: ${formatBytes(adapter.maxBufferBytes)}`]
-      : ['GPU', 'None available to WebGPU'],
+      ? [
+          texts.model.gpu,
+          adapterName(adapter),
+          texts.preflight.largestBuffer(formatBytes(adapter.maxBufferBytes)),
+        ]
+      : [texts.model.gpu, texts.preflight.noGpu],
   ];
   if (model) {
     const { gpuBytes, totalBytes, missingBytes } = model;
     facts.push(
       isSupported
-        ? [
-            'GPU memory needed',
-            formatBytes(gpuBytes),
-            'Allocated briefly as a test, then released.',
-          ]
-        : ['GPU memory needed', formatBytes(gpuBytes)],
+        ? [texts.preflight.memory, formatBytes(gpuBytes), texts.preflight.memoryNote]
+        : [texts.preflight.memory, formatBytes(gpuBytes)],
     );
     const stored = totalBytes - missingBytes;
     if (missingBytes > 0 && isSupported)
       facts.push([
-        'Download',
+        texts.preflight.downloadFact,
         formatBytes(missingBytes),
         stored > 0
-          ? `From ${checkpoint.host}. ${formatBytes(stored)} of ${formatBytes(totalBytes)} is already here.`
-          : `From ${checkpoint.host}, once. You can pause it, and it resumes after interruptions.`,
+          ? texts.preflight.fromPartly(
+              checkpoint.host,
+              formatBytes(stored),
+              formatBytes(totalBytes),
+            )
+          : texts.preflight.from(checkpoint.host),
       ]);
-    facts.push(['Storage needed', formatBytes(missingBytes), roomNote(missingBytes, storage)]);
+    facts.push([
+      texts.preflight.storage,
+      formatBytes(missingBytes),
+      roomNote(missingBytes, storage),
+    ]);
   }
   if (speed)
     facts.push([
-      'Speed',
-      `At most ${formatTokensPerSecond(speed.maxTokensPerSecond)}`,
+      texts.preflight.speed,
+      texts.preflight.atMost(formatTokensPerSecond(speed.maxTokensPerSecond)),
       speedNote(speed),
     ]);
   return facts;
 }
 
 function speedNote({ bytesPerToken, bytesPerSecond }: NonNullable<SupportReport['speed']>): string {
-  return (
-    `Each token reads ${formatBytes(bytesPerToken)} of weights, and this GPU just copied ${formatBytes(bytesPerSecond)} ` +
-    'per second within its memory, reads and writes counted. Arithmetic, a longer context and other programs make it slower.'
-  );
+  return texts.preflight.speedNote(formatBytes(bytesPerToken), formatBytes(bytesPerSecond));
 }
 
 /** What the browser reports about free space; often it allows more. */
 function roomNote(missingBytes: number, storage: SupportReport['storage']): string {
-  if (missingBytes === 0) return 'Nothing to store: the files stay where they are.';
-  if (!storage) return 'The browser does not report how much it allows.';
+  if (missingBytes === 0) return texts.preflight.nothingToStore;
+  if (!storage) return texts.preflight.quotaUnknown;
   const free = Math.max(0, storage.quotaBytes - storage.usedBytes);
-  const offer = `The browser reports ${formatBytes(free)} available`;
-  return free < missingBytes
-    ? `${offer}, but often allows more: ossicle requests the space before the download begins.`
-    : `${offer}.`;
+  const { available, availableLess } = texts.preflight;
+  return (free < missingBytes ? availableLess : available)(formatBytes(free));
 }
 
 function factList(facts: readonly Fact[]): HTMLElement {

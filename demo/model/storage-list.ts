@@ -2,18 +2,17 @@ import { type StoreUsage, store } from 'ossicle';
 import { announce } from '../announcer.ts';
 import { element, icon } from '../element.ts';
 import { formatBytes } from '../format.ts';
+import { texts } from '../language/texts.ts';
 import { TaskLine } from '../task-line.ts';
 import { type LocalFiles, pickFolder } from './local-files.ts';
 import { type RowActions, StoredRow } from './stored-row.ts';
-
-const NOTHING_STORED = 'Nothing yet. Models you load are stored here and open offline next time.';
 
 /** The models stored in this browser: actions on each, import, space used, and protection from eviction. */
 export class StorageList {
   readonly element: HTMLElement = element('div', { class: 'storage', tabindex: -1 });
   readonly #rows = new Map<string, StoredRow>();
   readonly #list = element('ul', { class: 'stored' });
-  readonly #nothing = element('p', { class: 'hint' }, NOTHING_STORED);
+  readonly #nothing = element('p', { class: 'hint' }, texts.storage.nothing);
   readonly #usage = element('p', { class: 'hint' });
   readonly #import = new TaskLine();
   readonly #actions: RowActions;
@@ -28,7 +27,7 @@ export class StorageList {
         'button',
         { type: 'button', class: 'button small', onclick: () => void this.#pickImport() },
         icon('folder'),
-        'Import a folder',
+        texts.storage.import,
       ),
       this.#import.element,
       this.#usage,
@@ -55,10 +54,7 @@ export class StorageList {
       if (hadFocus && !this.element.contains(document.activeElement)) this.element.focus();
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.#import.tell(
-        'bad',
-        `Storage cannot be read: ${why} Models will load without being stored.`,
-      );
+      this.#import.tell('bad', texts.storage.unreadable(why));
     } finally {
       this.#list.ariaBusy = null;
     }
@@ -73,15 +69,15 @@ export class StorageList {
 
   #showUsage({ usedBytes, quotaBytes, persisted }: StoreUsage): void {
     this.#usage.replaceChildren(
-      `This site uses ${formatBytes(usedBytes)}. The browser reports a limit of ${formatBytes(quotaBytes)}, but often allows more. `,
+      texts.storage.usage(formatBytes(usedBytes), formatBytes(quotaBytes)),
       ...(persisted
-        ? ['It keeps the models until you delete them.']
+        ? [texts.storage.kept]
         : [
-            'It may delete models when the disk fills up. ',
+            texts.storage.mayDelete,
             element(
               'button',
               { type: 'button', class: 'link-button', onclick: () => void this.#persist() },
-              'Ask it to keep them',
+              texts.storage.askToKeep,
             ),
           ]),
     );
@@ -90,9 +86,7 @@ export class StorageList {
   async #persist(): Promise<void> {
     const isKept = await store.persist();
     await this.refresh();
-    const message = isKept
-      ? 'The browser will keep the models.'
-      : 'The browser declined. It decides by how you use the site: bookmark or install it, then ask again.';
+    const message = isKept ? texts.storage.willKeep : texts.storage.declined;
     if (isKept) announce(message);
     else this.#import.tell('bad', message);
   }
@@ -103,17 +97,21 @@ export class StorageList {
   }
 
   async #importFiles(files: LocalFiles, id?: string): Promise<void> {
-    const imported = await this.#import.run('Importing', 'Import failed', async (options) => {
-      try {
-        return await store.import(files, { ...options, ...(id !== undefined && { id }) });
-      } catch (error) {
-        if (!(error instanceof TypeError)) throw error;
-        return error; // neither the folder nor the user has named the model
-      }
-    });
+    const imported = await this.#import.run(
+      texts.storage.importing,
+      texts.storage.importFailed,
+      async (options) => {
+        try {
+          return await store.import(files, { ...options, ...(id !== undefined && { id }) });
+        } catch (error) {
+          if (!(error instanceof TypeError)) throw error;
+          return error; // neither the folder nor the user has named the model
+        }
+      },
+    );
     if (imported instanceof TypeError) this.#askWhatItIs(files, id);
     else if (imported !== undefined) {
-      this.#import.tell('good', `Imported ${imported}.`);
+      this.#import.tell('good', texts.storage.imported(imported));
       await this.refresh();
     }
   }
@@ -121,7 +119,7 @@ export class StorageList {
   #askWhatItIs(files: LocalFiles, tried: string | undefined): void {
     const field = element('input', {
       type: 'text',
-      'aria-label': 'Source of the model',
+      'aria-label': texts.storage.sourceOf,
       placeholder: 'owner/name',
       ...{ spellcheck: 'false', autocapitalize: 'off', autocomplete: 'off' },
     });
@@ -129,7 +127,7 @@ export class StorageList {
       'form',
       { class: 'source-row', id: 'import-name' },
       field,
-      element('button', { type: 'submit', class: 'button' }, 'Import'),
+      element('button', { type: 'submit', class: 'button' }, texts.storage.importButton),
     );
     form.addEventListener('submit', (event) => {
       event.preventDefault();
@@ -137,9 +135,7 @@ export class StorageList {
     });
     this.#import.tell(
       'bad',
-      tried === undefined
-        ? 'The folder does not say which model it holds. Enter its source, for example openai/gpt-oss-20b:'
-        : `“${tried}” is neither owner/name nor a URL. Enter the source of the model:`,
+      tried === undefined ? texts.storage.unnamed : texts.storage.wrongName(tried),
       form,
     );
     field.focus();

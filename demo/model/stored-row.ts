@@ -2,6 +2,7 @@ import { type StoredModel, store, type VerifyResult } from 'ossicle';
 import { confirm } from '../confirm.ts';
 import { element, iconButton } from '../element.ts';
 import { formatAgo, formatBytes, formatBytesOf } from '../format.ts';
+import { texts } from '../language/texts.ts';
 import { TaskLine } from '../task-line.ts';
 import type { CheckpointSource } from './checkpoint-source.ts';
 import { canPickTarget, pickTarget } from './local-files.ts';
@@ -36,7 +37,7 @@ export class StoredRow {
   update(stored: StoredModel): void {
     this.#stored = stored;
     const { sizeBytes, totalBytes, complete, usedAt, id } = stored;
-    const origin = this.#checkpoint?.origin === 'embedded' ? 'Comes with the page' : id;
+    const origin = this.#checkpoint?.origin === 'embedded' ? texts.storage.embedded : id;
     this.#text.replaceChildren(
       element(
         'div',
@@ -45,17 +46,19 @@ export class StoredRow {
         element(
           'span',
           { class: 'size' },
-          complete ? formatBytes(sizeBytes) : `${formatBytesOf(sizeBytes, totalBytes)} downloaded`,
+          complete
+            ? formatBytes(sizeBytes)
+            : texts.load.downloaded(formatBytesOf(sizeBytes, totalBytes)),
         ),
       ),
-      element('small', {}, `${origin} · used ${formatAgo(usedAt)}`),
+      element('small', {}, texts.storage.used(origin, formatAgo(usedAt))),
       ...(complete
         ? []
         : [
             element('progress', {
               max: 1,
               value: totalBytes > 0 ? sizeBytes / totalBytes : 0,
-              'aria-label': 'Downloaded',
+              'aria-label': texts.load.downloadedShare,
             }),
           ]),
     );
@@ -82,31 +85,36 @@ export class StoredRow {
         {
           type: 'button',
           class: 'text-button',
-          'aria-label': `${label} ${this.#name}`,
+          'aria-label': texts.storage.of(label, this.#name),
           onclick: () => this.#task.isBusy || onclick(),
         },
         label,
       );
     this.#buttons.replaceChildren(
       ...(checkpoint
-        ? [button(complete ? 'Load' : 'Resume', () => this.#actions.load(checkpoint))]
+        ? [
+            button(complete ? texts.storage.load : texts.storage.resume, () =>
+              this.#actions.load(checkpoint),
+            ),
+          ]
         : []),
-      button('Verify', () => void this.#verify()),
-      ...(complete && canPickTarget ? [button('Export', () => void this.#export())] : []),
+      button(texts.storage.verify, () => void this.#verify()),
+      ...(complete && canPickTarget
+        ? [button(texts.storage.export, () => void this.#export())]
+        : []),
       element('span', { class: 'spacer' }),
-      iconButton('delete', `Delete ${this.#name}`, () => void this.#remove()),
+      iconButton('delete', texts.storage.of(texts.delete, this.#name), () => void this.#remove()),
     );
   }
 
   async #verify(): Promise<void> {
-    const result = await this.#task.run('Verifying', 'It could not be verified', (options) =>
-      store.verify(this.#stored.id, options),
+    const result = await this.#task.run(
+      texts.storage.verifying,
+      texts.storage.verifyFailed,
+      (options) => store.verify(this.#stored.id, options),
     );
     if (result?.isIntact)
-      this.#task.tell(
-        'good',
-        `Intact: ${formatBytes(result.checkedBytes)} read, every byte as downloaded.`,
-      );
+      this.#task.tell('good', texts.storage.intact(formatBytes(result.checkedBytes)));
     else if (result) this.#tellDamage(result);
     await this.#actions.onChange();
   }
@@ -121,13 +129,13 @@ export class StoredRow {
     };
     this.#task.tell(
       'bad',
-      `Damaged: ${formatBytes(bytes)} in ${paths.join(', ')}. Only these parts need to be downloaded again.`,
+      texts.storage.damaged(formatBytes(bytes), paths.join(', ')),
       ...(checkpoint
         ? [
             element(
               'button',
               { type: 'button', class: 'text-button', onclick: heal },
-              `Download ${formatBytes(bytes)} again`,
+              texts.storage.downloadAgain(formatBytes(bytes)),
             ),
           ]
         : []),
@@ -138,24 +146,30 @@ export class StoredRow {
     const name = this.#name.replace(/[^\w.-]+/g, '-');
     const picked = await pickTarget();
     if (!picked) return;
-    const isDone = await this.#task.run('Exporting', 'Export failed', async (options) => {
-      const folder = await picked.getDirectoryHandle(name, { create: true });
-      await store.export(this.#stored.id, folder, options);
-      return true;
-    });
-    if (isDone) this.#task.tell('good', `Exported to the folder ${picked.name}/${name}.`);
+    const isDone = await this.#task.run(
+      texts.storage.exporting,
+      texts.storage.exportFailed,
+      async (options) => {
+        const folder = await picked.getDirectoryHandle(name, { create: true });
+        await store.export(this.#stored.id, folder, options);
+        return true;
+      },
+    );
+    if (isDone) this.#task.tell('good', texts.storage.exported(`${picked.name}/${name}`));
   }
 
   async #remove(): Promise<void> {
     const { id, sizeBytes } = this.#stored;
     const isSure = await confirm({
-      title: `Delete ${this.#name}?`,
-      detail: `This frees ${formatBytes(sizeBytes)}. To use the model again, you will need to download it again.`,
-      action: 'Delete',
+      title: texts.storage.deleteQuestion(this.#name),
+      detail: texts.storage.deleteDetail(formatBytes(sizeBytes)),
+      action: texts.delete,
       isDestructive: true,
     });
     if (!isSure) return;
-    await this.#task.run('Deleting', `${this.#name} could not be deleted`, () => store.remove(id));
+    await this.#task.run(texts.storage.deleting, texts.storage.deleteFailed(this.#name), () =>
+      store.remove(id),
+    );
     await this.#actions.onChange();
   }
 }

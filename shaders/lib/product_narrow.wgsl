@@ -32,30 +32,25 @@ fn tile_product(first_tile: u32, tiles: u32, group: u32, first: u32, count: u32,
   var sum45 = vec4f();
   var sum67 = vec4f();
   let first_vector = (first_tile + tile) * (COLUMNS / (4 * VECTOR_QUADS)) * TILE_ROWS + row;
-  var vector0: vec4u;
-  var vector1: vec4u;
-  var scale0: f32;
-  var scale1: f32;
-  for (var i = 0u; i < COLUMNS / 4; i++) {
-    let quad = i % VECTOR_QUADS;
-    if (quad == 0) {
-      let v = i / VECTOR_QUADS;
-      vector0 = weights[first_vector + v * TILE_ROWS];
-      vector1 = weights[first_vector + v * TILE_ROWS + 1];
-      scale0 = vector_scale(first_tile + tile, v, row);
-      scale1 = vector_scale(first_tile + tile, v, row + 1);
-    }
-    let w0 = quad_values(vector0, quad) * VECTOR_UNIT * scale0;
-    let w1 = quad_values(vector1, quad) * VECTOR_UNIT * scale1;
-    sum01 += products_of_two(w0, w1, x0 + i, x1 + i);
-    if (count > 2) {
-      sum23 += products_of_two(w0, w1, x2 + i, x3 + i);
-    }
-    if (count > 4) {
-      sum45 += products_of_two(w0, w1, x4 + i, x5 + i);
-    }
-    if (count > 6) {
-      sum67 += products_of_two(w0, w1, x6 + i, x7 + i);
+  for (var v = 0u; v < COLUMNS / (4 * VECTOR_QUADS); v++) {
+    let vector0 = weights[first_vector + v * TILE_ROWS];
+    let vector1 = weights[first_vector + v * TILE_ROWS + 1];
+    let scale0 = vector_scale(first_tile + tile, v, row);
+    let scale1 = vector_scale(first_tile + tile, v, row + 1);
+    for (var quad = 0u; quad < VECTOR_QUADS; quad++) {
+      let i = v * VECTOR_QUADS + quad;
+      let w0 = quad_values(vector0, quad) * VECTOR_UNIT * scale0;
+      let w1 = quad_values(vector1, quad) * VECTOR_UNIT * scale1;
+      sum01 += products_of_two(w0, w1, x0 + i, x1 + i);
+      if (count > 2) {
+        sum23 += products_of_two(w0, w1, x2 + i, x3 + i);
+      }
+      if (count > 4) {
+        sum45 += products_of_two(w0, w1, x4 + i, x5 + i);
+      }
+      if (count > 6) {
+        sum67 += products_of_two(w0, w1, x6 + i, x7 + i);
+      }
     }
   }
   let output_row = tile * TILE_ROWS + row;

@@ -41,9 +41,9 @@ export function checkTaskOptions(options: unknown): void {
 }
 
 /**
- * Checks the options of a load that no worker has to see.
+ * Checks those options of a load that do not depend on the model.
  *
- * @throws TypeError if an option has the wrong type.
+ * @throws TypeError if an option has the wrong type. RangeError if `minBytesPerSecond` is out of range.
  */
 export function checkLoadOptions(options: unknown): void {
   checkTaskOptions(options);
@@ -56,6 +56,10 @@ export function checkLoadOptions(options: unknown): void {
     if (value !== undefined && typeof value !== 'boolean') {
       throw mustBe(name, 'true or false', value);
     }
+  }
+  const { minBytesPerSecond: least = 0 } = fields;
+  if (typeof least !== 'number' || !(least >= 0 && least < Infinity)) {
+    throw new RangeError(`minBytesPerSecond must be a number from 0, not ${shown(least)}`);
   }
 }
 

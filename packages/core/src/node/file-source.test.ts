@@ -69,12 +69,13 @@ test('a GGUF file stands for itself, or for all parts of a split one', async () 
   ]);
 });
 
-test('links are followed, and dangling ones left out', async () => {
+test('links are followed; dangling ones, and what is no regular file, are left out', async () => {
   await mkdir(join(folder, 'linked'));
   await mkdir(join(folder, 'elsewhere'));
   await writeFile(join(folder, 'elsewhere/config.json'), '{}');
   await symlink(join(folder, 'elsewhere'), join(folder, 'linked/original'));
   await symlink(join(folder, 'nothing'), join(folder, 'linked/README.md'));
+  await symlink('/dev/null', join(folder, 'linked/model.safetensors')); // a device
   const files = await fileSource(join(folder, 'linked'));
   expect(files.map(({ webkitRelativePath }) => webkitRelativePath)).toEqual([
     'linked/original/config.json',

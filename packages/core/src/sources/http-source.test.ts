@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, inject, test } from 'vitest';
 import { FaultSession } from '../../test/fault-session.ts';
 import { HttpSource } from './http-source.ts';
 import { HuggingFaceSource } from './hugging-face.ts';
+import { openSource } from './open-source.ts';
 import type { RetryPolicy } from './retry.ts';
 
 const SIZE = 300_000;
@@ -336,9 +337,9 @@ describe('a source that drips', () => {
     expect(requests).toBe(retry.attempts);
   });
 
-  test('is read to its end if the policy is patient', async () => {
-    const patient = { ...impatient, minBytesPerSecond: 1 };
-    const source = new HttpSource(new URL('https://example.com/m/'), { retry: patient });
+  test.each([0, 1])('is read to its end if %i bytes a second are enough', async (least) => {
+    const options = { retry: impatient, minBytesPerSecond: least };
+    const source = (await openSource('https://example.com/m/', options)) as HttpSource;
     expect(await readStream(source, 0, 40)).toEqual(new Uint8Array(40));
     expect(requests).toBe(1);
   });

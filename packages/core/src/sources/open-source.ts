@@ -6,7 +6,7 @@ import { ImportedSource } from './imported-source.ts';
 import type { PublishedSource } from './published-source.ts';
 import { decoded, IMPORT, parseRepo } from './repo.ts';
 import { resolveSource } from './resolve-source.ts';
-import type { RetryPolicy } from './retry.ts';
+import { RETRY_POLICY, type RetryPolicy } from './retry.ts';
 
 /** Options of {@link openSource}. */
 export interface SourceOptions {
@@ -14,6 +14,8 @@ export interface SourceOptions {
   readonly huggingFace?: HuggingFaceOptions | undefined;
   /** Default: `RETRY_POLICY`. */
   readonly retry?: RetryPolicy | undefined;
+  /** See `LoadOptions`. Default: that of the policy. */
+  readonly minBytesPerSecond?: number | undefined;
 }
 
 /**
@@ -24,8 +26,9 @@ export interface SourceOptions {
  */
 export async function openSource(
   source: ModelSource,
-  { huggingFace, retry }: SourceOptions = {},
+  { huggingFace, retry: policy = RETRY_POLICY, minBytesPerSecond }: SourceOptions = {},
 ): Promise<FileSource | PublishedSource> {
+  const retry = { ...policy, ...(minBytesPerSecond !== undefined && { minBytesPerSecond }) };
   const resolved = resolveSource(source);
   if (typeof resolved !== 'string') {
     return openFiles(Array.isArray(resolved) ? resolved : await readDirectory(resolved));

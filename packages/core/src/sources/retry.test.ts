@@ -43,3 +43,12 @@ test('Retry-After is parsed as seconds or as a date', () => {
   expect(parseRetryAfter('soon', now)).toBeUndefined();
   expect(parseRetryAfter(null, now)).toBeUndefined();
 });
+
+test('attempts that bring nothing are in a row, however slow a source may be', async () => {
+  const policy = { ...RETRY_POLICY, minBytesPerSecond: 0, firstDelayMs: 0 };
+  const retries = new Retries(policy, undefined);
+  const error = new OssicleError('download-failed', 'no');
+  const fail = (): Promise<void> => retries.wait(new RequestFailure(error), true);
+  for (let i = 1; i < policy.attempts; i++) await fail();
+  await expect(fail()).rejects.toBe(error);
+});

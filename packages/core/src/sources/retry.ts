@@ -87,7 +87,8 @@ export class Retries {
     const { error, maxAttempts, retryAfterMs = 0 } = failure;
     const { minBytesPerSecond, slowMs } = this.#policy;
     // A source that drips would otherwise go on forever.
-    const enough = minBytesPerSecond * (failure.isTimeout ? Math.max(1, slowMs / 1000) : 1);
+    const enough =
+      Math.max(1, minBytesPerSecond) * (failure.isTimeout ? Math.max(1, slowMs / 1000) : 1);
     this.#failures = this.#bytes >= enough ? 1 : this.#failures + 1;
     this.#bytes = 0;
     const allowed = Math.min(maxAttempts, hasAnswered ? attempts : firstAttempts);

@@ -80,7 +80,11 @@ if ('document' in globalThis) {
         await written;
         worker.end();
       }
+      const root = await navigator.storage.getDirectory();
+      const folder = await root.getDirectoryHandle('ossicle-sessions');
+      await folder.getFileHandle('left behind', { create: true });
       expect(await sizes()).toEqual({ a: 5 });
+      expect(await names()).not.toContain('left behind');
       await save('a', 8);
       await save('b', 9);
       expect(await sizes()).toEqual({ a: 8, b: 9 });

@@ -55,13 +55,16 @@ export function openSessionFile(id: string): Promise<File | undefined> {
   });
 }
 
-/** Lists the files of all sessions. @throws {@link OssicleError} `storage-unavailable`. */
+/** Lists the files of all sessions, and removes what a killed browser has left of others. @throws {@link OssicleError} `storage-unavailable`. */
 export function listSessionFiles(): Promise<SessionFile[]> {
   return stored(async () => {
     const found: SessionFile[] = [];
     const folder = await openFolder();
     for await (const [name, entry] of folder.entries()) {
-      if (entry.kind !== 'file' || !name.endsWith(SUFFIX)) continue;
+      if (!name.endsWith(SUFFIX)) {
+        await folder.removeEntry(name).catch(() => undefined); // those that are being written are locked
+        continue;
+      }
       const file = await (entry as FileSystemFileHandle).getFile().catch(ignoreNotFound);
       const id = decodeURIComponent(name.slice(0, -SUFFIX.length));
       if (file && file.size > 0) found.push({ id, file }); // an empty one is being written for the first time

@@ -70,6 +70,12 @@ export interface LoadOptions {
    */
   readonly integrity?: Readonly<Record<string, string>>;
   /**
+   * The least bytes per second that a connection must bring: one that is slower for a minute is given up and requested
+   * again, and after 8 of those in a row the load fails. 0 waits for as long as any byte arrives within 30 seconds.
+   * Default: 1000.
+   */
+  readonly minBytesPerSecond?: number;
+  /**
    * Called as bytes arrive, at most about ten times a second, and at each change of phase. If it throws, the error is
    * reported like that of an event listener, and the load goes on.
    */

@@ -18,6 +18,7 @@ export type SupportOptions = Pick<
   | 'kvCache'
   | 'prefillChunkLength'
   | 'huggingFace'
+  | 'minBytesPerSecond'
   | 'store'
   | 'worker'
   | 'signal'

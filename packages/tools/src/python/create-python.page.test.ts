@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, describe, expect, inject, test, vi } from 'vitest';
 import { call, createModel, run } from '../../../core/test/scripted-model.ts';
 import { createPython, type Python, type PythonOptions } from './create-python.ts';
 
@@ -177,10 +177,45 @@ test('the frame starts nothing where it is not sandboxed: other sites could open
   expect(answer).toMatchObject({ type: 'crashed', message: expect.stringMatching(/sandbox/) });
 });
 
-describe('python after the end of a call', () => {
-  const short = create({ timeLimitMs: 500 });
-  afterAll(() => short.dispose());
+const short = create({ timeLimitMs: 500 });
+afterAll(() => short.dispose());
 
+test('a package is loaded when code imports it, if it has its hash', async () => {
+  const { files } = await python.run(`import zipfile
+with zipfile.ZipFile('tiny-1.0-py3-none-any.whl', 'w') as wheel:
+    wheel.writestr('tiny.py', 'size = 7')
+    wheel.writestr('tiny-1.0.dist-info/METADATA', 'Metadata-Version: 2.1\\nName: tiny\\nVersion: 1.0\\n')
+    wheel.writestr('tiny-1.0.dist-info/WHEEL', 'Wheel-Version: 1.0\\nTag: py3-none-any\\n')`);
+  const wheel = files[0]!.blob;
+  const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', await wheel.arrayBuffer()));
+  const sha256 = [...hash].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  const lock = await (await fetch(`${indexURL}/pyodide-lock.json`)).json();
+  for (const [name, own] of [
+    ['tiny', sha256],
+    ['forged', sha256.replace(/./g, '0')],
+  ]) {
+    lock.packages[name!] = {
+      ...{ name, version: '1.0', sha256: own, imports: [name], depends: [], install_dir: 'site' },
+      ...{ file_name: `${name}-1.0-py3-none-any.whl`, package_type: 'package' },
+      unvendored_tests: false,
+    };
+  }
+  const served = new Map([
+    ['pyodide-lock.json', new Blob([JSON.stringify(lock)])],
+    ['tiny-1.0-py3-none-any.whl', wheel],
+    ['forged-1.0-py3-none-any.whl', wheel],
+  ]);
+  const { fetch: read } = globalThis;
+  const spy = vi.spyOn(globalThis, 'fetch').mockImplementation((url, init) => {
+    const blob = served.get(String(url).split('/').at(-1)!);
+    return read(blob ? URL.createObjectURL(blob) : url, init);
+  });
+  expect(await short.run('import tiny; tiny.size')).toMatchObject({ text: '7\n' });
+  expect((await short.run('import forged')).text).toContain("No module named 'forged'");
+  spy.mockRestore();
+});
+
+describe('python after the end of a call', () => {
   test('by the limit of time goes on with its files, without its variables', async () => {
     await short.run("x = 1\nopen('kept.txt', 'w').write('kept')");
     await expect(short.run('while True: pass')).rejects.toThrow(/more than 0\.5 seconds/);

@@ -250,3 +250,19 @@ test('100 sessions that are forked, saved, opened and disposed of leave no buffe
   expect(count()).toBe(before);
   session.dispose();
 });
+
+test('100 turns, and saves between them, take no more memory than 10', async () => {
+  const session = engine.createSession();
+  const sizes: number[] = [];
+  for (let turn = 1; turn <= 100; turn++) {
+    const prompt = Uint32Array.from([...session.tokens, ...smallIds(3, turn)]);
+    await session.generate(prompt, { temperature: 0, maxTokens: 1 }).result;
+    if (turn % 10 > 0) continue;
+    await save(session);
+    const bytes = [...liveBuffers.keys()].reduce((sum, { size }) => sum + size, 0);
+    sizes.push(bytes);
+  }
+  expect(session.tokens).toHaveLength(400);
+  expect(new Set(sizes).size).toBe(1);
+  session.dispose();
+});

@@ -1,26 +1,34 @@
 // What a conversation with tools evaluates again, counted, on the embedded model.
-import type { Message } from '@ossicle/harmony';
+import type { Message, ToolDefinition } from '@ossicle/harmony';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openTestDevice, type TestDevice } from '../../../test/engine.ts';
 import { testFileUrl } from '../../../test/files.ts';
+import { slowTest } from '../../../test/slow.ts';
 import type { GenerateOptions } from '../../types/generate.ts';
 import type { Engine } from '../engine.ts';
 import type { Session } from '../session.ts';
 
-// A window of 128 and passes of 32: a ring of 160 positions, which a turn overwrites several times.
+// A window of 128 and passes of 128: a ring of 256 positions, which a conversation overwrites.
 const NANO = testFileUrl('demo/public/models/gpt-oss-nano');
-const OPTIONS: GenerateOptions = {
-  temperature: 0,
-  maxTokens: 2,
-  tools: [{ name: 'search', description: 'Searches.', parameters: { type: 'object' } }],
+const WEATHER: ToolDefinition = {
+  name: 'get_weather',
+  description: 'Get the weather for a city.',
+  parameters: {
+    type: 'object',
+    properties: { location: { type: 'string', description: 'City name' } },
+    required: ['location'],
+  },
+  execute: () => ({ temperature: 21, condition: 'sunny' }),
 };
+const OPTIONS: GenerateOptions = { temperature: 0, tools: [WEATHER] };
+const CITIES = ['Paris', 'Rome', 'Oslo', 'Lima', 'Cairo'];
 
 let gpu: TestDevice;
 let engine: Engine;
 
 beforeAll(async () => {
   gpu = await openTestDevice();
-  engine = await gpu.engine(NANO, { contextLength: 2048, prefillChunkLength: 32, tune: false });
+  engine = await gpu.engine(NANO, { contextLength: 2048, prefillChunkLength: 128, tune: false });
 });
 
 afterAll(() => gpu.close());
@@ -31,46 +39,144 @@ const user = (content: string): Message => ({ role: 'user', content });
 function round(i: number): Message[] {
   const recipient = 'functions.search';
   return [
-    { role: 'assistant', channel: 'analysis', content: `Page ${i} of the list is not read yet.` },
+    { role: 'assistant', channel: 'analysis', content: `Page ${i} is next.` },
     { role: 'assistant', channel: 'commentary', recipient, content: `{"page":${i}}` },
-    { role: 'tool', name: recipient, content: `Page ${i} says that ${i * 7} is next.` },
+    { role: 'tool', name: recipient, content: `Page ${i}: ${i * 7}. ${'And so on. '.repeat(3)}` },
   ];
 }
 
-/** Generates after a conversation; the tokens are those of a new session. */
-async function generate(
+/** Counts of the prompt of a step. */
+interface Prefill {
+  readonly prompt: number;
+  readonly evaluated: number;
+}
+
+/**
+ * Answers a conversation, and runs the tools. Every step chooses the tokens that a new session chooses.
+ *
+ * @returns The messages with the answer, and the prefill of each step.
+ */
+async function answer(
   session: Session,
   messages: readonly Message[],
-  options: GenerateOptions = OPTIONS,
-): Promise<{ readonly prompt: number; readonly evaluated: number }> {
-  const answer = async (by: Session): Promise<number[]> => {
-    const { usage } = await by.generate(messages, options).result;
-    return by.tokens.slice(usage.promptTokens);
-  };
-  const { usage } = await session.generate(messages, options).result;
-  const tokens = session.tokens.slice(usage.promptTokens);
-  const fresh = engine.createSession();
-  expect(tokens).toEqual(await answer(fresh));
-  fresh.dispose();
+): Promise<{ readonly messages: readonly Message[]; readonly steps: readonly Prefill[] }> {
+  const steps: Prefill[] = [];
+  let input = messages;
+  const { result } = session.generate(messages, {
+    ...OPTIONS,
+    onStepFinish: async ({ usage: { promptTokens: prompt, reusedTokens }, messages: added }) => {
+      const tokens = [...session.tokens];
+      const fresh = engine.createSession();
+      const { usage } = await fresh.generate(input, { ...OPTIONS, tools: [CALLED_BY_TEST] }).result;
+      expect(usage).toMatchObject({ promptTokens: prompt, reusedTokens: 0 });
+      expect(fresh.tokens).toEqual(tokens);
+      fresh.dispose();
+      steps.push({ prompt, evaluated: prompt - reusedTokens });
+      input = [...input, ...added];
+    },
+  });
+  return { messages: [...messages, ...(await result).messages], steps };
+}
+
+/** The same tool, which ends a generation when it is called. */
+const { execute: _, ...CALLED_BY_TEST } = WEATHER;
+
+const ask = (city: string): Message => user(`What is the weather in ${city}?`);
+
+/**
+ * Asks a question with a tool in every turn. The first prompt of a turn evaluates what follows the first prompt of the turn
+ * before, because that turn's reasoning is dropped; the second evaluates the result of the tool.
+ */
+async function converse(session: Session, turns: number): Promise<readonly Message[]> {
+  let messages: readonly Message[] = [];
+  let before = 0;
+  for (let turn = 0; turn < turns; turn++) {
+    messages = [...messages, ask(CITIES[turn % CITIES.length] as string)];
+    const answered = await answer(session, messages);
+    const [first, second] = answered.steps as [Prefill, Prefill];
+    expect(answered.steps).toHaveLength(2);
+    expect(first.evaluated).toBeLessThanOrEqual(first.prompt - before);
+    expect(second.evaluated).toBeLessThan(60);
+    before = first.prompt;
+    messages = answered.messages;
+  }
+  return messages;
+}
+
+describe('a conversation with tools, whose reasoning is dropped', () => {
+  test('evaluates only what is new, also after an edit, in a fork and when it was saved', async () => {
+    const session = engine.createSession();
+    const messages = await converse(session, 2);
+    const next = [...messages, ask('Bonn')];
+    const parts: Uint8Array<ArrayBuffer>[] = [];
+    await session.save(async (bytes) => void parts.push(bytes));
+    const { session: opened, restoredTokens } = await engine.openSession(new Blob(parts));
+    expect(restoredTokens).toBeGreaterThanOrEqual(session.tokens.length - 1); // the last one ends the answer
+    const fork = await session.fork();
+    const outcomes = [];
+    for (const each of [session, fork, opened]) {
+      expect(each.messages).toEqual(messages);
+      const { steps } = await answer(each, next);
+      const edited = messages.slice(
+        0,
+        messages.findLastIndex(({ role }) => role === 'user'),
+      );
+      const { steps: again } = await answer(each, [...edited, ask('Kiel')]);
+      outcomes.push([steps, again]);
+      each.dispose();
+    }
+    const [[steps, again]] = outcomes as [[Prefill[], Prefill[]]];
+    expect(outcomes).toEqual([outcomes[0], outcomes[0], outcomes[0]]);
+    expect(steps[0]!.evaluated).toBeLessThan(steps[0]!.prompt / 2);
+    expect(again[0]!.evaluated).toBeLessThan(again[0]!.prompt / 2);
+  });
+});
+
+/** Answers with one token, and tells what was evaluated. */
+async function prefill(session: Session, messages: readonly Message[]): Promise<Prefill> {
+  const { usage } = await session.generate(messages, { temperature: 0, maxTokens: 1 }).result;
   return { prompt: usage.promptTokens, evaluated: usage.promptTokens - usage.reusedTokens };
 }
 
-describe('a turn of 8 rounds of tools', () => {
-  test('is the only one that the next turn, which drops its reasoning, evaluates again', async () => {
+describe('a conversation whose answers are given', () => {
+  test('evaluates only the last turn again after 8 rounds of tools', async () => {
     const session = engine.createSession();
     const messages: Message[] = [user('What is 3 * 4?'), say('12')];
-    await generate(session, messages.slice(0, 1));
+    await prefill(session, messages.slice(0, 1));
     messages.push(user('Read the whole list.'));
-    const first = await generate(session, messages);
+    const first = await prefill(session, messages);
     for (let i = 1; i <= 8; i++) {
       messages.push(...round(i));
-      await session.generate(messages, OPTIONS).result;
+      await prefill(session, messages);
     }
     messages.push(say('It ends at 56.'), user('Read it again.'));
-    const next = await generate(session, messages);
+    const next = await prefill(session, messages);
     expect(next.evaluated).toBe(next.prompt - first.prompt);
     session.dispose();
   });
+
+  slowTest(
+    'evaluates only what is new in each of 20 turns, and chooses what a new session does',
+    async () => {
+      const session = engine.createSession();
+      const messages: Message[] = [];
+      let before = 0;
+      for (let turn = 0; turn < 20; turn++) {
+        messages.push(user(`Read page ${turn}.`));
+        const first = await prefill(session, messages);
+        expect(first.evaluated).toBe(first.prompt - before);
+        const fresh = engine.createSession();
+        expect((await prefill(fresh, messages)).evaluated).toBe(first.prompt);
+        expect(fresh.tokens).toEqual(session.tokens);
+        fresh.dispose();
+        messages.push(...round(turn));
+        await prefill(session, messages);
+        messages.push(say(`It says ${turn * 7}.`));
+        before = first.prompt;
+      }
+      session.dispose();
+    },
+  );
 });
 
 function say(content: string): Message {

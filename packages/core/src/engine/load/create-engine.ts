@@ -1,4 +1,4 @@
-import { checkTaskOptions } from '../../check-values.ts';
+import { checkLoadOptions } from '../../check-values.ts';
 import { isOssicleError, OssicleError } from '../../errors.ts';
 import type { Checkpoint } from '../../formats/checkpoint.ts';
 import { openCheckpoint } from '../../formats/open-checkpoint.ts';
@@ -46,7 +46,7 @@ export interface EngineOptions extends Omit<LoadOptions, 'worker'> {
  * TypeError for wrong options.
  */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  checkTaskOptions(options);
+  checkLoadOptions(options);
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
   const gpu = new Gpu(options.device);
