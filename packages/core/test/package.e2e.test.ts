@@ -104,9 +104,17 @@ export * from '../node_modules/ossicle/dist/index.js';
 const nano = new URL('/model/', location.href).href;
 export async function load(_, options) {
   const model = await ossicle.load(nano, options);
-  const { generate } = model;
-  model.generate = (input, given) => generate.call(model, input, { temperature: 0, ...given });
-  return model;
+  const greedy = (one) => {
+    const { generate, resume } = one;
+    one.generate = (input, given) => generate.call(one, input, { temperature: 0, ...given });
+    one.resume = (given) => resume?.call(one, { temperature: 0, ...given });
+    return one;
+  };
+  const { createSession, sessions } = model;
+  model.createSession = () => greedy(createSession.call(model));
+  const { open } = sessions;
+  sessions.open = async (id) => greedy(await open(id));
+  return greedy(model);
 }
 export const store = {
   ...ossicle.store,
@@ -142,10 +150,20 @@ const SHOWN: readonly (readonly [file: string, shown: RegExp])[] = [
   ['docs/tools.md', /\/notes\?q=\w/],
   ['docs/tools.md', /^\d/],
   ['docs/tools.md', /^{"sky":"clear","celsius":24}$/],
+  ['docs/conversations.md', /^\S.* true$/],
+  ['docs/conversations.md', /^What is 17 \+ 25\? true \| true 17 \+ 25 = 42$/],
+  ['docs/conversations.md', /^17 \+ 25 = 42$/],
+  ['docs/conversations.md', /^true$/],
+  ['docs/conversations.md', /^context-overflow \| 17 \+ 25 = 42 true$/],
 ];
 
 test('the examples of the documentation run as they are printed', async () => {
-  const blocks = ['README.md', 'packages/core/README.md', 'docs/tools.md'].flatMap((file) =>
+  const blocks = [
+    'README.md',
+    'packages/core/README.md',
+    'docs/tools.md',
+    'docs/conversations.md',
+  ].flatMap((file) =>
     readBlocks(file)
       .filter((text) => text.includes("from 'ossicle'"))
       .map((text) => [file, text] as const),

@@ -8,7 +8,7 @@ import type { GenerateOptions } from '../../types/generate.ts';
 import type { Engine } from '../engine.ts';
 import type { Session } from '../session.ts';
 
-// A window of 128 and passes of 128: a ring of 256 positions, which a conversation overwrites.
+// A window of 128 and passes of 32: a ring of 160 positions, which a conversation overwrites.
 const NANO = testFileUrl('demo/public/models/gpt-oss-nano');
 const WEATHER: ToolDefinition = {
   name: 'get_weather',
@@ -28,7 +28,7 @@ let engine: Engine;
 
 beforeAll(async () => {
   gpu = await openTestDevice();
-  engine = await gpu.engine(NANO, { contextLength: 2048, prefillChunkLength: 128, tune: false });
+  engine = await gpu.engine(NANO, { contextLength: 2048, prefillChunkLength: 32, tune: false });
 });
 
 afterAll(() => gpu.close());
@@ -108,7 +108,7 @@ describe('a conversation with tools, whose reasoning is dropped', () => {
     const session = engine.createSession();
     const messages = await converse(session, 2);
     const next = [...messages, ask('Bonn')];
-    const parts: Uint8Array<ArrayBuffer>[] = [];
+    const parts: BlobPart[] = [];
     await session.save(async (bytes) => void parts.push(bytes));
     const { session: opened, restoredTokens } = await engine.openSession(new Blob(parts));
     expect(restoredTokens).toBeGreaterThanOrEqual(session.tokens.length - 1); // the last one ends the answer
