@@ -15,11 +15,12 @@ export async function main([count = String(RUNS)]: readonly string[]): Promise<v
   if (!Number.isSafeInteger(runs) || runs < 1) {
     throw new RangeError(`The number of inputs must be a positive whole number, not '${count}'.`);
   }
-  const files = ['packages/core/src', 'packages/harmony/src', 'demo'].flatMap((folder) =>
-    readdirSync(folder, { recursive: true, encoding: 'utf8' })
-      .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
-      .filter((path) => path.endsWith('.test.ts') && !path.includes('node_modules'))
-      .filter((path) => /\/test\/fuzz\.ts'/.test(readFileSync(path, 'utf8'))),
+  const files = ['packages/core/src', 'packages/harmony/src', 'packages/tools/src', 'demo'].flatMap(
+    (folder) =>
+      readdirSync(folder, { recursive: true, encoding: 'utf8' })
+        .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+        .filter((path) => path.endsWith('.test.ts') && !path.includes('node_modules'))
+        .filter((path) => /\/test\/fuzz\.ts'/.test(readFileSync(path, 'utf8'))),
   );
   const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--project', 'unit'];
   const { status } = spawnSync(process.execPath, [...vitest, '--testTimeout=3600000', ...files], {

@@ -12,7 +12,7 @@ import {
   timePasses,
   totalsByKernel,
 } from '../../packages/core/src/gpu/profiler.ts';
-import { submit } from '../../packages/core/src/gpu/recorder.ts';
+import { limitGrids, submit } from '../../packages/core/src/gpu/recorder.ts';
 import { Operations } from '../../packages/core/src/kernels/operations.ts';
 import type { KernelShape } from '../../packages/core/src/kernels/shape.ts';
 import { KvCache } from '../../packages/core/src/model/kv-cache.ts';
@@ -120,7 +120,7 @@ export class KernelStage implements Stage {
       const places = placesOf(weights, config.slidingLayers);
       const pass = (count: number, last: readonly Dispatch[]): Pass => {
         const depth = Math.min(Math.max(0, ...options.depths), shape.contextLength - count);
-        const dispatches = [...model.forward(kv, count), ...last];
+        const dispatches = limitGrids([...model.forward(kv, count), ...last], depth + count);
         const groups = groupDispatches(dispatches, places, shape, { tokens: count, depth });
         return { tokens: count, depth, dispatches, groups };
       };

@@ -3,6 +3,7 @@ import { getHeapStatistics } from 'node:v8';
 import fc from 'fast-check';
 
 type Parser =
+  | 'browser'
   | 'markdown'
   | 'gguf'
   | 'safetensors'
@@ -21,9 +22,10 @@ type Parser =
 
 /** Parser → inputs in a plain test run, and its part of each 1,000 inputs of `npm run fuzz`. */
 const INPUTS: Readonly<Record<Parser, readonly [runs: number, perMille: number]>> = {
+  browser: [300, 10],
   markdown: [60, 5],
   gguf: [100_000, 120],
-  safetensors: [100_000, 120],
+  safetensors: [100_000, 110],
   'tokenizer.json': [500, 60],
   'config.json': [3000, 120],
   manifest: [3000, 110],

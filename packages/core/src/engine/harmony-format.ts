@@ -32,7 +32,12 @@ export class HarmonyFormat implements ChatFormat {
 
   encode(messages: readonly Message[], options: GenerateOptions): number[] {
     const { instructions, reasoningEffort, tools, responseFormat, currentDate } = options;
-    const { systemMessage = {}, keepAnalysis, prefillText } = options;
+    const { systemMessage = {}, toolChoice, keepAnalysis, prefillText } = options;
+    if (prefillText !== undefined && mustCall(toolChoice)) {
+      throw new RangeError(
+        'prefillText begins the final channel, in which no tool is called; omit it, or toolChoice',
+      );
+    }
     const prompt = renderConversation(this.#tokenizer, messages, {
       ...(instructions !== undefined && { instructions }),
       ...(reasoningEffort !== undefined && { reasoningEffort }),
@@ -68,10 +73,12 @@ export class HarmonyFormat implements ChatFormat {
 
   /** What ends a message of reasoning, the first time and later ones. */
   #afterReasoning({ tools = [], toolChoice, systemMessage }: GenerateOptions): number[][] {
-    const { end, start } = specialTokens(this.#tokenizer);
+    const { end, start, channel } = specialTokens(this.#tokenizer);
     const nextMessage = [end, start, ...this.#tokenizer.encode('assistant')];
     const answer = [...nextMessage, ...this.#header('final')];
-    if (toolChoice === 'required' || typeof toolChoice === 'object') return [nextMessage];
+    if (mustCall(toolChoice)) {
+      return [[...nextMessage, channel, ...this.#tokenizer.encode('commentary')]]; // only a call may follow
+    }
     // The model may call a tool instead of answering, but not go on reasoning.
     const hasTools = tools.length > 0 || (systemMessage?.systemTools?.length ?? 0) > 0;
     return hasTools && toolChoice !== 'none' ? [nextMessage, answer] : [answer];
@@ -82,4 +89,9 @@ export class HarmonyFormat implements ChatFormat {
     const { channel, message } = specialTokens(this.#tokenizer);
     return [channel, ...this.#tokenizer.encode(channelName), message];
   }
+}
+
+/** Whether the model has to call a tool. */
+function mustCall(choice: GenerateOptions['toolChoice']): boolean {
+  return choice === 'required' || typeof choice === 'object';
 }

@@ -21,7 +21,7 @@ export interface SessionFile {
  */
 export function writeSessionFile(
   id: string,
-  produce: (write: (bytes: Uint8Array<ArrayBuffer>) => Promise<void>) => Promise<void>,
+  produce: (write: (bytes: BufferSource) => Promise<void>) => Promise<void>,
 ): Promise<void> {
   return stored(async () => {
     const folder = await openFolder();

@@ -175,7 +175,8 @@ function numberAt(input: unknown, name: string, byDefault: number): number {
   const value = fieldOf(input, name) ?? byDefault;
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (typeof number === 'number' && Number.isInteger(number)) return number;
-  throw new TypeError(`\`${name}\` must be a whole number, not ${JSON.stringify(value)}.`);
+  const shown = JSON.stringify(value)?.slice(0, 100);
+  throw new TypeError(`\`${name}\` must be a whole number, not ${shown}.`);
 }
 
 /** The id of a link, or an address. */

@@ -63,6 +63,16 @@ describe('a reasoning budget', () => {
     expect(reason).toBe('stop');
   });
 
+  slowTest('leads to the call of a tool that must be called', async () => {
+    const tools = [{ name: 'calculate', parameters: { type: 'object' } }];
+    const options = { reasoningBudget: 3, tools, toolChoice: 'required', maxTokens: 60 } as const;
+    const { written, toolCalls } = await answer(options);
+    expect(written).toContain(
+      '<|end|><|start|>assistant<|channel|>commentary to=functions.calculate',
+    );
+    expect(toolCalls).toMatchObject([{ name: 'calculate' }]);
+  });
+
   slowTest('does nothing before it is used up', async () => {
     const free = await answer({});
     const ample = await answer({ reasoningBudget: free.usage.reasoningTokens + 1 });
@@ -108,6 +118,22 @@ describe('a prefilled answer', () => {
     const all = usage.promptTokens + usage.completionTokens;
     expect(later.reusedTokens).toBeGreaterThanOrEqual(all - 1);
   });
+});
+
+slowTest('a prefilled answer follows its format', async () => {
+  const schema = {
+    type: 'object',
+    properties: { sentiment: { enum: ['positive', 'negative'] } },
+    required: ['sentiment'],
+    additionalProperties: false,
+  };
+  const options = { responseFormat: { type: 'json', schema }, prefillText: '{"senti' } as const;
+  const { json, reason } = await answer(options, 'What a wonderful melon.');
+  expect(json).toEqual({ sentiment: expect.stringMatching(/^(posi|nega)tive$/) });
+  expect(reason).toBe('stop');
+  await expect(answer({ ...options, prefillText: 'Well, ' })).rejects.toThrow(RangeError);
+  const calls = { prefillText: 'It', tools: [{ name: 'f' }], toolChoice: 'required' } as const;
+  await expect(answer(calls)).rejects.toThrow(/no tool is called/);
 });
 
 slowTest('earlier reasoning stays in the prompt, and is not evaluated again', async () => {

@@ -37,7 +37,7 @@ afterAll(async () => {
 });
 
 async function save(session: Session): Promise<Blob> {
-  const parts: Uint8Array<ArrayBuffer>[] = [];
+  const parts: BlobPart[] = [];
   await session.save(async (bytes) => void parts.push(bytes));
   return new Blob(parts);
 }

@@ -17,8 +17,8 @@ const HASH_BYTES = 32;
 /** Bytes after the details: their length as a u32, their SHA-256, and {@link MAGIC}. */
 const END_BYTES: number = 4 + HASH_BYTES + MAGIC.length;
 
-/** Takes the next bytes of a file. */
-export type Write = (bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+/** Takes the next bytes of a file. Before TypeScript 5.7, `Uint8Array` took no parameter. */
+export type Write = (bytes: Uint8Array & { readonly buffer: ArrayBuffer }) => Promise<void>;
 
 /** What is saved with the keys and values of a conversation. */
 export interface ConversationDetails {

@@ -108,7 +108,7 @@ describe('a conversation with tools, whose reasoning is dropped', () => {
     const session = engine.createSession();
     const messages = await converse(session, 2);
     const next = [...messages, ask('Bonn')];
-    const parts: Uint8Array<ArrayBuffer>[] = [];
+    const parts: BlobPart[] = [];
     await session.save(async (bytes) => void parts.push(bytes));
     const { session: opened, restoredTokens } = await engine.openSession(new Blob(parts));
     expect(restoredTokens).toBeGreaterThanOrEqual(session.tokens.length - 1); // the last one ends the answer

@@ -1,9 +1,10 @@
 import { describe, expect } from 'vitest';
 import { createCheckpoint } from '../../../test/checkpoint.ts';
 import { type Config, huggingFaceConfig, PRESETS } from '../../../test/config.ts';
-import { loadRuntime, SMALL } from '../../../test/engine.ts';
+import { countedDevice, loadRuntime, SMALL } from '../../../test/engine.ts';
 import { gpuTest, type TestGpu } from '../../../test/gpu.ts';
 import { Buffers } from '../../gpu/buffers.ts';
+import { Gpu } from '../../gpu/device.ts';
 import { pipelineSources } from '../../kernels/pipelines.ts';
 import { SHADERS, type Shaders } from '../../kernels/shaders.ts';
 import { createRuntime, type Runtime } from '../../model/runtime.ts';
@@ -16,7 +17,7 @@ type Options = Parameters<typeof planLoad>[1];
 
 /** A runtime without weights: the self-test brings its own. */
 function runtimeOf(
-  { gpu, buffers }: TestGpu,
+  { gpu, buffers }: Pick<TestGpu, 'gpu' | 'buffers'>,
   config: Config,
   { options = {}, shaders = SHADERS }: { options?: Options; shaders?: Shaders } = {},
 ): Promise<Runtime> {
@@ -93,6 +94,20 @@ describe('the variants of a runtime', () => {
       'lib/tile': ['lib/tile_same'],
     });
     expect((await runSelfTest(proven.runtime)).passed).toBe(true);
+  });
+
+  gpuTest('are proven once for a device and a shape', async (gpu) => {
+    const { device, counts } = countedDevice(gpu.gpu.device);
+    const counted = { gpu: new Gpu(device), buffers: gpu.buffers };
+    const submits = async (options: Options): Promise<number> => {
+      const runtime = await runtimeOf(counted, SMALL, { options });
+      const before = counts.calls.get('createCommandEncoder') ?? 0;
+      await proveVariants(runtime);
+      return (counts.calls.get('createCommandEncoder') ?? 0) - before;
+    };
+    expect(await submits({})).toBeGreaterThan(0);
+    expect(await submits({})).toBe(0);
+    expect(await submits({ contextLength: 96 })).toBeGreaterThan(0);
   });
 
   gpuTest('cannot help if the base is wrong', async (gpu) => {

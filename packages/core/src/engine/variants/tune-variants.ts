@@ -2,7 +2,7 @@ import { OssicleError } from '../../errors.ts';
 import type { Dispatch } from '../../gpu/kernel.ts';
 import { submit } from '../../gpu/recorder.ts';
 import type { LayerCache } from '../../kernels/operands.ts';
-import { usableVariants, withoutVariants } from '../../kernels/shaders.ts';
+import { shadersChecksum, usableVariants, withoutVariants } from '../../kernels/shaders.ts';
 import { KvCache } from '../../model/kv-cache.ts';
 import { type Runtime, writeStep } from '../../model/runtime.ts';
 import type { SelfTestResult, VariantChoice } from '../../types/diagnosis.ts';
@@ -28,34 +28,41 @@ export interface ChosenVariants {
   readonly choices: readonly VariantChoice[];
 }
 
+/** What has passed the self-test on a device: kernels and shapes. */
+const proven = new WeakMap<GPUDevice, Set<string>>();
+
 /**
- * Proves a runtime's kernels by the self-test. If it fails, goes without the variants that it fails with.
+ * Proves a runtime's kernels by the self-test, unless the same have passed on this device. If it fails, goes without the
+ * variants that it fails with.
  *
  * @throws {@link OssicleError} `device-unsuitable` if it fails without any variant.
  */
 export async function proveVariants(runtime: Runtime): Promise<ChosenVariants> {
-  const { gpu, shaders } = runtime;
+  const { gpu, shaders, shape } = runtime;
   const variants = usableVariants(shaders, gpu.device.features);
-  if ((await runSelfTest(runtime)).passed) {
+  const passed = proven.get(gpu.device) ?? new Set();
+  const key = JSON.stringify([shadersChecksum(shaders), shaders.variants, shape]);
+  if (passed.has(key) || (await runSelfTest(runtime)).passed) {
+    proven.set(gpu.device, passed.add(key));
     return { runtime, choices: variants.map((variant) => ({ variant, choice: 'used' })) };
   }
   const wrong = new Set(variants);
   const without = (excluded: ReadonlySet<string>): Promise<Runtime> =>
     runtime.recompile(withoutVariants(shaders, excluded));
-  let proven = await without(wrong);
-  const base = await runSelfTest(proven);
+  let best = await without(wrong);
+  const base = await runSelfTest(best);
   if (!base.passed) throw wrongResults(base);
   for (const variant of variants) {
     const fewer = new Set([...wrong].filter((other) => other !== variant));
     const candidate = await without(fewer);
     if (!(await runSelfTest(candidate)).passed) continue;
     wrong.delete(variant);
-    proven = candidate;
+    best = candidate;
   }
   const choices = variants.map(
     (variant): VariantChoice => ({ variant, choice: wrong.has(variant) ? 'wrong' : 'used' }),
   );
-  return { runtime: proven, choices };
+  return { runtime: best, choices };
 }
 
 function wrongResults({ error }: SelfTestResult): OssicleError {
