@@ -6,7 +6,6 @@ import { ChatList } from './chats/chat-list.ts';
 import { ChatsPanel } from './chats/chats-panel.ts';
 import { openedFor } from './connection-policy.ts';
 import { find } from './element.ts';
-import { acceptLaunches, watchVersion } from './installation.ts';
 import { localize } from './language/localize.ts';
 import { texts } from './language/texts.ts';
 import {
@@ -24,10 +23,11 @@ import { LARGE_REPOSITORY, ModelPanel } from './model/model-panel.ts';
 import { type LoadedModel, ModelSlot, type ModelState } from './model/model-slot.ts';
 import { showPreflight } from './model/preflight.ts';
 import { findPartial, findStored } from './model/stored-checkpoint.ts';
+import { acceptLaunches, watchVersion } from './offline/installation.ts';
+import { registerServiceWorker } from './offline/service-worker-registration.ts';
 import { PolicyChecker } from './policy/policy-checker.ts';
 import { RequestLog } from './privacy/request-log.ts';
 import { RequestPanel } from './privacy/request-panel.ts';
-import { registerServiceWorker } from './service-worker-registration.ts';
 import { SettingsView } from './settings.ts';
 import { Shortcuts } from './shortcuts.ts';
 import { StatusLine } from './status-line.ts';
@@ -124,6 +124,7 @@ function openChat(id: string): void {
 /** Loads what the URL names if the user has already agreed to it; otherwise the embedded model. */
 async function open(): Promise<void> {
   await serviceWorker; // it reports the requests of the model's worker
+  if (slot.state.status !== 'empty') return; // the user was faster
   const chosen = sessionStorage.getItem(CHOSEN_KEY);
   sessionStorage.removeItem(CHOSEN_KEY);
   const stored = openedFor.origin === 'embedded' ? undefined : await findStored(openedFor);

@@ -1,4 +1,5 @@
 import { find } from './element.ts';
+import { language } from './language/texts.ts';
 import { readLocal, storageKey, writeLocal } from './storage-key.ts';
 
 /** The user's choices of how to generate. */
@@ -87,7 +88,9 @@ export class SettingsView {
     const { instructions, reasoningEffort, temperature, usesTools, asksForTools } = this.current;
     if (this.#instructions.value !== instructions) this.#instructions.value = instructions;
     this.#temperature.value = String(temperature);
-    this.#temperatureValue.textContent = temperature.toFixed(1);
+    this.#temperatureValue.textContent = temperature.toLocaleString(language, {
+      minimumFractionDigits: 1,
+    });
     this.#tools.checked = usesTools;
     this.#askTools.checked = asksForTools;
     for (const effort of this.#efforts) effort.checked = effort.value === reasoningEffort;

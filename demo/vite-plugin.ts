@@ -34,7 +34,11 @@ export function builtPage(): Plugin {
     name: 'ossicle-built-page',
     apply: 'build',
     buildStart() {
-      this.emitFile({ type: 'chunk', id: fromHere('service-worker.ts'), fileName: SERVICE_WORKER });
+      this.emitFile({
+        type: 'chunk',
+        id: fromHere('offline/service-worker.ts'),
+        fileName: SERVICE_WORKER,
+      });
     },
     transformIndexHtml: (_html, { path }) => [
       {

@@ -2,7 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, extname } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { buildLibraries } from './build.ts';
+import { buildDemo, buildLibraries } from './build.ts';
 
 /** Most lines of a source file, tests included. */
 const FILE_LINES = 400;
@@ -33,6 +33,18 @@ const GZIP_BYTES: Readonly<Record<string, number>> = {
   'packages/tools/dist/index.js': 18_000,
 };
 
+/** Most gzipped bytes of the chat page and all that it loads before it is shown: not the engine, which comes with a model. */
+const PAGE_BYTES = 100_000;
+
+/** Parts of the chat page that load when they are first needed, by their names in the build. */
+const PAGE_PARTS: Readonly<Record<string, RegExp>> = {
+  'engine, with the first model': /^src-|^load-|^ossicle-/,
+  'typesetter, with the first formula': /^temml-.*js$/i,
+  'highlighter, with the first code': /^common-/,
+  German: /^german-/,
+  Japanese: /^japanese-/,
+};
+
 /**
  * Prints the tables.
  *
@@ -40,7 +52,8 @@ const GZIP_BYTES: Readonly<Record<string, number>> = {
  */
 export async function main(): Promise<void> {
   await buildLibraries();
-  const over = [...(await checkBytes()), ...(await checkLines())];
+  await buildDemo();
+  const over = [...(await checkBytes()), ...(await checkPage()), ...(await checkLines())];
   if (over.length > 0) throw new Error(`\nOver budget:\n${over.join('\n')}`);
 }
 
@@ -59,6 +72,31 @@ async function checkBytes(): Promise<string[]> {
     if (gzipBytes > budget) over.push(`${file}: ${gzipBytes} bytes gzipped, ${budget} allowed`);
   }
   return over;
+}
+
+/** The chat page: what index.html names is loaded before the page is shown. */
+async function checkPage(): Promise<string[]> {
+  const folder = 'demo/dist';
+  const html = await readFile(`${folder}/index.html`, 'utf8');
+  const named = [...html.matchAll(/(?:src|href)="\.\/(assets\/[^"]+)"/g)].map(
+    ([, name = '']) => name,
+  );
+  const gzipped = async (name: string): Promise<number> =>
+    gzipSync(await readFile(`${folder}/${name}`)).length;
+  let first = gzipSync(html).length;
+  for (const name of new Set(named)) first += await gzipped(name);
+  console.log(row(first, '', PAGE_BYTES, 'demo: first load'));
+  const assets = await readdir(`${folder}/assets`);
+  for (const [part, pattern] of Object.entries(PAGE_PARTS)) {
+    let bytes = 0;
+    for (const name of assets)
+      if (pattern.test(name) && !named.includes(`assets/${name}`))
+        bytes += await gzipped(`assets/${name}`);
+    console.log(row(bytes, '', '', `demo: ${part}`));
+  }
+  return first > PAGE_BYTES
+    ? [`demo: first load of ${first} bytes gzipped, ${PAGE_BYTES} allowed`]
+    : [];
 }
 
 /** A built file and the sibling files it imports. */

@@ -25,12 +25,12 @@ const answers = async (count: number): Promise<void> => {
 
 test('a question that is asked during an answer waits for it, then is asked', async () => {
   const { demo } = visit;
+  await demo.send('Show the times table of 7.');
   await demo.send('What is 17 + 25?');
-  await demo.send('Add 10 more.');
-  expect(await demo.text('#queue')).toContain('Add 10 more.');
+  expect(await demo.text('#queue')).toContain('What is 17 + 25?');
   expect(await demo.count('.turn')).toBe(1);
   await answers(2);
-  expect(await demo.text('.turn:last-child .markdown')).toContain('52');
+  expect(await demo.text('.turn:last-child .markdown')).toContain('42');
   expect(await demo.count('#queue li')).toBe(0);
 });
 
@@ -120,6 +120,18 @@ test('the keyboard edits the last question, searches, starts a chat and lists it
   expect(await demo.text('#shortcuts')).toContain('Ctrl');
   await press('Escape');
   expect(await demo.count('dialog[open]')).toBe(0);
+});
+
+test('the page changes its language, and keeps the chat', async () => {
+  const { demo } = visit;
+  await demo.ask('What is 17 + 25?');
+  await demo.page.select('#language', 'ja');
+  await demo.page.waitForSelector('html[lang=ja]');
+  await demo.textLike('.markdown', /42/);
+  expect(await demo.text('#new-chat')).toBe('新しいチャット');
+  await demo.page.select('#language', 'en');
+  await demo.page.waitForSelector('html[lang=en]');
+  await demo.ready();
 });
 
 test('the page logs no errors or warnings', () => {

@@ -84,7 +84,7 @@ export const japanese: Texts = {
       'format-invalid': 'gpt-oss のモデルではありません',
       'format-unsupported': 'この形式は読み込めません',
       'context-overflow': '会話が長すぎます',
-      'answer-invalid': 'モデルが指定された形式で回答しませんでした',
+      'answer-invalid': 'モデルは求められた形で回答しませんでした',
       'gpu-error': 'GPU がエラーを報告しました',
       'worker-failed': 'バックグラウンドのワーカーが停止しました',
       disposed: 'モデルはもう読み込まれていません',

@@ -1,4 +1,4 @@
-import { type ErrorCode, isOssicleError } from 'ossicle';
+import type { ErrorCode } from 'ossicle';
 import { element, icon, iconButton } from '../element.ts';
 import { texts } from '../language/texts.ts';
 
@@ -43,12 +43,17 @@ const STEPS: Record<ErrorCode, readonly NextStep[]> = {
 
 /** Describes an error for the user. */
 function describeFailure(error: unknown): Failure {
-  if (isOssicleError(error)) {
+  if (hasCode(error)) {
     const { code, message } = error;
     return { headline: texts.failure.headlines[code], message, steps: STEPS[code] };
   }
   const message = error instanceof Error ? error.message : String(error);
   return { headline: texts.failure.headlines.other, message, steps: ['try-again', 'choose-model'] };
+}
+
+/** Whether an error is one of the library's, which is not loaded to find out: an error may be why it is not. */
+function hasCode(error: unknown): error is Error & { readonly code: ErrorCode } {
+  return error instanceof Error && 'code' in error && Object.hasOwn(STEPS, String(error.code));
 }
 
 /**

@@ -19,6 +19,8 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ossicle-gguf-'));
   ggufPaths = await writeGguf(folder);
   browser = await DemoBrowser.start();
+  // The page waits for its service worker; what is dropped meanwhile must stay.
+  browser.proxy.held = (url) => url.endsWith('/service-worker.js');
   demo = await browser.open();
 });
 afterAll(async () => {
@@ -68,6 +70,8 @@ test('the dropped parts of a GGUF file are read in place and answer', async () =
     () => document.querySelector('#model-name')?.textContent === 'model',
   );
   await demo.ready();
+  browser.proxy.held = undefined;
+  expect(await demo.text('#model-name')).toBe('model');
   expect(await demo.ask('What is 17 + 25?')).toContain('42');
   expect(browser.proxy.requests.slice(before).filter((url) => url.includes('gguf'))).toEqual([]);
 });

@@ -1,5 +1,6 @@
-import { checkSupport, type LoadProgress, load, type Model, type SupportReport } from 'ossicle';
+import type { LoadProgress, Model, SupportReport } from 'ossicle';
 import type { CheckpointSource } from './checkpoint-source.ts';
+import { loadLibrary } from './library.ts';
 import { findStored } from './stored-checkpoint.ts';
 
 /** The state of the page's one model. `model`, if there is one, can answer in the meantime. */
@@ -110,6 +111,7 @@ export class ModelSlot {
       }
       signal.throwIfAborted();
       await makeRoom();
+      const { load } = await loadLibrary();
       const model = await load(checkpoint.files ?? checkpoint.source, {
         ...this.#huggingFace(checkpoint),
         signal,
@@ -158,8 +160,9 @@ export class ModelSlot {
     if (status !== 'loading') this.#rest(model);
   }
 
-  #check(checkpoint: CheckpointSource, signal: AbortSignal): Promise<SupportReport> {
+  async #check(checkpoint: CheckpointSource, signal: AbortSignal): Promise<SupportReport> {
     const options = { ...this.#huggingFace(checkpoint), signal };
+    const { checkSupport } = await loadLibrary();
     return checkSupport(checkpoint.files ?? checkpoint.source, options);
   }
 

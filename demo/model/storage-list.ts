@@ -1,9 +1,10 @@
-import { type StoreUsage, store } from 'ossicle';
+import type { StoreUsage } from 'ossicle';
 import { announce } from '../announcer.ts';
 import { element, icon } from '../element.ts';
 import { formatBytes } from '../format.ts';
 import { texts } from '../language/texts.ts';
 import { TaskLine } from '../task-line.ts';
+import { loadLibrary } from './library.ts';
 import { type LocalFiles, pickFolder } from './local-files.ts';
 import { type RowActions, StoredRow } from './stored-row.ts';
 
@@ -38,6 +39,7 @@ export class StorageList {
   async refresh(): Promise<void> {
     this.#list.ariaBusy = 'true';
     try {
+      const { store } = await loadLibrary();
       const [models, usage] = await Promise.all([store.list(), store.usage()]);
       const hadFocus = this.element.contains(document.activeElement);
       const known = new Set(models.map(({ id }) => id));
@@ -84,6 +86,7 @@ export class StorageList {
   }
 
   async #persist(): Promise<void> {
+    const { store } = await loadLibrary();
     const isKept = await store.persist();
     await this.refresh();
     const message = isKept ? texts.storage.willKeep : texts.storage.declined;
@@ -101,6 +104,7 @@ export class StorageList {
       texts.storage.importing,
       texts.storage.importFailed,
       async (options) => {
+        const { store } = await loadLibrary();
         try {
           return await store.import(files, { ...options, ...(id !== undefined && { id }) });
         } catch (error) {

@@ -1,5 +1,12 @@
-import { type StoredModel, store } from 'ossicle';
+import type { StoredModel } from 'ossicle';
 import { type CheckpointSource, parseSource } from './checkpoint-source.ts';
+import { loadLibrary } from './library.ts';
+
+/** The stored models; none if storage cannot be read, which loading reports. */
+async function listStored(): Promise<readonly StoredModel[]> {
+  const { store } = await loadLibrary();
+  return store.list().catch(() => []);
+}
 
 /** The checkpoint of a stored model, from its mirror if it has one; `undefined` if this page cannot load its id. */
 export function checkpointOf({ id, origin }: StoredModel): CheckpointSource | undefined {
@@ -16,7 +23,7 @@ export async function findStored({
   source,
   mirror,
 }: CheckpointSource): Promise<StoredModel | undefined> {
-  const models = await store.list().catch(() => []); // loading reports it
+  const models = await listStored();
   return models.find((stored) => {
     const checkpoint = checkpointOf(stored);
     return checkpoint?.source === source && checkpoint.mirror === mirror;
@@ -27,7 +34,7 @@ export async function findStored({
 export async function findPartial(): Promise<
   { stored: StoredModel; checkpoint: CheckpointSource } | undefined
 > {
-  const models = await store.list().catch(() => []);
+  const models = await listStored();
   for (const stored of models) {
     const checkpoint = checkpointOf(stored);
     if (!stored.complete && checkpoint && checkpoint.origin !== 'embedded')

@@ -1,10 +1,11 @@
-import { type StoredModel, store, type VerifyResult } from 'ossicle';
+import type { StoredModel, VerifyResult } from 'ossicle';
 import { confirm } from '../confirm.ts';
 import { element, iconButton } from '../element.ts';
 import { formatAgo, formatBytes, formatBytesOf } from '../format.ts';
 import { texts } from '../language/texts.ts';
 import { TaskLine } from '../task-line.ts';
 import type { CheckpointSource } from './checkpoint-source.ts';
+import { loadLibrary } from './library.ts';
 import { canPickTarget, pickTarget } from './local-files.ts';
 import { checkpointOf } from './stored-checkpoint.ts';
 
@@ -111,7 +112,7 @@ export class StoredRow {
     const result = await this.#task.run(
       texts.storage.verifying,
       texts.storage.verifyFailed,
-      (options) => store.verify(this.#stored.id, options),
+      async (options) => (await loadLibrary()).store.verify(this.#stored.id, options),
     );
     if (result?.isIntact)
       this.#task.tell('good', texts.storage.intact(formatBytes(result.checkedBytes)));
@@ -151,7 +152,7 @@ export class StoredRow {
       texts.storage.exportFailed,
       async (options) => {
         const folder = await picked.getDirectoryHandle(name, { create: true });
-        await store.export(this.#stored.id, folder, options);
+        await (await loadLibrary()).store.export(this.#stored.id, folder, options);
         return true;
       },
     );
@@ -167,8 +168,8 @@ export class StoredRow {
       isDestructive: true,
     });
     if (!isSure) return;
-    await this.#task.run(texts.storage.deleting, texts.storage.deleteFailed(this.#name), () =>
-      store.remove(id),
+    await this.#task.run(texts.storage.deleting, texts.storage.deleteFailed(this.#name), async () =>
+      (await loadLibrary()).store.remove(id),
     );
     await this.#actions.onChange();
   }

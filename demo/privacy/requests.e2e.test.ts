@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
+import { runsSlowTests } from '../../packages/core/test/slow.ts';
 import { visitDemo } from '../test/demo-browser.ts';
 
 const visit = visitDemo();
+const TURNS = runsSlowTests ? 20 : 6;
 
 /** How many requests the panel lists since the model is ready. */
 const late = (): Promise<string | undefined> =>
@@ -20,11 +22,11 @@ test('the panel lists the requests of page, worker and service worker with host 
     expect(shown).toMatch(new RegExp(`${host}\\s+${who}\\s+the .*?\\s+\\d+\\s+[\\d.]+ [kM]B`));
 });
 
-test('after twenty turns it lists no further request, and there was none', async () => {
+test(`after ${TURNS} turns it lists no further request, and there was none`, async () => {
   const { demo, browser } = visit;
   await demo.page.keyboard.press('Escape');
   const before = browser.proxy.requests.length;
-  for (let turn = 0; turn < 20; turn++) {
+  for (let turn = 0; turn < TURNS; turn++) {
     if (turn % 4 === 0) await demo.click('#new-chat');
     await demo.ask(turn % 4 === 0 ? 'What is 17 + 25?' : 'Add 10 more.');
   }

@@ -20,12 +20,12 @@ export interface Prompt {
  * text. RangeError or TypeError if the input or an option is wrong.
  */
 export function encodePrompt(
-  input: readonly Message[] | ArrayLike<number>,
+  input: readonly Message[] | Uint32Array,
   options: GenerateOptions,
   tokenizer: CheckpointTokenizer | undefined,
   { contextLength, vocabularySize }: KernelShape,
 ): Prompt {
-  if (isMessages(input)) {
+  if (!(input instanceof Uint32Array)) {
     if (!tokenizer) throw noTokenizer();
     const encode = (messages: readonly Message[]): number[] =>
       tokenizer.encodeConversation(messages, options);
@@ -44,10 +44,6 @@ export function encodePrompt(
   }
   checkTokens(input, vocabularySize);
   return { tokens: checkRoom(Array.from(input), contextLength), droppedMessages: 0 };
-}
-
-function isMessages(input: readonly Message[] | ArrayLike<number>): input is readonly Message[] {
-  return !(input instanceof Uint32Array) && typeof input[0] !== 'number';
 }
 
 function checkRoom(tokens: readonly number[], contextLength: number): readonly number[] {

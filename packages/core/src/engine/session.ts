@@ -178,7 +178,7 @@ export class EngineSession implements Session {
   }
 
   resume(options: GenerateOptions = {}): Generation {
-    return startGeneration(options, () => this.#generateOnce(undefined, { ...options }));
+    return startGeneration(options, () => this.#generateOnce('resume', { ...options }));
   }
 
   fork(messages?: number): Promise<Session> {
@@ -221,9 +221,9 @@ export class EngineSession implements Session {
     });
   }
 
-  /** @param input - `undefined` to go on with the unfinished answer. */
+  /** @param input - `resume` to go on with the unfinished answer. */
   #generateOnce(
-    input: readonly Message[] | Uint32Array | undefined,
+    input: readonly Message[] | Uint32Array | 'resume',
     options: GenerateOptions,
   ): Generation {
     return new EventStream(async (push, signal) => {
@@ -263,7 +263,7 @@ export class EngineSession implements Session {
   }
 
   async #generate(
-    input: readonly Message[] | Uint32Array | undefined,
+    input: readonly Message[] | Uint32Array | 'resume',
     options: GenerateOptions,
     record: GenerationRecord,
     push: (event: GenerateEvent) => void,
@@ -271,8 +271,8 @@ export class EngineSession implements Session {
     const { signal, logprobs } = options;
     const sampling = samplingOptions(options);
     const { shape } = this.#runtime;
-    const answered = input ? 0 : this.#unfinished();
-    const given = input ?? Uint32Array.from(this.tokens);
+    const answered = input === 'resume' ? this.#unfinished() : 0;
+    const given = input === 'resume' ? Uint32Array.from(this.tokens) : input;
     const { tokens: prompt, droppedMessages } = encodePrompt(
       given,
       options,
@@ -296,7 +296,7 @@ export class EngineSession implements Session {
     this.#decoder.start(sampling, { prompt: head, answer: prompt.slice(answerStart), exempt });
     record.startPrefill(prompt.length, reusedTokens);
     this.#answerStart = answerStart;
-    if (input) this.#messages = input instanceof Uint32Array ? [] : [...input];
+    if (input !== 'resume') this.#messages = input instanceof Uint32Array ? [] : [...input];
     this.#isGenerating = true;
 
     const report = (): void => {
@@ -367,8 +367,8 @@ export class EngineSession implements Session {
 }
 
 /** Whether a prompt begins a turn: all do, except those that end in the result of a tool. */
-function isTurnStart(input: readonly Message[] | Uint32Array | undefined): boolean {
-  return input instanceof Uint32Array || input?.at(-1)?.role !== 'tool';
+function isTurnStart(input: readonly Message[] | Uint32Array | 'resume'): boolean {
+  return typeof input === 'string' || input instanceof Uint32Array || input.at(-1)?.role !== 'tool';
 }
 
 /** Whether an error was thrown because the signal aborted. */

@@ -275,6 +275,22 @@ describe('a generation with tools', () => {
     expect(add).toHaveBeenCalledWith({}, expect.objectContaining({ toolCallId: 'call_0' }));
   });
 
+  test('asks for a call in its first step only', async () => {
+    for (const toolChoice of ['required', { name: 'add' }] as const) {
+      const model = createModel([call('add', {})], [call('add', {})], 'Done.');
+      await run(model, { tools: [tool('add', () => 1)], toolChoice });
+      expect(model.options.map((options) => options.toolChoice)).toEqual([
+        toolChoice,
+        'auto',
+        'auto',
+      ]);
+    }
+    const model = createModel([call('add', {})], 'Done.');
+    const prepareStep = () => ({ toolChoice: 'none' }) as const;
+    await run(model, { tools: [tool('add', () => 1)], toolChoice: 'required', prepareStep });
+    expect(model.options.map((options) => options.toolChoice)).toEqual(['none', 'none']);
+  });
+
   test('answers a call on the channel that it was made on', async () => {
     const model = createModel([call('python', {})], 'Done.');
     const generateOnce: GenerateOnce = (input, options) =>

@@ -108,7 +108,7 @@ export class WorkerSession implements ModelSession {
     return startGeneration(options, () => {
       let isFirst = true;
       const once = (messages: readonly Message[], own: GenerateOptions): Generation => {
-        const input = isFirst ? undefined : messages;
+        const input = isFirst ? 'resume' : messages;
         isFirst = false;
         return this.#generate(input, own);
       };
@@ -134,11 +134,11 @@ export class WorkerSession implements ModelSession {
     await this.#worker.call((service) => service.disposeSession(this.#number));
   }
 
-  /** Generates a step. @param input - `undefined` to go on with the unfinished answer. */
-  #generate(input: readonly Message[] | undefined, options: GenerateOptions): Generation {
+  /** Generates a step. @param input - `resume` to go on with the unfinished answer. */
+  #generate(input: readonly Message[] | 'resume', options: GenerateOptions): Generation {
     return new EventStream(async (push, signal) => {
       this.#check();
-      const before = input ?? this.#messages;
+      const before = input === 'resume' ? this.#messages : input;
       const events: GenerateEvent[] = [];
       const startMs = performance.now();
       const onReport = (event: GenerateEvent): void => {

@@ -1,4 +1,4 @@
-import type { Message } from './generate.ts';
+import type { Message } from '@ossicle/harmony';
 
 /** A session in the browser's private file system. */
 export interface SavedSession {

@@ -70,19 +70,19 @@ export class ModelService {
    * Generates an answer, and reports its events except `finish`. Ends with the reason `aborted` if it is aborted.
    *
    * @param session - Its number.
-   * @param input - `undefined` to go on with the session's unfinished answer.
+   * @param input - `resume` to go on with the session's unfinished answer.
    */
   generate(
     id: number,
     report: Report<GenerateEvent>,
     session: number,
-    input: readonly Message[] | undefined,
+    input: readonly Message[] | 'resume',
     options: PlainGenerateOptions,
   ): Promise<GenerateResult> {
     return this.#run(id, report, async (push, signal) => {
       const own = { ...options, signal };
       const one = this.#ready().sessions.get(session);
-      const generation = input ? one.generate(input, own) : one.resume(own);
+      const generation = input === 'resume' ? one.resume(own) : one.generate(input, own);
       for await (const event of generation) {
         if (event.type !== 'finish') push(event); // the page makes that one from the result
       }

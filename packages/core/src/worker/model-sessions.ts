@@ -8,6 +8,7 @@ import {
   type SessionFile,
   writeSessionFile,
 } from '../store/session-files.ts';
+import { storageFailure } from '../store/storage-failure.ts';
 import type { SavedSession, SessionStart } from '../types/session.ts';
 
 /** The sessions of a model, by the numbers that the page gives them. */
@@ -41,7 +42,10 @@ export class ModelSessions {
         `No session is saved under the id ${JSON.stringify(id)}; sessions.list() returns the ids of saved sessions`,
       );
     }
-    const { session, restoredTokens } = await this.#engine.openSession(file);
+    const opened = this.#engine.openSession(file).catch((error: unknown) => {
+      throw storageFailure(error); // another tab may have replaced the file
+    });
+    const { session, restoredTokens } = await opened;
     this.#sessions.set(to, session);
     return startOf(session, restoredTokens);
   }

@@ -179,6 +179,32 @@ describe('a conversation whose answers are given', () => {
   );
 });
 
+test('a conversation that is too long loses its oldest turns if it may, and goes on with the rest', async () => {
+  const short = await gpu.engine(NANO, { contextLength: 512, tune: false });
+  const session = short.createSession();
+  const options = { temperature: 0, maxTokens: 1, instructions: 'Take notes.' } as const;
+  const note = 'The train leaves on time, and it arrives an hour later, as it always does.';
+  const history = Array.from({ length: 14 }, () => [user(note), say('Noted.')]).flat();
+  history.push(user('Hello'));
+  const drop = { ...options, overflow: 'drop-oldest' } as const;
+  await expect(session.generate(history, options).result).rejects.toMatchObject({
+    code: 'context-overflow',
+  });
+  expect(session.tokens).toEqual([]);
+  const { droppedMessages, usage } = await session.generate(history, drop).result;
+  expect(droppedMessages).toBeGreaterThan(2);
+  const kept = history.slice(droppedMessages);
+  expect(kept[0]).toEqual(user(note));
+  expect(usage.promptTokens).toBe(short.tokenizer.encodeConversation(kept, options).length);
+  expect(usage.promptTokens).toBeLessThan(512);
+  history.push(say('Hi'), user('Thanks'));
+  const next = await session.generate(history, drop).result;
+  expect(next.droppedMessages).toBe(droppedMessages);
+  expect(next.usage.reusedTokens).toBeGreaterThanOrEqual(usage.promptTokens);
+  expect(await session.generate(kept, drop).result).not.toHaveProperty('droppedMessages');
+  session.dispose();
+});
+
 function say(content: string): Message {
   return { role: 'assistant', channel: 'final', content };
 }

@@ -1,4 +1,4 @@
-import { isBuilt } from './connection-policy.ts';
+import { isBuilt } from '../connection-policy.ts';
 
 /** How long a first visit waits for the service worker to take charge. */
 const PATIENCE_MS = 3000;

@@ -1,6 +1,6 @@
 // The page as an installed application: files that the system opens with it, and news of a newer version.
-import { element, find, iconButton } from './element.ts';
-import { texts } from './language/texts.ts';
+import { element, find, iconButton } from '../element.ts';
+import { texts } from '../language/texts.ts';
 
 /** The launch queue of browsers that open files with installed pages; TypeScript's DOM types lack it. */
 interface WithLaunchQueue {
