@@ -176,6 +176,7 @@ describe('a conversation whose answers are given', () => {
       }
       session.dispose();
     },
+    900_000, // evaluates 10,000 tokens on a software adapter
   );
 });
 
