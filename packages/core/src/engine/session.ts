@@ -284,7 +284,8 @@ export class EngineSession implements Session {
     const maxTokens = Math.min(options.maxTokens ?? room, room);
     const head = prompt.slice(0, answerStart);
     const output = this.#tokenizer?.chat?.read(options, head);
-    const hasMessages = input ? !(input instanceof Uint32Array) : this.#messages.length > 0;
+    const hasMessages =
+      input === 'resume' ? this.#messages.length > 0 : !(input instanceof Uint32Array);
     const constraint =
       output && this.#tokenizer?.chat?.constrain(options, head, output, hasMessages);
     const loopGuard = output && options.loopGuard !== false ? new LoopGuard() : undefined;

@@ -1,4 +1,4 @@
-import { createParser, createTokenizer, type Tokenizer } from '@ossicle/harmony';
+import { createParser, createTokenizer, specialTokens, type Tokenizer } from '@ossicle/harmony';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createCheckpoint } from '../../../test/checkpoint.ts';
@@ -67,6 +67,18 @@ describe('a model of random weights', () => {
       }
     }
     expect(channels.size).toBeGreaterThan(1);
+  });
+
+  test('goes on with an answer to token ids as freely as it began', async () => {
+    const { start, channel, message } = specialTokens(tokenizer);
+    const [role, name] = ['assistant', 'analysis'].map((word) => tokenizer.encode(word));
+    const prompt = Uint32Array.from([start, ...role!, channel, ...name!, message]);
+    const options = { ...WILD, temperature: 0, logitBias: { [start]: 100 } };
+    await session.generate(prompt, { ...options, maxTokens: 6 }).result;
+    const atOnce = [...session.tokens];
+    await session.generate(prompt, { ...options, maxTokens: 3 }).result;
+    await session.resume({ ...options, maxTokens: 3 }).result;
+    expect(session.tokens).toEqual(atOnce);
   });
 
   test('calls the tool that it must call, with arguments that follow its schema', async () => {
