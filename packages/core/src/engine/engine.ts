@@ -81,7 +81,6 @@ export class LoadedEngine implements Engine {
   }
 
   createSession(): Session {
-    this.#checkDisposed();
     return this.#create();
   }
 
@@ -102,6 +101,8 @@ export class LoadedEngine implements Engine {
   }
 
   #create(state?: SessionState): Session {
+    if (this.#isDisposed) state?.context.dispose();
+    this.#checkDisposed();
     const owner = {
       model: this.info.id,
       create: (forked: SessionState) => this.#create(forked),

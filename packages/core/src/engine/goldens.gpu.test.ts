@@ -84,6 +84,7 @@ async function continueGreedily(
     promptTokens: prompt.length,
     reusedTokens: 0,
     completionTokens: maxTokens,
+    reasoningTokens: 0,
   });
   const generated = session.tokens.slice(prompt.length);
   session.dispose();

@@ -56,6 +56,16 @@ const ANALYSIS = '<|channel|>analysis<|message|>Ones first.<|end|><|start|>assis
 const FINAL = '<|channel|>final<|message|>17 + 25 is 42, of course.';
 
 describe('the output of a model', () => {
+  test('looks for stop strings only in what follows the prompt', () => {
+    const prompt = '<|start|>assistant<|channel|>final<|message|>```json\n';
+    const { summary, deltas } = read('[42]\n```<|return|>', { stop: ['```'] }, prompt);
+    expect(summary.text).toBe('```json\n[42]\n');
+    expect(deltas).toBe(summary.text);
+    const analysis = '<|start|>assistant<|channel|>analysis<|message|>It is';
+    const after = read(` 4.<|end|><|start|>assistant${FINAL}`, { stop: ['is'] }, analysis);
+    expect(after.summary.text).toBe('17 + 25 ');
+  });
+
   test('continues the message that its prompt ends in', () => {
     const prompt = '<|start|>assistant<|channel|>final<|message|>17 + 25';
     const { summary, deltas } = read(' is 42.<|return|>', {}, prompt);

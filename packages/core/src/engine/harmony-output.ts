@@ -6,6 +6,7 @@ import {
   type Message,
   type ParserEvent,
   parseToolArguments,
+  specialTokens,
   stopTokens,
   type Tokenizer,
 } from '@ossicle/harmony';
@@ -25,6 +26,8 @@ export class HarmonyOutput implements ChatOutput {
   #text = '';
   /** The open message's text for the user, as far as it has been emitted. */
   #emitted = '';
+  /** Characters that the prompt has of the open message, and that have not been emitted: no stop string is looked for in them. */
+  #given: number;
   /** Text held back because it may be the beginning of a stop string. */
   #held = '';
   /** The id of the call that is open. */
@@ -44,6 +47,7 @@ export class HarmonyOutput implements ChatOutput {
     this.#parser = createParser(tokenizer, { toolNames: this.#names, prompt });
     this.#stopTokens = new Set(stopTokens(tokenizer));
     this.#stop = stop;
+    this.#given = openContent(tokenizer, prompt).length;
   }
 
   get isStopped(): boolean {
@@ -82,7 +86,10 @@ export class HarmonyOutput implements ChatOutput {
 
   #onEvent(event: ParserEvent): GenerateEvent[] {
     if (event.type === 'message-start') return this.#onStart(event);
-    if (event.type === 'message-end') this.#isReasoning = false;
+    if (event.type === 'message-end') {
+      this.#isReasoning = false;
+      this.#given = 0;
+    }
     if (this.#isForeign) return [];
     return event.type === 'message-end' ? this.#onMessage(event.message) : this.#onContent(event);
   }
@@ -115,6 +122,10 @@ export class HarmonyOutput implements ChatOutput {
   #onText(text: string, channel: AnswerChannel): GenerateEvent[] {
     if (this.#isStopped) return [];
     this.#held += text;
+    if (this.#given > 0) {
+      this.#given -= text.length;
+      return this.#emit(text.length, channel);
+    }
     const stopAt = this.#stop
       .map((stop) => this.#held.indexOf(stop))
       .filter((at) => at >= 0)
@@ -199,4 +210,14 @@ function isCall<T extends Addressed>(message: T): message is T & { readonly reci
 /** Whether a message that is no call is meant for the user: the final channel, or a remark on commentary. */
 function isAnswer(channel: Channel | undefined): channel is AnswerChannel {
   return channel === 'final' || channel === 'commentary';
+}
+
+/** The content of the message that a prompt leaves open; empty if there is none. */
+function openContent(tokenizer: Tokenizer, prompt: ArrayLike<number>): string {
+  const ids = Array.from(prompt);
+  const { start, message, end } = specialTokens(tokenizer);
+  const open = ids.slice(ids.lastIndexOf(start));
+  const at = open.indexOf(message);
+  const isOpen = at >= 0 && ![end, ...stopTokens(tokenizer)].some((id) => open.includes(id));
+  return isOpen ? tokenizer.decode(open.slice(at + 1)) : '';
 }

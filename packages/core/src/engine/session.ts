@@ -268,6 +268,20 @@ export class EngineSession implements Session {
     record: GenerationRecord,
     push: (event: GenerateEvent) => void,
   ): Promise<GenerateResult> {
+    try {
+      return await this.#answer(input, options, record, push);
+    } finally {
+      this.#isGenerating = false;
+      await this.#pause();
+    }
+  }
+
+  async #answer(
+    input: readonly Message[] | Uint32Array | 'resume',
+    options: GenerateOptions,
+    record: GenerationRecord,
+    push: (event: GenerateEvent) => void,
+  ): Promise<GenerateResult> {
     const { signal, logprobs } = options;
     const sampling = samplingOptions(options);
     const { shape } = this.#runtime;
@@ -290,11 +304,12 @@ export class EngineSession implements Session {
       output && this.#tokenizer?.chat?.constrain(options, head, output, hasMessages);
     const loopGuard = output && options.loopGuard !== false ? new LoopGuard() : undefined;
 
+    const exempt = this.#tokenizer?.chat?.headerTokens ?? [];
+    this.#decoder.start(sampling, { prompt: head, answer: prompt.slice(answerStart), exempt });
+
     const context = this.#context;
     const reusedTokens = context.rewind(prompt);
     context.append(prompt.slice(context.tokens.length));
-    const exempt = this.#tokenizer?.chat?.headerTokens ?? [];
-    this.#decoder.start(sampling, { prompt: head, answer: prompt.slice(answerStart), exempt });
     record.startPrefill(prompt.length, reusedTokens);
     this.#answerStart = answerStart;
     if (input !== 'resume') this.#messages = input instanceof Uint32Array ? [] : [...input];
@@ -335,16 +350,16 @@ export class EngineSession implements Session {
     } catch (error) {
       if (!isAbort(error, signal)) throw error;
       reason = 'aborted';
-    } finally {
-      if (reason === 'stop' || reason === 'loop') this.#answerStart = undefined;
-      this.#isGenerating = false;
-      await this.#pause();
     }
     for (const event of output?.finish() ?? []) push(event);
     const summary = output?.summary();
+    const hasEnded = reason === 'stop' || reason === 'loop';
     if (reason === 'stop' && (summary?.toolCalls.length ?? 0) > 0) reason = 'tool-calls';
     const result = record.finish(reason, summary, output?.reasoningTokens);
-    if (!this.isUnfinished) this.#messages = [...this.#messages, ...result.messages];
+    if (hasEnded) {
+      this.#answerStart = undefined;
+      this.#messages = [...this.#messages, ...result.messages];
+    }
     const isJson = options.responseFormat?.type === 'json';
     const json = isJson ? parseJson(result.text) : undefined;
     return {
@@ -367,9 +382,10 @@ export class EngineSession implements Session {
   }
 }
 
-/** Whether a prompt begins a turn: all do, except those that end in the result of a tool. */
+/** Whether a prompt begins a turn: all do, except those that end in the result of a tool or within an answer. */
 function isTurnStart(input: readonly Message[] | Uint32Array | 'resume'): boolean {
-  return typeof input === 'string' || input instanceof Uint32Array || input.at(-1)?.role !== 'tool';
+  if (input === 'resume') return false;
+  return input instanceof Uint32Array || input.at(-1)?.role !== 'tool';
 }
 
 /** Whether an error was thrown because the signal aborted. */

@@ -131,7 +131,14 @@ export class WorkerSession implements ModelSession {
   async dispose(): Promise<void> {
     if (this.#isDisposed) return;
     this.#isDisposed = true;
-    await this.#worker.call((service) => service.disposeSession(this.#number));
+    try {
+      await this.#worker.call((service) => service.disposeSession(this.#number));
+    } catch (error) {
+      // Without its worker, the session is gone.
+      const isGone =
+        isOssicleError(error) && (error.code === 'disposed' || error.code === 'worker-failed');
+      if (!isGone) throw error;
+    }
   }
 
   /** Generates a step. @param input - `resume` to go on with the unfinished answer. */

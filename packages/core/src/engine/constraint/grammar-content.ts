@@ -48,7 +48,7 @@ export class GrammarContent implements Constraint {
     const bytes = this.#matcher.forced();
     // The rest of a character has no tokens of its own.
     if (((bytes[0] ?? 0) & 0xc0) === 0x80) return [];
-    const text = new TextDecoder().decode(bytes, { stream: true });
+    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes, { stream: true });
     return this.#vocabulary.tokenizer.encode(text).slice(0, -1);
   }
 }

@@ -12,9 +12,12 @@ const identities = new WeakMap<Runtime['weights'], Promise<string>>();
  * @throws {@link OssicleError} `out-of-memory`, `device-lost`.
  */
 export function identityOf(runtime: Runtime): Promise<string> {
-  const known = identities.get(runtime.weights) ?? identify(runtime);
-  identities.set(runtime.weights, known);
-  return known;
+  const known = identities.get(runtime.weights);
+  if (known) return known;
+  const identity = identify(runtime);
+  identities.set(runtime.weights, identity);
+  identity.catch(() => identities.delete(runtime.weights)); // there may be memory the next time
+  return identity;
 }
 
 async function identify({ gpu, weights, config, shape }: Runtime): Promise<string> {

@@ -20,16 +20,20 @@ export async function restoreContext(
   const fits =
     state.tokens.length <= contextLength && state.tokens.every((token) => token < vocabularySize);
   if (!fits) return new Context(runtime);
-  if (details.identity !== (await identityOf(runtime))) return contextOf(runtime, state.tokens);
-  const context = new Context(runtime, state);
+  let context: Context | undefined;
   try {
-    await context.allocated();
-    if (await readParts(runtime.gpu, saved, details, context.parts(state))) return context;
+    if (details.identity === (await identityOf(runtime))) {
+      context = new Context(runtime, state);
+      await context.allocated();
+      if (await readParts(runtime.gpu, saved, details, context.parts(state))) return context;
+    }
   } catch (error) {
-    context.dispose();
-    if (!isOssicleError(error) || error.code !== 'out-of-memory') throw error;
+    if (!isOssicleError(error) || error.code !== 'out-of-memory') {
+      context?.dispose();
+      throw error;
+    }
   }
-  context.dispose();
+  context?.dispose();
   return contextOf(runtime, state.tokens);
 }
 
