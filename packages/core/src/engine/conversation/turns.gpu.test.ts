@@ -21,6 +21,8 @@ const WEATHER: ToolDefinition = {
   execute: () => ({ temperature: 21, condition: 'sunny' }),
 };
 const OPTIONS: GenerateOptions = { temperature: 0, tools: [WEATHER] };
+/** Turns from one that a new session evaluates as well to the next: each takes SwiftShader up to ten seconds. */
+const FRESH_EVERY = 'document' in globalThis ? 6 : 1;
 const CITIES = ['Paris', 'Rome', 'Oslo', 'Lima', 'Cairo'];
 
 let gpu: TestDevice;
@@ -104,32 +106,35 @@ async function converse(session: Session, turns: number): Promise<readonly Messa
 }
 
 describe('a conversation with tools, whose reasoning is dropped', () => {
-  test('evaluates only what is new, also after an edit, in a fork and when it was saved', async () => {
-    const session = engine.createSession();
-    const messages = await converse(session, 2);
-    const next = [...messages, ask('Bonn')];
-    const parts: BlobPart[] = [];
-    await session.save(async (bytes) => void parts.push(bytes));
-    const { session: opened, restoredTokens } = await engine.openSession(new Blob(parts));
-    expect(restoredTokens).toBeGreaterThanOrEqual(session.tokens.length - 1); // the last one ends the answer
-    const fork = await session.fork();
-    const outcomes = [];
-    for (const each of [session, fork, opened]) {
-      expect(each.messages).toEqual(messages);
-      const { steps } = await answer(each, next);
-      const edited = messages.slice(
-        0,
-        messages.findLastIndex(({ role }) => role === 'user'),
-      );
-      const { steps: again } = await answer(each, [...edited, ask('Kiel')]);
-      outcomes.push([steps, again]);
-      each.dispose();
-    }
-    const [[steps, again]] = outcomes as [[Prefill[], Prefill[]]];
-    expect(outcomes).toEqual([outcomes[0], outcomes[0], outcomes[0]]);
-    expect(steps[0]!.evaluated).toBeLessThan(steps[0]!.prompt / 2);
-    expect(again[0]!.evaluated).toBeLessThan(again[0]!.prompt / 2);
-  });
+  slowTest(
+    'evaluates only what is new, also after an edit, in a fork and when it was saved',
+    async () => {
+      const session = engine.createSession();
+      const messages = await converse(session, 2);
+      const next = [...messages, ask('Bonn')];
+      const parts: BlobPart[] = [];
+      await session.save(async (bytes) => void parts.push(bytes));
+      const { session: opened, restoredTokens } = await engine.openSession(new Blob(parts));
+      expect(restoredTokens).toBeGreaterThanOrEqual(session.tokens.length - 1); // the last one ends the answer
+      const fork = await session.fork();
+      const outcomes = [];
+      for (const each of [session, fork, opened]) {
+        expect(each.messages).toEqual(messages);
+        const { steps } = await answer(each, next);
+        const edited = messages.slice(
+          0,
+          messages.findLastIndex(({ role }) => role === 'user'),
+        );
+        const { steps: again } = await answer(each, [...edited, ask('Kiel')]);
+        outcomes.push([steps, again]);
+        each.dispose();
+      }
+      const [[steps, again]] = outcomes as [[Prefill[], Prefill[]]];
+      expect(outcomes).toEqual([outcomes[0], outcomes[0], outcomes[0]]);
+      expect(steps[0]!.evaluated).toBeLessThan(steps[0]!.prompt / 2);
+      expect(again[0]!.evaluated).toBeLessThan(again[0]!.prompt / 2);
+    },
+  );
 });
 
 /** Answers with one token, and tells what was evaluated. */
@@ -165,10 +170,12 @@ describe('a conversation whose answers are given', () => {
         messages.push(user(`Read page ${turn}.`));
         const first = await prefill(session, messages);
         expect(first.evaluated).toBe(first.prompt - before);
-        const fresh = engine.createSession();
-        expect((await prefill(fresh, messages)).evaluated).toBe(first.prompt);
-        expect(fresh.tokens).toEqual(session.tokens);
-        fresh.dispose();
+        if (turn % FRESH_EVERY === 0) {
+          const fresh = engine.createSession();
+          expect((await prefill(fresh, messages)).evaluated).toBe(first.prompt);
+          expect(fresh.tokens).toEqual(session.tokens);
+          fresh.dispose();
+        }
         messages.push(...round(turn));
         await prefill(session, messages);
         messages.push(say(`It says ${turn * 7}.`));
@@ -176,7 +183,7 @@ describe('a conversation whose answers are given', () => {
       }
       session.dispose();
     },
-    900_000, // evaluates 10,000 tokens on a software adapter
+    900_000, // evaluates up to 10,000 tokens on a software adapter
   );
 });
 
