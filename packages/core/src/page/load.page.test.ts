@@ -79,8 +79,8 @@ test('options that steer an answer reach the worker', async () => {
   expect(text).toMatch(/^17 \+ 25 = \d/);
   expect(reasoning).toBe('');
   expect((await answer({ reasoningBudget: 2 })).usage.reasoningTokens).toBe(2);
-  const returned = 1583; // <|return|>, which no answer begins with
-  expect((await answer({ logitBias: new Map([[returned, 100]]) })).usage.completionTokens).toBe(1);
+  const biased = await answer({ logitBias: new Map([[46, 100]]) });
+  expect(biased.reasoning + biased.text).toMatch(/^(.+?)\1{4,}$/); // one token again and again
   await expect(answer({ logitBias: { 1000000: 1 } })).rejects.toThrow(/run from 0 to/);
 });
 
@@ -125,6 +125,14 @@ async function expectAnswers(recorded: NanoGolden['conversations']): Promise<voi
     const { result } = model.generate(messages, publicOptions);
     const { messages: answer, usage, reason } = await result;
     expect(usage.promptTokens, golden.prompt).toBe(golden.prompt_ids.length);
+    const names = publicOptions.tools?.map(({ name }) => `functions.${name}`);
+    const [, recorded] = / to=(functions\.\w+)/.exec(golden.completion) ?? [];
+    if (recorded && !names?.includes(recorded)) {
+      // The recording calls a function that the prompt does not have.
+      for (const { recipient } of answer)
+        expect([undefined, ...(names ?? [])]).toContain(recipient);
+      continue;
+    }
     expect(
       answer.flatMap(({ tokens = [] }) => tokens),
       golden.prompt,
