@@ -157,7 +157,7 @@ function choose(checkpoint: CheckpointSource, isAgreed = false): void {
 
 function showModel(state: ModelState): void {
   const { model: loaded, status } = state;
-  if (status === 'loading' || status === 'ready') requests.setReady(status === 'ready');
+  requests.setReady(loaded !== undefined && status !== 'loading');
   const isMoving = status === 'loading' || (status === 'failed' && loaded === undefined);
   const name = isMoving ? state.checkpoint.name : loaded?.checkpoint.name;
   find('model-name', HTMLElement).textContent = name ?? texts.page.noModel;
