@@ -179,7 +179,7 @@ function showState(): void {
   const { id } = chat.record;
   writeLocal(LAST_CHAT_KEY, chat.isEmpty ? '' : id);
   composer.showDraft(chat.isEmpty ? 'new' : id);
-  settings.showChat(chat.record.instructions);
+  settings.showChat(chat.record);
   chatList.show();
   composer.show({ canAsk: loaded !== undefined, isGenerating: chat.isGenerating });
   find('welcome', HTMLElement).hidden = !chat.isEmpty;
