@@ -235,9 +235,7 @@ export class Chat {
     find('prompt', HTMLTextAreaElement).focus({ preventScroll: true });
     const turns = pathOf(this.record);
     // A turn that fails must not keep the next one from running.
-    this.#running = this.#running
-      .then(() => this.#answer(turn, turns, live))
-      .catch(reportError);
+    this.#running = this.#running.then(() => this.#answer(turn, turns, live)).catch(reportError);
   }
 
   #prepare(loaded: LoadedModel, turns: readonly Turn[], signal?: AbortSignal) {
