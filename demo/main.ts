@@ -104,7 +104,7 @@ acceptDrops(
   },
   (files) => composer.attach(files),
 );
-acceptLaunches((files) => choose(localSource(files)));
+acceptLaunches((files) => choose(localSource(files, texts.model.unnamedFiles)));
 watchVersion();
 void openLastChat();
 void open();
