@@ -84,6 +84,7 @@ async function openChatActions(): Promise<void> {
   await demo.startOver();
   await demo.page.setViewport({ width: 1000, height: 760 });
   await demo.click('.chat-list li .icon-button');
+  await demo.page.waitForSelector('.chat-menu');
 }
 
 /** Closes what is open, then opens a dialog. */

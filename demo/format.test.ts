@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import {
   formatAgo,
   formatBytes,
@@ -55,6 +55,16 @@ test('rates and sizes of models are formatted', () => {
   expect(formatTokensPerSecond(51.7)).toBe('52 tokens/s');
   expect(formatParameters(2_992_208)).toBe('3.0 million');
   expect(formatParameters(20_914_757_184)).toBe('20.9 billion');
+});
+
+test.each([
+  ['de', ['3,0 Millionen', '20,9 Milliarden']],
+  ['ja', ['299.2万', '209.1億']],
+])('sizes of models are formatted in the words of %s', async (language, expected) => {
+  vi.resetModules();
+  vi.doMock('./language/texts.ts', () => ({ language, texts: {} }));
+  const format = await import('./format.ts');
+  expect([2_992_208, 20_914_757_184].map(format.formatParameters)).toEqual(expected);
 });
 
 test('dates are local', () => {

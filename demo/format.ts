@@ -66,11 +66,14 @@ export function formatTokensPerSecond(rate: number): string {
   return texts.format.perSecond(fixed(rate, rate < 9.95 ? 1 : 0));
 }
 
-/** A parameter count in words: `3.0 million`, `20.9 billion`. */
+const inWords = new Intl.NumberFormat(language, {
+  ...{ notation: 'compact', compactDisplay: 'long' },
+  ...{ minimumFractionDigits: 1, maximumFractionDigits: 1 },
+});
+
+/** A parameter count in the words of the language: `3.0 million`, `20.9 billion`. */
 export function formatParameters(count: number): string {
-  if (count >= 1e9) return texts.format.billion(fixed(count / 1e9, 1));
-  if (count >= 1e6) return texts.format.million(fixed(count / 1e6, 1));
-  return formatCount(count);
+  return count >= 1e6 ? inWords.format(count) : formatCount(count);
 }
 
 /** The local date as YYYY-MM-DD. */

@@ -104,7 +104,7 @@ acceptDrops(
   },
   (files) => composer.attach(files),
 );
-acceptLaunches((files) => choose(localSource(files)));
+acceptLaunches((files) => choose(localSource(files, texts.model.unnamedFiles)));
 watchVersion();
 void openLastChat();
 void open();
@@ -157,7 +157,7 @@ function choose(checkpoint: CheckpointSource, isAgreed = false): void {
 
 function showModel(state: ModelState): void {
   const { model: loaded, status } = state;
-  if (status === 'loading' || status === 'ready') requests.setReady(status === 'ready');
+  requests.setReady(loaded !== undefined && status !== 'loading');
   const isMoving = status === 'loading' || (status === 'failed' && loaded === undefined);
   const name = isMoving ? state.checkpoint.name : loaded?.checkpoint.name;
   find('model-name', HTMLElement).textContent = name ?? texts.page.noModel;
@@ -179,7 +179,7 @@ function showState(): void {
   const { id } = chat.record;
   writeLocal(LAST_CHAT_KEY, chat.isEmpty ? '' : id);
   composer.showDraft(chat.isEmpty ? 'new' : id);
-  settings.showChat(chat.record.instructions);
+  settings.showChat(chat.record);
   chatList.show();
   composer.show({ canAsk: loaded !== undefined, isGenerating: chat.isGenerating });
   find('welcome', HTMLElement).hidden = !chat.isEmpty;

@@ -1,3 +1,4 @@
+import type { ChatRecord } from './chats/chat-record.ts';
 import { find } from './element.ts';
 import { language } from './language/texts.ts';
 import { readLocal, storageKey, writeLocal } from './storage-key.ts';
@@ -26,12 +27,13 @@ export class SettingsView {
   readonly #askTools = find('ask-tools', HTMLInputElement);
   readonly #efforts = [...document.querySelectorAll<HTMLInputElement>('input[name=effort]')];
   #defaultTemperature = 1;
+  #chatId = '';
   #chosen: Stored = readStored();
 
   /** @param onChatInstructions called with the instructions for the chat that is shown. */
   constructor(onChatInstructions: (instructions: string) => void) {
     this.#show();
-    this.#chatInstructions.addEventListener('change', () =>
+    this.#chatInstructions.addEventListener('input', () =>
       onChatInstructions(this.#chatInstructions.value),
     );
     this.#instructions.addEventListener('input', () =>
@@ -72,10 +74,11 @@ export class SettingsView {
     this.#show();
   }
 
-  /** Shows the instructions of the chat that is shown. */
-  showChat(instructions: string): void {
-    if (document.activeElement !== this.#chatInstructions)
-      this.#chatInstructions.value = instructions;
+  /** Shows the instructions of the chat that is shown; those of the same chat stay while they are edited. */
+  showChat({ id, instructions }: Pick<ChatRecord, 'id' | 'instructions'>): void {
+    const isEdited = document.activeElement === this.#chatInstructions;
+    if (id !== this.#chatId || !isEdited) this.#chatInstructions.value = instructions;
+    this.#chatId = id;
   }
 
   #choose(choice: Stored): void {

@@ -1,4 +1,5 @@
 import { element, find, iconButton } from './element.ts';
+import { isComposing, isKey } from './keys.ts';
 import { texts } from './language/texts.ts';
 
 /** What the shortcuts do. */
@@ -59,7 +60,7 @@ export class Shortcuts {
     find('shortcuts-button', HTMLButtonElement).addEventListener('click', () => this.open());
     document.addEventListener('keydown', (event) => {
       const shortcut = shortcuts.find(({ keys, run }) => run && matches(event, keys));
-      if (shortcut === undefined || event.isComposing) return;
+      if (shortcut === undefined || isComposing(event)) return;
       const isElsewhere = document.querySelector('dialog[open]') !== null;
       if (isElsewhere) return;
       event.preventDefault();
@@ -68,7 +69,7 @@ export class Shortcuts {
     find('prompt', HTMLTextAreaElement).addEventListener('keydown', (event) => {
       const isEmpty =
         event.currentTarget instanceof HTMLTextAreaElement && event.currentTarget.value === '';
-      if (event.key !== 'ArrowUp' || !isEmpty) return;
+      if (!isKey(event, 'ArrowUp') || !isEmpty) return;
       event.preventDefault();
       editLast();
     });

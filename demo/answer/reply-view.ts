@@ -1,4 +1,4 @@
-import { answerText } from '../chats/answer.ts';
+import { answerText, endedParts } from '../chats/answer.ts';
 import type { Outcome, Part, Turn } from '../chats/chat-record.ts';
 import { element, iconButton } from '../element.ts';
 import { formatCount, formatSeconds, formatTokensPerSecond } from '../format.ts';
@@ -95,7 +95,7 @@ export class ReplyView {
   }
 
   #end(reply: ShownReply): void {
-    this.#reply = reply;
+    this.#reply = { ...reply, parts: endedParts(reply.parts, texts.turn.stopped) };
     this.#isLive = false;
     this.#render();
     this.#pending.remove();

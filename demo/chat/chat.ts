@@ -1,4 +1,5 @@
 import { announce } from '../announcer.ts';
+import type { ReplyView } from '../answer/reply-view.ts';
 import { Answer, outcomeOf } from '../chats/answer.ts';
 import type { ChatLibrary } from '../chats/chat-library.ts';
 import {
@@ -50,6 +51,7 @@ export interface ChatSurroundings {
 interface Live {
   readonly chatId: string;
   readonly turnId: string;
+  readonly answer: Answer;
   readonly abort: AbortController;
   readonly decisions: Map<string, (isAllowed: boolean) => void>;
 }
@@ -192,6 +194,7 @@ export class Chat {
     });
     this.#views.push(view);
     this.#list.append(view.element);
+    if (this.#live?.turnId === id) view.reply.showLive(this.#live.answer);
     return view;
   }
 
@@ -223,21 +226,16 @@ export class Chat {
     };
     const live: Live = {
       ...{ chatId: this.#id, turnId: turn.id },
-      ...{ abort: new AbortController(), decisions: new Map() },
+      ...{ answer: new Answer(), abort: new AbortController(), decisions: new Map() },
     };
     this.#live = live;
     this.#library.change(this.#id, (chat) => withTurn(chat, turn));
-    const view = this.#views.at(-1);
-    if (view === undefined) return;
-    view.reply.showLive(turn);
     this.#surroundings.onChange();
-    view.element.scrollIntoView({ block: 'end' });
+    this.#views.at(-1)?.element.scrollIntoView({ block: 'end' });
     find('prompt', HTMLTextAreaElement).focus({ preventScroll: true });
     const turns = pathOf(this.record);
     // A turn that fails must not keep the next one from running.
-    this.#running = this.#running
-      .then(() => this.#answer(turn, turns, view, live))
-      .catch(reportError);
+    this.#running = this.#running.then(() => this.#answer(turn, turns, live)).catch(reportError);
   }
 
   #prepare(loaded: LoadedModel, turns: readonly Turn[], signal?: AbortSignal) {
@@ -254,16 +252,17 @@ export class Chat {
     };
   }
 
-  async #answer(turn: Turn, turns: readonly Turn[], view: TurnView, live: Live): Promise<void> {
+  async #answer(turn: Turn, turns: readonly Turn[], live: Live): Promise<void> {
     const { model, onChange, onAnswered, onContext } = this.#surroundings;
-    const { abort, chatId } = live;
-    const answer = new Answer();
+    const { abort, answer, chatId } = live;
     const save = (change: Partial<Turn> = {}): Turn => {
       const now = { ...turn, parts: [...answer.parts], ...change };
       this.#library.change(chatId, (chat) => withTurn(chat, now));
       return now;
     };
-    const isShown = (): boolean => this.#views.at(-1) === view;
+    // Looked up each time: another version or chat may be shown meanwhile, and this one again in another view.
+    const reply = (): ReplyView | undefined => this.#views.find(({ id }) => id === turn.id)?.reply;
+    const isShown = (): boolean => this.#views.at(-1)?.id === turn.id;
     let isWhole = false;
     try {
       abort.signal.throwIfAborted();
@@ -275,7 +274,7 @@ export class Chat {
         ...options,
         approveToolCall: async ({ id }) => {
           answer.setAsking(id, true);
-          view.reply.showLive({ parts: answer.parts });
+          reply()?.showLive(answer);
           announce(texts.tool.waiting);
           const isAllowed = await decision(live, id);
           answer.setAsking(id, false);
@@ -289,8 +288,8 @@ export class Chat {
         const nowMs = performance.now();
         answer.add(event, nowMs);
         if (event.type === 'prefill')
-          view.reply.showReading(event.processedTokens, event.totalTokens);
-        else view.reply.showLive({ parts: answer.parts });
+          reply()?.showReading(event.processedTokens, event.totalTokens);
+        else reply()?.showLive(answer);
         if (event.type === 'tool-call' && calls.add(event)) abort.abort(LOOPS);
         tokens = contextAfter(event, tokens);
         if (tokens > 0 && isShown()) onContext(tokens);
@@ -303,12 +302,12 @@ export class Chat {
       const note = abort.signal.reason === LOOPS ? LOOPS.message : undefined;
       const saved = save({ reply: result.messages, outcome: outcomeOf(result, note) });
       const used = await contextTokens(loaded.model, [...history, ...saved.reply], options);
-      view.reply.show(saved);
+      reply()?.show(saved);
       isWhole = result.reason === 'stop';
       announce(
         result.reason === 'aborted'
           ? texts.turn.stopped
-          : view.reply.spokenAnswer || texts.turn.noAnswer,
+          : reply()?.spokenAnswer || texts.turn.noAnswer,
       );
       if (used !== undefined && isShown()) onContext(used);
     } catch (error) {
@@ -319,9 +318,9 @@ export class Chat {
         outcome: isStopped ? { reason: 'aborted', ...none } : { reason: 'failed', note, ...none },
       });
       if (isStopped) {
-        view.reply.show(saved);
+        reply()?.show(saved);
         announce(texts.turn.stopped);
-      } else view.reply.showFailure(saved, error);
+      } else reply()?.showFailure(saved, error);
     } finally {
       abort.abort(); // ends the generation if the view failed
       if (this.#live === live) {

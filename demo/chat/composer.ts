@@ -1,4 +1,5 @@
 import { element, find, iconButton } from '../element.ts';
+import { isKey } from '../keys.ts';
 import { texts } from '../language/texts.ts';
 import { Attachments } from './attachments.ts';
 import type { Question } from './chat.ts';
@@ -45,7 +46,7 @@ export class Composer {
       this.#show();
     });
     this.#field.addEventListener('keydown', (event) => {
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+      if (!isKey(event, 'Enter')) return;
       event.preventDefault();
       this.#submit();
     });
@@ -61,7 +62,7 @@ export class Composer {
     find('attach', HTMLButtonElement).addEventListener('click', () => this.#pick());
     document.addEventListener('keydown', (event) => {
       const isElsewhere = document.querySelector('dialog[open], [popover]:popover-open') !== null;
-      if (event.key === 'Escape' && this.#isGenerating && !isElsewhere) stop();
+      if (isKey(event, 'Escape') && this.#isGenerating && !isElsewhere) stop();
     });
     this.#field.value = readDraft('new');
   }

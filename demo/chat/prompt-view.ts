@@ -1,6 +1,7 @@
 import { copyButton } from '../answer/copy-button.ts';
 import type { Turn } from '../chats/chat-record.ts';
 import { element, icon, iconButton } from '../element.ts';
+import { isKey } from '../keys.ts';
 import { texts } from '../language/texts.ts';
 
 /** What the view of a question can ask the page to do. */
@@ -80,10 +81,10 @@ export class PromptView {
       if (field.value.trim() !== '') this.#actions.ask(field.value.trim());
     });
     field.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape') {
+      if (isKey(event, 'Escape')) {
         event.stopPropagation();
         cancel();
-      } else if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
+      } else if (isKey(event, 'Enter')) {
         event.preventDefault();
         form.requestSubmit();
       }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Answer, answerText } from './answer.ts';
+import { Answer, answerText, endedParts } from './answer.ts';
 
 test('events become parts in order of arrival, with the time of the reasoning', () => {
   const answer = new Answer();
@@ -43,4 +43,15 @@ test('a call waits for approval, whichever comes first: the question or its even
   early.setAsking('1', false);
   early.add({ type: 'tool-error', id: '1', name: 'get_time', error: 'Refused' }, 0);
   expect(early.parts).toMatchObject([{ state: 'failed', output: 'Refused' }]);
+});
+
+test('calls without a result have failed once the answer has ended', () => {
+  const call = { kind: 'tool', id: '1', name: 'clock', input: '{}' } as const;
+  const done = { ...call, state: 'done', output: '12:00' } as const;
+  const open = [
+    { ...call, state: 'asking' },
+    { ...call, state: 'running' },
+  ] as const;
+  const failed = { ...call, state: 'failed', output: 'Stopped' };
+  expect(endedParts([done, ...open], 'Stopped')).toEqual([done, failed, failed]);
 });

@@ -88,6 +88,15 @@ export function messagesOf(parts: readonly Part[]): readonly Message[] {
   );
 }
 
+/** The parts of an answer that is not being generated: its calls that have no result get none any more, for this reason. */
+export function endedParts(parts: readonly Part[], reason: string): readonly Part[] {
+  return parts.map((part) =>
+    part.kind === 'tool' && (part.state === 'asking' || part.state === 'running')
+      ? { ...part, state: 'failed', output: reason }
+      : part,
+  );
+}
+
 /** The text of an answer, without reasoning and tools. */
 export function answerText(parts: readonly Part[]): string {
   return parts.flatMap((part) => (part.kind === 'text' ? [part.text] : [])).join('\n\n');

@@ -11,15 +11,15 @@ interface Notice {
 }
 
 /**
- * The chats of this browser. Changes show at once; they are written in the background, one transaction each, and other
- * tabs are told. If writing fails, the chats stay in memory and are written with the next change.
+ * The chats of this browser. Changes show at once; they are written in the background, one transaction for each chat, and
+ * other tabs are told. Changes that could not be written stay in memory and are written with the next one.
  */
 export class ChatLibrary {
   readonly #chats = new Map<string, ChatRecord>();
   /** Chats that are in the database. */
   readonly #stored = new Set<string>();
-  /** Chats whose last changes could not be written. */
-  readonly #unsaved = new Set<string>();
+  /** The changes of each chat that are not stored yet, first to last; none for a chat that is only added. */
+  readonly #pending = new Map<string, Recipe[]>();
   readonly #listeners = new Set<() => void>();
   readonly #objects: UseStore;
   readonly #channel: BroadcastChannel;
@@ -66,7 +66,7 @@ export class ChatLibrary {
   /** Adds a chat. It is stored once it has turns or instructions. */
   add(chat: ChatRecord): void {
     this.#chats.set(chat.id, chat);
-    this.#enqueue(() => this.#write(chat.id, (stored) => stored));
+    this.#pend(chat.id);
     this.#notify();
   }
 
@@ -74,16 +74,17 @@ export class ChatLibrary {
   change(id: string, recipe: Recipe): void {
     const chat = this.#chats.get(id);
     if (chat === undefined) return;
-    const timed: Recipe = (before) => ({ ...recipe(before), changedAt: Date.now() });
+    const changedAt = Date.now();
+    const timed: Recipe = (before) => ({ ...recipe(before), changedAt });
     this.#chats.set(id, timed(chat));
-    this.#enqueue(() => this.#write(id, timed));
+    this.#pend(id, timed);
     this.#notify();
   }
 
   /** Deletes a chat for good. */
   remove(id: string): void {
     this.#chats.delete(id);
-    this.#unsaved.delete(id);
+    this.#pending.delete(id);
     this.#enqueue(async () => {
       await this.#objects('readwrite', (objects) => {
         objects.delete(id);
@@ -95,10 +96,22 @@ export class ChatLibrary {
     this.#notify();
   }
 
+  /** Notes a chat to be written, with a change of it, and writes all that are noted. */
+  #pend(id: string, ...recipes: readonly Recipe[]): void {
+    this.#pending.set(id, [...(this.#pending.get(id) ?? []), ...recipes]);
+    this.#enqueue(() => this.#writeAll());
+  }
+
+  /** A stored chat with the changes that are not stored yet. */
+  #withPending(stored: ChatRecord): ChatRecord {
+    const recipes = this.#pending.get(stored.id) ?? [];
+    return recipes.reduce((chat, recipe) => recipe(chat), stored);
+  }
+
   /** Runs one task after the other: a chat is not reread before this tab's changes of it are written. */
   #enqueue(task: () => Promise<void>): void {
     this.#writing = this.#writing.then(task).then(
-      () => this.#unsaved.size === 0 && this.#tell(undefined),
+      () => this.#pending.size === 0 && this.#tell(undefined),
       (error: unknown) => this.#tell(error),
     ) as Promise<void>;
   }
@@ -112,34 +125,55 @@ export class ChatLibrary {
   }
 
   async #reread(id: string): Promise<void> {
-    const chat = await get<ChatRecord>(id, this.#objects);
-    if (chat) {
+    const stored = await get<ChatRecord>(id, this.#objects);
+    if (this.#stored.has(id) && !this.#chats.has(id)) return; // deleted here meanwhile
+    if (stored) {
       this.#stored.add(id);
-      this.#chats.set(id, chat);
-    } else if (this.#stored.delete(id)) this.#chats.delete(id);
+      this.#chats.set(id, this.#withPending(stored));
+    } else this.#forget(id);
     this.#notify();
   }
 
-  async #write(id: string, recipe: Recipe): Promise<void> {
-    this.#unsaved.add(id);
-    for (const unsaved of this.#unsaved) {
-      const chat = this.#chats.get(unsaved);
-      if (chat && (chat.turns.length > 0 || chat.instructions !== ''))
-        await this.#put(chat, unsaved === id && this.#unsaved.size === 1 ? recipe : () => chat);
-      this.#unsaved.delete(unsaved);
+  /** Drops a chat that another tab has deleted. */
+  #forget(id: string): void {
+    if (!this.#stored.delete(id)) return;
+    this.#chats.delete(id);
+    this.#pending.delete(id);
+  }
+
+  async #writeAll(): Promise<void> {
+    for (const id of [...this.#pending.keys()]) {
+      const chat = this.#chats.get(id);
+      if (!chat) continue;
+      const isWorthIt = chat.turns.length > 0 || chat.instructions !== '' || this.#stored.has(id);
+      if (isWorthIt) await this.#write(id);
+      else this.#pending.delete(id);
     }
   }
 
-  async #put(chat: ChatRecord, recipe: Recipe): Promise<void> {
-    const { id } = chat;
+  async #write(id: string): Promise<void> {
+    let written = 0;
+    let isGone = false;
     await this.#objects('readwrite', (objects) => {
       const read: IDBRequest<ChatRecord | undefined> = objects.get(id);
       read.onsuccess = () => {
-        if (read.result === undefined && this.#stored.has(id)) return; // deleted by another tab
-        objects.put(read.result ? recipe(read.result) : chat, id);
+        isGone = read.result === undefined && this.#stored.has(id);
+        const chat = read.result ? this.#withPending(read.result) : this.#chats.get(id);
+        if (isGone || chat === undefined) return;
+        written = this.#pending.get(id)?.length ?? 0;
+        objects.put(chat, id);
       };
       return promisifyRequest(objects.transaction);
     });
+    if (isGone) {
+      this.#forget(id);
+      this.#notify();
+      return;
+    }
+    // Changes made since then wait for a transaction of their own.
+    const rest = this.#pending.get(id)?.slice(written) ?? [];
+    if (rest.length > 0) this.#pending.set(id, rest);
+    else this.#pending.delete(id);
     this.#stored.add(id);
     this.#channel.postMessage({ id } satisfies Notice);
   }

@@ -1,7 +1,9 @@
 import { announce } from '../announcer.ts';
+import { writeDraft } from '../chat/drafts.ts';
 import { confirm } from '../confirm.ts';
 import { element, find, iconButton } from '../element.ts';
 import { formatAgo } from '../format.ts';
+import { isKey } from '../keys.ts';
 import { texts } from '../language/texts.ts';
 import { parseChats, toJson, toMarkdown } from './chat-file.ts';
 import type { ChatLibrary } from './chat-library.ts';
@@ -32,6 +34,8 @@ export class ChatList {
   readonly #foot = element('div', { class: 'chat-list-foot' });
   /** The chat whose actions are unfolded. */
   #unfolded: string | undefined;
+  /** All that the list shows, as one text. */
+  #shown = '';
   #frame = 0;
 
   constructor(library: ChatLibrary, actions: ChatListActions) {
@@ -50,9 +54,9 @@ export class ChatList {
       this.#trouble,
       this.#foot,
     );
-    this.#search.addEventListener('input', () => this.show());
+    this.#search.addEventListener('input', () => this.#render());
     library.subscribe(() => this.#showSoon());
-    this.show();
+    this.#render();
   }
 
   /** Focuses the search field. */
@@ -60,14 +64,16 @@ export class ChatList {
     this.#search.focus();
   }
 
-  /** Shows the chats as they are now. */
+  /** Shows the chats as they are now, unless a name is being typed. */
   show(): void {
+    if (!this.#list.querySelector('form')) this.#render();
+  }
+
+  #render(): void {
     const { list, trouble } = this.#library;
     const wanted = this.#search.value;
     const found = wanted.trim() === '' ? list : list.filter((chat) => contains(chat, wanted));
-    const focused = this.#focusKey();
-    this.#list.replaceChildren(...found.slice(0, MAX_LISTED).map((chat) => this.#row(chat)));
-    if (focused) this.#list.querySelector<HTMLElement>(focused)?.focus();
+    this.#showRows(found.slice(0, MAX_LISTED));
     this.#empty.hidden = found.length > 0;
     this.#empty.textContent = list.length === 0 ? texts.chats.none : texts.chats.noneFound;
     this.#trouble.hidden = trouble === undefined;
@@ -75,8 +81,20 @@ export class ChatList {
     this.#foot.lastElementChild?.toggleAttribute('disabled', list.length === 0);
   }
 
+  /** Replaces the rows if anything in them has changed: a click that began on one that goes is lost. */
+  #showRows(chats: readonly ChatRecord[]): void {
+    const shown = JSON.stringify([
+      ...[this.#unfolded, this.#actions.current()],
+      ...chats.map((chat) => [chat.id, titleOf(chat), formatAgo(chat.changedAt)]),
+    ]);
+    if (shown === this.#shown) return;
+    this.#shown = shown;
+    const focused = this.#focusKey();
+    this.#list.replaceChildren(...chats.map((chat) => this.#row(chat)));
+    if (focused) this.#list.querySelector<HTMLElement>(focused)?.focus();
+  }
+
   #showSoon(): void {
-    if (this.#list.querySelector('form')) return; // a name is being typed
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       this.show();
@@ -102,7 +120,10 @@ export class ChatList {
         ...{ type: 'button', class: 'chat-open', 'data-action': 'open', dir: 'auto' },
         ...{ title: `${title} · ${formatAgo(changedAt)}` },
         'aria-current': this.#actions.current() === id ? 'true' : undefined,
-        onclick: () => this.#actions.open(id),
+        onclick: () => {
+          this.#actions.open(id);
+          this.#render();
+        },
       },
       title || texts.chats.untitled,
     );
@@ -115,6 +136,11 @@ export class ChatList {
   }
 
   #menu(chat: ChatRecord): HTMLElement {
+    // The row stays while the chat goes on: its actions take the chat as it is then.
+    const withChat = (act: (now: ChatRecord) => unknown) => (): void => {
+      const now = this.#library.get(chat.id);
+      if (now) void act.call(this, now);
+    };
     const file =
       titleOf(chat)
         .replace(/[^\p{L}\p{N}]+/gu, '-')
@@ -122,16 +148,23 @@ export class ChatList {
     return element(
       'div',
       { class: 'chat-menu', role: 'group', 'aria-label': texts.chats.more(titleOf(chat)) },
-      textButton(texts.chats.rename, () => this.#rename(chat), 'rename'),
-      textButton(texts.chats.exportMarkdown, () => saveFile(`${file}.md`, toMarkdown(chat))),
-      textButton(texts.chats.exportJson, () => saveFile(`${file}.json`, toJson([chat]))),
-      textButton(texts.delete, () => void this.#remove(chat), 'delete'),
+      textButton(texts.chats.rename, withChat(this.#rename), 'rename'),
+      textButton(
+        texts.chats.exportMarkdown,
+        withChat((now) => saveFile(`${file}.md`, toMarkdown(now))),
+      ),
+      textButton(
+        texts.chats.exportJson,
+        withChat((now) => saveFile(`${file}.json`, toJson([now]))),
+      ),
+      textButton(texts.delete, withChat(this.#remove), 'delete'),
     );
   }
 
   #unfold(id: string): void {
     this.#unfolded = this.#unfolded === id ? undefined : id;
-    this.show();
+    this.#shown = '';
+    this.#render();
   }
 
   #rename(chat: ChatRecord): void {
@@ -144,9 +177,9 @@ export class ChatList {
       element('button', { type: 'submit', class: 'button small' }, texts.chats.save),
     );
     const end = (): void => {
-      form.remove();
       this.#unfolded = undefined;
-      this.show();
+      this.#shown = ''; // the row of the form, too
+      this.#render();
       this.#list.querySelector<HTMLElement>(`[data-chat="${chat.id}"] .icon-button`)?.focus();
     };
     form.addEventListener('submit', (event) => {
@@ -156,7 +189,7 @@ export class ChatList {
       end();
     });
     name.addEventListener('keydown', (event) => {
-      if (event.key !== 'Escape') return;
+      if (!isKey(event, 'Escape')) return;
       event.stopPropagation();
       event.preventDefault();
       end();
@@ -174,6 +207,7 @@ export class ChatList {
     });
     if (!isSure) return;
     this.#library.remove(chat.id);
+    writeDraft(chat.id, '');
     this.#search.focus();
   }
 

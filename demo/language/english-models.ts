@@ -65,6 +65,9 @@ export const englishModels = {
     sourceReloads: (host: string, hasToken: boolean): string =>
       `The page will reload to allow connections to ${host}. This ${hasToken ? 'clears the token' : 'stops an answer'}. The host must let other sites read its files (CORS).`,
     loadButton: 'Load',
+    thisPage: 'this page',
+    thisComputer: 'this computer',
+    unnamedFiles: 'Unnamed files',
     local: 'From this computer',
     openFolder: 'Open a folder',
     openGguf: 'Open GGUF files',

@@ -67,8 +67,6 @@ const englishPage = {
     bytesOf: (part: string, whole: string): string => `${part} of ${whole}`,
     justNow: 'just now',
     perSecond: (rate: string): string => `${rate} tokens/s`,
-    million: (count: string): string => `${count} million`,
-    billion: (count: string): string => `${count} billion`,
     seconds: (seconds: string): string => `${seconds} s`,
     minutes: (minutes: number, seconds: number): string => `${minutes} min ${seconds} s`,
     hours: (hours: number, minutes: number): string => `${hours} h ${minutes} min`,

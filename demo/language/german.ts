@@ -65,8 +65,6 @@ export const german: Texts = {
     bytesOf: (part, whole) => `${part} von ${whole}`,
     justNow: 'gerade eben',
     perSecond: (rate) => `${rate} Tokens/s`,
-    million: (count) => `${count} Millionen`,
-    billion: (count) => `${count} Milliarden`,
     seconds: (seconds) => `${seconds} s`,
     minutes: (minutes, seconds) => `${minutes} min ${seconds} s`,
     hours: (hours, minutes) => `${hours} h ${minutes} min`,
@@ -104,7 +102,7 @@ export const german: Texts = {
   load: {
     loading: 'Laden',
     loadingModel: 'Das Modell wird geladen',
-    pause: 'Pause',
+    pause: 'Anhalten',
     resume: 'Fortsetzen',
     ready: (name) => `${name} ist bereit.`,
     preparing: 'Die GPU wird vorbereitet',
@@ -173,7 +171,7 @@ export const german: Texts = {
     copyCode: 'Code kopieren',
     noAnswer: 'Das Modell hat nicht geantwortet.',
     thinking: 'Denkt nach',
-    thinkingFor: (time) => `Denkt nach, seit ${time}`,
+    thinkingFor: (time) => `Denkt seit ${time} nach`,
     thoughtFor: (time) => `${time} nachgedacht`,
     reasoning: 'Gedankengang',
     reading: 'Liest',
@@ -281,8 +279,8 @@ export const german: Texts = {
       `Der Browser meldet ${bytes} als verfügbar, erlaubt aber oft mehr: ossicle fordert den Platz an, bevor der Download beginnt.`,
   },
   hub: {
-    title: 'Zugangstoken und Spiegelserver für Hugging Face',
-    token: 'Zugangstoken',
+    title: 'Zugriffstoken und Spiegelserver für Hugging Face',
+    token: 'Zugriffstoken',
     tokenHint:
       'Für private oder beschränkte Repositorys. Bleibt im Speicher dieser Seite, bis du sie schließt oder neu lädst, wird nie gespeichert und nur an Hugging Face oder den Spiegelserver gesendet. Nimm ein Token mit reinem Lesezugriff.',
     mirror: 'Spiegelserver',
@@ -313,6 +311,9 @@ export const german: Texts = {
     sourceReloads: (host, hasToken) =>
       `Die Seite lädt neu, um Verbindungen zu ${host} zu erlauben. Das ${hasToken ? 'löscht das Token' : 'hält eine Antwort an'}. Der Host muss anderen Seiten erlauben, seine Dateien zu lesen (CORS).`,
     loadButton: 'Laden',
+    thisPage: 'dieser Seite',
+    thisComputer: 'diesem Computer',
+    unnamedFiles: 'Dateien ohne Namen',
     local: 'Von diesem Computer',
     openFolder: 'Ordner öffnen',
     openGguf: 'GGUF-Dateien öffnen',

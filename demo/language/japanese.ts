@@ -39,13 +39,13 @@ export const japanese: Texts = {
   welcome: {
     title: 'このページの中で動く言語モデル',
     suggestions: '質問の例',
-    nano: ' はこのページに付属しています。OpenAI の gpt-oss と同じ構造を、210 億ではなく 300 万のパラメータで、1 時間足らずで訓練したものです。知能ではなく仕組みを見せるためのもので、英語での簡単な計算、リスト、自分自身についての質問に答えますが、それ以外はほとんど間違えます。',
+    nano: ' はこのページに付属しています。OpenAI の gpt-oss と同じ構造を、210 億ではなく 300 万のパラメーターで、1 時間足らずで訓練したものです。知能ではなく仕組みを見せるためのもので、英語での簡単な計算、リスト、自分自身についての質問に答えますが、それ以外はほとんど間違えます。',
     real: '本格的な回答には ',
     loadLarge: 'gpt-oss-20b を読み込む',
     costs:
-      '（初回のみ 13.8 GB をダウンロード、GPU メモリ 12.4 GB）。モデルのフォルダや GGUF ファイルをここにドロップすることもできます。',
+      '（初回のみ 13.8 GB をダウンロード、GPU メモリ 12.4 GB）。モデルのフォルダーや GGUF ファイルをここにドロップすることもできます。',
     general: (parameters) =>
-      ` は ${parameters}のパラメータを持ち、このコンピューターの GPU で動いています。間違えることがあるため、大切なことは確かめてください。`,
+      ` は ${parameters}のパラメーターを持ち、このコンピューターの GPU で動いています。間違えることがあるため、大切なことは確かめてください。`,
     questions: [
       'アテンションシンクを 3 文で説明して。',
       'ISO 形式の日付に一致する正規表現を書き、各部分を説明して。',
@@ -64,8 +64,6 @@ export const japanese: Texts = {
     bytesOf: (part, whole) => `${part} / ${whole}`,
     justNow: 'たった今',
     perSecond: (rate) => `${rate} トークン/秒`,
-    million: (count) => `${count} × 100 万`,
-    billion: (count) => `${count} × 10 億`,
     seconds: (seconds) => `${seconds} 秒`,
     minutes: (minutes, seconds) => `${minutes} 分 ${seconds} 秒`,
     hours: (hours, minutes) => `${hours} 時間 ${minutes} 分`,
@@ -290,7 +288,7 @@ export const japanese: Texts = {
   model: {
     title: 'モデル',
     inUse: '使用中: ',
-    parameters: 'パラメータ',
+    parameters: 'パラメーター',
     context: 'コンテキスト',
     contextTokens: (count) => `${count} トークン`,
     memory: 'GPU メモリ',
@@ -306,14 +304,17 @@ export const japanese: Texts = {
     source: 'Hugging Face またはほかのホストから',
     sourcePlaceholder: 'owner/name または URL',
     sourceHint:
-      'Hugging Face のリポジトリ、.gguf ファイルの URL、または config.json と *.safetensors を含むフォルダの URL。',
+      'Hugging Face のリポジトリ、.gguf ファイルの URL、または config.json と *.safetensors を含むフォルダーの URL。',
     sourceWrong: 'owner/name でも http(s) の URL でもありません。',
     sourceLoads: (name, host) => `${host} から ${name} を読み込みます。`,
     sourceReloads: (host, hasToken) =>
       `${host} への接続を許可するため、ページを再読み込みします。${hasToken ? 'トークンは消去されます' : '回答中の場合は停止します'}。ホスト側で、ほかのサイトからの読み取り（CORS）が許可されている必要があります。`,
     loadButton: '読み込む',
+    thisPage: 'このページ',
+    thisComputer: 'このコンピューター',
+    unnamedFiles: '名前のないファイル',
     local: 'このコンピューターから',
-    openFolder: 'フォルダを開く',
+    openFolder: 'フォルダーを開く',
     openGguf: 'GGUF ファイルを開く',
     localHint:
       'このページのどこにでもドロップできます。分割された GGUF はすべての部分を選んでください。ファイルはコピーせず、その場で読みます。',
@@ -326,7 +327,7 @@ export const japanese: Texts = {
   },
   storage: {
     nothing: 'まだありません。読み込んだモデルはここに保存され、次回からはオフラインでも開けます。',
-    import: 'フォルダを取り込む',
+    import: 'フォルダーを取り込む',
     importing: '取り込み中',
     importFailed: '取り込めませんでした',
     imported: (name) => `${name} を取り込みました。`,
@@ -342,11 +343,11 @@ export const japanese: Texts = {
     sourceOf: 'モデルの取得元',
     importButton: '取り込む',
     unnamed:
-      'フォルダからはどのモデルか分かりません。取得元を入力してください。例: openai/gpt-oss-20b',
+      'フォルダーからはどのモデルか分かりません。取得元を入力してください。例: openai/gpt-oss-20b',
     wrongName: (name) =>
       `「${name}」は owner/name でも URL でもありません。モデルの取得元を入力してください。`,
     embedded: 'このページに付属',
-    used: (origin, ago) => `${origin} · ${ago}に使用`,
+    used: (origin, ago) => `${origin} · 最終使用: ${ago}`,
     resume: '再開',
     load: '読み込む',
     verify: '検証',
@@ -360,7 +361,7 @@ export const japanese: Texts = {
     downloadAgain: (bytes) => `${bytes} を再ダウンロード`,
     exporting: '書き出し中',
     exportFailed: '書き出せませんでした',
-    exported: (folder) => `フォルダ ${folder} に書き出しました。`,
+    exported: (folder) => `フォルダー ${folder} に書き出しました。`,
     deleteQuestion: (name) => `${name} を削除しますか？`,
     deleteDetail: (bytes) =>
       `${bytes} が空きます。再び使うには、もう一度ダウンロードする必要があります。`,

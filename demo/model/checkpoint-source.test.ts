@@ -151,8 +151,9 @@ test('a mirror with a host that would end the directive is refused', () => {
 });
 
 test('local files are named after their folder or GGUF file, and leave the URL as it is', () => {
-  const parts = localSource([new File([], 'x-00001-of-00002.gguf')]);
+  const parts = localSource([new File([], 'x-00001-of-00002.gguf')], 'unnamed');
   expect(parts).toMatchObject({ name: 'x', origin: 'files' });
   expect(pageAddress(parts, PAGE)).not.toContain('?');
   expect(isReachable(parts, embeddedSource(PAGE))).toBe(true);
+  expect(localSource([new File([], 'config.json')], 'unnamed').name).toBe('unnamed');
 });

@@ -9,8 +9,8 @@ export interface CheckpointSource {
   readonly name: string;
   /** Where the bytes come from. */
   readonly origin: 'embedded' | 'page' | 'huggingface' | 'host' | 'files';
-  /** The host to show. */
-  readonly host: string;
+  /** The host to show, unless the origin says enough: this page or this computer. */
+  readonly host?: string;
   /** Base URL used instead of https://huggingface.co, without a trailing slash. */
   readonly mirror?: string;
   /** The files or folder that the user picked or dropped. */
@@ -34,13 +34,20 @@ const HOST = /^[\w.:[\]-]+$/;
 /** The model that comes with the page. */
 export function embeddedSource(page: string): CheckpointSource {
   const url = new URL(EMBEDDED_FOLDER, page);
-  return { source: url.href, name: 'gpt-oss-nano', origin: 'embedded', host: 'this page' };
+  return { source: url.href, name: 'gpt-oss-nano', origin: 'embedded' };
 }
 
-/** The checkpoint in files that the user picked or dropped: a folder, or the parts of a GGUF file. */
-export function localSource(files: readonly File[] | FileSystemDirectoryHandle): CheckpointSource {
-  const name = 'kind' in files ? files.name : filesName(files);
-  return { source: `files:${name}`, name, origin: 'files', host: 'this computer', files };
+/**
+ * The checkpoint in files that the user picked or dropped: a folder, or the parts of a GGUF file.
+ *
+ * @param unnamed the name to show for files that have none.
+ */
+export function localSource(
+  files: readonly File[] | FileSystemDirectoryHandle,
+  unnamed: string,
+): CheckpointSource {
+  const name = ('kind' in files ? files.name : filesName(files)) || unnamed;
+  return { source: `files:${name}`, name, origin: 'files', files };
 }
 
 /**
@@ -97,16 +104,15 @@ function parseAddress(text: string, page: string): CheckpointSource | undefined 
   if (url.href === embedded.source) return embedded;
   const last = decoded(url.pathname.split('/').at(isFile ? -1 : -2) || url.host);
   const name = isFile ? ggufName(last) : last;
-  if (url.origin === new URL(page).origin)
-    return { source: url.href, name, origin: 'page', host: 'this page' };
+  if (url.origin === new URL(page).origin) return { source: url.href, name, origin: 'page' };
   return { source: url.href, name, origin: 'host', host: url.host };
 }
 
-/** The name of a picked folder or GGUF model. */
+/** The name of a picked folder or GGUF model; empty if there is none. */
 function filesName(files: readonly File[]): string {
   const folder = files[0]?.webkitRelativePath?.split('/')[0]; // Node's files have no path
   const gguf = files.find(({ name }) => GGUF.test(name));
-  return folder || (gguf ? ggufName(gguf.name) : 'dropped files');
+  return folder || (gguf ? ggufName(gguf.name) : '');
 }
 
 /** Decodes percent-encoding; text with invalid escapes stays as it is. */

@@ -1,4 +1,5 @@
 import { element, find } from '../element.ts';
+import { texts } from '../language/texts.ts';
 import { type CheckpointSource, localSource } from './checkpoint-source.ts';
 
 /** Files on this computer that the user picked or dropped. */
@@ -89,7 +90,7 @@ export function acceptDrops(
     void readDrop(event).then((files) => {
       if (files === undefined) return;
       const isModel = 'kind' in files || files.some(({ name }) => MODEL_FILE.test(name));
-      if (isModel) open(localSource(files));
+      if (isModel) open(localSource(files, texts.model.unnamedFiles));
       else attach(files);
     });
   });

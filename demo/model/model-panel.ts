@@ -11,6 +11,7 @@ import {
   parseSource,
 } from './checkpoint-source.ts';
 import { DiagnosisView } from './diagnosis-view.ts';
+import { hostName } from './host-name.ts';
 import type { HubAccess } from './hub-access.ts';
 import { type LocalFiles, pickFolder, pickGguf } from './local-files.ts';
 import type { ModelSlot, ModelState } from './model-slot.ts';
@@ -97,10 +98,10 @@ export class ModelPanel {
     if (checkpoint === undefined)
       this.#hint.textContent = text === '' ? texts.model.sourceHint : texts.model.sourceWrong;
     else if (isReachable(checkpoint, openedFor))
-      this.#hint.textContent = texts.model.sourceLoads(checkpoint.name, checkpoint.host);
+      this.#hint.textContent = texts.model.sourceLoads(checkpoint.name, hostName(checkpoint));
     else
       this.#hint.textContent = texts.model.sourceReloads(
-        checkpoint.host,
+        hostName(checkpoint),
         this.#hub.token !== undefined,
       );
   }
@@ -182,7 +183,7 @@ export class ModelPanel {
   #localChoice(): HTMLElement {
     const open = async (pick: () => Promise<LocalFiles | undefined>): Promise<void> => {
       const files = await pick();
-      if (files) this.#load(localSource(files));
+      if (files) this.#load(localSource(files, texts.model.unnamedFiles));
     };
     const button = (id: string, label: string, onclick: () => void): HTMLElement =>
       element(

@@ -4,6 +4,7 @@ import { formatBytes, formatTokensPerSecond } from '../format.ts';
 import { texts } from '../language/texts.ts';
 import { adapterName } from '../status-line.ts';
 import type { CheckpointSource } from './checkpoint-source.ts';
+import { hostName } from './host-name.ts';
 
 type Fact = readonly [name: string, value: string, note?: string];
 
@@ -93,11 +94,11 @@ function factsOf(checkpoint: CheckpointSource, report: SupportReport): readonly 
         formatBytes(missingBytes),
         stored > 0
           ? texts.preflight.fromPartly(
-              checkpoint.host,
+              hostName(checkpoint),
               formatBytes(stored),
               formatBytes(totalBytes),
             )
-          : texts.preflight.from(checkpoint.host),
+          : texts.preflight.from(hostName(checkpoint)),
       ]);
     facts.push([
       texts.preflight.storage,

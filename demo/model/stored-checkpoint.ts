@@ -12,7 +12,7 @@ async function listStored(): Promise<readonly StoredModel[]> {
 export function checkpointOf({ id, origin }: StoredModel): CheckpointSource | undefined {
   if (origin === 'import') {
     const claimed = parseSource(id.replace(/^import:/, ''), location.href);
-    return claimed && { source: id, name: claimed.name, origin: 'files', host: 'this computer' };
+    return claimed && { source: id, name: claimed.name, origin: 'files' };
   }
   const [, source = id, mirror] = /^(.+) via (https?:\/\/\S+)$/.exec(id) ?? [];
   return parseSource(source, location.href, mirror);

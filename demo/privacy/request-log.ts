@@ -54,9 +54,10 @@ export class RequestLog {
     return (navigator.serviceWorker?.controller ?? null) !== null;
   }
 
-  /** Notes that a model is being loaded, or is ready: requests from now on have another reason. */
+  /** Notes whether a model is ready, and nothing being loaded: requests since then are late. */
   setReady(isReady: boolean): void {
-    this.#readyMs = isReady ? performance.now() : Number.POSITIVE_INFINITY;
+    const sinceMs = Math.min(this.#readyMs, performance.now());
+    this.#readyMs = isReady ? sinceMs : Number.POSITIVE_INFINITY;
     this.#notify();
   }
 

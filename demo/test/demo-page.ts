@@ -83,7 +83,7 @@ export class DemoPage {
       (wanted, source) =>
         // biome-ignore lint/performance/useDomNodeTextContent: a test asks what a user sees
         new RegExp(source).test(document.querySelector<HTMLElement>(wanted)?.innerText ?? ''),
-      {},
+      { polling: 100 }, // a tab in the background draws no frames
       selector,
       pattern.source,
     );
