@@ -21,6 +21,9 @@ const MAX_STEPS = 32;
 /** Generates one answer; its tool calls are not run. */
 export type GenerateOnce = (input: readonly Message[], options: GenerateOptions) => Generation;
 
+/** Takes the results of a step's tools, before the application hears of the step's end. */
+export type OnResults = (results: readonly Message[]) => void;
+
 type Push = (event: GenerateEvent) => void;
 
 /**
@@ -32,11 +35,12 @@ export function generateWithTools(
   generateOnce: GenerateOnce,
   input: string | readonly Message[],
   options: GenerateOptions,
+  onResults?: OnResults,
 ): Generation {
   const messages: readonly Message[] =
     typeof input === 'string' ? [{ role: 'user', content: input }] : copyOf(input);
   return new EventStream(
-    (push, signal) => runSteps(generateOnce, messages, { ...options, signal }, push),
+    (push, signal) => runSteps(generateOnce, messages, { ...options, signal }, push, onResults),
     options.signal,
   );
 }
@@ -63,6 +67,7 @@ async function runSteps(
   input: readonly Message[],
   options: GenerateOptions & { readonly signal: AbortSignal },
   push: Push,
+  onResults?: OnResults,
 ): Promise<GenerateResult> {
   const { signal, prepareStep, onStepFinish } = options;
   const { maxTokens = Infinity, reasoningBudget } = options;
@@ -99,7 +104,9 @@ async function runSteps(
       !signal.aborted &&
       (await unlessAborted(signal, canRunAll(result, tools, own)));
     const answers = runsTools ? await runTools(result.toolCalls, tools, own, push, signal) : [];
-    const step = { ...result, messages: [...result.messages, ...withChannels(answers, result)] };
+    const results = withChannels(answers, result);
+    if (results.length > 0) onResults?.(results);
+    const step = { ...result, messages: [...result.messages, ...results] };
     steps.push(step);
     total = total ? addResults(total, step) : step;
     const { reason, usage, messages: added } = step;
@@ -134,6 +141,14 @@ async function canRunAll(
   if (![...tools.values()].some(({ execute }) => execute)) return false;
   const runnable = await Promise.all(toolCalls.map((call) => canRun(call, tools, options)));
   return runnable.every(Boolean);
+}
+
+/** Appends the results of tools to a conversation that ends in calls; any other stays as it is. */
+export function withResults(
+  messages: readonly Message[],
+  results: readonly Message[],
+): readonly Message[] {
+  return messages.at(-1)?.recipient === undefined ? messages : [...messages, ...results];
 }
 
 /** The results of calls, each on the channel of its call. */
