@@ -11,7 +11,7 @@ import type {
 import { addResults } from './add-results.ts';
 import { checkGenerateOptions } from './check-generate-options.ts';
 import { EventStream } from './event-stream.ts';
-import { canRun, type RunnableTool, runTools, type Tools } from './run-tools.ts';
+import { type ReadCall, type RunnableTool, readCalls, runTools, type Tools } from './run-tools.ts';
 import { stepCountIs } from './stop-conditions.ts';
 import { unlessAborted } from './unless-aborted.ts';
 
@@ -98,12 +98,9 @@ async function runSteps(
 
     const tools = toolsOf(own);
     const hasTokensLeft = result.usage.completionTokens < left;
-    const runsTools =
-      result.reason === 'tool-calls' &&
-      hasTokensLeft &&
-      !signal.aborted &&
-      (await unlessAborted(signal, canRunAll(result, tools, own)));
-    const answers = runsTools ? await runTools(result.toolCalls, tools, own, push, signal) : [];
+    const mayRun = result.reason === 'tool-calls' && hasTokensLeft && !signal.aborted;
+    const calls = mayRun ? await unlessAborted(signal, callsToRun(result, tools, own)) : undefined;
+    const answers = calls ? await runTools(calls, own, push, signal) : [];
     const results = withChannels(answers, result);
     if (results.length > 0) onResults?.(results);
     const step = { ...result, messages: [...result.messages, ...results] };
@@ -113,7 +110,7 @@ async function runSteps(
     push({ type: 'step-finish', reason, usage, messages: added });
     await unlessAborted(signal, onStepFinish?.(step));
     if (reason === 'tool-calls' && signal.aborted) return { ...total, reason: 'aborted' };
-    if (!runsTools) return total;
+    if (!calls) return total;
     const state: StepState = { steps: [...steps], messages: [...input, ...total.messages] };
     if (await unlessAborted(signal, isStopped(state, options.stopWhen))) return total;
   }
@@ -132,15 +129,14 @@ async function runStep(generation: Generation, push: Push): Promise<GenerateResu
   return generation.result;
 }
 
-/** Whether the calls of a step can all be answered here. If no tool has an `execute`, none can. */
-async function canRunAll(
+/** The calls of a step, if they can all be answered here. If no tool has an `execute`, none can. */
+async function callsToRun(
   { toolCalls }: GenerateResult,
   tools: Tools,
   options: GenerateOptions,
-): Promise<boolean> {
-  if (![...tools.values()].some(({ execute }) => execute)) return false;
-  const runnable = await Promise.all(toolCalls.map((call) => canRun(call, tools, options)));
-  return runnable.every(Boolean);
+): Promise<readonly ReadCall[] | undefined> {
+  if (![...tools.values()].some(({ execute }) => execute)) return undefined;
+  return readCalls(toolCalls, tools, options);
 }
 
 /** Appends the results of tools to a conversation that ends in calls; any other stays as it is. */
