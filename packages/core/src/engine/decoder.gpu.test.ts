@@ -387,6 +387,17 @@ describe('a mask', () => {
   });
 });
 
+test.each<[string, readonly number[] | 'free', readonly number[]]>([
+  ['any token may come', 'free', Array.from({ length: SMALL.vocabulary }, (_, id) => id)],
+  ['a mask leaves some', [3, 4], [3, 4, 9]],
+])('a bias that excludes all tokens is named if %s', async (_, allowed, excluded) => {
+  const logitBias = new Map(excluded.map((id) => [id, -Infinity]));
+  decoder.start(samplingOptions({ temperature: 0, logitBias }), { prompt: PROMPT });
+  const answer = collect(decoder.decode({ maxTokens: 3, constraint: allowing([allowed]) }));
+  await expect(answer).rejects.toThrow(RangeError);
+  await expect(answer).rejects.toThrow(/^logitBias excludes every token that may come next/);
+});
+
 test('starting a generation uploads what changes logits by token, if something does', async () => {
   const { gpu, activations, shape } = runtime;
   const { adjustments } = activations.sampling;

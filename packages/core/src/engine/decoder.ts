@@ -13,6 +13,7 @@ import {
 import { Adjustments, type Occurrences } from './control/adjustments.ts';
 import {
   adjustsLogits,
+  EXCLUDED,
   encodeSamplingOptions,
   MASKED_OFFSET,
   type SamplingOptions,
@@ -51,6 +52,7 @@ export class Decoder {
   #decodeAndSample: readonly Dispatch[] = [];
   /** Of the generation so far, if its options change logits by token. */
   #adjustments: Adjustments | undefined;
+  #logitBias: SamplingOptions['logitBias'] = new Map();
   /** Tokens whose sampling has been submitted since the last prefill. */
   #sampled = 0;
   /** Those of them that have been yielded, until the context has them. */
@@ -92,6 +94,7 @@ export class Decoder {
     this.#adjustments = adjustsLogits(options)
       ? new Adjustments(shape.vocabularySize, options, occurrences)
       : undefined;
+    this.#logitBias = options.logitBias;
     this.#uploadAdjustments();
     gpu.device.queue.writeBuffer(activations.sampling.options, 0, encodeSamplingOptions(options));
     this.#mask = undefined;
@@ -104,7 +107,7 @@ export class Decoder {
    * Yields the tokens of an answer, and appends them to the context. Forced tokens are evaluated in one pass, unless
    * logits are asked for; then the step samples from the one that is forced.
    *
-   * @throws {@link OssicleError} `gpu-error` if the logits are not numbers.
+   * @throws {@link OssicleError} `gpu-error` if the logits are not numbers. RangeError if logitBias excludes all tokens.
    */
   async *decode({
     maxTokens,
@@ -159,7 +162,7 @@ export class Decoder {
    * the CPU; no more of them than can be read back, however slowly the tokens are taken. When iteration ends early, first
    * waits for the steps in flight: they write to buffers that the next call uses.
    *
-   * @throws {@link OssicleError} `gpu-error` if the logits are not numbers.
+   * @throws {@link OssicleError} `gpu-error` if the logits are not numbers. RangeError if logitBias excludes all tokens.
    */
   async *pipelined(count: number): AsyncGenerator<number, void, undefined> {
     const inFlight: Promise<number>[] = [];
@@ -181,7 +184,7 @@ export class Decoder {
    * Samples one token, after the token before it has been evaluated.
    *
    * @param mask - Computes the tokens that may come while the GPU computes the logits. Default: all.
-   * @throws {@link OssicleError} `gpu-error` if the logits are not numbers.
+   * @throws {@link OssicleError} `gpu-error` if the logits are not numbers. RangeError if logitBias excludes all tokens.
    */
   async step({
     withLogits = false,
@@ -248,6 +251,16 @@ export class Decoder {
     this.#mask = mask;
   }
 
+  /** Whether no token is left that the mask allows. */
+  #isAllExcluded(): boolean {
+    const { vocabularySize } = this.#runtime.shape;
+    for (let id = 0; id < vocabularySize; id++) {
+      const isAllowed = !this.#mask || (((this.#mask[id >>> 5] as number) >>> (id & 31)) & 1) === 1;
+      if (isAllowed && (this.#logitBias.get(id) ?? 0) > EXCLUDED) return false;
+    }
+    return true;
+  }
+
   #uploadAdjustments(): void {
     const { gpu, activations } = this.#runtime;
     if (!this.#adjustments) return;
@@ -284,6 +297,11 @@ export class Decoder {
 
   #checked(token: number): number {
     if (token < this.#runtime.shape.vocabularySize) return token;
+    if (this.#isAllExcluded()) {
+      throw new RangeError(
+        'logitBias excludes every token that may come next, given tools and responseFormat; exclude fewer',
+      );
+    }
     throw new OssicleError(
       'gpu-error',
       "The model's logits are not numbers. Either its weights are damaged, or its values exceed the range of float16: " +

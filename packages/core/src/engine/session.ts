@@ -2,7 +2,7 @@ import type { Message } from '@ossicle/harmony';
 import { isOssicleError, OssicleError } from '../errors.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
 import { parseJson } from '../generation/parse-json.ts';
-import { generateWithTools } from '../generation/tool-loop.ts';
+import { type GenerateOnce, generateWithTools, withResults } from '../generation/tool-loop.ts';
 import type { Runtime } from '../model/runtime.ts';
 import type {
   FinishReason,
@@ -52,6 +52,11 @@ export interface Session {
    * The conversation of the last prompt, with its answer unless that is unfinished. Empty if the prompt was token ids.
    */
   readonly messages: readonly Message[];
+  /**
+   * Appends the results of tools to `messages` if those end in calls, so that they are saved with the session. `generate()`
+   * appends those of the tools that it runs.
+   */
+  addResults(results: readonly Message[]): void;
   /** Whether the last answer was cut short: by an abort, an error, the end of its tokens, or the end of the program. */
   readonly isUnfinished: boolean;
   /**
@@ -145,6 +150,10 @@ export class EngineSession implements Session {
     return this.#answerStart !== undefined;
   }
 
+  addResults(results: readonly Message[]): void {
+    if (!this.isUnfinished) this.#messages = withResults(this.#messages, results);
+  }
+
   async evaluate(
     ids: ArrayLike<number>,
     { logits = 'last' }: { readonly logits?: 'last' | 'all' } = {},
@@ -173,7 +182,8 @@ export class EngineSession implements Session {
     return startGeneration(options, () => {
       const own = { ...options }; // the caller may change its object while the call waits
       if (input instanceof Uint32Array) return this.#generateOnce(input.slice(), own);
-      return generateWithTools((messages, once) => this.#generateOnce(messages, once), input, own);
+      const once: GenerateOnce = (messages, step) => this.#generateOnce(messages, step);
+      return generateWithTools(once, input, own, (results) => this.addResults(results));
     });
   }
 

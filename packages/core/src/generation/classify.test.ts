@@ -1,7 +1,9 @@
 import type { Message } from '@ossicle/harmony';
 import { describe, expect, test } from 'vitest';
 import { createModel } from '../../test/scripted-model.ts';
-import type { GenerateOptions, GenerateResult } from '../types/generate.ts';
+import { GrammarAutomaton } from '../grammar/automaton.ts';
+import { schemaGrammar } from '../grammar/schema-grammar.ts';
+import type { GenerateOptions, GenerateResult, JSONSchema } from '../types/generate.ts';
 import { type Classifier, classify } from './classify.ts';
 import { EventStream } from './event-stream.ts';
 import { parseJson } from './parse-json.ts';
@@ -47,9 +49,24 @@ describe('classify', () => {
     const [first, , , last] = given.instructions!.split(/\n\n/);
     expect(given.instructions).toContain(POLICY);
     expect(first).toBe(last);
-    expect(given.responseFormat).toMatchObject({
-      schema: { properties: { policy_category: { enum: ['H1', 'H2', null] } } },
-    });
+  });
+
+  test('allows the model one of the categories for a violation, and none otherwise', async () => {
+    const model = judge(YES);
+    await classify(model, { policy: POLICY, content: 'a', categories: ['H1', 'H2'] });
+    const [{ options }] = model.calls as [Call];
+    const { schema } = options.responseFormat as { schema: JSONSchema };
+    const automaton = new GrammarAutomaton(schemaGrammar(schema));
+    const isAllowed = (violation: number, category: string | null): boolean => {
+      const verdict = { violation, policy_category: category, rationale: 'So.' };
+      const bytes = new TextEncoder().encode(JSON.stringify(verdict));
+      const next = (state: number, byte: number): number => automaton.next(state, byte);
+      return automaton.isAccepting(bytes.reduce(next, automaton.start));
+    };
+    for (const violation of [0, 1, 2]) {
+      const allowed = [null, 'H1', 'H2', 'H3'].filter((category) => isAllowed(violation, category));
+      expect(allowed).toEqual([[null], ['H1', 'H2'], []][violation]);
+    }
   });
 
   test('gives no category without a violation', async () => {

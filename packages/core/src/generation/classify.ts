@@ -58,12 +58,17 @@ async function classifyOne(
   return readVerdict(answer, categories);
 }
 
+/** A violation has one of the categories, if they are given. */
 function verdictSchema(categories: readonly string[] | undefined): JSONSchema {
-  const category = categories ? { enum: [...categories, null] } : { type: ['string', 'null'] };
+  if (!categories) return verdictWith([0, 1], { type: ['string', 'null'] });
+  return { anyOf: [verdictWith([1], { enum: categories }), verdictWith([0], { type: 'null' })] };
+}
+
+function verdictWith(violations: readonly number[], category: JSONSchema): JSONSchema {
   return {
     type: 'object',
     properties: {
-      violation: { type: 'integer', enum: [0, 1] },
+      violation: { type: 'integer', enum: violations },
       policy_category: category,
       rationale: { type: 'string' },
     },

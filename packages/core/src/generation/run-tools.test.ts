@@ -113,6 +113,34 @@ describe('a tool that needs approval', () => {
     expect(execute).not.toHaveBeenCalled();
   });
 
+  test('is asked once whether it does, about the arguments that its validate returns', async () => {
+    const validate = vi.fn((input: unknown) => ({ path: `/${(input as { path: string }).path}` }));
+    const needsApproval = vi.fn((input: unknown) => (input as { path: string }).path === '/a');
+    const calls = [call('remove', { path: 'a' })];
+    const execute = vi.fn();
+    const tools = [{ ...remove(execute, needsApproval), validate }];
+    const { result } = await run(createModel(calls, 'never'), { tools });
+    expect(result.reason).toBe('tool-calls');
+    expect(validate).toHaveBeenCalledOnce();
+    expect(needsApproval.mock.calls).toEqual([[{ path: '/a' }]]);
+
+    const approveToolCall = vi.fn(() => true);
+    await run(createModel(calls, 'Done.'), { tools, approveToolCall });
+    expect([validate, needsApproval, approveToolCall].map(({ mock }) => mock.calls.length)).toEqual(
+      [2, 2, 1],
+    );
+    expect(execute.mock.calls[0]![0]).toEqual({ path: '/a' });
+  });
+
+  test('is not asked for if the arguments are refused: the model is told why', async () => {
+    const validate = () => {
+      throw new TypeError('no path');
+    };
+    const model = createModel([call('remove', {})], 'Done.');
+    await run(model, { tools: [{ ...remove(vi.fn(), true), validate }] });
+    expect(model.prompts[1]!.at(-1)!.content).toContain('no path');
+  });
+
   test('asks only about the calls that the tool wants approved, and in doubt', async () => {
     const needsApproval = (input: unknown) => {
       const { path } = input as { path?: string };

@@ -19,16 +19,41 @@ type Outcome =
   | { readonly output: unknown; readonly content: string }
   | { readonly error: string; readonly content: string };
 
-/** Whether a call can be answered here. One of a tool that does not exist can: the model is told so. */
-export async function canRun(
-  call: ToolCall,
+/** A call with its checked arguments and whether the user has to be asked, or with the reason why it cannot run. */
+export type ReadCall = { readonly call: ToolCall } & (
+  | { readonly tool: RunnableTool; readonly input: unknown; readonly mustAsk: boolean }
+  | { readonly error: string }
+);
+
+/**
+ * Reads the arguments of a step's calls, unless one of the calls cannot be answered here: because its tool has no
+ * `execute`, or because there is nobody to ask for an approval. A call of a tool that does not exist can be answered: the
+ * model is told so.
+ */
+export async function readCalls(
+  calls: readonly ToolCall[],
   tools: Tools,
-  { approveToolCall }: Hooks,
-): Promise<boolean> {
+  hooks: Hooks,
+): Promise<readonly ReadCall[] | undefined> {
+  if (calls.some(({ name }) => tools.has(name) && !tools.get(name)?.execute)) return undefined;
+  const read = await Promise.all(calls.map((call) => readCall(call, tools, hooks)));
+  const isAnswerable =
+    hooks.approveToolCall || !read.some((each) => 'tool' in each && each.mustAsk);
+  return isAnswerable ? read : undefined;
+}
+
+async function readCall(call: ToolCall, tools: Tools, hooks: Hooks): Promise<ReadCall> {
   const tool = tools.get(call.name);
-  if (!tool) return true;
-  if (!tool.execute) return false;
-  return approveToolCall !== undefined || !(await needsApproval(tool, inputOf(call, tool)));
+  if (!tool) {
+    const names = [...tools.keys()].join(', ');
+    return { call, error: `There is no tool named ${call.name}. The tools: ${names}.` };
+  }
+  try {
+    const input = await readInput(call, tool, hooks);
+    return { call, tool, input, mustAsk: await needsApproval(tool, input) };
+  } catch (error) {
+    return { call, error: messageOf(error) };
+  }
 }
 
 /**
@@ -38,16 +63,15 @@ export async function canRun(
  * @returns The results, as messages in the order of the calls; those of calls that were aborted are missing.
  */
 export async function runTools(
-  calls: readonly ToolCall[],
-  tools: Tools,
+  calls: readonly ReadCall[],
   hooks: Hooks,
   push: (event: GenerateEvent) => void,
   signal: AbortSignal,
 ): Promise<(Message | undefined)[]> {
   return Promise.all(
-    calls.map(async (call): Promise<Message | undefined> => {
-      const { id, name } = call;
-      const outcome = await unlessAborted(signal, runTool(call, tools, hooks, signal));
+    calls.map(async (read): Promise<Message | undefined> => {
+      const { id, name } = read.call;
+      const outcome = await unlessAborted(signal, runTool(read, hooks, signal));
       if (!outcome) return undefined;
       const { content, ...rest } = outcome;
       push(
@@ -61,20 +85,11 @@ export async function runTools(
 }
 
 /** Runs a tool. Failures, such as a result that JSON cannot hold, go to the model, which may try something else. */
-async function runTool(
-  call: ToolCall,
-  tools: Tools,
-  hooks: Hooks,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const tool = tools.get(call.name);
-  if (!tool) {
-    const names = [...tools.keys()].join(', ');
-    return failure(`There is no tool named ${call.name}. The tools: ${names}.`);
-  }
+async function runTool(read: ReadCall, hooks: Hooks, signal: AbortSignal): Promise<Outcome> {
+  if ('error' in read) return failure(read.error);
+  const { call, tool, input, mustAsk } = read;
   try {
-    const input = await readInput(call, tool, hooks);
-    const refusal = await askUser({ ...call, input }, tool, hooks, signal);
+    const refusal = mustAsk ? await askUser({ ...call, input }, hooks, signal) : undefined;
     if (refusal !== undefined) return failure(refusal);
     const output = await tool.execute?.(input, { signal, toolCallId: call.id });
     return { output, content: asText(tool.toModelOutput ? tool.toModelOutput(output) : output) };
@@ -116,11 +131,9 @@ async function readInput(
 /** Why the user does not want a call to run, if so. */
 async function askUser(
   call: ToolCall,
-  tool: ToolDefinition,
   { approveToolCall }: Hooks,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  if (!(await needsApproval(tool, call.input))) return undefined;
   const answer = await approveToolCall?.(call, { signal });
   if (answer === true) return undefined;
   return typeof answer === 'string' ? answer : 'The user does not allow this call.';

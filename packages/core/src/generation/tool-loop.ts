@@ -11,7 +11,7 @@ import type {
 import { addResults } from './add-results.ts';
 import { checkGenerateOptions } from './check-generate-options.ts';
 import { EventStream } from './event-stream.ts';
-import { canRun, type RunnableTool, runTools, type Tools } from './run-tools.ts';
+import { type ReadCall, type RunnableTool, readCalls, runTools, type Tools } from './run-tools.ts';
 import { stepCountIs } from './stop-conditions.ts';
 import { unlessAborted } from './unless-aborted.ts';
 
@@ -20,6 +20,9 @@ const MAX_STEPS = 32;
 
 /** Generates one answer; its tool calls are not run. */
 export type GenerateOnce = (input: readonly Message[], options: GenerateOptions) => Generation;
+
+/** Takes the results of a step's tools, before the application hears of the step's end. */
+export type OnResults = (results: readonly Message[]) => void;
 
 type Push = (event: GenerateEvent) => void;
 
@@ -32,11 +35,12 @@ export function generateWithTools(
   generateOnce: GenerateOnce,
   input: string | readonly Message[],
   options: GenerateOptions,
+  onResults?: OnResults,
 ): Generation {
   const messages: readonly Message[] =
     typeof input === 'string' ? [{ role: 'user', content: input }] : copyOf(input);
   return new EventStream(
-    (push, signal) => runSteps(generateOnce, messages, { ...options, signal }, push),
+    (push, signal) => runSteps(generateOnce, messages, { ...options, signal }, push, onResults),
     options.signal,
   );
 }
@@ -63,6 +67,7 @@ async function runSteps(
   input: readonly Message[],
   options: GenerateOptions & { readonly signal: AbortSignal },
   push: Push,
+  onResults?: OnResults,
 ): Promise<GenerateResult> {
   const { signal, prepareStep, onStepFinish } = options;
   const { maxTokens = Infinity, reasoningBudget } = options;
@@ -93,20 +98,19 @@ async function runSteps(
 
     const tools = toolsOf(own);
     const hasTokensLeft = result.usage.completionTokens < left;
-    const runsTools =
-      result.reason === 'tool-calls' &&
-      hasTokensLeft &&
-      !signal.aborted &&
-      (await unlessAborted(signal, canRunAll(result, tools, own)));
-    const answers = runsTools ? await runTools(result.toolCalls, tools, own, push, signal) : [];
-    const step = { ...result, messages: [...result.messages, ...withChannels(answers, result)] };
+    const mayRun = result.reason === 'tool-calls' && hasTokensLeft && !signal.aborted;
+    const calls = mayRun ? await unlessAborted(signal, callsToRun(result, tools, own)) : undefined;
+    const answers = calls ? await runTools(calls, own, push, signal) : [];
+    const results = withChannels(answers, result);
+    if (results.length > 0) onResults?.(results);
+    const step = { ...result, messages: [...result.messages, ...results] };
     steps.push(step);
     total = total ? addResults(total, step) : step;
     const { reason, usage, messages: added } = step;
     push({ type: 'step-finish', reason, usage, messages: added });
     await unlessAborted(signal, onStepFinish?.(step));
     if (reason === 'tool-calls' && signal.aborted) return { ...total, reason: 'aborted' };
-    if (!runsTools) return total;
+    if (!calls) return total;
     const state: StepState = { steps: [...steps], messages: [...input, ...total.messages] };
     if (await unlessAborted(signal, isStopped(state, options.stopWhen))) return total;
   }
@@ -125,15 +129,22 @@ async function runStep(generation: Generation, push: Push): Promise<GenerateResu
   return generation.result;
 }
 
-/** Whether the calls of a step can all be answered here. If no tool has an `execute`, none can. */
-async function canRunAll(
+/** The calls of a step, if they can all be answered here. If no tool has an `execute`, none can. */
+async function callsToRun(
   { toolCalls }: GenerateResult,
   tools: Tools,
   options: GenerateOptions,
-): Promise<boolean> {
-  if (![...tools.values()].some(({ execute }) => execute)) return false;
-  const runnable = await Promise.all(toolCalls.map((call) => canRun(call, tools, options)));
-  return runnable.every(Boolean);
+): Promise<readonly ReadCall[] | undefined> {
+  if (![...tools.values()].some(({ execute }) => execute)) return undefined;
+  return readCalls(toolCalls, tools, options);
+}
+
+/** Appends the results of tools to a conversation that ends in calls; any other stays as it is. */
+export function withResults(
+  messages: readonly Message[],
+  results: readonly Message[],
+): readonly Message[] {
+  return messages.at(-1)?.recipient === undefined ? messages : [...messages, ...results];
 }
 
 /** The results of calls, each on the channel of its call. */

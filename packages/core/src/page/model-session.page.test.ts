@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testFileUrl } from '../../test/files.ts';
-import type { GenerateOptions, Message } from '../types/generate.ts';
+import { stepCountIs } from '../generation/stop-conditions.ts';
+import type { GenerateOptions, Message, ToolDefinition } from '../types/generate.ts';
 import { load } from './load.ts';
 import type { Model } from './model.ts';
+import type { ModelSession } from './model-session.ts';
 import { store } from './model-store.ts';
 
 const NANO = testFileUrl('demo/public/models/gpt-oss-nano');
@@ -10,6 +12,17 @@ const GREEDY: GenerateOptions = { temperature: 0 };
 const LOAD = { contextLength: 1024, tune: false } as const;
 
 const user = (content: string): Message => ({ role: 'user', content });
+
+const WEATHER: ToolDefinition = {
+  name: 'get_weather',
+  description: 'Get the weather for a city.',
+  parameters: {
+    type: 'object',
+    properties: { location: { type: 'string', description: 'City name' } },
+    required: ['location'],
+  },
+  execute: () => ({ temperature: 21, condition: 'sunny' }),
+};
 
 let model: Model;
 
@@ -70,16 +83,10 @@ describe('a session', () => {
       ...GREEDY,
       tools: [
         {
-          name: 'get_weather',
-          description: 'Get the weather for a city.',
-          parameters: {
-            type: 'object',
-            properties: { location: { type: 'string', description: 'City name' } },
-            required: ['location'],
-          },
-          execute: (input) => {
+          ...WEATHER,
+          execute: (input, options) => {
             inputs.push(input);
-            return { temperature: 21, condition: 'sunny' };
+            return WEATHER.execute?.(input, options);
           },
         },
       ],
@@ -108,6 +115,26 @@ describe('a session', () => {
     expect(opened.isUnfinished).toBe(false);
     await expect(opened.resume(options).result).rejects.toThrow(RangeError);
     for (const each of [session, opened]) await each.dispose();
+  });
+
+  test('saved at the end of a step has the results of its tools', async () => {
+    const session = model.createSession();
+    let fork: ModelSession | undefined;
+    const { messages } = await session.generate('What is the weather in Paris?', {
+      ...GREEDY,
+      tools: [WEATHER],
+      stopWhen: stepCountIs(1),
+      onStepFinish: async () => {
+        await session.save();
+        fork = await session.fork();
+      },
+    }).result;
+    expect(messages.at(-1)).toMatchObject({ role: 'tool', name: 'get_weather' });
+    const opened = await model.sessions.open(session.id);
+    for (const each of [session, opened, fork!]) {
+      expect(each.messages).toEqual([user('What is the weather in Paris?'), ...messages]);
+      await each.dispose();
+    }
   });
 
   test('has forks with some of its messages, and ends when it is disposed of', async () => {

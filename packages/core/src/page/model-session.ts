@@ -1,7 +1,7 @@
 import type { Message } from '@ossicle/harmony';
 import { isOssicleError, OssicleError } from '../errors.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
-import { generateWithTools } from '../generation/tool-loop.ts';
+import { type GenerateOnce, generateWithTools, withResults } from '../generation/tool-loop.ts';
 import type {
   GenerateEvent,
   GenerateOptions,
@@ -99,20 +99,23 @@ export class WorkerSession implements ModelSession {
   }
 
   generate(input: string | readonly Message[], options: GenerateOptions = {}): Generation {
+    const once: GenerateOnce = (messages, own) => this.#generate(messages, own);
     return startGeneration(options, () =>
-      generateWithTools((messages, once) => this.#generate(messages, once), input, options),
+      generateWithTools(once, input, options, (results) => this.#addResults(results)),
     );
   }
 
   resume(options: GenerateOptions = {}): Generation {
     return startGeneration(options, () => {
       let isFirst = true;
-      const once = (messages: readonly Message[], own: GenerateOptions): Generation => {
+      const once: GenerateOnce = (messages, own) => {
         const input = isFirst ? 'resume' : messages;
         isFirst = false;
         return this.#generate(input, own);
       };
-      return generateWithTools(once, this.#messages, options);
+      return generateWithTools(once, this.#messages, options, (results) =>
+        this.#addResults(results),
+      );
     });
   }
 
@@ -139,6 +142,14 @@ export class WorkerSession implements ModelSession {
         isOssicleError(error) && (error.code === 'disposed' || error.code === 'worker-failed');
       if (!isGone) throw error;
     }
+  }
+
+  /** Takes the results of tools, and hands them to the worker before it hears of a save or a fork. */
+  #addResults(results: readonly Message[]): void {
+    if (this.#isUnfinished) return;
+    this.#messages = withResults(this.#messages, results);
+    // A worker that has ended has nothing to save: the call that follows rejects.
+    this.#call((service) => service.addResults(this.#number, results)).catch(() => undefined);
   }
 
   /** Generates a step. @param input - `resume` to go on with the unfinished answer. */

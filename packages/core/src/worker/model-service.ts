@@ -105,6 +105,11 @@ export class ModelService {
     return this.#ready().sessions.open(to, id);
   }
 
+  /** Takes the results of tools that the page has run. */
+  addResults(session: number, results: readonly Message[]): void {
+    this.#ready().sessions.get(session).addResults(results);
+  }
+
   /** Saves a session. */
   async saveSession(session: number, id: string): Promise<void> {
     return this.#ready().sessions.save(session, id);

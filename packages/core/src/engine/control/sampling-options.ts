@@ -38,9 +38,12 @@ export function adjustsLogits(options: SamplingOptions): boolean {
   return isPenalized || logitBias.size > 0;
 }
 
+/** The bias that excludes a token. */
+export const EXCLUDED = -100;
+
 function biases(logitBias: GenerateOptions['logitBias'] = {}): Map<number, number> {
   const entries = logitBias instanceof Map ? logitBias : Object.entries(logitBias);
-  return new Map([...entries].map(([id, bias]) => [Number(id), Math.max(-100, bias)]));
+  return new Map([...entries].map(([id, bias]) => [Number(id), Math.max(EXCLUDED, bias)]));
 }
 
 /** Where `Sampling` of `shaders/lib/sampling.wgsl` says whether there is a mask: bytes from its beginning. */

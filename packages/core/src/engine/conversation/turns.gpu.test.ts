@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openTestDevice, type TestDevice } from '../../../test/engine.ts';
 import { testFileUrl } from '../../../test/files.ts';
 import { slowTest } from '../../../test/slow.ts';
+import { stepCountIs } from '../../generation/stop-conditions.ts';
 import type { GenerateOptions } from '../../types/generate.ts';
 import type { Engine } from '../engine.ts';
 import type { Session } from '../session.ts';
@@ -104,6 +105,25 @@ async function converse(session: Session, turns: number): Promise<readonly Messa
   }
   return messages;
 }
+
+test('a session has the results of the last tools, as soon as its step ends and when it was saved', async () => {
+  const session = engine.createSession();
+  const seen: (readonly Message[])[] = [];
+  const { messages } = await session.generate([ask('Rome')], {
+    ...OPTIONS,
+    stopWhen: stepCountIs(1),
+    onStepFinish: () => void seen.push(session.messages),
+  }).result;
+  expect(messages.at(-1)).toMatchObject({ role: 'tool', name: 'get_weather' });
+  const parts: BlobPart[] = [];
+  await session.save(async (bytes) => void parts.push(bytes));
+  const { session: opened } = await engine.openSession(new Blob(parts));
+  const all = [ask('Rome'), ...messages];
+  expect([...seen, session.messages, opened.messages]).toEqual([all, all, all]);
+  const { usage } = await opened.generate(opened.messages, OPTIONS).result;
+  expect(usage.promptTokens - usage.reusedTokens).toBeLessThan(60);
+  for (const each of [session, opened]) each.dispose();
+});
 
 describe('a conversation with tools, whose reasoning is dropped', () => {
   slowTest(

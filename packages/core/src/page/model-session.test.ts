@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { call, createModel, tool } from '../../test/scripted-model.ts';
+import { stepCountIs } from '../generation/stop-conditions.ts';
+import type { GenerateEvent, GenerateOptions, Message } from '../types/generate.ts';
+import { WorkerSession } from './model-session.ts';
+import type { RemoteService, RunOptions, WorkerClient } from './worker-client.ts';
+
+const QUESTION: Message = { role: 'user', content: 'Add.' };
+const CALL: Message = { role: 'assistant', recipient: 'functions.add', content: '{}' };
+const RESULT: Message = { role: 'tool', name: 'add', content: '3' };
+
+/** A session whose worker answers by a script, each answer with a call; and what the worker is told. */
+function createSession(isUnfinished = false) {
+  const model = createModel([call('add', {})], [call('add', {})], [call('add', {})]);
+  const told: (readonly unknown[])[] = [];
+  const options: GenerateOptions[] = [];
+  const service = {
+    generate: async (_id: number, report: (event: GenerateEvent) => void, ...rest: unknown[]) => {
+      const [, input, own] = rest as [number, readonly Message[], GenerateOptions];
+      options.push(own);
+      told.push(['generate', input]);
+      report({ type: 'prefill', processedTokens: 1, totalTokens: 1 });
+      return { ...(await model.generateOnce(input, own).result), messages: [CALL] };
+    },
+    addResults: async (_: number, results: readonly Message[]) =>
+      void told.push(['addResults', results]),
+    saveSession: async () => void told.push(['save']),
+  } as unknown as RemoteService;
+  const worker = {
+    call: async (use: (service: RemoteService) => unknown) => use(service),
+    run: async (
+      start: (service: RemoteService, task: [number, unknown]) => unknown,
+      { onReport }: RunOptions<GenerateEvent>,
+    ) => start(service, [1, onReport]),
+  } as unknown as WorkerClient;
+  const start = { messages: isUnfinished ? [QUESTION] : [], isUnfinished, restoredTokens: 0 };
+  return { session: new WorkerSession(worker, () => 1, { start }), told, options };
+}
+
+test('a session has the results of tools before its step ends, and so has its worker', async () => {
+  const { session, told } = createSession();
+  const seen: (readonly Message[])[] = [];
+  const onStepFinish = async () => {
+    seen.push(session.messages);
+    await session.save();
+  };
+  const tools = [tool('add', () => 3)];
+  const options = { tools, onStepFinish, stopWhen: stepCountIs(1) };
+  const { messages } = await session.generate([QUESTION], options).result;
+  expect(messages).toHaveLength(2);
+  const { channel: _, ...result } = messages[1]!;
+  expect(result).toEqual(RESULT);
+  expect(seen).toEqual([[QUESTION, ...messages]]);
+  expect(session.messages).toEqual([QUESTION, ...messages]);
+  expect(told).toEqual([['generate', [QUESTION]], ['addResults', messages.slice(1)], ['save']]);
+});
