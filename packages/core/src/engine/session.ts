@@ -2,7 +2,12 @@ import type { Message } from '@ossicle/harmony';
 import { isOssicleError, OssicleError } from '../errors.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
 import { parseJson } from '../generation/parse-json.ts';
-import { type GenerateOnce, generateWithTools, withResults } from '../generation/tool-loop.ts';
+import {
+  type GenerateOnce,
+  generateWithTools,
+  resumeOptions,
+  withResults,
+} from '../generation/tool-loop.ts';
 import type { Runtime } from '../model/runtime.ts';
 import type {
   FinishReason,
@@ -188,7 +193,9 @@ export class EngineSession implements Session {
   }
 
   resume(options: GenerateOptions = {}): Generation {
-    return startGeneration(options, () => this.#generateOnce('resume', { ...options }));
+    return startGeneration(options, () =>
+      this.#generateOnce('resume', { ...resumeOptions(options, this.#messages) }),
+    );
   }
 
   fork(messages?: number): Promise<Session> {

@@ -34,6 +34,11 @@ const WRONG: [options: unknown, Class: new (message: string) => Error, message: 
   [{ systemMessage: { channels: [undefined] } }, RangeError, /channels\[0\]/],
   [{ systemMessage: { systemTools: [{}] } }, TypeError, /systemTools\[0\]\.name/],
   [
+    { systemMessage: { systemTools: [{ name: 'my notes' }] } },
+    RangeError,
+    /systemTools\[0\]\.name must have neither spaces nor "<", not "my notes"/,
+  ],
+  [
     { systemMessage: { systemTools: [{ name: 'python', execute: 1 }] } },
     TypeError,
     /systemTools\[0\]\.execute .* function/,

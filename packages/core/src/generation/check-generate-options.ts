@@ -173,6 +173,7 @@ function checkSystemMessage(message: unknown): void {
   for (const [index, entry] of arrayAt(place, message.systemTools).entries()) {
     const namespace = objectAt(`${place}[${index}]`, entry);
     checkName(`${place}[${index}].name`, namespace.name);
+    checkRecipient(`${place}[${index}].name`, namespace.name);
     checkStrings(`${place}[${index}].`, namespace, ['description']);
     checkTools(`${place}[${index}].tools`, namespace.tools);
     checkRunnable(`${place}[${index}].`, namespace);
@@ -181,6 +182,12 @@ function checkSystemMessage(message: unknown): void {
 
 function checkName(place: string, value: unknown): void {
   if (typeof value !== 'string' || value === '') throw mustBe(place, 'a non-empty string', value);
+}
+
+/** Checks a name that headers have as it is; those of tools are made identifiers. */
+function checkRecipient(place: string, name: unknown): void {
+  if (!/[\s<]/.test(String(name))) return;
+  throw new RangeError(`${place} must have neither spaces nor "<", not ${shown(name)}`);
 }
 
 function checkStrings(prefix: string, fields: Fields, names: readonly string[]): void {

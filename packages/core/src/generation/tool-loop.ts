@@ -116,6 +116,15 @@ async function runSteps(
   }
 }
 
+/** The options of an answer to messages that goes on: a tool that must be called has been if they end in a result. */
+export function resumeOptions(
+  options: GenerateOptions,
+  messages: readonly Message[],
+): GenerateOptions {
+  const isCalled = messages.at(-1)?.role === 'tool' && mustCall(options);
+  return isCalled ? { ...options, toolChoice: 'auto' } : options;
+}
+
 /** Whether the options ask for a call. */
 function mustCall({ toolChoice = 'auto' }: GenerateOptions): boolean {
   return toolChoice === 'required' || typeof toolChoice === 'object';

@@ -9,8 +9,8 @@ const QUESTION: Message = { role: 'user', content: 'Add.' };
 const CALL: Message = { role: 'assistant', recipient: 'functions.add', content: '{}' };
 const RESULT: Message = { role: 'tool', name: 'add', content: '3' };
 
-/** A session whose worker answers by a script, each answer with a call; and what the worker is told. */
-function createSession(isUnfinished = false) {
+/** A session, with an unfinished answer to messages, whose worker answers each prompt with a call; and what that is told. */
+function createSession(unfinished?: readonly Message[]) {
   const model = createModel([call('add', {})], [call('add', {})], [call('add', {})]);
   const told: (readonly unknown[])[] = [];
   const options: GenerateOptions[] = [];
@@ -33,7 +33,8 @@ function createSession(isUnfinished = false) {
       { onReport }: RunOptions<GenerateEvent>,
     ) => start(service, [1, onReport]),
   } as unknown as WorkerClient;
-  const start = { messages: isUnfinished ? [QUESTION] : [], isUnfinished, restoredTokens: 0 };
+  const isUnfinished = unfinished !== undefined;
+  const start = { messages: unfinished ?? [], isUnfinished, restoredTokens: 0 };
   return { session: new WorkerSession(worker, () => 1, { start }), told, options };
 }
 
@@ -53,4 +54,14 @@ test('a session has the results of tools before its step ends, and so has its wo
   expect(seen).toEqual([[QUESTION, ...messages]]);
   expect(session.messages).toEqual([QUESTION, ...messages]);
   expect(told).toEqual([['generate', [QUESTION]], ['addResults', messages.slice(1)], ['save']]);
+});
+
+test.each([
+  ['before it was made', [QUESTION], ['required', 'auto']],
+  ['after it was answered', [QUESTION, CALL, RESULT], ['auto', 'auto']],
+])('an answer that must call a tool goes on %s', async (_, messages, expected) => {
+  const { session, options } = createSession(messages);
+  const tools = [tool('add', () => 3)];
+  await session.resume({ tools, toolChoice: 'required', stopWhen: stepCountIs(2) }).result;
+  expect(options.map(({ toolChoice }) => toolChoice)).toEqual(expected);
 });

@@ -1,7 +1,12 @@
 import type { Message } from '@ossicle/harmony';
 import { isOssicleError, OssicleError } from '../errors.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
-import { type GenerateOnce, generateWithTools, withResults } from '../generation/tool-loop.ts';
+import {
+  type GenerateOnce,
+  generateWithTools,
+  resumeOptions,
+  withResults,
+} from '../generation/tool-loop.ts';
 import type {
   GenerateEvent,
   GenerateOptions,
@@ -113,9 +118,8 @@ export class WorkerSession implements ModelSession {
         isFirst = false;
         return this.#generate(input, own);
       };
-      return generateWithTools(once, this.#messages, options, (results) =>
-        this.#addResults(results),
-      );
+      const own = resumeOptions(options, this.#messages);
+      return generateWithTools(once, this.#messages, own, (results) => this.#addResults(results));
     });
   }
 

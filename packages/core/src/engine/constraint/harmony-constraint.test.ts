@@ -177,6 +177,13 @@ describe('an answer', () => {
     expect(constraints.of({}, tokenizer.encode('Hi')).next()).toEqual({ kind: 'free' });
   });
 
+  test('cannot follow responseFormat after a prompt without messages', () => {
+    const responseFormat = { type: 'choice', options: ['red', 'green'] } as const;
+    const start = () => constraints.of({ responseFormat }, tokenizer.encode('Hi'));
+    expect(start).toThrow(RangeError);
+    expect(start).toThrow(/^responseFormat needs a prompt with <\|start\|>/);
+  });
+
   test('goes on with the message that its prompt begins', () => {
     const responseFormat = { type: 'choice', options: ['red', 'reddish', 'green'] } as const;
     const answers = Array.from(

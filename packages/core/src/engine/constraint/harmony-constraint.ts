@@ -25,7 +25,8 @@ export class HarmonyConstraints {
   }
 
   /**
-   * The constraint of the answer to a prompt. After a prompt that has no messages, anything may come.
+   * The constraint of the answer to a prompt. After a prompt that has no messages, anything may come, unless
+   * there is a `responseFormat`.
    *
    * @throws RangeError if what the options ask for cannot be enforced, or if the prompt begins an answer that is none of
    * `responseFormat`.
@@ -34,7 +35,12 @@ export class HarmonyConstraints {
     const headers = createHeaderGrammar(this.#vocabulary.tokenizer, headerOptions(options));
     const grammars = this.#grammars.of(options);
     const start = Array.from(prompt).lastIndexOf(this.#vocabulary.ids.start);
-    if (start < 0) return joinConstraints([]);
+    if (start < 0) {
+      if (!options.responseFormat) return joinConstraints([]);
+      throw new RangeError(
+        'responseFormat needs a prompt with <|start|>, which begins a message; give messages, or omit it',
+      );
+    }
     const constraint = new HarmonyConstraint(this.#vocabulary, headers, grammars);
     for (let i = start; i < prompt.length; i++) constraint.push(prompt[i] as number);
     if (constraint.hasLeftGrammar) {
