@@ -27,6 +27,10 @@ async function expectTitles(expected: readonly string[], demo: DemoPage = visit.
     .catch(async () => expect(await titles(demo)).toEqual(expected));
 }
 
+/** The unsent texts that the browser keeps. */
+const drafts = (): Promise<string> =>
+  visit.demo.page.evaluate(() => JSON.stringify(Object.values(localStorage)));
+
 /** Opens the actions of the first chat and takes one. */
 async function act(action: string): Promise<void> {
   const { demo } = visit;
@@ -138,8 +142,11 @@ describe('chats that stay', () => {
     await demo.page.bringToFront();
     await demo.ask('Add 10 more.');
     await tab.textLike('.turn:last-child .markdown', /51/);
+    await demo.page.type('#prompt', 'Unsent');
+    expect(await drafts()).toContain('Unsent');
     await act('delete');
     await demo.click('#confirm .danger');
+    expect(await drafts()).not.toContain('Unsent');
     await expectTitles(['What is 17 + 25?'], tab);
     await tab.page.close();
   });
