@@ -6,6 +6,7 @@ import { ChatList } from './chats/chat-list.ts';
 import { ChatsPanel } from './chats/chats-panel.ts';
 import { openedFor } from './connection-policy.ts';
 import { find } from './element.ts';
+import { Shortcuts } from './keyboard/shortcuts.ts';
 import { localize } from './language/localize.ts';
 import { texts } from './language/texts.ts';
 import {
@@ -29,7 +30,6 @@ import { PolicyChecker } from './policy/policy-checker.ts';
 import { RequestLog } from './privacy/request-log.ts';
 import { RequestPanel } from './privacy/request-panel.ts';
 import { SettingsView } from './settings.ts';
-import { Shortcuts } from './shortcuts.ts';
 import { StatusLine } from './status-line.ts';
 import { readLocal, storageKey, writeLocal } from './storage-key.ts';
 import { showWelcome } from './welcome.ts';

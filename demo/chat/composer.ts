@@ -1,5 +1,5 @@
 import { element, find, iconButton } from '../element.ts';
-import { isKey } from '../keys.ts';
+import { isKey } from '../keyboard/keys.ts';
 import { texts } from '../language/texts.ts';
 import { Attachments } from './attachments.ts';
 import type { Question } from './chat.ts';

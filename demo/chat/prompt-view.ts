@@ -1,7 +1,7 @@
 import { copyButton } from '../answer/copy-button.ts';
 import type { Turn } from '../chats/chat-record.ts';
 import { element, icon, iconButton } from '../element.ts';
-import { isKey } from '../keys.ts';
+import { isKey } from '../keyboard/keys.ts';
 import { texts } from '../language/texts.ts';
 
 /** What the view of a question can ask the page to do. */

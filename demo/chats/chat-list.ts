@@ -3,7 +3,7 @@ import { writeDraft } from '../chat/drafts.ts';
 import { confirm } from '../confirm.ts';
 import { element, find, iconButton } from '../element.ts';
 import { formatAgo } from '../format.ts';
-import { isKey } from '../keys.ts';
+import { isKey } from '../keyboard/keys.ts';
 import { texts } from '../language/texts.ts';
 import { parseChats, toJson, toMarkdown } from './chat-file.ts';
 import type { ChatLibrary } from './chat-library.ts';

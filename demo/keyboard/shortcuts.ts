@@ -1,6 +1,6 @@
-import { element, find, iconButton } from './element.ts';
+import { element, find, iconButton } from '../element.ts';
+import { texts } from '../language/texts.ts';
 import { isComposing, isKey } from './keys.ts';
-import { texts } from './language/texts.ts';
 
 /** What the shortcuts do. */
 export interface ShortcutActions {
