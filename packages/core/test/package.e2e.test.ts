@@ -149,7 +149,7 @@ const SHOWN: readonly (readonly [file: string, shown: RegExp])[] = [
   ['packages/core/README.md', /^$/],
   ['docs/tools.md', /\/notes\?q=\w/],
   ['docs/tools.md', /^\d/],
-  ['docs/tools.md', /^JSHandle@object$/],
+  ['docs/tools.md', /^\[object Object\]$/],
   ['docs/tools.md', /^{"sky":"clear","celsius":24}$/],
   ['docs/conversations.md', /^\S.* true$/],
   ['docs/conversations.md', /^What is 17 \+ 25\? true \| true 17 \+ 25 = 42$/],
