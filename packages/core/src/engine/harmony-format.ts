@@ -5,6 +5,7 @@ import {
   specialTokens,
   type Tokenizer,
 } from '@ossicle/harmony';
+import { mustCall } from '../generation/tool-loop.ts';
 import type { GenerateOptions } from '../types/generate.ts';
 import type { ChatFormat, ChatOutput } from './chat-format.ts';
 import { type Constraint, joinConstraints } from './constraint/constraint.ts';
@@ -32,8 +33,8 @@ export class HarmonyFormat implements ChatFormat {
 
   encode(messages: readonly Message[], options: GenerateOptions): number[] {
     const { instructions, reasoningEffort, tools, responseFormat, currentDate } = options;
-    const { systemMessage = {}, toolChoice, keepAnalysis, prefillText } = options;
-    if (prefillText !== undefined && mustCall(toolChoice)) {
+    const { systemMessage = {}, keepAnalysis, prefillText } = options;
+    if (prefillText !== undefined && mustCall(options)) {
       throw new RangeError(
         'prefillText begins the final channel, in which no tool is called; omit it, or toolChoice',
       );
@@ -72,11 +73,12 @@ export class HarmonyFormat implements ChatFormat {
   }
 
   /** What ends a message of reasoning, the first time and later ones. */
-  #afterReasoning({ tools = [], toolChoice, systemMessage }: GenerateOptions): number[][] {
+  #afterReasoning(options: GenerateOptions): number[][] {
+    const { tools = [], toolChoice, systemMessage } = options;
     const { end, start, channel } = specialTokens(this.#tokenizer);
     const nextMessage = [end, start, ...this.#tokenizer.encode('assistant')];
     const answer = [...nextMessage, ...this.#header('final')];
-    if (mustCall(toolChoice)) {
+    if (mustCall(options)) {
       return [[...nextMessage, channel, ...this.#tokenizer.encode('commentary')]]; // only a call may follow
     }
     // The model may call a tool instead of answering, but not go on reasoning.
@@ -89,9 +91,4 @@ export class HarmonyFormat implements ChatFormat {
     const { channel, message } = specialTokens(this.#tokenizer);
     return [channel, ...this.#tokenizer.encode(channelName), message];
   }
-}
-
-/** Whether the model has to call a tool. */
-function mustCall(choice: GenerateOptions['toolChoice']): boolean {
-  return choice === 'required' || typeof choice === 'object';
 }

@@ -362,7 +362,7 @@ export class EngineSession implements Session {
         }
         this.#checkDisposed();
         signal?.throwIfAborted();
-        await this.#pause(this.#decoder.progress);
+        if (this.#pauses.length > 0) await this.#pause(this.#decoder.progress);
       }
     } catch (error) {
       if (!isAbort(error, signal)) throw error;

@@ -125,8 +125,8 @@ export function resumeOptions(
   return isCalled ? { ...options, toolChoice: 'auto' } : options;
 }
 
-/** Whether the options ask for a call. */
-function mustCall({ toolChoice = 'auto' }: GenerateOptions): boolean {
+/** Whether the model has to call a tool. */
+export function mustCall({ toolChoice = 'auto' }: GenerateOptions): boolean {
   return toolChoice === 'required' || typeof toolChoice === 'object';
 }
 

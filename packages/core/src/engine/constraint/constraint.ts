@@ -37,7 +37,8 @@ export function maskOf(tokens: Iterable<number>, vocabularySize: number): Mask {
   return mask;
 }
 
-const FREE: Guide = { kind: 'free' };
+/** Anything may come. */
+export const FREE: Guide = { kind: 'free' };
 
 /**
  * Joins constraints: each takes all tokens, and the first that leaves the model no free choice decides what comes next. If
@@ -47,8 +48,11 @@ export function joinConstraints(constraints: readonly Constraint[]): Constraint 
   return {
     next() {
       const guides = constraints.map((constraint) => constraint.next());
-      const isFirst = (test: (guide: Guide) => boolean): Guide | undefined => guides.find(test);
-      return isFirst(({ kind }) => kind !== 'free') ?? isFirst((guide) => 'mask' in guide) ?? FREE;
+      return (
+        guides.find(({ kind }) => kind !== 'free') ??
+        guides.find((guide) => 'mask' in guide) ??
+        FREE
+      );
     },
     push(token) {
       for (const constraint of constraints) constraint.push(token);

@@ -1,5 +1,5 @@
 import type { GrammarMatcher } from '../../grammar/matcher.ts';
-import type { Constraint, Guide } from './constraint.ts';
+import { type Constraint, FREE, type Guide } from './constraint.ts';
 import type { HarmonyVocabulary } from './harmony-vocabulary.ts';
 
 /** A message's content that follows a grammar, up to the token that ends the message. */
@@ -26,7 +26,7 @@ export class GrammarContent implements Constraint {
 
   next(): Guide {
     const [matcher, end] = [this.#matcher, this.#end];
-    if (this.#hasLeft) return { kind: 'free' };
+    if (this.#hasLeft) return FREE;
     if (matcher.isComplete) return { kind: 'force', tokens: [end] };
     const tokens = this.#forced();
     if (tokens.length > 0) return { kind: 'force', tokens };

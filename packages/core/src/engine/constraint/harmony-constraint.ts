@@ -6,12 +6,10 @@ import {
 } from '@ossicle/harmony';
 import type { GrammarMatcher } from '../../grammar/matcher.ts';
 import type { GenerateOptions } from '../../types/generate.ts';
-import { type Constraint, type Guide, joinConstraints } from './constraint.ts';
+import { type Constraint, FREE, type Guide, joinConstraints } from './constraint.ts';
 import { type AnswerGrammars, ContentGrammars } from './content-grammars.ts';
 import { GrammarContent } from './grammar-content.ts';
 import { HarmonyVocabulary } from './harmony-vocabulary.ts';
-
-const FREE: Guide = { kind: 'free' };
 
 /** Makes the constraints of answers in Harmony. */
 export class HarmonyConstraints {

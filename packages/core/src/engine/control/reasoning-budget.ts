@@ -1,4 +1,4 @@
-import type { Constraint, Guide } from '../constraint/constraint.ts';
+import { type Constraint, FREE } from '../constraint/constraint.ts';
 
 /** What a budget knows of the answer so far. */
 export interface Reasoning {
@@ -7,8 +7,6 @@ export interface Reasoning {
   /** Tokens of such messages, without control tokens and headers. */
   readonly reasoningTokens: number;
 }
-
-const FREE: Guide = { kind: 'free' };
 
 /**
  * Ends reasoning once it has a number of tokens: closes its message, and begins the next one.

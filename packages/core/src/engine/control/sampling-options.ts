@@ -31,7 +31,7 @@ export function samplingOptions(options: GenerateOptions): SamplingOptions {
   return { temperature, topP, topK, minP, ...penalties, logitBias, seed };
 }
 
-/** Whether the options change logits by token. Otherwise, sampling reads no {@link encodeAdjustments}. */
+/** Whether the options change logits by token. Otherwise, sampling reads no `Adjustments`. */
 export function adjustsLogits(options: SamplingOptions): boolean {
   const { repetitionPenalty, presencePenalty, frequencyPenalty, logitBias } = options;
   const isPenalized = repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0;
