@@ -318,7 +318,7 @@ export class EngineSession implements Session {
     const hasMessages =
       input === 'resume' ? this.#messages.length > 0 : !(input instanceof Uint32Array);
     const constraint =
-      output && this.#tokenizer?.chat?.constrain(options, head, output, hasMessages);
+      output && this.#tokenizer?.chat?.constrain(options, head, hasMessages);
     const loopGuard = output && options.loopGuard !== false ? new LoopGuard() : undefined;
 
     const exempt = this.#tokenizer?.chat?.headerTokens ?? [];

@@ -104,7 +104,8 @@ export interface GenerateOptions extends ToolLoopOptions {
   readonly stop?: readonly string[];
   /**
    * The most tokens of reasoning, 0 included, of all steps together. When they are used up, the analysis message is closed,
-   * and the model goes on in the final channel; with tools, it may call one first. Default: no limit.
+   * and the model answers or calls a tool. Rejects with RangeError if `systemMessage.channels` leaves it neither. Default: no
+   * limit.
    */
   readonly reasoningBudget?: number;
   /**
