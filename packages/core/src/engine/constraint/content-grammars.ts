@@ -6,8 +6,11 @@ import { choiceGrammar, patternGrammar, schemaGrammar } from '../../grammar/sche
 import type { GenerateOptions, ResponseFormat } from '../../types/generate.ts';
 import type { HarmonyVocabulary } from './harmony-vocabulary.ts';
 
-/** How many grammars are kept for later generations. */
-const MAX_GRAMMARS = 32;
+/** The most bytes of grammars that are kept for later generations. */
+const MAX_BYTES = 64 * 2 ** 20;
+
+/** Bytes of a grammar for each character of the schema that it is made from, that text included. */
+const BYTES_PER_CHARACTER = 300;
 
 /** The grammars of the contents that one answer may have. */
 export interface AnswerGrammars {
@@ -24,6 +27,15 @@ export class ContentGrammars {
 
   constructor(vocabulary: HarmonyVocabulary) {
     this.#vocabulary = vocabulary;
+  }
+
+  /** About how many bytes the grammars take that are kept, until one of them is used. */
+  get sizeBytes(): number {
+    let bytes = 0;
+    for (const [key, { sizeBytes }] of this.#grammars) {
+      bytes += BYTES_PER_CHARACTER * key.length + sizeBytes;
+    }
+    return bytes;
   }
 
   /**
@@ -78,8 +90,10 @@ export class ContentGrammars {
     const matcher = this.#grammars.get(key) ?? new GrammarMatcher(make(), this.#vocabulary);
     this.#grammars.delete(key);
     this.#grammars.set(key, matcher);
-    const [oldest] = this.#grammars.keys();
-    if (this.#grammars.size > MAX_GRAMMARS) this.#grammars.delete(oldest as string);
+    while (this.sizeBytes > MAX_BYTES && this.#grammars.size > 1) {
+      const [oldest] = this.#grammars.keys();
+      this.#grammars.delete(oldest as string);
+    }
     return matcher;
   }
 }
