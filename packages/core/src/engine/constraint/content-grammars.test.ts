@@ -5,26 +5,31 @@ import type { GrammarMatcher } from '../../grammar/matcher.ts';
 import { ContentGrammars } from './content-grammars.ts';
 import { HarmonyVocabulary } from './harmony-vocabulary.ts';
 
-test('grammars are kept for later generations, the last used of them, in 64 MiB', async () => {
+const MB = 2 ** 20;
+
+test('grammars are kept for later generations, the last used of them, within their bytes', async () => {
   const json = await readTestJson('demo/public/models/gpt-oss-nano/tokenizer.json');
   const tokenizer = createTokenizer(json);
-  const grammars = new ContentGrammars(new HarmonyVocabulary(tokenizer, tokenizer.vocabularySize));
+  const grammars = new ContentGrammars(
+    new HarmonyVocabulary(tokenizer, tokenizer.vocabularySize),
+    4 * MB,
+  );
   const grammarOf = (maxLength: number): GrammarMatcher =>
     grammars.of({ responseFormat: { type: 'json', schema: { type: 'string', maxLength } } }).final!;
   const letter = new TextEncoder().encode('é');
   const used = Array.from({ length: 12 }, (_, i) => {
     const matcher = grammarOf(5000 + i);
     matcher.accept(new TextEncoder().encode('"'));
-    while (matcher.sizeBytes < 8 * 2 ** 20) {
-      for (let i = 0; i < 40; i++) matcher.accept(letter);
+    while (matcher.sizeBytes < MB / 2) {
       matcher.mask();
+      matcher.accept(letter);
     }
-    expect(grammars.sizeBytes).toBeLessThan(80 * 2 ** 20); // with the one in use
+    expect(grammars.sizeBytes).toBeLessThan(5.5 * MB); // with the one in use
     return matcher;
   });
   expect(grammarOf(5011)).toBe(used[11]);
   expect(grammarOf(5006)).toBe(used[6]);
-  expect(grammars.sizeBytes).toBeGreaterThan(40 * 2 ** 20);
-  expect(grammars.sizeBytes).toBeLessThan(64 * 2 ** 20);
+  expect(grammars.sizeBytes).toBeGreaterThan(2.5 * MB);
+  expect(grammars.sizeBytes).toBeLessThan(4 * MB);
   expect(grammarOf(5000)).not.toBe(used[0]);
 });

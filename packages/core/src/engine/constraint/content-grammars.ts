@@ -6,7 +6,7 @@ import { choiceGrammar, patternGrammar, schemaGrammar } from '../../grammar/sche
 import type { GenerateOptions, ResponseFormat } from '../../types/generate.ts';
 import type { HarmonyVocabulary } from './harmony-vocabulary.ts';
 
-/** The most bytes of grammars that are kept for later generations. */
+/** The bytes of all kept grammars together. */
 const MAX_BYTES = 64 * 2 ** 20;
 
 /** Bytes of a grammar for each character of the schema that it is made from, that text included. */
@@ -23,10 +23,13 @@ export interface AnswerGrammars {
 /** Makes the grammars of contents, and keeps them with what has been computed of them. */
 export class ContentGrammars {
   readonly #vocabulary: HarmonyVocabulary;
+  readonly #maxBytes: number;
   readonly #grammars = new Map<string, GrammarMatcher>();
 
-  constructor(vocabulary: HarmonyVocabulary) {
+  /** @param maxBytes - The most bytes of grammars that are kept for later generations. */
+  constructor(vocabulary: HarmonyVocabulary, maxBytes: number = MAX_BYTES) {
     this.#vocabulary = vocabulary;
+    this.#maxBytes = maxBytes;
   }
 
   /** About how many bytes the grammars take that are kept, until one of them is used. */
@@ -90,7 +93,7 @@ export class ContentGrammars {
     const matcher = this.#grammars.get(key) ?? new GrammarMatcher(make(), this.#vocabulary);
     this.#grammars.delete(key);
     this.#grammars.set(key, matcher);
-    while (this.sizeBytes > MAX_BYTES && this.#grammars.size > 1) {
+    while (this.sizeBytes > this.#maxBytes && this.#grammars.size > 1) {
       const [oldest] = this.#grammars.keys();
       this.#grammars.delete(oldest as string);
     }
