@@ -31,8 +31,8 @@ export class HarmonyFormat implements ChatFormat {
   }
 
   encode(messages: readonly Message[], options: GenerateOptions): number[] {
-    const { instructions, reasoningEffort, tools, responseFormat, currentDate } = options;
-    const { systemMessage = {}, keepAnalysis, prefillText } = options;
+    const { instructions, reasoningEffort, tools, builtInTools, responseFormat } = options;
+    const { systemMessage = {}, currentDate, keepAnalysis, prefillText } = options;
     if (prefillText !== undefined && mustCall(options)) {
       throw new RangeError(
         'prefillText begins the final channel, in which no tool is called; omit it, or toolChoice',
@@ -42,6 +42,7 @@ export class HarmonyFormat implements ChatFormat {
       ...(instructions !== undefined && { instructions }),
       ...(reasoningEffort !== undefined && { reasoningEffort }),
       ...(tools !== undefined && { tools }),
+      ...(builtInTools !== undefined && { systemTools: builtInTools }),
       ...(responseFormat?.type === 'json' && { responseFormat }),
       ...(currentDate !== undefined && { currentDate }),
       ...(keepAnalysis !== undefined && { keepAnalysis }),

@@ -190,7 +190,7 @@ describe('the output of a model', () => {
   });
 
   test('has calls of built-in tools with code without input, even if the code reads as JSON', () => {
-    const options = { systemMessage: { systemTools: [{ name: 'python' }] } };
+    const options = { builtInTools: [{ name: 'python' }] };
     const { summary } = read(
       '<|channel|>analysis to=python code<|message|>[1, 2]<|call|>',
       options,

@@ -41,8 +41,8 @@ export class HarmonyOutput implements ChatOutput {
 
   /** @param prompt - The ids before the answer. */
   constructor(tokenizer: Tokenizer, options: GenerateOptions, prompt: ArrayLike<number> = []) {
-    const { tools = [], stop = [], systemMessage } = options;
-    this.#names = createToolNames(tools, systemMessage?.systemTools);
+    const { tools = [], builtInTools = [], stop = [] } = options;
+    this.#names = createToolNames(tools, builtInTools);
     this.#parser = createParser(tokenizer, { toolNames: this.#names, prompt });
     this.#stopTokens = new Set(stopTokens(tokenizer));
     this.#begun = this.#parser.begin().flatMap((event) => this.#onEvent(event));

@@ -46,12 +46,11 @@ export function generateWithTools(
 }
 
 /** All tools, by the names of their calls. A built-in namespace without tools is called itself, with text. */
-function toolsOf({ tools = [], systemMessage }: GenerateOptions): Tools {
-  const builtIn = (systemMessage?.systemTools ?? []).flatMap(
-    ({ tools: inner = [], ...namespace }) =>
-      inner.length > 0
-        ? inner.map((tool) => ({ ...tool, name: `${namespace.name}.${tool.name}` }))
-        : [{ ...namespace, takesText: true }],
+function toolsOf({ tools = [], builtInTools = [] }: GenerateOptions): Tools {
+  const builtIn = builtInTools.flatMap(({ tools: inner = [], ...namespace }) =>
+    inner.length > 0
+      ? inner.map((tool) => ({ ...tool, name: `${namespace.name}.${tool.name}` }))
+      : [{ ...namespace, takesText: true }],
   );
   return new Map([...tools, ...builtIn].map((tool: RunnableTool) => [tool.name, tool]));
 }

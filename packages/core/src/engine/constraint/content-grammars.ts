@@ -46,7 +46,12 @@ export class ContentGrammars {
    *
    * @throws RangeError if one cannot be enforced; the message names the option.
    */
-  of({ tools = [], systemMessage, toolChoice, responseFormat }: GenerateOptions): AnswerGrammars {
+  of({
+    tools = [],
+    builtInTools = [],
+    toolChoice,
+    responseFormat,
+  }: GenerateOptions): AnswerGrammars {
     const calls = new Map<string, GrammarMatcher>();
     const add = (
       place: string,
@@ -61,8 +66,8 @@ export class ContentGrammars {
     };
     if (toolChoice !== 'none') {
       add('tools', 'functions', tools);
-      for (const [i, { name, tools: inner = [] }] of (systemMessage?.systemTools ?? []).entries()) {
-        add(`systemMessage.systemTools[${i}].tools`, name, inner);
+      for (const [i, { name, tools: inner = [] }] of builtInTools.entries()) {
+        add(`builtInTools[${i}].tools`, name, inner);
       }
     }
     const final = responseFormat && named('responseFormat', () => this.#response(responseFormat));

@@ -112,7 +112,7 @@ const tools = [
   },
   { name: 'now' },
 ];
-const systemTools = [
+const builtInTools = [
   { name: 'python' },
   {
     name: 'browser',
@@ -128,7 +128,7 @@ describe('an answer', () => {
     ['without tools', {}, [undefined]],
     [
       'with tools',
-      { tools, systemMessage: { systemTools } },
+      { tools, builtInTools },
       [undefined, 'browser.open', 'functions.get_weather', 'functions.now', 'python'],
     ],
     [
@@ -340,11 +340,9 @@ test.each<[GenerateOptions, RegExp]>([
   ],
   [
     {
-      systemMessage: {
-        systemTools: [{ name: 'web', tools: [{ name: 'get', parameters: { contains: {} } }] }],
-      },
+      builtInTools: [{ name: 'web', tools: [{ name: 'get', parameters: { contains: {} } }] }],
     },
-    /^systemMessage\.systemTools\[0\]\.tools\[0\] \(get\) cannot be enforced/,
+    /^builtInTools\[0\]\.tools\[0\] \(get\) cannot be enforced/,
   ],
   [
     { responseFormat: { type: 'json', schema: { contains: {} } } },

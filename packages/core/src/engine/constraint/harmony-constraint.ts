@@ -67,13 +67,13 @@ export class HarmonyConstraints {
 }
 
 function headerOptions(options: GenerateOptions): HeaderGrammarOptions {
-  const { tools, toolChoice, systemMessage, responseFormat } = options;
-  const { channels, systemTools } = systemMessage ?? {};
+  const { tools, builtInTools, toolChoice, systemMessage, responseFormat } = options;
+  const { channels } = systemMessage ?? {};
   return {
     ...(tools && { tools }),
     ...(toolChoice && { toolChoice }),
     ...(channels && { channels }),
-    ...(systemTools && { systemTools }),
+    ...(builtInTools && { systemTools: builtInTools }),
     isJson: responseFormat?.type === 'json',
   };
 }
