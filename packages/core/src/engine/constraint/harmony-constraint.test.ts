@@ -350,7 +350,7 @@ test.each<[GenerateOptions, RegExp]>([
   ],
   [
     { responseFormat: { type: 'regex', pattern: '(?=a)' } },
-    /^responseFormat cannot be enforced.*lookahead/,
+    /^responseFormat cannot be enforced.*lookahead.* check the answer\.$/,
   ],
   [{ tools, toolChoice: { name: 'f' } }, /toolChoice\.name is "f"/],
   [{ toolChoice: 'required' }, /toolChoice asks for a call/],
