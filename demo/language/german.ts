@@ -34,6 +34,9 @@ export const german: Texts = {
     toolsHint: 'Uhr, Rechner und Einheitenumrechner; sie laufen in dieser Seite.',
     askTools: 'Vor jedem Werkzeugaufruf fragen',
     askToolsHint: 'Zeigt den Aufruf mit seinen Argumenten, bevor er ausgeführt wird.',
+    keepSessions: 'Chats sofort wieder öffnen',
+    keepSessionsHint: (bytes) =>
+      `Bewahrt auf, was das Modell in den letzten 3 Chats gelesen hat, damit es sie nicht noch einmal liest: ${bytes} auf diesem Datenträger, höchstens 600 MB.`,
     language: 'Sprache',
     reset: 'Auf die Vorgaben des Modells zurücksetzen',
   },
@@ -177,6 +180,7 @@ export const german: Texts = {
     reading: 'Liest',
     readingOf: (done, all) => `Liest ${done} von ${all} Tokens`,
     stopped: 'Angehalten',
+    elsewhere: 'Wird in einem anderen Tab beantwortet',
     tokenLimit: 'Tokengrenze erreicht',
     unfinished: 'Unvollständig',
     failed: 'Fehlgeschlagen',

@@ -33,6 +33,9 @@ export const japanese: Texts = {
     toolsHint: 'このページ内で動く時計、電卓、単位換算です。',
     askTools: 'ツールの実行前に確認する',
     askToolsHint: '呼び出しと引数を先に表示します。',
+    keepSessions: 'チャットをすぐに再開',
+    keepSessionsHint: (bytes) =>
+      `直近 3 つのチャットの読み込み結果を保存し、読み直しを省きます。このディスクに ${bytes}、最大 600 MB。`,
     language: '言語',
     reset: 'モデルの既定値に戻す',
   },
@@ -176,6 +179,7 @@ export const japanese: Texts = {
     reading: '読み取り中',
     readingOf: (done, all) => `読み取り中 ${done} / ${all} トークン`,
     stopped: '停止しました',
+    elsewhere: '別のタブで回答しています',
     tokenLimit: 'トークン数の上限に達しました',
     unfinished: '未完了',
     failed: '失敗しました',

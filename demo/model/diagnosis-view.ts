@@ -25,8 +25,8 @@ export class DiagnosisView {
 
   async #diagnose(): Promise<void> {
     const model = this.#model;
-    if (model === undefined) return;
-    this.#button.disabled = true;
+    if (model === undefined || this.#button.ariaBusy === 'true') return;
+    this.#button.ariaBusy = 'true'; // not disabled: that loses the focus
     this.#report.replaceChildren(element('p', { class: 'hint' }, texts.model.diagnosing));
     try {
       const { text } = await model.diagnose();
@@ -47,7 +47,7 @@ export class DiagnosisView {
     } catch (error) {
       this.#report.replaceChildren(error instanceof Error ? error.message : String(error));
     } finally {
-      this.#button.disabled = false;
+      this.#button.ariaBusy = null;
     }
   }
 }
