@@ -260,6 +260,7 @@ export class Chat {
 
   /** Goes on with an answer that was cut short: where it stopped if the session still has it, or else by asking for it. */
   async #proceed(turnId: string, usesTools: boolean): Promise<void> {
+    const chatId = this.#id;
     this.stop();
     await this.#running;
     const turns = pathOf(this.record);
@@ -268,8 +269,9 @@ export class Chat {
     if (turn?.id === turnId && loaded) {
       const question = [...turns.slice(0, -1), { ...turn, parts: [], reply: [] }];
       const { session, history } = await this.#open(loaded, question);
-      if (isCutShort(session, history)) return this.#answer(turn, question);
+      if (this.#id === chatId && isCutShort(session, history)) return this.#answer(turn, question);
     }
+    if (this.#id !== chatId) return; // another chat was opened meanwhile
     this.#ask({ prompt: texts.turn.continuePrompt, usesTools }, turnId);
   }
 

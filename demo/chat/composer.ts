@@ -162,9 +162,10 @@ export class Composer {
     this.#pressTools(false);
     this.#setText([]);
     this.#attachments.clear();
-    if (!this.#isGenerating) return this.#ask(question);
-    this.#setQueue([...this.#queue, question]);
-    this.#keep();
+    if (this.#isGenerating) {
+      this.#setQueue([...this.#queue, question]);
+      this.#keep();
+    } else this.#ask(question);
   }
 
   #setQueue(queue: readonly Question[]): void {

@@ -250,7 +250,6 @@ const englishPage = {
     checking: 'Checking',
     allowed: 'Allowed',
     violation: (category: string): string => `Violation: ${category}`,
-    unclear: 'The model gave no verdict:',
   },
 
   update: {

@@ -238,7 +238,6 @@ export const japanese: Texts = {
     checking: '確認中',
     allowed: '問題ありません',
     violation: (category) => `違反: ${category}`,
-    unclear: 'モデルは判定を返しませんでした:',
   },
   update: { ready: 'このページの新しい版の準備ができました。', reload: '再読み込み' },
   tool: {
@@ -328,6 +327,25 @@ export const japanese: Texts = {
     diagnosis: '診断結果',
     copyDiagnosis: '診断結果をコピー',
     checkPolicy: 'ポリシーを確認',
+    contextChoice: 'コンテキスト長',
+    contextOption: (count, bytes) => `${count} トークン：${bytes}`,
+    weightsChoice: 'アテンションと埋め込み',
+    weights8: (bytes) => `8 ビット：${bytes}`,
+    weights16: (bytes, share) => `公開時のままの 16 ビット：${bytes}、${share} 低速`,
+    settingsHint:
+      'モデルが使う GPU メモリのおよその量です。選ぶとモデルを読み込み直します。長いコンテキストはすぐにメモリを使い、埋まるにつれて回答が遅くなります。',
+  },
+
+  measured: {
+    button: '速度を測る',
+    busy: 'プロンプトを読み、回答を書いています…',
+    title: '速度',
+    copy: '速度をコピー',
+    reading: (tokens, rate) => `読み込み：${tokens} トークンを ${rate}`,
+    writing: (tokens, rate) => `書き出し：${tokens} トークンを ${rate}`,
+    perToken: (bytes) => `1 トークンごとに ${bytes} の重みを読みます`,
+    atMost: (rate, bytes) => `この GPU のメモリで可能な上限は ${rate}（毎秒 ${bytes}）`,
+    share: (share) => `その ${share} に到達`,
   },
   storage: {
     nothing: 'まだありません。読み込んだモデルはここに保存され、次回からはオフラインでも開けます。',
