@@ -117,7 +117,7 @@ test('a session has the results of the last tools, as soon as its step ends and 
   expect(messages.at(-1)).toMatchObject({ role: 'tool', name: 'get_weather' });
   const parts: BlobPart[] = [];
   await session.save(async (bytes) => void parts.push(bytes));
-  const { session: opened } = await engine.openSession(new Blob(parts));
+  const opened = await engine.openSession(new Blob(parts));
   const all = [ask('Rome'), ...messages];
   expect([...seen, session.messages, opened.messages]).toEqual([all, all, all]);
   const { usage } = await opened.generate(opened.messages, OPTIONS).result;
@@ -134,7 +134,8 @@ describe('a conversation with tools, whose reasoning is dropped', () => {
       const next = [...messages, ask('Bonn')];
       const parts: BlobPart[] = [];
       await session.save(async (bytes) => void parts.push(bytes));
-      const { session: opened, restoredTokens } = await engine.openSession(new Blob(parts));
+      const opened = await engine.openSession(new Blob(parts));
+      const { restoredTokens } = opened;
       expect(restoredTokens).toBeGreaterThanOrEqual(session.tokens.length - 1); // the last one ends the answer
       const fork = await session.fork();
       const outcomes = [];
