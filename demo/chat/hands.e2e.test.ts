@@ -143,6 +143,31 @@ test('a tool runs once the user allows it', async () => {
   expect(await demo.answer()).toBe('It is 06:30 in Paris.');
 });
 
+test('the question whether a tool may run stays in view when the message field grows', async () => {
+  const { demo } = visit;
+  const before = demo.page.viewport();
+  await demo.page.setViewport({ width: 320, height: 560 });
+  await demo.page.evaluate(() => document.querySelector<HTMLElement>('#ask-tools')?.click());
+  await demo.click('.suggestions li:last-child button');
+  await demo.page.waitForSelector('.tool-question');
+  await demo.send('Add 10 more.');
+  for (const name of ['a.txt', 'b.txt', 'c.txt']) await attach(name, 'hello');
+  await demo.textLike('#attachments', /c\.txt/);
+  await demo.page.waitForFunction(() => {
+    const [question, main] = ['.tool-question', 'main'].map((selector) =>
+      document.querySelector(selector)?.getBoundingClientRect(),
+    );
+    return question && main && question.bottom <= main.bottom;
+  });
+  expect(await demo.count('#jump:not([hidden])')).toBe(0);
+  await demo.page.keyboard.press('Escape');
+  await answers(1);
+  await demo.page.setViewport(before);
+  for (const name of ['a.txt', 'b.txt', 'c.txt']) await demo.click(`[aria-label="Remove ${name}"]`);
+  expect(await demo.page.evaluate(() => document.activeElement?.id)).toBe('prompt');
+  await demo.page.locator('#prompt').fill(' ');
+});
+
 test('a tool that the user refuses does not run, and the model is told', async () => {
   const { demo } = visit;
   await demo.page.evaluate(() => document.querySelector<HTMLElement>('#ask-tools')?.click());
