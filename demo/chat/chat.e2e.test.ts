@@ -37,10 +37,7 @@ const CHIPS: Readonly<Record<string, string>> = {
   'What time is it in Paris?': 'It is 06:30 in Paris.',
 };
 
-/**
- * The chips forwards, then backwards, in slow runs: each after two others. A new chat has a session of its own, so that all
- * that it could take from the chat before are the page's choices and the position of the GPU's buffers.
- */
+/** In slow runs, forwards and backwards, each after two others: a new chat has a session of its own, and takes nothing along. */
 const indexes = Object.keys(CHIPS).map((_, index) => index);
 const order = runsSlowTests ? [...indexes, ...indexes.toReversed()] : indexes;
 

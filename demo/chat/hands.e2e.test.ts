@@ -197,6 +197,23 @@ test('an attached file shows its tokens and is sent with the question', async ()
   await rm(folder, { recursive: true });
 });
 
+test('a long text that is pasted becomes a file, and one that is too long for any model is refused', async () => {
+  const { demo } = visit;
+  const paste = (length: number): Promise<void> =>
+    demo.page.evaluate((count) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData('text/plain', 'word '.repeat(count / 5));
+      const event = new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true });
+      document.querySelector('#prompt')?.dispatchEvent(event);
+    }, length);
+  await paste(30_000);
+  expect(await demo.textLike('#attachments', /[\d,]+ tokens/)).toContain('Pasted text.txt');
+  await paste(5_000_000);
+  await demo.textLike('#attachments', /Pasted text.txt is larger than 2.00 MB/);
+  expect(await draft()).toBe('');
+  await demo.click('[aria-label="Remove Pasted text.txt"]');
+});
+
 test('tools for one question are off for the next', async () => {
   const { demo } = visit;
   await demo.click('#question-tools');

@@ -195,6 +195,7 @@ export const german: Texts = {
     fileTokens: (count) => `${count} Tokens`,
     notText: (name) => `${name} ist keine Textdatei.`,
     tooLarge: (name, limit) => `${name} ist größer als ${limit}.`,
+    pasted: 'Eingefügter Text.txt',
     queued: 'Wartende Fragen',
     queue: 'Wartet',
   },
