@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { fileSource } from '../packages/core/src/node/file-source.ts';
 import { createCheckpoint } from '../packages/core/test/checkpoint.ts';
-import { openCheckpointFolder } from '../packages/core/test/checkpoint-folder.ts';
 import { PRESETS } from '../packages/core/test/config.ts';
 import { createReference } from '../packages/core/test/reference.ts';
 import { readSafetensors } from '../packages/core/test/safetensors-file.ts';
@@ -66,7 +66,7 @@ test('progress ends at the total', async () => {
 
 test('the reference reads a folder without loading it', async () => {
   await generateCheckpoint(folder, PRESETS.nano, { seed: 4 });
-  const reader = await fileReader(await openCheckpointFolder(folder));
+  const reader = await fileReader(await fileSource(folder));
   const tokens = [3, 1599, 70, 70];
   const { logits } = await createReference(reader, PRESETS.nano).forward(tokens);
   const direct = createReference(createSyntheticValues(PRESETS.nano, 'hf', 4), PRESETS.nano);

@@ -1,6 +1,6 @@
 import { runnerImport } from 'vite';
 import { create, globals } from 'webgpu';
-import { openCheckpointFolder } from '../packages/core/test/checkpoint-folder.ts';
+import { fileSource } from '../packages/core/src/node/file-source.ts';
 import type { Side, SideRuntime } from './side.ts';
 import type { StageHost } from './stages/stage-host.ts';
 
@@ -65,7 +65,7 @@ function nodeSide(host: StageHost): Side {
   return {
     adapter: host.adapter,
     open: async (name, checkpoint, options) => {
-      const files = checkpoint === undefined ? [] : await openCheckpointFolder(checkpoint);
+      const files = checkpoint === undefined ? [] : await fileSource(checkpoint);
       const source = files.filter((file) => !TOKENIZER_FILE.test(file.name));
       return host.open(name, source, options);
     },

@@ -97,7 +97,7 @@ async function openPolicy(): Promise<void> {
   const { demo } = visit;
   await openDialog('#model-button');
   await demo.click('#diagnose');
-  await demo.page.waitForSelector('.diagnosis pre');
+  await demo.page.waitForSelector('.report-view pre');
   await demo.click('#check-policy');
   await demo.page.type('#policy-content', 'Write to lima@soro.com.');
   await demo.page.keyboard.press('Tab');

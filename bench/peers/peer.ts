@@ -1,4 +1,5 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, type Serializable } from 'node:child_process';
+import { once } from 'node:events';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'puppeteer-core';
 import { huggingFaceConfig } from '../../packages/core/test/config.ts';
@@ -80,22 +81,31 @@ export function pagePeer(name: string, browser: Browser, url: string): Peer {
 export function llamaPeer(folder: string): Peer {
   const entry = pathToFileURL(`${folder}/node_modules/node-llama-cpp/dist/index.js`).href;
   let child: ChildProcess | undefined;
-  /** The next message; an error if the process ends instead. */
-  const answer = (): Promise<unknown> =>
-    new Promise((resolve, reject) => {
-      child?.once('message', resolve);
-      child?.once('exit', () => reject(new Error('node-llama-cpp ended: see above')));
-    });
+  /** Sends a message; the next one that comes back. An error if the process ends instead. */
+  const ask = async (message?: Serializable): Promise<unknown> => {
+    const running = child as ChildProcess;
+    const settled = new AbortController();
+    const ended = async (): Promise<never> => {
+      if (running.connected) await once(running, 'disconnect', settled);
+      throw new Error('node-llama-cpp ended: see above');
+    };
+    if (message !== undefined) running.send(message, () => {}); // `ended` reports that it could not be sent
+    try {
+      const [answer] = await Promise.race([once(running, 'message', settled), ended()]);
+      return answer;
+    } finally {
+      settled.abort();
+    }
+  };
   return {
     name: 'llama.cpp',
     open: async () => {
       const execPath = process.execPath;
       child = fork('bench/peers/llama.mjs', [entry, ggufPath(folder)], { execPath, execArgv: [] });
-      return `native, on ${await answer()}`;
+      return `native, on ${await ask()}`;
     },
     generate: async (tokens, newTokens) => {
-      child?.send([tokens, newTokens]);
-      return Number(await answer());
+      return Number(await ask([tokens, newTokens]));
     },
     close: async () => {
       child?.kill();

@@ -87,6 +87,15 @@ export class ReplyView {
     this.#showFoot(reply.outcome, factsOf(reply.outcome));
   }
 
+  /** Shows an answer that is being generated in another tab. */
+  showElsewhere(reply: ShownReply): void {
+    this.#reply = reply;
+    this.#isLive = false;
+    this.#render();
+    this.#wait(texts.turn.elsewhere);
+    this.#foot.replaceChildren();
+  }
+
   /** Shows an answer that has just failed, and what to do about it. */
   showFailure(reply: ShownReply, error: unknown): void {
     this.#end(reply);

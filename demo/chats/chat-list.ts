@@ -1,5 +1,5 @@
 import { announce } from '../announcer.ts';
-import { writeDraft } from '../chat/drafts.ts';
+import { writeDraft, writeDraftFiles } from '../chat/drafts.ts';
 import { confirm } from '../confirm.ts';
 import { element, find, iconButton } from '../element.ts';
 import { formatAgo } from '../format.ts';
@@ -208,6 +208,7 @@ export class ChatList {
     if (!isSure) return;
     this.#library.remove(chat.id);
     writeDraft(chat.id, '');
+    void writeDraftFiles(chat.id, []);
     this.#search.focus();
   }
 

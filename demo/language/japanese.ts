@@ -33,6 +33,9 @@ export const japanese: Texts = {
     toolsHint: 'このページ内で動く時計、電卓、単位換算です。',
     askTools: 'ツールの実行前に確認する',
     askToolsHint: '呼び出しと引数を先に表示します。',
+    keepSessions: 'チャットをすぐに再開',
+    keepSessionsHint: (bytes) =>
+      `直近 3 つのチャットの読み込み結果を保存し、読み直しを省きます。このディスクに ${bytes}、最大 600 MB。`,
     language: '言語',
     reset: 'モデルの既定値に戻す',
   },
@@ -176,6 +179,7 @@ export const japanese: Texts = {
     reading: '読み取り中',
     readingOf: (done, all) => `読み取り中 ${done} / ${all} トークン`,
     stopped: '停止しました',
+    elsewhere: '別のタブで回答しています',
     tokenLimit: 'トークン数の上限に達しました',
     unfinished: '未完了',
     failed: '失敗しました',
@@ -234,7 +238,6 @@ export const japanese: Texts = {
     checking: '確認中',
     allowed: '問題ありません',
     violation: (category) => `違反: ${category}`,
-    unclear: 'モデルは判定を返しませんでした:',
   },
   update: { ready: 'このページの新しい版の準備ができました。', reload: '再読み込み' },
   tool: {
@@ -324,6 +327,25 @@ export const japanese: Texts = {
     diagnosis: '診断結果',
     copyDiagnosis: '診断結果をコピー',
     checkPolicy: 'ポリシーを確認',
+    contextChoice: 'コンテキスト長',
+    contextOption: (count, bytes) => `${count} トークン：${bytes}`,
+    weightsChoice: 'アテンションと埋め込み',
+    weights8: (bytes) => `8 ビット：${bytes}`,
+    weights16: (bytes, share) => `公開時のままの 16 ビット：${bytes}、${share} 低速`,
+    settingsHint:
+      'モデルが使う GPU メモリのおよその量です。選ぶとモデルを読み込み直します。長いコンテキストはすぐにメモリを使い、埋まるにつれて回答が遅くなります。',
+  },
+
+  measured: {
+    button: '速度を測る',
+    busy: 'プロンプトを読み、回答を書いています…',
+    title: '速度',
+    copy: '速度をコピー',
+    reading: (tokens, rate) => `読み込み：${tokens} トークンを ${rate}`,
+    writing: (tokens, rate) => `書き出し：${tokens} トークンを ${rate}`,
+    perToken: (bytes) => `1 トークンごとに ${bytes} の重みを読みます`,
+    atMost: (rate, bytes) => `この GPU のメモリで可能な上限は ${rate}（毎秒 ${bytes}）`,
+    share: (share) => `その ${share} に到達`,
   },
   storage: {
     nothing: 'まだありません。読み込んだモデルはここに保存され、次回からはオフラインでも開けます。',

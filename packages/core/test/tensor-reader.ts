@@ -28,7 +28,9 @@ export async function fileReader(files: Iterable<Blob & { name: string }>): Prom
   for (const file of files) {
     if (!file.name.endsWith('.safetensors')) continue;
     const length = Number(new DataView(await file.slice(0, 8).arrayBuffer()).getBigUint64(0, true));
-    const header = parseHeader(await file.slice(8, 8 + length).text());
+    const header = parseHeader(
+      new TextDecoder().decode(await file.slice(8, 8 + length).arrayBuffer()),
+    );
     for (const [name, { begin, dtype, shape }] of header) {
       places.set(name, { name, dtype, shape, blob: file, begin: 8 + length + begin });
     }

@@ -127,6 +127,29 @@ describe('a header', () => {
   );
 });
 
+describe('where the model may not reason', () => {
+  const start = '<|start|>assistant<|channel|>';
+
+  test('analysis is for calls only', () => {
+    expect(nextOf(`${start}analysis`, { ...all, canReason: false })).not.toContain('<|message|>');
+    expect(nextOf(`${start}analysis to=p`, { ...all, canReason: false })).toContain('y');
+    expect(nextOf(`${start}a`, { canReason: false })).toBeUndefined();
+    const required = { ...all, toolChoice: 'required', canReason: false } as const;
+    expect(nextOf(start, required)).not.toContain('final');
+  });
+
+  test('a RangeError says that nothing may come', () => {
+    const options: HeaderGrammarOptions = { channels: ['analysis'], canReason: false };
+    expect(() => createHeaderGrammar(tokenizer, options)).toThrow(RangeError);
+  });
+});
+
+test('a list of no channels allows all', () => {
+  expect(nextOf('<|start|>assistant<|channel|>', { channels: [] })).toEqual(
+    nextOf('<|start|>assistant<|channel|>', {}),
+  );
+});
+
 test.each<[string, HeaderGrammarOptions, string, string[] | undefined]>([
   ['a message that ended', all, '', ['<|start|>']],
   ['a complete header', all, '<|start|>assistant<|channel|>final<|message|>', []],

@@ -17,6 +17,8 @@ export interface HeaderGrammarOptions
   readonly toolChoice?: ToolChoice;
   /** Whether the header of the answer may say that it is JSON. Default: false. */
   readonly isJson?: boolean;
+  /** Whether the model may reason: write messages on `analysis` that call no tool. Default: true. */
+  readonly canReason?: boolean;
 }
 
 /** The headers that an assistant message may have. */
@@ -52,9 +54,11 @@ const JSON_TYPES = CALL_TYPES.filter((type) => type !== ' code');
 /**
  * Creates the grammar of the headers that the model may write, for constrained decoding: `<|start|>assistant`, a channel,
  * the recipient of a call in front of `<|channel|>` or behind the channel, and the content type. Tools are called on
- * `analysis` and `commentary`. Where a tool must be called, other messages may only be `analysis`.
+ * `analysis` and `commentary`. Where a tool must be called, other messages may only be `analysis`. If `channels` is empty,
+ * as if it named all.
  *
- * @throws RangeError if `toolChoice` names no tool, or a tool must be called and no header could do so.
+ * @throws RangeError if `toolChoice` names no tool, if a tool must be called and no header could do so, or if nothing but
+ * reasoning could come, and the model may not reason.
  */
 export function createHeaderGrammar(
   tokenizer: Tokenizer,
@@ -113,7 +117,8 @@ export function createHeaderGrammar(
 }
 
 function legalHeaders(options: HeaderGrammarOptions): string[] {
-  const { toolChoice = 'auto', channels = CHANNELS, isJson = false } = options;
+  const { toolChoice = 'auto', isJson = false, canReason = true } = options;
+  const channels = options.channels?.length ? options.channels : CHANNELS;
   const recipients = recipientsOf(options);
   const mustCall = toolChoice !== 'auto' && toolChoice !== 'none';
   const calls = channels
@@ -129,11 +134,14 @@ function legalHeaders(options: HeaderGrammarOptions): string[] {
     throw new RangeError('toolChoice asks for a call, but there is no tool or no channel for it.');
   }
   const others = channels
-    .filter((channel) => channel === 'analysis' || !mustCall)
+    .filter((channel) => (channel === 'analysis' ? canReason : !mustCall))
     .flatMap((channel) => {
       const types = channel === 'final' && isJson ? JSON_TYPES : [''];
       return types.map((type) => `${CHANNEL}${channel}${type}`);
     });
+  if (others.length + calls.length === 0) {
+    throw new RangeError('After reasoning, no message may come: channels has no other channel.');
+  }
   return [...others, ...calls].map((header) => `${START}assistant${header}${MESSAGE}`);
 }
 

@@ -48,8 +48,8 @@ export interface ParserOptions {
   /** The available tools. A call to one of them is recognised even without `to=` or its namespace. */
   readonly toolNames?: ToolNames;
   /**
-   * The ids before those that the parser will read. If they end within a message, the parser continues it: the events of
-   * the first `push` begin with what the prompt has of the message. Default: `<|start|>assistant`.
+   * The ids before those that the parser will read. If they end within a message, the parser continues it: `begin`, or else
+   * the first `push`, returns the events of what the prompt has of the message. Default: `<|start|>assistant`.
    */
   readonly prompt?: ArrayLike<number>;
 }
@@ -61,6 +61,8 @@ export interface ParserOptions {
 export interface HarmonyParser {
   /** The messages completed so far. */
   readonly messages: readonly Message[];
+  /** Reads what the prompt has of the message that it leaves open. Call it before `push`, to tell its events from others. */
+  begin(): ParserEvent[];
   /** Adds the next token. Stop tokens must be pushed too. */
   push(id: number): ParserEvent[];
   /** Ends the tokens and closes the open message, if any. */
@@ -118,6 +120,10 @@ class Parser implements HarmonyParser {
       message[0] === this.#ids.start && !message.some((id) => this.#terminators.has(id));
     if (!isOpen || this.#tokenizer.decode(message.slice(1)) === 'assistant') return;
     for (const id of message) this.#read(id);
+  }
+
+  begin(): ParserEvent[] {
+    return this.#takeEvents();
   }
 
   push(id: number): ParserEvent[] {

@@ -1,7 +1,6 @@
 import type { Message } from '@ossicle/harmony';
 import type { GenerateEvent, GenerateOptions, ToolCall } from '../types/generate.ts';
 import type { Constraint } from './constraint/constraint.ts';
-import type { Reasoning } from './control/reasoning-budget.ts';
 
 /** Turns conversations into prompts, and generated tokens into messages. The format of gpt-oss is Harmony. */
 export interface ChatFormat {
@@ -20,26 +19,27 @@ export interface ChatFormat {
    */
   read(options: GenerateOptions, prompt: ArrayLike<number>): ChatOutput;
   /**
-   * Starts guiding the answer to a prompt.
+   * Starts guiding the answer to a prompt; `undefined` if anything may come.
    *
    * @param prompt - Token ids.
-   * @param output - Reads the answer: it has each token before the constraint is asked for the next.
    * @param hasMessages - Whether the prompt was rendered from messages. The answer to token ids keeps to the headers of the
-   * options only if they have `tools`, `toolChoice` or `responseFormat`: its prompt may declare tools of its own.
+   * options only if they have `tools`, `toolChoice`, `responseFormat` or `reasoningBudget`: its prompt may declare tools of
+   * its own.
    * @throws RangeError if the options ask for what cannot be enforced.
    */
   constrain(
     options: GenerateOptions,
     prompt: ArrayLike<number>,
-    output: ChatOutput,
     hasMessages: boolean,
-  ): Constraint;
+  ): Constraint | undefined;
 }
 
 /** Reads one answer, token by token. */
-export interface ChatOutput extends Reasoning {
+export interface ChatOutput {
   /** Whether the answer has ended, by a stop token or a stop string. */
   readonly isStopped: boolean;
+  /** Tokens of reasoning, analysis that calls no tool, without control tokens and headers. */
+  readonly reasoningTokens: number;
   /** Takes the next token and returns its events. */
   push(id: number): GenerateEvent[];
   /** Ends the answer and closes the message that is still open, if any. */

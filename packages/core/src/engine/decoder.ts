@@ -3,13 +3,7 @@ import { readBuffer } from '../gpu/buffers.ts';
 import type { Dispatch } from '../gpu/kernel.ts';
 import { Operations } from '../kernels/operations.ts';
 import type { Runtime } from '../model/runtime.ts';
-import {
-  type Constraint,
-  type Guide,
-  joinConstraints,
-  type Mask,
-  maskOf,
-} from './constraint/constraint.ts';
+import { type Constraint, FREE, type Guide, type Mask, maskOf } from './constraint/constraint.ts';
 import { Adjustments, type Occurrences } from './control/adjustments.ts';
 import {
   adjustsLogits,
@@ -111,19 +105,20 @@ export class Decoder {
    */
   async *decode({
     maxTokens,
-    constraint = joinConstraints([]),
+    constraint,
     withLogits = false,
     signal,
   }: DecodeOptions): AsyncGenerator<AnswerToken, void, undefined> {
     let left = maxTokens;
+    const next = (): Guide => constraint?.next() ?? FREE;
     const take = (token: number): void => {
       this.#adjustments?.count(token);
-      constraint.push(token);
+      constraint?.push(token);
       left--;
     };
     try {
       while (left > 0) {
-        const guide = constraint.next();
+        const guide = next();
         if (guide.kind === 'force' && !withLogits) {
           this.#settle();
           this.#isReady = false;
@@ -141,8 +136,8 @@ export class Decoder {
             this.#yielded.push(token);
             take(token);
             yield { token };
-            const next = constraint.next();
-            if (next.kind !== 'free' || next.mask !== guide.mask) break;
+            const after = next();
+            if (after.kind !== 'free' || after.mask !== guide.mask) break;
           }
           if (this.#sampled > this.#yielded.length) this.#settle(); // steps in flight came too early
         } else {

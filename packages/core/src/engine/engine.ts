@@ -24,11 +24,11 @@ export interface Engine {
   /**
    * Restores a session from the bytes that {@link Session.save} has written, with their keys and values: nothing is
    * evaluated. If those belong to other weights or to another version of the library, are damaged, or find no memory, the
-   * session has its tokens only, and the next generation evaluates them again.
+   * session has its tokens only, {@link Session.restoredTokens} is 0, and the next generation evaluates them again.
    *
    * @throws {@link OssicleError} `integrity` if the tokens themselves are damaged.
    */
-  openSession(saved: Blob): Promise<OpenedSession>;
+  openSession(saved: Blob): Promise<Session>;
   /**
    * Runs the self-test, and describes the GPU, the kernels in use and their times. Waits for calls in progress.
    *
@@ -37,13 +37,6 @@ export interface Engine {
   diagnose(): Promise<Diagnosis>;
   /** Releases all GPU memory. Calls in progress reject with `disposed`. */
   dispose(): void;
-}
-
-/** A session that was restored. */
-export interface OpenedSession {
-  readonly session: Session;
-  /** How many tokens have their keys and values; 0 if they have to be evaluated again. */
-  readonly restoredTokens: number;
 }
 
 /** An {@link Engine} whose weights are on the GPU. */
@@ -84,20 +77,15 @@ export class LoadedEngine implements Engine {
     return this.#create();
   }
 
-  async openSession(saved: Blob): Promise<OpenedSession> {
+  async openSession(saved: Blob): Promise<Session> {
     const details = await readDetails(saved);
-    const { messages, answerStart } = details;
+    const { messages, answer } = details;
     const context = await this.#queue.run(async () => {
       this.#checkDisposed();
       return restoreContext(this.#runtime, saved, details);
     });
-    const isUnfinished = answerStart !== null && answerStart <= context.tokens.length;
-    const session = this.#create({
-      context,
-      messages,
-      answerStart: isUnfinished ? answerStart : undefined,
-    });
-    return { session, restoredTokens: context.evaluated };
+    const isUnfinished = answer !== null && answer.start <= context.tokens.length;
+    return this.#create({ context, messages, answer: isUnfinished ? answer : undefined });
   }
 
   #create(state?: SessionState): Session {

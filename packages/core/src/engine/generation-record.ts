@@ -1,4 +1,4 @@
-import type { FinishReason, GenerateResult, TokenLogprobs } from '../types/generate.ts';
+import type { FinishReason, GenerateResult } from '../types/generate.ts';
 import type { OutputSummary } from './chat-format.ts';
 
 const nothing = (): OutputSummary => ({ text: '', reasoning: '', toolCalls: [], messages: [] });
@@ -7,21 +7,30 @@ const nothing = (): OutputSummary => ({ text: '', reasoning: '', toolCalls: [], 
 export class GenerationRecord {
   /** The tokens that belong to the answer. */
   readonly tokens: number[] = [];
-  /** One entry per token, if they were asked for. */
-  readonly logprobs: TokenLogprobs[] = [];
   readonly #startMs = performance.now();
   #promptTokens = 0;
   #reusedTokens = 0;
+  #evaluatedTokens = 0;
   #prefillStartMs = this.#startMs;
   #firstTokenMs: number | undefined;
   /** Tokens up to the first that was sampled. */
   #firstTokens = 0;
   #lastTokenMs: number | undefined;
 
-  /** Call before the prompt, except for its reused tokens, is evaluated. */
-  startPrefill(promptTokens: number, reusedTokens: number): void {
+  /**
+   * Call before the prompt, except for its reused tokens, is evaluated.
+   *
+   * @param reusedTokens - Those of the tokens that the answer has already included.
+   * @param evaluatedTokens - Tokens to evaluate. Default: the rest of the prompt.
+   */
+  startPrefill(
+    promptTokens: number,
+    reusedTokens: number,
+    evaluatedTokens: number = promptTokens - reusedTokens,
+  ): void {
     this.#promptTokens = promptTokens;
-    this.#reusedTokens = reusedTokens;
+    this.#reusedTokens = Math.min(reusedTokens, promptTokens);
+    this.#evaluatedTokens = evaluatedTokens;
     this.#prefillStartMs = performance.now();
   }
 
@@ -59,7 +68,7 @@ export class GenerationRecord {
       timeToFirstTokenMs: firstTokenMs - this.#startMs,
       prefillMs,
       decodeMs,
-      prefillTokensPerSecond: perSecond(this.#promptTokens - this.#reusedTokens, prefillMs),
+      prefillTokensPerSecond: perSecond(this.#evaluatedTokens, prefillMs),
       decodeTokensPerSecond: perSecond(completionTokens - this.#firstTokens, decodeMs),
     };
     return { ...summary, reason, usage, timings };

@@ -8,9 +8,8 @@ import {
 import { mustCall } from '../generation/tool-loop.ts';
 import type { GenerateOptions } from '../types/generate.ts';
 import type { ChatFormat, ChatOutput } from './chat-format.ts';
-import { type Constraint, joinConstraints } from './constraint/constraint.ts';
+import type { Constraint } from './constraint/constraint.ts';
 import { HarmonyConstraints } from './constraint/harmony-constraint.ts';
-import { reasoningBudget } from './control/reasoning-budget.ts';
 import { HarmonyOutput } from './harmony-output.ts';
 
 /** The chat format of gpt-oss. */
@@ -32,8 +31,8 @@ export class HarmonyFormat implements ChatFormat {
   }
 
   encode(messages: readonly Message[], options: GenerateOptions): number[] {
-    const { instructions, reasoningEffort, tools, responseFormat, currentDate } = options;
-    const { systemMessage = {}, keepAnalysis, prefillText } = options;
+    const { instructions, reasoningEffort, tools, builtInTools, responseFormat } = options;
+    const { systemMessage = {}, currentDate, keepAnalysis, prefillText } = options;
     if (prefillText !== undefined && mustCall(options)) {
       throw new RangeError(
         'prefillText begins the final channel, in which no tool is called; omit it, or toolChoice',
@@ -43,6 +42,7 @@ export class HarmonyFormat implements ChatFormat {
       ...(instructions !== undefined && { instructions }),
       ...(reasoningEffort !== undefined && { reasoningEffort }),
       ...(tools !== undefined && { tools }),
+      ...(builtInTools !== undefined && { systemTools: builtInTools }),
       ...(responseFormat?.type === 'json' && { responseFormat }),
       ...(currentDate !== undefined && { currentDate }),
       ...(keepAnalysis !== undefined && { keepAnalysis }),
@@ -59,31 +59,12 @@ export class HarmonyFormat implements ChatFormat {
   constrain(
     options: GenerateOptions,
     prompt: ArrayLike<number>,
-    output: ChatOutput,
     hasMessages: boolean,
-  ): Constraint {
-    const { tools, toolChoice, responseFormat, reasoningBudget: budget } = options;
-    const isGuided = hasMessages || Boolean(tools ?? toolChoice ?? responseFormat);
-    return joinConstraints([
-      ...(budget === undefined
-        ? []
-        : [reasoningBudget(budget, output, this.#afterReasoning(options))]),
-      ...(isGuided ? [this.#constraints.of(options, prompt)] : []),
-    ]);
-  }
-
-  /** What ends a message of reasoning, the first time and later ones. */
-  #afterReasoning(options: GenerateOptions): number[][] {
-    const { tools = [], toolChoice, systemMessage } = options;
-    const { end, start, channel } = specialTokens(this.#tokenizer);
-    const nextMessage = [end, start, ...this.#tokenizer.encode('assistant')];
-    const answer = [...nextMessage, ...this.#header('final')];
-    if (mustCall(options)) {
-      return [[...nextMessage, channel, ...this.#tokenizer.encode('commentary')]]; // only a call may follow
-    }
-    // The model may call a tool instead of answering, but not go on reasoning.
-    const hasTools = tools.length > 0 || (systemMessage?.systemTools?.length ?? 0) > 0;
-    return hasTools && toolChoice !== 'none' ? [nextMessage, answer] : [answer];
+  ): Constraint | undefined {
+    const { tools, toolChoice, responseFormat, reasoningBudget } = options;
+    const asks = tools ?? toolChoice ?? responseFormat ?? reasoningBudget;
+    const isGuided = hasMessages || asks !== undefined;
+    return isGuided ? this.#constraints.of(options, prompt) : undefined;
   }
 
   /** What follows `<|start|>assistant`. */

@@ -107,6 +107,15 @@ describe('the output of a model', () => {
     expect(stopTokens(tokenizer)).toContain(ids('<|return|>')[0]);
   });
 
+  test('ends with its final message, whatever ends that', () => {
+    const written = `${ANALYSIS}${FINAL}<|end|>`;
+    const { summary, taken } = read(`${written}<|start|>assistant${FINAL}<|return|>`);
+    expect(summary.text).toBe('17 + 25 is 42, of course.');
+    expect(taken).toBe(ids(written).length);
+    const empty = '<|channel|>final<|message|><|end|><|start|>assistant';
+    expect(read(`${empty}${FINAL}<|return|>`).summary.text).toBe('17 + 25 is 42, of course.');
+  });
+
   test('keeps an open message if it is cut off', () => {
     const { summary } = read(`${ANALYSIS}<|channel|>final<|message|>17 + 25`);
     expect(summary.text).toBe('17 + 25');
@@ -181,7 +190,7 @@ describe('the output of a model', () => {
   });
 
   test('has calls of built-in tools with code without input, even if the code reads as JSON', () => {
-    const options = { systemMessage: { systemTools: [{ name: 'python' }] } };
+    const options = { builtInTools: [{ name: 'python' }] };
     const { summary } = read(
       '<|channel|>analysis to=python code<|message|>[1, 2]<|call|>',
       options,

@@ -6,7 +6,6 @@ import {
   type Message,
   type ParserEvent,
   parseToolArguments,
-  specialTokens,
   stopTokens,
   type Tokenizer,
 } from '@ossicle/harmony';
@@ -17,7 +16,7 @@ import type { ChatOutput, OutputSummary } from './chat-format.ts';
 export class HarmonyOutput implements ChatOutput {
   readonly #parser: HarmonyParser;
   readonly #stopTokens: ReadonlySet<number>;
-  readonly #stop: readonly string[];
+  #stop: readonly string[] = [];
   readonly #names: ReturnType<typeof createToolNames>;
   readonly #toolCalls: ToolCall[] = [];
   readonly #messages: Message[] = [];
@@ -26,8 +25,8 @@ export class HarmonyOutput implements ChatOutput {
   #text = '';
   /** The open message's text for the user, as far as it has been emitted. */
   #emitted = '';
-  /** Characters that the prompt has of the open message, and that have not been emitted: no stop string is looked for in them. */
-  #given: number;
+  /** What the prompt has of the message that it leaves open, until the first token comes. */
+  readonly #begun: GenerateEvent[];
   /** Text held back because it may be the beginning of a stop string. */
   #held = '';
   /** The id of the call that is open. */
@@ -42,20 +41,16 @@ export class HarmonyOutput implements ChatOutput {
 
   /** @param prompt - The ids before the answer. */
   constructor(tokenizer: Tokenizer, options: GenerateOptions, prompt: ArrayLike<number> = []) {
-    const { tools = [], stop = [], systemMessage } = options;
-    this.#names = createToolNames(tools, systemMessage?.systemTools);
+    const { tools = [], builtInTools = [], stop = [] } = options;
+    this.#names = createToolNames(tools, builtInTools);
     this.#parser = createParser(tokenizer, { toolNames: this.#names, prompt });
     this.#stopTokens = new Set(stopTokens(tokenizer));
-    this.#stop = stop;
-    this.#given = openContent(tokenizer, prompt).length;
+    this.#begun = this.#parser.begin().flatMap((event) => this.#onEvent(event));
+    this.#stop = stop; // not looked for in the prompt
   }
 
   get isStopped(): boolean {
     return this.#isStopped;
-  }
-
-  get isReasoning(): boolean {
-    return this.#isReasoning;
   }
 
   get reasoningTokens(): number {
@@ -65,6 +60,7 @@ export class HarmonyOutput implements ChatOutput {
   push(id: number): GenerateEvent[] {
     const wasReasoning = this.#isReasoning;
     const events = this.#parser.push(id).flatMap((event) => this.#onEvent(event));
+    events.unshift(...this.#begun.splice(0));
     if (wasReasoning && this.#isReasoning) this.#reasoningTokens++;
     if (this.#stopTokens.has(id)) this.#isStopped = true;
     return events;
@@ -72,7 +68,8 @@ export class HarmonyOutput implements ChatOutput {
 
   finish(): GenerateEvent[] {
     this.#isCut = true;
-    return this.#parser.finish().flatMap((event) => this.#onEvent(event));
+    const events = this.#parser.finish().flatMap((event) => this.#onEvent(event));
+    return [...this.#begun.splice(0), ...events];
   }
 
   summary(): OutputSummary {
@@ -86,10 +83,7 @@ export class HarmonyOutput implements ChatOutput {
 
   #onEvent(event: ParserEvent): GenerateEvent[] {
     if (event.type === 'message-start') return this.#onStart(event);
-    if (event.type === 'message-end') {
-      this.#isReasoning = false;
-      this.#given = 0;
-    }
+    if (event.type === 'message-end') this.#isReasoning = false;
     if (this.#isForeign) return [];
     return event.type === 'message-end' ? this.#onMessage(event.message) : this.#onContent(event);
   }
@@ -122,10 +116,6 @@ export class HarmonyOutput implements ChatOutput {
   #onText(text: string, channel: AnswerChannel): GenerateEvent[] {
     if (this.#isStopped) return [];
     this.#held += text;
-    if (this.#given > 0) {
-      this.#given -= text.length;
-      return this.#emit(text.length, channel);
-    }
     const stopAt = this.#stop
       .map((stop) => this.#held.indexOf(stop))
       .filter((at) => at >= 0)
@@ -186,6 +176,8 @@ export class HarmonyOutput implements ChatOutput {
     const { tokens, ...rest } = message;
     const isWhole = this.#emitted === content && tokens;
     this.#messages.push(isWhole ? message : { ...rest, content: this.#emitted });
+    // Models that have seen whole conversations may end it as they have seen it, by <|end|>.
+    if (channel === 'final' && content.trim() !== '') this.#isStopped = true;
     return events;
   }
 
@@ -210,14 +202,4 @@ function isCall<T extends Addressed>(message: T): message is T & { readonly reci
 /** Whether a message that is no call is meant for the user: the final channel, or a remark on commentary. */
 function isAnswer(channel: Channel | undefined): channel is AnswerChannel {
   return channel === 'final' || channel === 'commentary';
-}
-
-/** The content of the message that a prompt leaves open; empty if there is none. */
-function openContent(tokenizer: Tokenizer, prompt: ArrayLike<number>): string {
-  const ids = Array.from(prompt);
-  const { start, message, end } = specialTokens(tokenizer);
-  const open = ids.slice(ids.lastIndexOf(start));
-  const at = open.indexOf(message);
-  const isOpen = at >= 0 && ![end, ...stopTokens(tokenizer)].some((id) => open.includes(id));
-  return isOpen ? tokenizer.decode(open.slice(at + 1)) : '';
 }

@@ -21,7 +21,7 @@ export type * from '../types/diagnosis.ts';
 export type * from '../types/generate.ts';
 export type * from '../types/load.ts';
 export type { Write } from './conversation/saved-conversation.ts';
-export type { Engine, OpenedSession } from './engine.ts';
+export type { Engine } from './engine.ts';
 export { createEngine, type EngineOptions } from './load/create-engine.ts';
 export type { Session } from './session.ts';
 export type { Tokenizer } from './tokenizer.ts';

@@ -13,6 +13,31 @@ export interface Prompt {
   readonly droppedMessages: number;
 }
 
+/** Options that say what a prompt of messages contains, or how its tools are run. */
+const MESSAGE_OPTIONS = [
+  'instructions',
+  'reasoningEffort',
+  'currentDate',
+  'systemMessage',
+  'keepAnalysis',
+  'prefillText',
+  'overflow',
+  'stopWhen',
+  'prepareStep',
+  'onStepFinish',
+  'repairToolCall',
+  'approveToolCall',
+] as const satisfies readonly (keyof GenerateOptions)[];
+
+/** @throws TypeError if an option would have no effect on a prompt of token ids. */
+export function checkTokenOptions(options: GenerateOptions): void {
+  const useless = MESSAGE_OPTIONS.find((name) => options[name] !== undefined);
+  if (useless === undefined) return;
+  throw new TypeError(
+    `${useless} has no effect on a prompt of token ids; give messages, or omit it`,
+  );
+}
+
 /**
  * Renders a conversation as a prompt, or checks one of token ids.
  *

@@ -1,31 +1,27 @@
 import type { Message } from '@ossicle/harmony';
 import { isOssicleError, OssicleError } from '../errors.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
-import { parseJson } from '../generation/parse-json.ts';
-import {
-  type GenerateOnce,
-  generateWithTools,
-  resumeOptions,
-  withResults,
-} from '../generation/tool-loop.ts';
+import { Transcript } from '../generation/transcript.ts';
 import type { Runtime } from '../model/runtime.ts';
 import type {
-  FinishReason,
   GenerateEvent,
   GenerateOptions,
   GenerateResult,
   Generation,
 } from '../types/generate.ts';
-import { LoopGuard } from './control/loop-guard.ts';
+import { Answer } from './answer.ts';
 import { samplingOptions } from './control/sampling-options.ts';
 import { Context, type DecodeProgress } from './conversation/context.ts';
 import { identityOf } from './conversation/identity.ts';
 import { contextOf } from './conversation/restore-context.ts';
-import { type Write, writeConversation } from './conversation/saved-conversation.ts';
+import {
+  type BegunAnswer,
+  type Write,
+  writeConversation,
+} from './conversation/saved-conversation.ts';
 import { Decoder } from './decoder.ts';
 import { GenerationRecord } from './generation-record.ts';
-import { tokenLogprobs } from './logprobs.ts';
-import { encodePrompt } from './prompt.ts';
+import { checkTokenOptions, encodePrompt } from './prompt.ts';
 import type { Queue } from './queue.ts';
 import type { CheckpointTokenizer } from './tokenizer.ts';
 
@@ -50,7 +46,8 @@ export interface Session {
    *
    * @param input - A user's message, a conversation, or the token ids of a prompt. The answer to token ids is read as
    * Harmony if the checkpoint has a Harmony tokenizer; otherwise, tokens are generated up to `maxTokens`. It is kept to
-   * well-formed headers only if the options have `tools`, `toolChoice` or `responseFormat`.
+   * well-formed headers only if the options have `tools`, `toolChoice`, `responseFormat` or `reasoningBudget`. Tools are
+   * not run. The generation rejects with TypeError if an option is for messages only, such as `instructions`.
    */
   generate(input: string | readonly Message[] | Uint32Array, options?: GenerateOptions): Generation;
   /**
@@ -64,19 +61,22 @@ export interface Session {
   addResults(results: readonly Message[]): void;
   /** Whether the last answer was cut short: by an abort, an error, the end of its tokens, or the end of the program. */
   readonly isUnfinished: boolean;
+  /** How many tokens had keys and values when the session was created: by {@link Session.fork} or by opening a saved one. */
+  readonly restoredTokens: number;
   /**
-   * Goes on with the answer that was cut short. Its events and its result begin with what was generated before. Tools are
-   * not run: a call ends the generation.
+   * Goes on with the answer that was cut short, as if it had not been: events and result begin with what was generated before,
+   * and options such as `maxTokens`, `reasoningBudget` and `stop` apply to all of it. Times are those of this call.
    *
-   * @param options - Those of the generation that was cut short. The generation rejects with RangeError if no answer is
-   * unfinished.
+   * @param options - Those of the generation that was cut short; after the reason `length`, with more `maxTokens`. The
+   * generation rejects with RangeError if no answer is unfinished.
    */
   resume(options?: GenerateOptions): Generation;
   /**
    * Creates a session with the same tokens. Their keys and values are copied; if there is no memory for them, they will be
    * evaluated again.
    *
-   * @param messages - How many of the messages the new session has. Default: all.
+   * @param messages - How many of the messages the new session has, without an unfinished answer. Default: all, with the
+   * unfinished answer.
    * @throws RangeError if the session has fewer messages.
    */
   fork(messages?: number): Promise<Session>;
@@ -106,20 +106,22 @@ export interface SessionOwner {
 export interface SessionState {
   readonly context: Context;
   readonly messages: readonly Message[];
-  /** Where the tokens of an answer begin that has not ended. */
-  readonly answerStart: number | undefined;
+  /** The answer that has not ended, if there is one. */
+  readonly answer: BegunAnswer | undefined;
 }
 
 /** A {@link Session} on a loaded model. */
 export class EngineSession implements Session {
+  readonly restoredTokens: number;
   readonly #runtime: Runtime;
   readonly #tokenizer: CheckpointTokenizer | undefined;
   readonly #queue: Queue;
   readonly #context: Context;
   readonly #decoder: Decoder;
   readonly #owner: SessionOwner;
-  #messages: readonly Message[];
-  #answerStart: number | undefined;
+  readonly #transcript: Transcript;
+  /** The last answer. */
+  #answer: { readonly begun: BegunAnswer } | undefined;
   #isGenerating = false;
   /** What waits for the next token. */
   readonly #pauses: ((progress?: DecodeProgress) => Promise<void>)[] = [];
@@ -138,8 +140,12 @@ export class EngineSession implements Session {
     this.#queue = queue;
     this.#owner = owner;
     this.#context = state?.context ?? new Context(runtime);
-    this.#messages = state?.messages ?? [];
-    this.#answerStart = state?.answerStart;
+    this.restoredTokens = this.#context.evaluated;
+    this.#answer = state?.answer && { begun: state.answer };
+    this.#transcript = new Transcript(
+      (input, options) => this.#generateStep(input, options),
+      state && { messages: state.messages, isUnfinished: state.answer !== undefined },
+    );
     this.#decoder = new Decoder(runtime, this.#context);
   }
 
@@ -148,15 +154,15 @@ export class EngineSession implements Session {
   }
 
   get messages(): readonly Message[] {
-    return this.#messages;
+    return this.#transcript.messages;
   }
 
   get isUnfinished(): boolean {
-    return this.#answerStart !== undefined;
+    return this.#transcript.isUnfinished;
   }
 
   addResults(results: readonly Message[]): void {
-    if (!this.isUnfinished) this.#messages = withResults(this.#messages, results);
+    this.#transcript.addResults(results);
   }
 
   async evaluate(
@@ -171,8 +177,7 @@ export class EngineSession implements Session {
       await this.#context.reserve(this.#context.tokens.length + tokens.length);
       const rows = logits === 'all' ? tokens.length : 1;
       const into = new Float32Array(rows * this.#runtime.shape.vocabularySize);
-      this.#answerStart = undefined;
-      this.#messages = [];
+      this.#transcript.clear();
       this.#context.append(tokens);
       await this.#context.readLogits(into);
       this.#checkDisposed();
@@ -185,22 +190,19 @@ export class EngineSession implements Session {
     options: GenerateOptions = {},
   ): Generation {
     return startGeneration(options, () => {
-      const own = { ...options }; // the caller may change its object while the call waits
-      if (input instanceof Uint32Array) return this.#generateOnce(input.slice(), own);
-      const once: GenerateOnce = (messages, step) => this.#generateOnce(messages, step);
-      return generateWithTools(once, input, own, (results) => this.addResults(results));
+      if (!(input instanceof Uint32Array)) return this.#transcript.generate(input, options);
+      checkTokenOptions(options);
+      return this.#generateStep(input.slice(), options); // the caller may reuse its array while the call waits
     });
   }
 
   resume(options: GenerateOptions = {}): Generation {
-    return startGeneration(options, () =>
-      this.#generateOnce('resume', { ...resumeOptions(options, this.#messages) }),
-    );
+    return startGeneration(options, () => this.#transcript.resume(options));
   }
 
   fork(messages?: number): Promise<Session> {
     return this.#run(async () => {
-      const all = this.#messages.length;
+      const all = this.messages.length;
       if (
         messages !== undefined &&
         !(Number.isInteger(messages) && messages >= 0 && messages <= all)
@@ -213,8 +215,8 @@ export class EngineSession implements Session {
       });
       return this.#owner.create({
         context,
-        messages: this.#messages.slice(0, messages),
-        answerStart: messages === undefined ? this.#answerStart : undefined,
+        messages: this.messages.slice(0, messages),
+        answer: messages === undefined ? this.#unfinished() : undefined,
       });
     });
   }
@@ -226,8 +228,8 @@ export class EngineSession implements Session {
         savedAt: Date.now(),
         model: this.#owner.model,
         identity: await identityOf(this.#runtime),
-        messages: this.#messages,
-        answerStart: this.#answerStart ?? null,
+        messages: this.messages,
+        answer: this.#unfinished() ?? null,
         state,
       };
       await writeConversation(this.#runtime.gpu, this.#context.parts(state), details, write);
@@ -239,15 +241,15 @@ export class EngineSession implements Session {
   }
 
   /** @param input - `resume` to go on with the unfinished answer. */
-  #generateOnce(
+  #generateStep(
     input: readonly Message[] | Uint32Array | 'resume',
     options: GenerateOptions,
   ): Generation {
     return new EventStream(async (push, signal) => {
+      const own = { ...options, signal }; // the caller may change its object while the call waits
       const record = new GenerationRecord();
       try {
-        const task = () => this.#generate(input, { ...options, signal }, record, push);
-        return await this.#run(task, signal);
+        return await this.#run(() => this.#generate(input, own, record, push), signal);
       } catch (error) {
         if (!isAbort(error, signal)) throw error;
         return record.finish('aborted'); // before its turn came
@@ -286,110 +288,85 @@ export class EngineSession implements Session {
     push: (event: GenerateEvent) => void,
   ): Promise<GenerateResult> {
     try {
-      return await this.#answer(input, options, record, push);
+      const result = await this.#runAnswer(input, options, record, push);
+      this.#transcript.end(result);
+      return result;
     } finally {
       this.#isGenerating = false;
       await this.#pause();
     }
   }
 
-  async #answer(
+  async #runAnswer(
     input: readonly Message[] | Uint32Array | 'resume',
     options: GenerateOptions,
     record: GenerationRecord,
     push: (event: GenerateEvent) => void,
   ): Promise<GenerateResult> {
-    const { signal, logprobs } = options;
+    const { signal } = options;
     const sampling = samplingOptions(options);
+    const [context, tokenizer] = [this.#context, this.#tokenizer];
     const { shape } = this.#runtime;
-    const answered = input === 'resume' ? this.#unfinished() : 0;
-    const given = input === 'resume' ? Uint32Array.from(this.tokens) : input;
-    const { tokens: prompt, droppedMessages } = encodePrompt(
-      given,
-      options,
-      this.#tokenizer,
-      shape,
-    );
-    const answerStart = prompt.length - answered;
-    const room = shape.contextLength - prompt.length;
-    const maxTokens = Math.min(options.maxTokens ?? room, room);
-    const head = prompt.slice(0, answerStart);
-    const output = this.#tokenizer?.chat?.read(options, head);
-    const hasMessages =
-      input === 'resume' ? this.#messages.length > 0 : !(input instanceof Uint32Array);
-    const constraint =
-      output && this.#tokenizer?.chat?.constrain(options, head, output, hasMessages);
-    const loopGuard = output && options.loopGuard !== false ? new LoopGuard() : undefined;
+    const begun = input === 'resume' ? this.#toResume() : undefined;
+    const { tokens, droppedMessages } = begun
+      ? { tokens: [...this.tokens], droppedMessages: begun.droppedMessages }
+      : encodePrompt(input as Exclude<typeof input, 'resume'>, options, tokenizer, shape);
+    const start = begun?.start ?? tokens.length;
+    const prompt = tokens.slice(0, start);
+    const hasMessages = begun ? this.#transcript.hasMessages : !(input instanceof Uint32Array);
+    const about = { tokens: prompt, hasMessages, droppedMessages };
+    const answer = new Answer(tokenizer, options, about, record, push);
+    const exempt = tokenizer?.chat?.headerTokens ?? [];
+    this.#decoder.start(sampling, { prompt, answer: tokens.slice(start), exempt });
 
-    const exempt = this.#tokenizer?.chat?.headerTokens ?? [];
-    this.#decoder.start(sampling, { prompt: head, answer: prompt.slice(answerStart), exempt });
-
-    const context = this.#context;
-    const reusedTokens = context.rewind(prompt);
-    context.append(prompt.slice(context.tokens.length));
-    record.startPrefill(prompt.length, reusedTokens);
-    this.#answerStart = answerStart;
-    if (input !== 'resume') this.#messages = input instanceof Uint32Array ? [] : [...input];
+    const reusedTokens = context.rewind(tokens);
+    context.append(tokens.slice(context.tokens.length));
+    record.startPrefill(start, reusedTokens, tokens.length - reusedTokens);
+    this.#answer = answer;
+    this.#transcript.begin(input);
     this.#isGenerating = true;
 
     const report = (): void => {
       this.#checkDisposed();
-      push({ type: 'prefill', processedTokens: context.evaluated, totalTokens: prompt.length });
+      push({ type: 'prefill', processedTokens: context.evaluated, totalTokens: tokens.length });
     };
-    const decode = (id: number): string => this.#tokenizer?.decode([id]) ?? '';
-    let reason: FinishReason = 'length';
     try {
       report();
-      for (const token of prompt.slice(answerStart)) {
-        constraint?.push(token);
-        for (const event of output?.push(token) ?? []) push(event);
-      }
+      answer.replay(tokens.slice(start), begun?.logprobs ?? []);
+      const room = shape.contextLength - start;
+      const maxTokens = Math.min(options.maxTokens ?? room, room) - (tokens.length - start);
+      if (answer.end || maxTokens <= 0) return answer.finish('length');
       await context.prefill(report, signal);
       await context.takeSnapshot(isTurnStart(input));
-      const withLogits = logprobs !== undefined;
-      const answer = this.#decoder.decode({ maxTokens, constraint, withLogits, signal });
-      for await (const { token, isForced, logits } of answer) {
-        record.addToken(token, isForced);
-        if (logits) record.logprobs.push(tokenLogprobs(logits, token, logprobs ?? 0, decode));
-        for (const event of output?.push(token) ?? []) push(event);
-        if (output?.isStopped) {
-          reason = 'stop';
-          break;
-        }
-        if (loopGuard?.push(token)) {
-          reason = 'loop';
-          break;
-        }
+      const withLogits = options.logprobs !== undefined;
+      const { constraint } = answer;
+      for await (const token of this.#decoder.decode({
+        maxTokens,
+        constraint,
+        withLogits,
+        signal,
+      })) {
+        answer.push(token);
+        if (answer.end) break;
         this.#checkDisposed();
         signal?.throwIfAborted();
         if (this.#pauses.length > 0) await this.#pause(this.#decoder.progress);
       }
+      return answer.finish('length');
     } catch (error) {
       if (!isAbort(error, signal)) throw error;
-      reason = 'aborted';
+      return answer.finish('aborted');
     }
-    for (const event of output?.finish() ?? []) push(event);
-    const summary = output?.summary();
-    const hasEnded = reason === 'stop' || reason === 'loop';
-    if (reason === 'stop' && (summary?.toolCalls.length ?? 0) > 0) reason = 'tool-calls';
-    const result = record.finish(reason, summary, output?.reasoningTokens);
-    if (hasEnded) {
-      this.#answerStart = undefined;
-      this.#messages = [...this.#messages, ...result.messages];
-    }
-    const isJson = options.responseFormat?.type === 'json';
-    const json = isJson ? parseJson(result.text) : undefined;
-    return {
-      ...result,
-      ...(droppedMessages > 0 && { droppedMessages }),
-      ...(json !== undefined && { json }),
-      ...(logprobs !== undefined && { logprobs: record.logprobs }),
-    };
   }
 
-  /** How many tokens there are of the answer that has not ended. */
-  #unfinished(): number {
-    if (this.#answerStart !== undefined) return this.tokens.length - this.#answerStart;
+  /** The answer that has not ended, if there is one. */
+  #unfinished(): BegunAnswer | undefined {
+    return this.isUnfinished ? this.#answer?.begun : undefined;
+  }
+
+  #toResume(): BegunAnswer {
+    const begun = this.#unfinished();
+    if (begun) return begun;
     throw new RangeError('There is no unfinished answer to resume');
   }
 

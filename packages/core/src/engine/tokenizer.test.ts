@@ -24,9 +24,9 @@ describe('the tokenizer of a checkpoint', () => {
   });
 
   test('renders the built-in tools of the system message', () => {
-    const systemTools = [{ name: 'python', description: 'Runs Python.' }];
+    const builtInTools = [{ name: 'python', description: 'Runs Python.' }];
     const tokenizer = new CheckpointTokenizer(json, 1600);
-    const prompt = tokenizer.encodeConversation('Hi', { systemMessage: { systemTools } });
+    const prompt = tokenizer.encodeConversation('Hi', { builtInTools });
     expect(tokenizer.decode(prompt)).toContain('## python\n\nRuns Python.');
   });
 

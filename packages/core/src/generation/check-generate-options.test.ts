@@ -32,16 +32,17 @@ const WRONG: [options: unknown, Class: new (message: string) => Error, message: 
   [{ systemMessage: { identity: 1 } }, TypeError, /systemMessage\.identity .* string/],
   [{ systemMessage: { channels: ['x'] } }, RangeError, /systemMessage\.channels\[0\] .* "x"/],
   [{ systemMessage: { channels: [undefined] } }, RangeError, /channels\[0\]/],
-  [{ systemMessage: { systemTools: [{}] } }, TypeError, /systemTools\[0\]\.name/],
+  [{ builtInTools: [{ name: 'python' }], systemMessage: null }, RangeError, /systemMessage: null/],
+  [{ builtInTools: [{}] }, TypeError, /builtInTools\[0\]\.name/],
   [
-    { systemMessage: { systemTools: [{ name: 'my notes' }] } },
+    { builtInTools: [{ name: 'my notes' }] },
     RangeError,
-    /systemTools\[0\]\.name must have neither spaces nor "<", not "my notes"/,
+    /builtInTools\[0\]\.name must have neither spaces nor "<", not "my notes"/,
   ],
   [
-    { systemMessage: { systemTools: [{ name: 'python', execute: 1 }] } },
+    { builtInTools: [{ name: 'python', execute: 1 }] },
     TypeError,
-    /systemTools\[0\]\.execute .* function/,
+    /builtInTools\[0\]\.execute .* function/,
   ],
   [{ tools: [{ name: 'a', toModelOutput: 1 }] }, TypeError, /tools\[0\]\.toModelOutput/],
   [{ maxTokens: '5' }, RangeError, /maxTokens must be a whole number above 0, not "5"/],
@@ -104,11 +105,9 @@ describe('a schema', () => {
     const places: [string, GenerateOptions][] = [
       ['tools[0].parameters', { tools: [{ name: 'f', parameters: schema as JSONSchema }] }],
       [
-        'systemMessage.systemTools[0].tools[0].parameters',
+        'builtInTools[0].tools[0].parameters',
         {
-          systemMessage: {
-            systemTools: [{ name: 'n', tools: [{ name: 'f', parameters: schema as JSONSchema }] }],
-          },
+          builtInTools: [{ name: 'n', tools: [{ name: 'f', parameters: schema as JSONSchema }] }],
         },
       ],
       ['responseFormat.schema', { responseFormat: { type: 'json', schema: schema as JSONSchema } }],

@@ -33,6 +33,7 @@ export function checkGenerateOptions(options: unknown): asserts options is Gener
   checkToolChoice(fields.toolChoice);
   checkResponseFormat(fields.responseFormat);
   checkSystemMessage(fields.systemMessage);
+  checkBuiltInTools(fields);
   checkNumbers(fields);
   checkLogitBias(fields.logitBias);
   const { stop = [] } = fields;
@@ -169,14 +170,20 @@ function checkSystemMessage(message: unknown): void {
   for (const [index, channel] of arrayAt('systemMessage.channels', message.channels).entries()) {
     checkChoice(`systemMessage.channels[${index}]`, channel ?? null, CHANNELS);
   }
-  const place = 'systemMessage.systemTools';
-  for (const [index, entry] of arrayAt(place, message.systemTools).entries()) {
+}
+
+function checkBuiltInTools({ builtInTools, systemMessage }: Fields): void {
+  const place = 'builtInTools';
+  for (const [index, entry] of arrayAt(place, builtInTools).entries()) {
     const namespace = objectAt(`${place}[${index}]`, entry);
     checkName(`${place}[${index}].name`, namespace.name);
     checkRecipient(`${place}[${index}].name`, namespace.name);
     checkStrings(`${place}[${index}].`, namespace, ['description']);
     checkTools(`${place}[${index}].tools`, namespace.tools);
     checkRunnable(`${place}[${index}].`, namespace);
+  }
+  if (systemMessage === null && arrayAt(place, builtInTools).length > 0) {
+    throw new RangeError('builtInTools need the system message, which systemMessage: null omits');
   }
 }
 

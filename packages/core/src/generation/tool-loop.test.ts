@@ -134,10 +134,10 @@ describe('a generation with tools', () => {
   test('runs a built-in tool that has an execute', async () => {
     const model = createModel([call('browser.search', { query: 'x' }), call('add', {})], 'Found.');
     const search = vi.fn(() => 'a page');
-    const systemTools = [{ name: 'python' }, { name: 'browser', tools: [tool('search', search)] }];
+    const builtInTools = [{ name: 'python' }, { name: 'browser', tools: [tool('search', search)] }];
     const { result } = await run(model, {
       tools: [tool('add', () => 1)],
-      systemMessage: { systemTools },
+      builtInTools,
     });
     expect(search).toHaveBeenCalledExactlyOnceWith({ query: 'x' }, expect.anything());
     expect(model.prompts[1]!.slice(-2)).toEqual([
@@ -154,7 +154,7 @@ describe('a generation with tools', () => {
     const needsApproval = vi.fn((input: unknown) => input === 'exit()');
     const toModelOutput = (output: unknown) => `Out: ${(output as { value: number }).value}`;
     const { events } = await run(model, {
-      systemMessage: { systemTools: [{ name: 'python', execute, needsApproval, toModelOutput }] },
+      builtInTools: [{ name: 'python', execute, needsApproval, toModelOutput }],
       approveToolCall: ({ input }) => `Not ${input}.`,
     });
     expect(execute).toHaveBeenCalledExactlyOnceWith('6 * 7', expect.anything());
@@ -168,11 +168,11 @@ describe('a generation with tools', () => {
   test.each(['python', 'browser.open'])(
     'ends with a call of a built-in tool without execute: %s',
     async (name) => {
-      const systemTools = [{ name: 'python' }, { name: 'browser', tools: [tool('open')] }];
+      const builtInTools = [{ name: 'python' }, { name: 'browser', tools: [tool('open')] }];
       const model = createModel([call(name, undefined, '1 + 1')], 'never');
       const { result } = await run(model, {
         tools: [tool('add', () => 1)],
-        systemMessage: { systemTools },
+        builtInTools,
       });
       expect(result).toMatchObject({ reason: 'tool-calls', toolCalls: [{ name }] });
     },

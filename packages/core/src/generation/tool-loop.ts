@@ -46,12 +46,11 @@ export function generateWithTools(
 }
 
 /** All tools, by the names of their calls. A built-in namespace without tools is called itself, with text. */
-function toolsOf({ tools = [], systemMessage }: GenerateOptions): Tools {
-  const builtIn = (systemMessage?.systemTools ?? []).flatMap(
-    ({ tools: inner = [], ...namespace }) =>
-      inner.length > 0
-        ? inner.map((tool) => ({ ...tool, name: `${namespace.name}.${tool.name}` }))
-        : [{ ...namespace, takesText: true }],
+function toolsOf({ tools = [], builtInTools = [] }: GenerateOptions): Tools {
+  const builtIn = builtInTools.flatMap(({ tools: inner = [], ...namespace }) =>
+    inner.length > 0
+      ? inner.map((tool) => ({ ...tool, name: `${namespace.name}.${tool.name}` }))
+      : [{ ...namespace, takesText: true }],
   );
   return new Map([...tools, ...builtIn].map((tool: RunnableTool) => [tool.name, tool]));
 }
@@ -116,15 +115,6 @@ async function runSteps(
   }
 }
 
-/** The options of an answer to messages that goes on: a tool that must be called has been if they end in a result. */
-export function resumeOptions(
-  options: GenerateOptions,
-  messages: readonly Message[],
-): GenerateOptions {
-  const isCalled = messages.at(-1)?.role === 'tool' && mustCall(options);
-  return isCalled ? { ...options, toolChoice: 'auto' } : options;
-}
-
 /** Whether the model has to call a tool. */
 export function mustCall({ toolChoice = 'auto' }: GenerateOptions): boolean {
   return toolChoice === 'required' || typeof toolChoice === 'object';
@@ -146,14 +136,6 @@ async function callsToRun(
 ): Promise<readonly ReadCall[] | undefined> {
   if (![...tools.values()].some(({ execute }) => execute)) return undefined;
   return readCalls(toolCalls, tools, options);
-}
-
-/** Appends the results of tools to a conversation that ends in calls; any other stays as it is. */
-export function withResults(
-  messages: readonly Message[],
-  results: readonly Message[],
-): readonly Message[] {
-  return messages.at(-1)?.recipient === undefined ? messages : [...messages, ...results];
 }
 
 /** The results of calls, each on the channel of its call. */

@@ -35,6 +35,9 @@ interface State {
   readonly next: Int32Array;
 }
 
+/** Bytes of a state on the heap, with its key, and of each of its positions; of a position or a stack, with its key. */
+const [STATE_BYTES, REFERENCE_BYTES, ENTRY_BYTES] = [1500, 16, 250];
+
 /** The texts of a grammar as an automaton over bytes, whose states are made when they are first reached. */
 export class GrammarAutomaton {
   readonly #grammar: Grammar;
@@ -45,6 +48,8 @@ export class GrammarAutomaton {
   /** Nodes to return to, each above another stack; the first is empty. */
   readonly #stacks: { readonly node: number; readonly below: number }[] = [{ node: -1, below: -1 }];
   readonly #stackIds = new Map<string, number>();
+  /** How many positions all states have together. */
+  #references = 0;
   /** The state at the beginning of a text, until states are forgotten. */
   readonly start: number;
 
@@ -54,9 +59,12 @@ export class GrammarAutomaton {
     this.start = this.#collect((found) => found.enter(grammar.starts[0] as number, 0));
   }
 
-  /** How many states have been made. */
-  get size(): number {
-    return this.#states.length;
+  /** About how many bytes the automaton takes on the heap. */
+  get sizeBytes(): number {
+    const entries = this.#positions.length + this.#stacks.length;
+    return (
+      STATE_BYTES * this.#states.length + REFERENCE_BYTES * this.#references + ENTRY_BYTES * entries
+    );
   }
 
   /** Whether the text may end in a state. */
@@ -66,11 +74,28 @@ export class GrammarAutomaton {
 
   /** Forgets all states but one, which gets a new number. */
   forget(state: number): number {
-    const { positions, isAccepting } = this.#states[state] as State;
-    this.#states.length = 0;
-    this.#stateIds.clear();
+    const { positions: ids, isAccepting } = this.#states[state] as State;
+    const positions = ids.map((id) => this.#positions[id] as Position);
+    const stacks = this.#stacks.slice();
+    const used = new Set<number>();
+    for (const { stack } of positions) {
+      for (let at = stack; at > 0 && !used.has(at); at = stacks[at]!.below) used.add(at);
+    }
+    for (const list of [this.#states, this.#positions]) list.length = 0;
+    for (const map of [this.#stateIds, this.#positionIds, this.#stackIds]) map.clear();
+    this.#stacks.length = 1;
+    this.#references = 0;
     this.#stateOf(new Set(), false);
-    return this.#stateOf(new Set(positions), isAccepting);
+    const moved = new Map([[0, 0]]);
+    // A stack has a higher number than those below it.
+    for (const at of [...used].sort((a, b) => a - b)) {
+      const { node, below } = stacks[at]!;
+      moved.set(at, this.#stackId(node, moved.get(below)!));
+    }
+    const kept = positions.map((position) =>
+      this.#positionId({ ...position, stack: moved.get(position.stack)! }),
+    );
+    return this.#stateOf(new Set(kept), isAccepting);
   }
 
   /** The state after a byte; {@link DEAD} if the byte is not allowed. */
@@ -100,11 +125,11 @@ export class GrammarAutomaton {
   #stateOf(ids: ReadonlySet<number>, isAccepting: boolean): number {
     const positions = [...ids].sort((a, b) => a - b);
     const key = `${isAccepting} ${positions}`;
-    return intern(this.#stateIds, key, this.#states, () => ({
-      positions,
-      isAccepting,
-      next: new Int32Array(256).fill(positions.length > 0 ? -1 : DEAD),
-    }));
+    return intern(this.#stateIds, key, this.#states, () => {
+      this.#references += positions.length;
+      const next = new Int32Array(256).fill(positions.length > 0 ? -1 : DEAD);
+      return { positions, isAccepting, next };
+    });
   }
 
   #positionId(position: Position): number {

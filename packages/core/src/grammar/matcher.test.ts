@@ -144,4 +144,24 @@ describe('a matcher', () => {
     expect(matcher.accept(encode('"ab"'))).toBe(true);
     expect(matcher.isComplete).toBe(true);
   });
+
+  test('takes no more memory the longer its text is', () => {
+    const matcher = new GrammarMatcher(schemaGrammar({ items: { $ref: '#' } }), vocabulary);
+    const random = mulberry32(5);
+    matcher.accept(encode('['));
+    let most = 0;
+    for (let i = 0; i < 32; i++) {
+      const opening = Array.from({ length: 30 }, () => (random() < 0.5 ? '[' : '{"a":'));
+      const closing = opening.map((text) => (text === '[' ? ']' : '}')).reverse();
+      for (const text of [...opening, '1', ...closing, ',']) {
+        expect(matcher.accept(encode(text))).toBe(true);
+        matcher.mask();
+        most = Math.max(most, matcher.sizeBytes);
+      }
+    }
+    expect(most).toBeGreaterThan(10 * 2 ** 20);
+    expect(most).toBeLessThan(24 * 2 ** 20);
+    expect(matcher.accept(encode('1]'))).toBe(true);
+    expect(matcher.isComplete).toBe(true);
+  });
 });

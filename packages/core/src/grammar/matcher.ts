@@ -2,8 +2,8 @@ import { DEAD, GrammarAutomaton } from './automaton.ts';
 import type { Grammar } from './grammar.ts';
 import type { Vocabulary } from './vocabulary.ts';
 
-/** States that are kept: 16 MB of them. */
-const MAX_STATES = 16_384;
+/** The automaton forgets its states when it takes more: what is needed of them is made again. */
+const MAX_AUTOMATON_BYTES = 16 * 2 ** 20;
 
 /** Masks that are kept: 25 kB each for 200,000 tokens. */
 const MAX_MASKS = 64;
@@ -34,6 +34,12 @@ export class GrammarMatcher {
       this.#masks.clear();
     }
     this.#state = this.#start;
+  }
+
+  /** About how many bytes it takes, with its masks, each of which may have an extended copy; without the grammar. */
+  get sizeBytes(): number {
+    const [mask] = this.#masks.values();
+    return this.#automaton.sizeBytes + 2 * this.#masks.size * (mask?.byteLength ?? 0);
   }
 
   /** Whether the text may end here, and cannot go on. */
@@ -67,7 +73,7 @@ export class GrammarMatcher {
     for (const byte of bytes) state = this.#automaton.next(state, byte);
     if (state === DEAD) return false;
     this.#state = state;
-    if (this.#automaton.size > MAX_STATES) {
+    if (this.#automaton.sizeBytes > MAX_AUTOMATON_BYTES) {
       this.#state = this.#automaton.forget(state);
       this.#start = undefined;
       this.#masks.clear();

@@ -1,12 +1,7 @@
 import type { Message } from '@ossicle/harmony';
 import { isOssicleError, OssicleError } from '../errors.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
-import {
-  type GenerateOnce,
-  generateWithTools,
-  resumeOptions,
-  withResults,
-} from '../generation/tool-loop.ts';
+import { Transcript } from '../generation/transcript.ts';
 import type {
   GenerateEvent,
   GenerateOptions,
@@ -37,9 +32,11 @@ export interface ModelSession {
   /** As the model's `generate()`, in this session. */
   generate(input: string | readonly Message[], options?: GenerateOptions): Generation;
   /**
-   * Goes on with the answer that was cut short. Events and result begin with what was generated before.
+   * Goes on with the answer that was cut short, as if it had not been: events and result begin with what was generated before,
+   * and options such as `maxTokens`, `reasoningBudget` and `stop` apply to all of it. Times are those of this call.
    *
-   * @param options - Those of the generation that was cut short. Rejects with RangeError if no answer is unfinished.
+   * @param options - Those of the generation that was cut short; after the reason `length`, with more `maxTokens`. Rejects
+   * with RangeError if no answer is unfinished.
    */
   resume(options?: GenerateOptions): Generation;
   /**
@@ -53,7 +50,8 @@ export interface ModelSession {
    * Creates a session that begins with the same conversation. Its keys and values are copied on the GPU; if there is no
    * memory for them, the next generation evaluates the conversation again.
    *
-   * @param messages - How many messages the new session has. Default: all.
+   * @param messages - How many messages the new session has, without an unfinished answer. Default: all, with the unfinished
+   * answer.
    * @throws RangeError if the session has fewer.
    */
   fork(messages?: number): Promise<ModelSession>;
@@ -76,8 +74,7 @@ export class WorkerSession implements ModelSession {
   readonly #numbers: () => number;
   /** By which the worker knows the session. */
   readonly #number: number;
-  #messages: readonly Message[];
-  #isUnfinished: boolean;
+  readonly #transcript: Transcript;
   #isDisposed = false;
 
   /** @param numbers - Returns another number at each call. */
@@ -91,36 +88,27 @@ export class WorkerSession implements ModelSession {
     this.#number = number;
     this.id = id;
     this.restoredTokens = start?.restoredTokens ?? 0;
-    this.#messages = start?.messages ?? [];
-    this.#isUnfinished = start?.isUnfinished ?? false;
-  }
-
-  get messages(): readonly Message[] {
-    return this.#messages;
-  }
-
-  get isUnfinished(): boolean {
-    return this.#isUnfinished;
-  }
-
-  generate(input: string | readonly Message[], options: GenerateOptions = {}): Generation {
-    const once: GenerateOnce = (messages, own) => this.#generate(messages, own);
-    return startGeneration(options, () =>
-      generateWithTools(once, input, options, (results) => this.#addResults(results)),
+    this.#transcript = new Transcript(
+      (input, options) => this.#generate(input, options),
+      start,
+      (results) => this.#sendResults(results),
     );
   }
 
+  get messages(): readonly Message[] {
+    return this.#transcript.messages;
+  }
+
+  get isUnfinished(): boolean {
+    return this.#transcript.isUnfinished;
+  }
+
+  generate(input: string | readonly Message[], options: GenerateOptions = {}): Generation {
+    return startGeneration(options, () => this.#transcript.generate(input, options));
+  }
+
   resume(options: GenerateOptions = {}): Generation {
-    return startGeneration(options, () => {
-      let isFirst = true;
-      const once: GenerateOnce = (messages, own) => {
-        const input = isFirst ? 'resume' : messages;
-        isFirst = false;
-        return this.#generate(input, own);
-      };
-      const own = resumeOptions(options, this.#messages);
-      return generateWithTools(once, this.#messages, own, (results) => this.#addResults(results));
-    });
+    return startGeneration(options, () => this.#transcript.resume(options));
   }
 
   save(): Promise<void> {
@@ -148,10 +136,8 @@ export class WorkerSession implements ModelSession {
     }
   }
 
-  /** Takes the results of tools, and hands them to the worker before it hears of a save or a fork. */
-  #addResults(results: readonly Message[]): void {
-    if (this.#isUnfinished) return;
-    this.#messages = withResults(this.#messages, results);
+  /** Hands the results of tools to the worker before it hears of a save or a fork. */
+  #sendResults(results: readonly Message[]): void {
     // A worker that has ended has nothing to save: the call that follows rejects.
     this.#call((service) => service.addResults(this.#number, results)).catch(() => undefined);
   }
@@ -160,14 +146,10 @@ export class WorkerSession implements ModelSession {
   #generate(input: readonly Message[] | 'resume', options: GenerateOptions): Generation {
     return new EventStream(async (push, signal) => {
       this.#check();
-      const before = input === 'resume' ? this.#messages : input;
       const events: GenerateEvent[] = [];
       const startMs = performance.now();
       const onReport = (event: GenerateEvent): void => {
-        if (events.length === 0) {
-          this.#messages = before;
-          this.#isUnfinished = true;
-        }
+        if (events.length === 0) this.#transcript.begin(input);
         events.push(event);
         push(event);
       };
@@ -176,10 +158,7 @@ export class WorkerSession implements ModelSession {
           (service, task) => service.generate(...task, this.#number, input, toPlain(options)),
           { signal, onReport },
         );
-        if (result.reason !== 'aborted' && result.reason !== 'length') {
-          this.#messages = [...before, ...result.messages];
-          this.#isUnfinished = false;
-        }
+        this.#transcript.end(result);
         return result;
       } catch (error) {
         const isBroken = isOssicleError(error) && error.code === 'worker-failed';

@@ -13,19 +13,16 @@ export function toPlain(options: GenerateOptions): PlainGenerateOptions {
     approveToolCall: _approveToolCall,
     ...plain
   } = options;
-  const { tools, systemMessage } = plain;
+  const { tools, builtInTools } = plain;
   return {
     ...plain,
     ...(tools && { tools: tools.map(withoutFunctions) }),
-    ...(systemMessage?.systemTools && {
-      systemMessage: {
-        ...systemMessage,
-        systemTools: systemMessage.systemTools.map(({ name, description, tools: inner }) => ({
-          name,
-          ...(description !== undefined && { description }),
-          ...(inner && { tools: inner.map(withoutFunctions) }),
-        })),
-      },
+    ...(builtInTools && {
+      builtInTools: builtInTools.map(({ name, description, tools: inner }) => ({
+        name,
+        ...(description !== undefined && { description }),
+        ...(inner && { tools: inner.map(withoutFunctions) }),
+      })),
     }),
   };
 }

@@ -119,23 +119,17 @@ test('the functions of tools stay on the page', async () => {
     );
   const model = new WorkerModel(client, {} as ModelInfo);
   const tool = { name: 'f', execute: () => 1, toModelOutput: () => '' };
-  const systemMessage = {
-    identity: 'I',
-    systemTools: [
-      { name: 'n', tools: [tool] },
-      { ...tool, name: 'p', reset: () => undefined },
-    ],
-  };
-  await model.countTokens('Hi', { tools: [tool], systemMessage });
+  const builtInTools = [
+    { name: 'n', tools: [tool] },
+    { ...tool, name: 'p', reset: () => undefined },
+  ];
+  await model.countTokens('Hi', { tools: [tool], builtInTools });
   expect(sent).toEqual([
     [
       'Hi',
       {
         tools: [{ name: 'f' }],
-        systemMessage: {
-          identity: 'I',
-          systemTools: [{ name: 'n', tools: [{ name: 'f' }] }, { name: 'p' }],
-        },
+        builtInTools: [{ name: 'n', tools: [{ name: 'f' }] }, { name: 'p' }],
       },
     ],
   ]);

@@ -67,6 +67,8 @@ export interface GenerateOptions extends ToolLoopOptions {
   readonly reasoningEffort?: 'low' | 'medium' | 'high';
   /** Functions that the model may call. */
   readonly tools?: readonly ToolDefinition[];
+  /** Built-in tools that the model was trained with, `browser` and `python`: see `@ossicle/tools`. Default: none. */
+  readonly builtInTools?: readonly ToolNamespace[];
   /**
    * Whether the model calls a tool. What must be called is called in the first step; the steps after it are free.
    * Default: `auto`.
@@ -104,7 +106,8 @@ export interface GenerateOptions extends ToolLoopOptions {
   readonly stop?: readonly string[];
   /**
    * The most tokens of reasoning, 0 included, of all steps together. When they are used up, the analysis message is closed,
-   * and the model goes on in the final channel; with tools, it may call one first. Default: no limit.
+   * and the model answers or calls a tool. Rejects with RangeError if `systemMessage.channels` leaves it neither. Default: no
+   * limit.
    */
   readonly reasoningBudget?: number;
   /**
@@ -164,8 +167,6 @@ export interface SystemMessage {
   readonly knowledgeCutoff?: string | null;
   /** The channels that the model may use. Default: all. */
   readonly channels?: readonly Channel[];
-  /** Built-in tools, such as `browser` and `python`, that the model was trained with. Default: none. */
-  readonly systemTools?: readonly ToolNamespace[];
 }
 
 /**

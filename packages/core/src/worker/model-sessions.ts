@@ -31,7 +31,7 @@ export class ModelSessions {
   async fork(number: number, to: number, messages: number | undefined): Promise<SessionStart> {
     const fork = await this.get(number).fork(messages);
     this.#sessions.set(to, fork);
-    return startOf(fork, fork.tokens.length);
+    return startOf(fork);
   }
 
   /** Restores a saved session. @throws RangeError if there is none. */
@@ -45,9 +45,9 @@ export class ModelSessions {
     const opened = this.#engine.openSession(file).catch((error: unknown) => {
       throw storageFailure(error); // another tab may have replaced the file
     });
-    const { session, restoredTokens } = await opened;
+    const session = await opened;
     this.#sessions.set(to, session);
-    return startOf(session, restoredTokens);
+    return startOf(session);
   }
 
   /** Saves a session in place of what was saved under the id. */
@@ -74,20 +74,20 @@ export class ModelSessions {
   }
 }
 
-function startOf({ messages, isUnfinished }: Session, restoredTokens: number): SessionStart {
+function startOf({ messages, isUnfinished, restoredTokens }: Session): SessionStart {
   return { messages, isUnfinished, restoredTokens };
 }
 
 async function describe({ id, file }: SessionFile): Promise<SavedSession> {
   const known = { id, sizeBytes: file.size, savedAt: file.lastModified };
   try {
-    const { messages, model, savedAt, answerStart } = await readDetails(file);
+    const { messages, model, savedAt, answer } = await readDetails(file);
     return {
       ...known,
       savedAt,
       model,
       messages,
-      isUnfinished: answerStart !== null,
+      isUnfinished: answer !== null,
       isDamaged: false,
     };
   } catch {

@@ -149,7 +149,7 @@ L1: The stapes is the smallest bone.`,
       [call('browser.open', { cursor: 9 })],
       answer,
     );
-    const { result } = await run(model, { systemMessage: { systemTools: [browser] } });
+    const { result } = await run(model, { builtInTools: [browser] });
     const reads = model.prompts.slice(1).map((prompt) => prompt.at(-1));
     expect(reads[0]).toMatchObject({
       name: 'browser.search',

@@ -29,7 +29,7 @@ export interface BrowserOptions {
   readonly needsApproval?: NonNullable<ToolDefinition['needsApproval']>;
 }
 
-/** The built-in tool `browser`: pass it as one of `systemMessage.systemTools`. */
+/** The built-in tool `browser`: pass it as one of `builtInTools`. */
 export interface Browser extends ToolNamespace {
   /** Finds what an answer cites. */
   resolveCitations(text: string): readonly Citation[];

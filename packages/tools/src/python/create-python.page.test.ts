@@ -252,7 +252,7 @@ describe('python after the end of a call', () => {
 test('the model reads the text, and the application gets the files', async () => {
   const code = (text: string) => [call('python', undefined, text)];
   const model = createModel(code("open('a.txt', 'w').write('hi')"), code('1 / 0'), 'Done.');
-  const { events, result } = await run(model, { systemMessage: { systemTools: [python] } });
+  const { events, result } = await run(model, { builtInTools: [python] });
   expect(result.text).toBe('Done.');
   expect(model.prompts[1]!.at(-1)).toMatchObject({ role: 'tool', name: 'python', content: '2\n' });
   expect(model.prompts[2]!.at(-1)!.content).toContain('ZeroDivisionError');
@@ -264,7 +264,7 @@ test('the model reads that Python cannot be loaded, and is not loaded before it 
   const missing = create({ indexURL: `${inject('fileServer')}/missing` });
   expect(document.querySelectorAll('iframe').length).toBe(1);
   const model = createModel([call('python', undefined, '1')], 'Done.');
-  const { events } = await run(model, { systemMessage: { systemTools: [missing] } });
+  const { events } = await run(model, { builtInTools: [missing] });
   expect(events.find(({ type }) => type === 'tool-error')).toMatchObject({
     error: expect.stringMatching(/^Python could not be loaded: .*missing\/\S+: .* 404$/),
   });

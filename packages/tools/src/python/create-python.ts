@@ -49,7 +49,7 @@ export interface PythonFile {
   readonly blob: Blob;
 }
 
-/** The built-in tool `python`: pass it as one of `systemMessage.systemTools`. */
+/** The built-in tool `python`: pass it as one of `builtInTools`. */
 export interface Python extends ToolNamespace {
   /** Runs code, as a call of the model does. */
   run(code: string, options?: { readonly signal?: AbortSignal }): Promise<PythonResult>;

@@ -39,23 +39,3 @@ export function maskOf(tokens: Iterable<number>, vocabularySize: number): Mask {
 
 /** Anything may come. */
 export const FREE: Guide = { kind: 'free' };
-
-/**
- * Joins constraints: each takes all tokens, and the first that leaves the model no free choice decides what comes next. If
- * all are free, the first mask holds.
- */
-export function joinConstraints(constraints: readonly Constraint[]): Constraint {
-  return {
-    next() {
-      const guides = constraints.map((constraint) => constraint.next());
-      return (
-        guides.find(({ kind }) => kind !== 'free') ??
-        guides.find((guide) => 'mask' in guide) ??
-        FREE
-      );
-    },
-    push(token) {
-      for (const constraint of constraints) constraint.push(token);
-    },
-  };
-}

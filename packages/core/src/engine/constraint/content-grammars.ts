@@ -6,8 +6,11 @@ import { choiceGrammar, patternGrammar, schemaGrammar } from '../../grammar/sche
 import type { GenerateOptions, ResponseFormat } from '../../types/generate.ts';
 import type { HarmonyVocabulary } from './harmony-vocabulary.ts';
 
-/** How many grammars are kept for later generations. */
-const MAX_GRAMMARS = 32;
+/** The bytes of all kept grammars together. */
+const MAX_BYTES = 64 * 2 ** 20;
+
+/** Bytes of a grammar for each character of the schema that it is made from, that text included. */
+const BYTES_PER_CHARACTER = 300;
 
 /** The grammars of the contents that one answer may have. */
 export interface AnswerGrammars {
@@ -20,10 +23,22 @@ export interface AnswerGrammars {
 /** Makes the grammars of contents, and keeps them with what has been computed of them. */
 export class ContentGrammars {
   readonly #vocabulary: HarmonyVocabulary;
+  readonly #maxBytes: number;
   readonly #grammars = new Map<string, GrammarMatcher>();
 
-  constructor(vocabulary: HarmonyVocabulary) {
+  /** @param maxBytes - The most bytes of grammars that are kept for later generations. */
+  constructor(vocabulary: HarmonyVocabulary, maxBytes: number = MAX_BYTES) {
     this.#vocabulary = vocabulary;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** About how many bytes the grammars take that are kept, until one of them is used. */
+  get sizeBytes(): number {
+    let bytes = 0;
+    for (const [key, { sizeBytes }] of this.#grammars) {
+      bytes += BYTES_PER_CHARACTER * key.length + sizeBytes;
+    }
+    return bytes;
   }
 
   /**
@@ -31,7 +46,12 @@ export class ContentGrammars {
    *
    * @throws RangeError if one cannot be enforced; the message names the option.
    */
-  of({ tools = [], systemMessage, toolChoice, responseFormat }: GenerateOptions): AnswerGrammars {
+  of({
+    tools = [],
+    builtInTools = [],
+    toolChoice,
+    responseFormat,
+  }: GenerateOptions): AnswerGrammars {
     const calls = new Map<string, GrammarMatcher>();
     const add = (
       place: string,
@@ -46,8 +66,8 @@ export class ContentGrammars {
     };
     if (toolChoice !== 'none') {
       add('tools', 'functions', tools);
-      for (const [i, { name, tools: inner = [] }] of (systemMessage?.systemTools ?? []).entries()) {
-        add(`systemMessage.systemTools[${i}].tools`, name, inner);
+      for (const [i, { name, tools: inner = [] }] of builtInTools.entries()) {
+        add(`builtInTools[${i}].tools`, name, inner);
       }
     }
     const final = responseFormat && named('responseFormat', () => this.#response(responseFormat));
@@ -78,8 +98,10 @@ export class ContentGrammars {
     const matcher = this.#grammars.get(key) ?? new GrammarMatcher(make(), this.#vocabulary);
     this.#grammars.delete(key);
     this.#grammars.set(key, matcher);
-    const [oldest] = this.#grammars.keys();
-    if (this.#grammars.size > MAX_GRAMMARS) this.#grammars.delete(oldest as string);
+    while (this.sizeBytes > this.#maxBytes && this.#grammars.size > 1) {
+      const [oldest] = this.#grammars.keys();
+      this.#grammars.delete(oldest as string);
+    }
     return matcher;
   }
 }

@@ -12,6 +12,7 @@ import { readTestJson } from '../../../test/files.ts';
 import { createRandom } from '../../../test/random.ts';
 import { EXAMPLES } from '../../../test/schema-examples.ts';
 import type { GenerateOptions, JSONSchema } from '../../types/generate.ts';
+import { HarmonyOutput } from '../harmony-output.ts';
 import { HarmonyConstraints } from './harmony-constraint.ts';
 
 let tokenizer: Tokenizer;
@@ -49,22 +50,24 @@ interface Answer {
  */
 function write(options: GenerateOptions, seed: number, begun = '', most = 400): Answer {
   const random = createRandom(seed);
-  const constraint = constraints.of(options, [...prompt, ...ids(begun)]);
+  const constraint = constraints.of(options, [...prompt, ...ids(begun)])!;
   const ends = ['<|return|>', '<|call|>', '<|end|>', '<|channel|>', '<|message|>'].map(
     (name) => tokenizer.tokenId(name)!,
   );
   const closing = [...ends, ...['"', ']', '}', '"}'].flatMap((text) => tokenizer.encode(text))];
   const answer: number[] = [];
   let forced = 0;
-  const isStop = (id: number): boolean => id === ends[0] || id === ends[1];
-  while (answer.length < most && !isStop(answer.at(-1) ?? -1)) {
+  const output = new HarmonyOutput(tokenizer, options, [...prompt, ...ids(begun)]);
+  const push = (token: number): void => {
+    answer.push(token);
+    constraint.push(token);
+    output.push(token);
+  };
+  while (answer.length < most && !output.isStopped) {
     const guide = constraint.next();
     if (guide.kind === 'force') {
-      for (const token of guide.tokens) {
-        answer.push(token);
-        constraint.push(token);
-        forced++;
-      }
+      for (const token of guide.tokens) push(token);
+      forced += guide.tokens.length;
       continue;
     }
     const mask = guide.kind === 'mask' ? guide.mask() : guide.mask!;
@@ -75,15 +78,13 @@ function write(options: GenerateOptions, seed: number, begun = '', most = 400): 
         ? some
         : Array.from({ length: tokenizer.vocabularySize }, (_, id) => id).filter(isAllowed);
     expect(allowed, tokenizer.decode(answer)).not.toEqual([]);
-    const token = allowed[random.integer(allowed.length)]!;
-    answer.push(token);
-    constraint.push(token);
+    push(allowed[random.integer(allowed.length)]!);
   }
   return {
     text: tokenizer.decode(answer),
     ids: answer,
     forced,
-    hasEnded: isStop(answer.at(-1)!),
+    hasEnded: output.isStopped,
   };
 }
 
@@ -111,7 +112,7 @@ const tools = [
   },
   { name: 'now' },
 ];
-const systemTools = [
+const builtInTools = [
   { name: 'python' },
   {
     name: 'browser',
@@ -127,7 +128,7 @@ describe('an answer', () => {
     ['without tools', {}, [undefined]],
     [
       'with tools',
-      { tools, systemMessage: { systemTools } },
+      { tools, builtInTools },
       [undefined, 'browser.open', 'functions.get_weather', 'functions.now', 'python'],
     ],
     [
@@ -173,15 +174,86 @@ describe('an answer', () => {
     ]);
   });
 
-  test('is not guided after a prompt without messages', () => {
-    expect(constraints.of({}, tokenizer.encode('Hi')).next()).toEqual({ kind: 'free' });
+  describe('whose reasoning budget is used up', () => {
+    const { analysis, end } = { analysis: '<|channel|>analysis<|message|>', end: '<|end|>' };
+
+    /** What may follow reasoning of two tokens, the budget, as far as it is forced. */
+    function after(options: GenerateOptions): string {
+      const begun = ids(`${analysis}Hm, so`).slice(0, -1);
+      const constraint = constraints.of({ ...options, reasoningBudget: 2 }, prompt)!;
+      for (const id of begun) constraint.push(id);
+      while (constraint.next().kind === 'free') constraint.push(tokenizer.encode('a')[0]!);
+      let text = '';
+      for (let guide = constraint.next(); guide.kind === 'force'; guide = constraint.next()) {
+        text += tokenizer.decode(guide.tokens);
+        for (const id of guide.tokens) constraint.push(id);
+      }
+      return text;
+    }
+
+    test.each<[string, GenerateOptions, string]>([
+      ['without tools', {}, ''],
+      ['with tools', { tools }, ''],
+      [
+        'on other channels',
+        { systemMessage: { channels: ['analysis', 'final'] } },
+        '<|channel|>final<|message|>',
+      ],
+      [
+        'without a final channel',
+        { systemMessage: { channels: ['analysis', 'commentary'] } },
+        '<|channel|>commentary<|message|>',
+      ],
+      [
+        'with a tool to call on analysis',
+        { tools: [tools[1]!], toolChoice: 'required', systemMessage: { channels: ['analysis'] } },
+        '',
+      ],
+    ])('goes on %s', (_, options, forced) => {
+      const text = after(options);
+      expect(text.startsWith(`${end}<|start|>assistant${forced}`)).toBe(true);
+    });
+
+    test('reasons no more', () => {
+      for (const options of [{}, { tools }, { tools, toolChoice: 'required' }] as const) {
+        for (let seed = 0; seed < 20; seed++) {
+          const answer = write({ ...options, reasoningBudget: 3 }, seed, '', 150);
+          const messages = messagesOf(answer);
+          const reasoning = messages.filter(
+            ({ channel, recipient }) => channel === 'analysis' && recipient === undefined,
+          );
+          const tokens = reasoning.flatMap(({ tokens: all = [] }) =>
+            all.slice(all.indexOf(tokenizer.tokenId('<|message|>')!) + 1),
+          );
+          const text = tokens.filter((id) => !tokenizer.isSpecial(id));
+          expect(text.length).toBeLessThanOrEqual(3);
+        }
+      }
+    });
+
+    test('is refused if nothing but reasoning may come', () => {
+      const options: GenerateOptions = {
+        reasoningBudget: 5,
+        systemMessage: { channels: ['analysis'] },
+      };
+      expect(() => constraints.of(options, prompt)).toThrow(RangeError);
+      expect(() => constraints.of(options, prompt)).toThrow(/reasoning/);
+    });
   });
 
-  test('cannot follow responseFormat after a prompt without messages', () => {
-    const responseFormat = { type: 'choice', options: ['red', 'green'] } as const;
-    const start = () => constraints.of({ responseFormat }, tokenizer.encode('Hi'));
+  test('is not guided after a prompt without messages', () => {
+    expect(constraints.of({ toolChoice: 'none' }, tokenizer.encode('Hi'))).toBeUndefined();
+  });
+
+  test.each<GenerateOptions>([
+    { responseFormat: { type: 'choice', options: ['red', 'green'] } },
+    { tools, toolChoice: 'required' },
+    { reasoningBudget: 1 },
+  ])('cannot be enforced after a prompt without messages: %j', (options) => {
+    const start = () => constraints.of(options, tokenizer.encode('Hi'));
     expect(start).toThrow(RangeError);
-    expect(start).toThrow(/^responseFormat needs a prompt with <\|start\|>/);
+    const name = Object.keys(options).at(-1);
+    expect(start).toThrow(`${name} needs a prompt with <|start|>`);
   });
 
   test('goes on with the message that its prompt begins', () => {
@@ -268,11 +340,9 @@ test.each<[GenerateOptions, RegExp]>([
   ],
   [
     {
-      systemMessage: {
-        systemTools: [{ name: 'web', tools: [{ name: 'get', parameters: { contains: {} } }] }],
-      },
+      builtInTools: [{ name: 'web', tools: [{ name: 'get', parameters: { contains: {} } }] }],
     },
-    /^systemMessage\.systemTools\[0\]\.tools\[0\] \(get\) cannot be enforced/,
+    /^builtInTools\[0\]\.tools\[0\] \(get\) cannot be enforced/,
   ],
   [
     { responseFormat: { type: 'json', schema: { contains: {} } } },

@@ -6,7 +6,7 @@ import {
 } from '@ossicle/harmony';
 import type { GrammarMatcher } from '../../grammar/matcher.ts';
 import type { GenerateOptions } from '../../types/generate.ts';
-import { type Constraint, FREE, type Guide, joinConstraints } from './constraint.ts';
+import { type Constraint, FREE, type Guide } from './constraint.ts';
 import { type AnswerGrammars, ContentGrammars } from './content-grammars.ts';
 import { GrammarContent } from './grammar-content.ts';
 import { HarmonyVocabulary } from './harmony-vocabulary.ts';
@@ -23,62 +23,100 @@ export class HarmonyConstraints {
   }
 
   /**
-   * The constraint of the answer to a prompt. After a prompt that has no messages, anything may come, unless
-   * there is a `responseFormat`.
+   * The constraint of the answer to a prompt; `undefined` if anything may come, as after a prompt that has no messages.
    *
    * @throws RangeError if what the options ask for cannot be enforced, or if the prompt begins an answer that is none of
    * `responseFormat`.
    */
-  of(options: GenerateOptions, prompt: ArrayLike<number>): Constraint {
-    const headers = createHeaderGrammar(this.#vocabulary.tokenizer, headerOptions(options));
+  of(options: GenerateOptions, prompt: ArrayLike<number>): Constraint | undefined {
+    const { tokenizer, ids } = this.#vocabulary;
+    const header = headerOptions(options);
+    const headers = createHeaderGrammar(tokenizer, header);
+    const { reasoningBudget: tokens } = options;
+    const budget =
+      tokens === undefined
+        ? undefined
+        : {
+            tokens,
+            headersAfter: createHeaderGrammar(tokenizer, { ...header, canReason: false }),
+          };
     const grammars = this.#grammars.of(options);
-    const start = Array.from(prompt).lastIndexOf(this.#vocabulary.ids.start);
+    const start = Array.from(prompt).lastIndexOf(ids.start);
     if (start < 0) {
-      if (!options.responseFormat) return joinConstraints([]);
+      const { responseFormat, toolChoice } = options;
+      const isFree = toolChoice === 'auto' || toolChoice === 'none';
+      const asked = {
+        responseFormat,
+        reasoningBudget: tokens,
+        toolChoice: isFree ? undefined : toolChoice,
+      };
+      const [name] = Object.entries(asked).find(([, value]) => value !== undefined) ?? [];
+      if (name === undefined) return undefined;
       throw new RangeError(
-        'responseFormat needs a prompt with <|start|>, which begins a message; give messages, or omit it',
+        `${name} needs a prompt with <|start|>, which begins a message; give messages, or omit it`,
       );
     }
-    const constraint = new HarmonyConstraint(this.#vocabulary, headers, grammars);
+    const constraint = new HarmonyConstraint(this.#vocabulary, headers, grammars, budget);
     for (let i = start; i < prompt.length; i++) constraint.push(prompt[i] as number);
     if (constraint.hasLeftGrammar) {
       throw new RangeError('The prompt begins an answer that does not follow responseFormat.');
     }
+    constraint.startCounting();
     return constraint;
   }
 }
 
 function headerOptions(options: GenerateOptions): HeaderGrammarOptions {
-  const { tools, toolChoice, systemMessage, responseFormat } = options;
-  const { channels, systemTools } = systemMessage ?? {};
+  const { tools, builtInTools, toolChoice, systemMessage, responseFormat } = options;
+  const { channels } = systemMessage ?? {};
   return {
     ...(tools && { tools }),
     ...(toolChoice && { toolChoice }),
     ...(channels && { channels }),
-    ...(systemTools && { systemTools }),
+    ...(builtInTools && { systemTools: builtInTools }),
     isJson: responseFormat?.type === 'json',
   };
+}
+
+/** How many tokens of reasoning may come, and the headers that may come after them. */
+interface Budget {
+  readonly tokens: number;
+  readonly headersAfter: HeaderGrammar;
 }
 
 /** Headers token by token; contents by their grammars, and free if they have none. */
 class HarmonyConstraint implements Constraint {
   readonly #vocabulary: HarmonyVocabulary;
-  readonly #headers: HeaderGrammar;
   readonly #grammars: AnswerGrammars;
+  readonly #budget: Budget | undefined;
+  #headers: HeaderGrammar;
   /** The ids of the header, since the last `<|start|>`. */
   #header: number[] = [];
   /** The open message's content; `undefined` in a header. */
   #content: Constraint | undefined;
+  /** Tokens of the answer's reasoning. */
+  #reasoningTokens = 0;
 
-  constructor(vocabulary: HarmonyVocabulary, headers: HeaderGrammar, grammars: AnswerGrammars) {
+  constructor(
+    vocabulary: HarmonyVocabulary,
+    headers: HeaderGrammar,
+    grammars: AnswerGrammars,
+    budget: Budget | undefined,
+  ) {
     this.#vocabulary = vocabulary;
     this.#headers = headers;
     this.#grammars = grammars;
+    this.#budget = budget;
   }
 
   /** Whether the open message has what its grammar does not allow. */
   get hasLeftGrammar(): boolean {
     return this.#content instanceof GrammarContent && this.#content.hasLeft;
+  }
+
+  /** Begins the answer: reasoning of the prompt does not count. */
+  startCounting(): void {
+    this.#reasoningTokens = 0;
   }
 
   next(): Guide {
@@ -110,6 +148,7 @@ class HarmonyConstraint implements Constraint {
       const matcher = this.#grammars.calls.get(recipient);
       return matcher ? this.#grammar(matcher, ids.call) : this.#free([ids.call]);
     }
+    if (header.includes('<|channel|>analysis')) return this.#reasoning();
     if (!header.includes('<|channel|>final')) return this.#free([ids.end]);
     if (this.#grammars.final) return this.#grammar(this.#grammars.final, ids.return);
     const { endOfText } = ids;
@@ -125,5 +164,21 @@ class HarmonyConstraint implements Constraint {
   #free(ends: readonly number[]): Constraint {
     const guide: Guide = { kind: 'free', mask: this.#vocabulary.textAnd(ends) };
     return { next: () => guide, push: () => undefined };
+  }
+
+  /** Any text, up to the end of the message or of the budget; then, no other reasoning may come. */
+  #reasoning(): Constraint {
+    const { end } = this.#vocabulary.ids;
+    const free = this.#free([end]);
+    const budget = this.#budget;
+    if (!budget) return free;
+    return {
+      next: () => {
+        if (this.#reasoningTokens < budget.tokens) return free.next();
+        this.#headers = budget.headersAfter;
+        return { kind: 'force', tokens: [end] };
+      },
+      push: () => void this.#reasoningTokens++,
+    };
   }
 }

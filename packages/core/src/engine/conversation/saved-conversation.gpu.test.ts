@@ -91,7 +91,8 @@ describe('a session that was saved', () => {
     const session = await createConversation();
     const before = [...session.tokens];
     const saved = await save(session);
-    const { session: opened, restoredTokens } = await engine.openSession(saved);
+    const opened = await engine.openSession(saved);
+    const { restoredTokens } = opened;
     expect(opened.tokens).toEqual(before);
     expect(restoredTokens).toBe(before.length);
     await expectSameFuture(opened, session);
@@ -108,7 +109,8 @@ describe('a session that was saved', () => {
       await gpu.engine(createCheckpoint(SMALL).files, { ...OPTIONS, prefillChunkLength: 60 }),
     ];
     for (const each of engines) {
-      const { session: opened, restoredTokens } = await each.openSession(saved);
+      const opened = await each.openSession(saved);
+      const { restoredTokens } = opened;
       expect(restoredTokens).toBe(0);
       expect(opened.tokens).toEqual(session.tokens);
       const prompt = [...session.tokens, ...smallIds(20, 3)];
@@ -128,7 +130,8 @@ describe('a session that was saved', () => {
       ...OPTIONS,
       contextLength: 100,
     });
-    const { session: opened, restoredTokens } = await short.openSession(saved);
+    const opened = await short.openSession(saved);
+    const { restoredTokens } = opened;
     expect([opened.tokens, restoredTokens]).toEqual([[], 0]);
     for (const each of [session, opened]) each.dispose();
   });
@@ -138,7 +141,8 @@ describe('a session that was saved', () => {
     const bytes = new Uint8Array(await (await save(session)).arrayBuffer());
     const flipped = (at: number): Blob => new Blob([bytes.with(at, (bytes[at] as number) ^ 1)]);
     for (const at of [0, 5000]) {
-      const { session: opened, restoredTokens } = await engine.openSession(flipped(at));
+      const opened = await engine.openSession(flipped(at));
+      const { restoredTokens } = opened;
       expect(restoredTokens).toBe(0);
       expect(opened.tokens).toEqual(session.tokens);
       opened.dispose();
@@ -155,7 +159,8 @@ describe('a session that was saved', () => {
     const session = await createConversation();
     const saved = await save(session);
     hasMemory = false;
-    const { session: opened, restoredTokens } = await engine.openSession(saved);
+    const opened = await engine.openSession(saved);
+    const { restoredTokens } = opened;
     hasMemory = true;
     expect(restoredTokens).toBe(0);
     expect(opened.tokens).toEqual(session.tokens);
@@ -177,18 +182,17 @@ describe('a session saved while it generates', () => {
     expect(session.isUnfinished).toBe(true); // its tokens have ended, but not its answer
     const lengths = new Set<number>();
     for (const saved of saves) {
-      const { session: opened, restoredTokens } = await engine.openSession(saved);
+      const opened = await engine.openSession(saved);
+      const { restoredTokens } = opened;
       const { length } = opened.tokens;
       expect(length).toBeGreaterThan(40);
       expect(restoredTokens).toBeGreaterThanOrEqual(length - 1);
       lengths.add(length);
       expect(opened.isUnfinished).toBe(true);
-      if (length < whole.length) {
-        const rest = { ...options, maxTokens: whole.length - length };
-        const { usage } = await opened.resume(rest).result;
-        expect(usage.promptTokens - usage.reusedTokens).toBeLessThanOrEqual(1);
-        expect(opened.tokens).toEqual(whole);
-      }
+      const { usage, reason } = await opened.resume(options).result;
+      expect(usage.promptTokens - usage.reusedTokens).toBe(0);
+      expect([usage.completionTokens, reason]).toEqual([60, 'length']);
+      expect(opened.tokens).toEqual(whole);
       opened.dispose();
     }
     expect(lengths.size).toBeGreaterThan(2);
@@ -212,6 +216,7 @@ describe('a fork', () => {
     const before = [...session.tokens];
     const fork = await session.fork();
     expect(fork.tokens).toEqual(before);
+    expect(fork.restoredTokens).toBe(before.length);
     await take(fork, [...before.slice(0, 43), ...smallIds(50, 9)]);
     expect(session.tokens).toEqual(before);
     const second = await session.fork();
@@ -225,6 +230,7 @@ describe('a fork', () => {
     const forking = session.fork();
     const fork = await forking;
     hasMemory = true;
+    expect(fork.restoredTokens).toBe(0);
     const prompt = [...session.tokens, ...smallIds(20, 3)];
     const turn = await take(fork, prompt);
     expect(turn.reused).toBe(0);
@@ -241,7 +247,7 @@ test('100 sessions that are forked, saved, opened and disposed of leave no buffe
   const before = count();
   for (let i = 0; i < 25; i++) {
     const fork = await session.fork();
-    const { session: opened } = await engine.openSession(saved);
+    const opened = await engine.openSession(saved);
     const others = [fork, opened, engine.createSession(), await opened.fork()];
     for (const each of others) each.dispose();
     await session.save(async () => undefined);

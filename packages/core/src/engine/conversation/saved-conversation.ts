@@ -3,6 +3,7 @@ import { OssicleError } from '../../errors.ts';
 import { type BufferPart, readBuffer } from '../../gpu/buffers.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { toHex } from '../../sha256.ts';
+import type { TokenLogprobs } from '../../types/generate.ts';
 import type { ContextState } from './context.ts';
 
 /** The most bytes that are read, hashed and written at once. */
@@ -20,6 +21,16 @@ const END_BYTES: number = 4 + HASH_BYTES + MAGIC.length;
 /** Takes the next bytes of a file. Before TypeScript 5.7, `Uint8Array` took no parameter. */
 export type Write = (bytes: Uint8Array & { readonly buffer: ArrayBuffer }) => Promise<void>;
 
+/** What it takes to go on with an answer, besides the tokens of its conversation. */
+export interface BegunAnswer {
+  /** Where its tokens begin. */
+  readonly start: number;
+  /** How many messages were left out of its prompt. */
+  readonly droppedMessages: number;
+  /** One entry per token, if they were asked for. */
+  readonly logprobs: readonly TokenLogprobs[];
+}
+
 /** What is saved with the keys and values of a conversation. */
 export interface ConversationDetails {
   /** When it was saved, in milliseconds since 1970. */
@@ -30,8 +41,8 @@ export interface ConversationDetails {
   readonly identity: string;
   /** The conversation, up to the answer that has not ended, if there is one. */
   readonly messages: readonly Message[];
-  /** Where the tokens of an answer begin that has not ended; `null` if none is unfinished. */
-  readonly answerStart: number | null;
+  /** The answer that has not ended; `null` if none is unfinished. */
+  readonly answer: BegunAnswer | null;
   readonly state: ContextState;
 }
 
