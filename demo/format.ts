@@ -11,6 +11,11 @@ export function formatCount(value: number): string {
   return numbers.format(Math.round(value));
 }
 
+/** A share in whole percents: `31%`. */
+export function formatPercent(share: number): string {
+  return share.toLocaleString(language, { style: 'percent' });
+}
+
 /** Bytes in decimal units with three significant digits, as downloads are counted: `13.8 GB`. */
 export function formatBytes(bytes: number): string {
   const { value, unit } = scale(bytes);

@@ -1,11 +1,14 @@
 import { Chat } from './chat/chat.ts';
+import { ChatSessions } from './chat/chat-sessions.ts';
 import { Composer } from './chat/composer.ts';
+import { takeRescued, watchEnd } from './chat/rescue.ts';
 import { followEnd } from './chat/scroll.ts';
 import { ChatLibrary } from './chats/chat-library.ts';
 import { ChatList } from './chats/chat-list.ts';
 import { ChatsPanel } from './chats/chats-panel.ts';
 import { openedFor } from './connection-policy.ts';
 import { find } from './element.ts';
+import { keepFocus } from './keyboard/keep-focus.ts';
 import { Shortcuts } from './keyboard/shortcuts.ts';
 import { localize } from './language/localize.ts';
 import { texts } from './language/texts.ts';
@@ -31,30 +34,40 @@ import { RequestLog } from './privacy/request-log.ts';
 import { RequestPanel } from './privacy/request-panel.ts';
 import { SettingsView } from './settings.ts';
 import { StatusLine } from './status-line.ts';
-import { readLocal, storageKey, writeLocal } from './storage-key.ts';
+import { readLocal, readTab, storageKey, writeLocal, writeTab } from './storage-key.ts';
 import { showWelcome } from './welcome.ts';
 
 /** Session storage key of the checkpoint chosen in this tab just before the page reopened for its host. */
 const CHOSEN_KEY = storageKey('chosen');
-/** Local storage key of the chat that was shown last. */
+/** Key of the chat that was shown last, in this tab, and in any. */
 const LAST_CHAT_KEY = storageKey('last-chat');
 
-localize();
+/** The longest wait for what is not stored yet when the page reloads itself. */
+const END_PATIENCE_MS = 5000;
+
+localize(() => leave(() => location.reload()));
 const hub: HubAccess = new HubAccess(openedFor.mirror, () => panel.explainSource());
 const slot = new ModelSlot({ agree: showPreflight, token: () => hub.token });
 /** The model that the welcome describes; `null` until it is first shown. */
 let welcomed: LoadedModel | undefined | null = null;
-const settings = new SettingsView((instructions) =>
-  library.change(chat.record.id, (record) => ({ ...record, instructions })),
+const settings = new SettingsView(
+  (instructions) => library.change(chat.record.id, (record) => ({ ...record, instructions })),
+  () => void tidySessions(),
 );
 const requests = new RequestLog();
 const requestPanel = new RequestPanel(requests);
 const statusLine = new StatusLine(() => requestPanel.open());
 const serviceWorker = registerServiceWorker();
-const lastChat = readLocal(LAST_CHAT_KEY);
+const lastChat = readTab(LAST_CHAT_KEY) ?? readLocal(LAST_CHAT_KEY);
+let isLastChatOpen = false;
 const library = new ChatLibrary();
+const sessions = new ChatSessions(
+  (chatId) => settings.keepsSessions && library.get(chatId) !== undefined,
+  () => settings.showKept(sessions.keptBytes),
+);
 const chat = new Chat({
   library,
+  sessions,
   model: () => slot.state.model,
   settings: () => settings.current,
   onChange: () => showState(),
@@ -62,6 +75,7 @@ const chat = new Chat({
   onContext: (tokens) => statusLine.showContext(tokens),
   onStep: (step, retry) => takeStep(step, retry),
 });
+watchEnd(chat, library);
 const composer = new Composer({
   ask: (question) => chat.ask(question),
   stop: () => chat.stop(),
@@ -84,6 +98,7 @@ find('new-chat', HTMLButtonElement).addEventListener('click', () => {
   composer.focus();
 });
 followEnd();
+keepFocus();
 new Shortcuts({
   newChat: () => find('new-chat', HTMLButtonElement).click(),
   search: () => {
@@ -103,16 +118,39 @@ acceptDrops(
     choose(checkpoint);
   },
   (files) => composer.attach(files),
+  async (file) => {
+    if (!(await chatList.import(file))) chatsPanel.toggle(true); // which says why
+  },
 );
+library.subscribe(() => void tidySessions());
 acceptLaunches((files) => choose(localSource(files, texts.model.unnamedFiles)));
-watchVersion();
+watchVersion(leave);
 void openLastChat();
 void open();
 
 /** Shows the chat that was shown before the page was closed. */
 async function openLastChat(): Promise<void> {
   await library.settled;
+  takeRescued(library);
+  isLastChatOpen = true;
   if (lastChat !== undefined && chat.isEmpty) chat.open(lastChat);
+  settings.showKept(sessions.keptBytes);
+}
+
+/** Leaves or reloads this page once the answer is stopped and everything is stored, or that takes too long. */
+async function leave(go: () => void): Promise<void> {
+  await Promise.race([
+    chat.end(),
+    new Promise((resolve) => setTimeout(resolve, END_PATIENCE_MS)),
+  ]).catch(reportError);
+  go();
+}
+
+/** Removes what is kept of chats that are deleted. */
+async function tidySessions(): Promise<void> {
+  await library.settled;
+  const { model: loaded } = slot.state;
+  if (loaded && isLastChatOpen) await sessions.tidy(loaded.model);
 }
 
 function openChat(id: string): void {
@@ -125,8 +163,8 @@ function openChat(id: string): void {
 async function open(): Promise<void> {
   await serviceWorker; // it reports the requests of the model's worker
   if (slot.state.status !== 'empty') return; // the user was faster
-  const chosen = sessionStorage.getItem(CHOSEN_KEY);
-  sessionStorage.removeItem(CHOSEN_KEY);
+  const chosen = readTab(CHOSEN_KEY);
+  writeTab(CHOSEN_KEY, undefined);
   const stored = openedFor.origin === 'embedded' ? undefined : await findStored(openedFor);
   if (openedFor.origin === 'embedded' || chosen === openedFor.source || stored?.complete)
     await slot.load(openedFor);
@@ -151,8 +189,8 @@ function choose(checkpoint: CheckpointSource, isAgreed = false): void {
     return;
   }
   // The token is not kept: a load that had one waits in the panel until it is entered again.
-  if (hub.token === undefined) sessionStorage.setItem(CHOSEN_KEY, checkpoint.source);
-  location.assign(pageAddress(checkpoint, location.href));
+  if (hub.token === undefined) writeTab(CHOSEN_KEY, checkpoint.source);
+  void leave(() => location.assign(pageAddress(checkpoint, location.href)));
 }
 
 function showModel(state: ModelState): void {
@@ -170,6 +208,7 @@ function showModel(state: ModelState): void {
     settings.setDefaultTemperature(checkpoint.origin === 'embedded' ? 0 : 1);
     history.replaceState(null, '', pageAddress(checkpoint, location.href));
     chat.recount();
+    void tidySessions();
   }
   showState();
 }
@@ -177,7 +216,10 @@ function showModel(state: ModelState): void {
 function showState(): void {
   const loaded = slot.state.model;
   const { id } = chat.record;
-  writeLocal(LAST_CHAT_KEY, chat.isEmpty ? '' : id);
+  if (isLastChatOpen) {
+    writeTab(LAST_CHAT_KEY, chat.isEmpty ? '' : id);
+    writeLocal(LAST_CHAT_KEY, chat.isEmpty ? '' : id);
+  }
   composer.showDraft(chat.isEmpty ? 'new' : id);
   settings.showChat(chat.record);
   chatList.show();
@@ -197,7 +239,7 @@ function takeStep(step: NextStep, retry?: () => void): void {
     state.status === 'failed'
       ? state.checkpoint
       : (state.model?.checkpoint ?? embeddedSource(location.href));
-  if (step === 'reload') location.reload();
+  if (step === 'reload') void leave(() => location.reload());
   else if (step === 'choose-model')
     panel.open(failed.origin === 'huggingface' ? { source: failed.source } : {});
   else if (step === 'manage-storage') panel.open({ section: 'storage' });

@@ -1,6 +1,7 @@
 import type { ChatRecord } from './chats/chat-record.ts';
 import { find } from './element.ts';
-import { language } from './language/texts.ts';
+import { formatBytes } from './format.ts';
+import { language, texts } from './language/texts.ts';
 import { readLocal, storageKey, writeLocal } from './storage-key.ts';
 
 /** The user's choices of how to generate. */
@@ -11,6 +12,8 @@ export interface Settings {
   readonly usesTools: boolean;
   /** Whether the user is asked before a tool runs. */
   readonly asksForTools: boolean;
+  /** Whether the sessions of the latest chats are kept on the disk. */
+  readonly keepsSessions: boolean;
 }
 
 type Stored = Partial<Settings>;
@@ -25,13 +28,18 @@ export class SettingsView {
   readonly #temperatureValue = find('temperature-value', HTMLOutputElement);
   readonly #tools = find('tools', HTMLInputElement);
   readonly #askTools = find('ask-tools', HTMLInputElement);
+  readonly #keepSessions = find('keep-sessions', HTMLInputElement);
+  readonly #kept = find('kept', HTMLElement);
   readonly #efforts = [...document.querySelectorAll<HTMLInputElement>('input[name=effort]')];
   #defaultTemperature = 1;
   #chatId = '';
   #chosen: Stored = readStored();
 
-  /** @param onChatInstructions called with the instructions for the chat that is shown. */
-  constructor(onChatInstructions: (instructions: string) => void) {
+  /**
+   * @param onChatInstructions called with the instructions for the chat that is shown.
+   * @param onKeepSessions called when sessions are to be kept, or not any more.
+   */
+  constructor(onChatInstructions: (instructions: string) => void, onKeepSessions: () => void) {
     this.#show();
     this.#chatInstructions.addEventListener('input', () =>
       onChatInstructions(this.#chatInstructions.value),
@@ -46,6 +54,10 @@ export class SettingsView {
     this.#askTools.addEventListener('change', () =>
       this.#choose({ asksForTools: this.#askTools.checked }),
     );
+    this.#keepSessions.addEventListener('change', () => {
+      this.#choose({ keepsSessions: this.#keepSessions.checked });
+      onKeepSessions();
+    });
     for (const effort of this.#efforts)
       effort.addEventListener('change', () =>
         this.#choose({ reasoningEffort: effort.value as Settings['reasoningEffort'] }),
@@ -64,8 +76,19 @@ export class SettingsView {
       temperature: this.#defaultTemperature,
       usesTools: false,
       asksForTools: false,
+      keepsSessions: true,
       ...this.#chosen,
     };
+  }
+
+  /** Whether the sessions of the latest chats are kept on the disk. */
+  get keepsSessions(): boolean {
+    return this.current.keepsSessions;
+  }
+
+  /** Shows how many bytes the kept sessions take. */
+  showKept(bytes: number): void {
+    this.#kept.textContent = texts.settings.keepSessionsHint(formatBytes(bytes));
   }
 
   /** Sets the temperature to use if the user has chosen none: 0 for the tiny model, which otherwise rambles, else 1. */
@@ -88,7 +111,8 @@ export class SettingsView {
   }
 
   #show(): void {
-    const { instructions, reasoningEffort, temperature, usesTools, asksForTools } = this.current;
+    const { instructions, reasoningEffort, temperature } = this.current;
+    const { usesTools, asksForTools, keepsSessions } = this.current;
     if (this.#instructions.value !== instructions) this.#instructions.value = instructions;
     this.#temperature.value = String(temperature);
     this.#temperatureValue.textContent = temperature.toLocaleString(language, {
@@ -96,6 +120,7 @@ export class SettingsView {
     });
     this.#tools.checked = usesTools;
     this.#askTools.checked = asksForTools;
+    this.#keepSessions.checked = keepsSessions;
     for (const effort of this.#efforts) effort.checked = effort.value === reasoningEffort;
   }
 }
@@ -104,10 +129,9 @@ function readStored(): Stored {
   try {
     const found: unknown = JSON.parse(readLocal(storageKey(STORAGE_KEY)) ?? '{}');
     if (typeof found !== 'object' || found === null) return {};
-    const { instructions, reasoningEffort, temperature, usesTools, asksForTools } = found as Record<
-      string,
-      unknown
-    >;
+    const values = found as Readonly<Record<string, unknown>>;
+    const { instructions, reasoningEffort, temperature } = values;
+    const { usesTools, asksForTools, keepsSessions } = values;
     return {
       ...(typeof instructions === 'string' && { instructions }),
       ...((reasoningEffort === 'low' ||
@@ -120,6 +144,7 @@ function readStored(): Stored {
         temperature <= 2 && { temperature }),
       ...(typeof usesTools === 'boolean' && { usesTools }),
       ...(typeof asksForTools === 'boolean' && { asksForTools }),
+      ...(typeof keepsSessions === 'boolean' && { keepsSessions }),
     };
   } catch {
     return {};

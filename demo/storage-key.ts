@@ -21,3 +21,22 @@ export function writeLocal(key: string, text: string): void {
     // Full or forbidden: the page works without.
   }
 }
+
+/** Reads a text that this tab has kept, also over a reload; `undefined` if there is none or the browser refuses. */
+export function readTab(key: string): string | undefined {
+  try {
+    return sessionStorage.getItem(key) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Keeps a text for this tab; `undefined` removes it. */
+export function writeTab(key: string, text: string | undefined): void {
+  try {
+    if (text === undefined) sessionStorage.removeItem(key);
+    else sessionStorage.setItem(key, text);
+  } catch {
+    // Full or forbidden: a reload begins anew.
+  }
+}

@@ -27,22 +27,36 @@ function renderer(token: Tokens.Generic): string {
     : `<span class="math is-open">${escapeHtml(raw)}</span>`;
 }
 
-/** `\[ \]` and `$$ $$` at the start of a block. An open one ends at a blank line: it may be no formula. */
+/** A paragraph is searched this far for a formula that ends it: a longer one would be searched again and again. */
+const MAX_START = 8192;
+
+/** Where a line begins with a formula, after the first one; -1 if none does. */
+export function formulaLine(text: string): number {
+  const found = text.slice(0, MAX_START).search(/\n {0,3}(?:\\\[|\$\$)/);
+  return found < 0 ? -1 : found + 1;
+}
+
+/** `\[ \]` and `$$ $$` at the start of a line. An open one ends at a blank line: it may be no formula. */
 const block: TokenizerAndRendererExtension = {
   name: 'formula',
   level: 'block',
+  start: (text) => {
+    const found = formulaLine(text);
+    return found < 0 ? undefined : found;
+  },
   tokenizer(text) {
-    const whole = /^(?:\\\[([\s\S]{0,5000}?)\\\]|\$\$([\s\S]{1,5000}?)\$\$)[ \t]*(?:\n+|$)/.exec(
-      text,
-    );
+    const whole =
+      /^ {0,3}(?:\\\[([\s\S]{0,5000}?)\\\]|\$\$((?:(?!\$\$)[\s\S]){1,5000})\$\$)[ \t]*(?:\n+|$)/.exec(
+        text,
+      );
     if (whole) return formula(whole[0], whole[1] ?? whole[2] ?? '', true, true);
-    const open = /^(?:\\\[|\$\$)(?:(?!\n\n|\\\]|\$\$)[\s\S])*$/.exec(text);
+    const open = /^ {0,3}(?:\\\[|\$\$(?!\d))(?:(?!\n\n|\\\]|\$\$)[\s\S])*$/.exec(text);
     return open ? formula(open[0], '', true, false) : undefined;
   },
   renderer: (token) => `<p>${renderer(token)}</p>`,
 };
 
-/** `\( \)`, `\[ \]` and `$$ $$` in a line. */
+/** `\( \)`, `\[ \]` and `$$ $$` in a line. Prices such as `$$5 and $$6` are none. */
 const inline: TokenizerAndRendererExtension = {
   name: 'inlineFormula',
   level: 'inline',
@@ -51,12 +65,12 @@ const inline: TokenizerAndRendererExtension = {
     return found < 0 ? undefined : found;
   },
   tokenizer(text) {
-    const whole = /^(?:\\\(([\s\S]*?)\\\)|\\\[([\s\S]*?)\\\]|\$\$([^$]+?)\$\$)/.exec(text);
+    const whole = /^(?:\\\(([\s\S]*?)\\\)|\\\[([\s\S]*?)\\\]|\$\$([^$]+?)\$\$(?!\d))/.exec(text);
     if (whole) {
       const [raw, short, ...long] = whole;
       return formula(raw, short ?? long.find(Boolean) ?? '', short === undefined, true);
     }
-    const open = /^\\[([][^\n]*$/.exec(text);
+    const open = /^(?:\\[([]|\$\$(?!\d))[^\n$]*$/.exec(text);
     return open ? formula(open[0], '', false, false) : undefined;
   },
   renderer,

@@ -4,6 +4,7 @@ import { element, iconButton } from '../element.ts';
 import { formatCount, formatSeconds, formatTokensPerSecond } from '../format.ts';
 import { texts } from '../language/texts.ts';
 import { failureCard, type NextStep } from '../model/failure-card.ts';
+import { citedPages } from './citations.ts';
 import { copyButton } from './copy-button.ts';
 import { MarkdownView } from './markdown.ts';
 import { ReasoningPane } from './reasoning-pane.ts';
@@ -87,6 +88,15 @@ export class ReplyView {
     this.#showFoot(reply.outcome, factsOf(reply.outcome));
   }
 
+  /** Shows an answer that is being generated in another tab. */
+  showElsewhere(reply: ShownReply): void {
+    this.#reply = reply;
+    this.#isLive = false;
+    this.#render();
+    this.#wait(texts.turn.elsewhere);
+    this.#foot.replaceChildren();
+  }
+
   /** Shows an answer that has just failed, and what to do about it. */
   showFailure(reply: ShownReply, error: unknown): void {
     this.#end(reply);
@@ -156,7 +166,7 @@ export class ReplyView {
       kind === 'reasoning'
         ? new ReasoningPane(isOpen)
         : kind === 'text'
-          ? new MarkdownView()
+          ? new MarkdownView(() => citedPages(this.#reply.parts))
           : new ToolCard(this.#actions.decide);
     this.#views.push(view);
     this.#parts.append(view.element);

@@ -13,6 +13,7 @@ export class Attachments {
   readonly #countTokens: (text: string) => Promise<number | undefined>;
   readonly #onChange: () => void;
   #files: AttachedFile[] = [];
+  readonly #counts = new Map<AttachedFile, HTMLElement>();
 
   /**
    * @param countTokens counts tokens as the model in use does; `undefined` if there is none.
@@ -41,6 +42,7 @@ export class Attachments {
   /** Removes all files. */
   clear(): void {
     this.#files = [];
+    this.#counts.clear();
     this.#list.replaceChildren();
     this.#onChange();
   }
@@ -57,15 +59,25 @@ export class Attachments {
       tokens,
       iconButton('close', texts.composer.remove(file.name), () => {
         this.#files = this.#files.filter((other) => other !== file);
+        this.#counts.delete(file);
         chip.remove();
         this.#onChange();
       }),
     );
     this.#list.append(chip);
+    this.#counts.set(file, tokens);
     this.#onChange();
-    void this.#countTokens(file.text).then((count) => {
-      if (count !== undefined) tokens.textContent = texts.composer.fileTokens(formatCount(count));
-    });
+    this.count();
+  }
+
+  /** Counts the tokens of the files that have no count yet, if there is a model by now. */
+  count(): void {
+    for (const [{ text }, tokens] of this.#counts) {
+      if (tokens.textContent !== '') continue;
+      void this.#countTokens(text).then((count) => {
+        if (count !== undefined) tokens.textContent = texts.composer.fileTokens(formatCount(count));
+      });
+    }
   }
 
   #refuse({ name, size }: File): void {

@@ -1,6 +1,3 @@
-import { announce } from '../announcer.ts';
-import type { ReplyView } from '../answer/reply-view.ts';
-import { Answer, outcomeOf } from '../chats/answer.ts';
 import type { ChatLibrary } from '../chats/chat-library.ts';
 import {
   type AttachedFile,
@@ -18,8 +15,10 @@ import { texts } from '../language/texts.ts';
 import type { NextStep } from '../model/failure-card.ts';
 import type { LoadedModel } from '../model/model-slot.ts';
 import type { Settings } from '../settings.ts';
-import { CallCounter, contextAfter, contextTokens, historyOf } from './conversation.ts';
+import { type ChatSessions, isCutShort } from './chat-sessions.ts';
+import { contextTokens, historyOf } from './conversation.ts';
 import { generateOptions } from './generate-options.ts';
+import { LiveAnswer, type Prepared } from './live-answer.ts';
 import { TurnView } from './turn-view.ts';
 
 /** A question to ask. */
@@ -33,6 +32,7 @@ export interface Question {
 /** What a chat needs from the page around it. */
 export interface ChatSurroundings {
   readonly library: ChatLibrary;
+  readonly sessions: ChatSessions;
   /** The model that answers, if one is loaded. */
   readonly model: () => LoadedModel | undefined;
   /** The current settings. */
@@ -47,18 +47,14 @@ export interface ChatSurroundings {
   readonly onStep: (step: NextStep, retry: () => void) => void;
 }
 
-/** The answer being generated. */
-interface Live {
+/** An answer that is not stored, and its chat. */
+export interface Rescued {
   readonly chatId: string;
-  readonly turnId: string;
-  readonly answer: Answer;
-  readonly abort: AbortController;
-  readonly decisions: Map<string, (isAllowed: boolean) => void>;
+  readonly turn: Turn;
 }
 
-const LOOPS = new DOMException(texts.turn.loops, 'AbortError');
-/** How often an answer that is being generated is stored. */
-const SAVE_MS = 2000;
+/** The name of a lock that a tab holds while it answers a turn. */
+const lockName = (turnId: string): string => `ossicle.answer ${turnId}`;
 
 /** The chat that is shown, and the answer being generated in it. */
 export class Chat {
@@ -67,7 +63,10 @@ export class Chat {
   readonly #library: ChatLibrary;
   #views: TurnView[] = [];
   #id: string;
-  #live: Live | undefined;
+  #live: LiveAnswer | undefined;
+  /** Turns that are being answered in this tab, shown or not, and those in others. */
+  readonly #here = new Set<string>();
+  readonly #elsewhere = new Set<string>();
   #running: Promise<void> = Promise.resolve();
 
   constructor(surroundings: ChatSurroundings) {
@@ -126,7 +125,20 @@ export class Chat {
 
   /** Stops the current answer and keeps what it has so far. */
   stop(): void {
-    this.#live?.abort.abort();
+    this.#live?.stop();
+  }
+
+  /** Stops the current answer; resolves once everything is stored. */
+  async end(): Promise<void> {
+    this.stop();
+    await this.#running;
+    await this.#surroundings.sessions.save();
+    await this.#library.settled;
+  }
+
+  /** The answer that is being generated, as it would be stored now. */
+  get unstored(): Rescued | undefined {
+    return this.#live && { chatId: this.#id, turn: this.#live.turn };
   }
 
   /** Counts the tokens of the conversation as the model in use counts them. */
@@ -152,9 +164,12 @@ export class Chat {
     return chat.id;
   }
 
+  /** Stops an answer that will not be shown any more. */
   #leave(): void {
+    if (this.#live === undefined) return;
     this.stop();
     this.#live = undefined;
+    this.#surroundings.onAnswered(false);
   }
 
   /** Makes the views those of the turns that are shown. */
@@ -175,8 +190,25 @@ export class Chat {
     for (const view of this.#views.splice(kept)) view.element.remove();
     for (const [index, turn] of path.entries()) {
       const view = this.#views[index] ?? this.#addView(turn);
-      view.update(chat, turn, turn.id === this.#live?.turnId);
+      const isLive = turn.id === this.#live?.turnId;
+      const isElsewhere = this.#elsewhere.has(turn.id);
+      view.update(chat, turn, isLive ? 'here' : isElsewhere ? 'elsewhere' : 'nowhere');
+      if (turn.outcome === undefined && !isElsewhere) void this.#lookElsewhere(turn.id);
     }
+  }
+
+  /** Shows that a turn is being answered in another tab, for as long as it is. */
+  async #lookElsewhere(turnId: string): Promise<void> {
+    if (this.#here.has(turnId)) return;
+    const name = lockName(turnId);
+    const { held = [] } = await navigator.locks.query();
+    const isThere = held.some((lock) => lock.name === name);
+    if (!isThere || this.#here.has(turnId) || this.#elsewhere.has(turnId)) return;
+    this.#elsewhere.add(turnId);
+    this.#show();
+    await navigator.locks.request(name, { mode: 'shared' }, () => undefined);
+    this.#elsewhere.delete(turnId);
+    this.#show();
   }
 
   #addView(turn: Turn): TurnView {
@@ -188,13 +220,13 @@ export class Chat {
       showVersion: (by) => this.#showVersion(turn, by),
       step: (step) =>
         step === 'new-chat' ? this.startNew() : this.#surroundings.onStep(step, retry),
-      proceed: () => this.#ask({ prompt: texts.turn.continuePrompt, usesTools }, id),
+      proceed: () => void this.#proceed(id, usesTools),
       branch: () => this.#branch(id),
-      decide: (callId, isAllowed) => this.#live?.decisions.get(callId)?.(isAllowed),
+      decide: (callId, isAllowed) => this.#live?.decide(callId, isAllowed),
     });
     this.#views.push(view);
     this.#list.append(view.element);
-    if (this.#live?.turnId === id) view.reply.showLive(this.#live.answer);
+    if (this.#live?.turnId === id) view.reply.showLive(this.#live);
     return view;
   }
 
@@ -218,24 +250,81 @@ export class Chat {
 
   /** Asks a question after the turn `parent`: a version beside those that it already has. */
   #ask(question: Question, parent: string | null): void {
-    this.stop();
     const turn: Turn = {
       ...{ id: crypto.randomUUID(), parent, askedAt: Date.now(), parts: [], reply: [] },
       ...{ prompt: question.prompt, files: question.files ?? [] },
       usesTools: question.usesTools ?? false,
     };
-    const live: Live = {
-      ...{ chatId: this.#id, turnId: turn.id },
-      ...{ answer: new Answer(), abort: new AbortController(), decisions: new Map() },
-    };
+    this.#answer(turn);
+  }
+
+  /** Goes on with an answer that was cut short: where it stopped if the session still has it, or else by asking for it. */
+  async #proceed(turnId: string, usesTools: boolean): Promise<void> {
+    const chatId = this.#id;
+    this.stop();
+    await this.#running;
+    const turns = pathOf(this.record);
+    const turn = turns.at(-1);
+    const loaded = this.#surroundings.model();
+    if (turn?.id === turnId && loaded) {
+      const question = [...turns.slice(0, -1), { ...turn, parts: [], reply: [] }];
+      const { session, history } = await this.#open(loaded, question);
+      if (this.#id === chatId && isCutShort(session, history)) return this.#answer(turn, question);
+    }
+    if (this.#id !== chatId) return; // another chat was opened meanwhile
+    this.#ask({ prompt: texts.turn.continuePrompt, usesTools }, turnId);
+  }
+
+  /** @param resumed the conversation up to the question, if its answer goes on. */
+  #answer(turn: Turn, resumed?: readonly Turn[]): void {
+    this.stop();
+    const chatId = this.#id;
+    const view = (): TurnView | undefined => this.#views.find(({ id }) => id === turn.id);
+    const live = new LiveAnswer(turn, {
+      save: (now) => this.#library.change(chatId, (chat) => withTurn(chat, now)),
+      reply: () => view()?.reply,
+      onContext: (tokens) => {
+        if (this.#views.at(-1)?.id === turn.id) this.#surroundings.onContext(tokens);
+      },
+    });
     this.#live = live;
-    this.#library.change(this.#id, (chat) => withTurn(chat, turn));
+    this.#here.add(turn.id);
+    this.#library.change(chatId, (chat) => withTurn(chat, live.turn));
     this.#surroundings.onChange();
     this.#views.at(-1)?.element.scrollIntoView({ block: 'end' });
     find('prompt', HTMLTextAreaElement).focus({ preventScroll: true });
-    const turns = pathOf(this.record);
+    const turns = resumed ?? pathOf(this.record);
+    const prepare = async (): Promise<Prepared> => {
+      const loaded = this.#surroundings.model();
+      if (loaded === undefined) throw new Error(texts.turn.noModel);
+      const opened = await this.#open(loaded, turns, live.signal, chatId);
+      return { loaded, ...opened, isResumed: resumed !== undefined };
+    };
+    const run = async (): Promise<void> => {
+      this.#surroundings.sessions.wait();
+      const isWhole = await navigator.locks.request(lockName(turn.id), () => live.run(prepare));
+      this.#here.delete(turn.id);
+      this.#surroundings.sessions.saveSoon();
+      if (this.#live !== live) return;
+      this.#live = undefined;
+      this.#surroundings.onChange();
+      this.#surroundings.onAnswered(isWhole);
+    };
     // A turn that fails must not keep the next one from running.
-    this.#running = this.#running.then(() => this.#answer(turn, turns, live)).catch(reportError);
+    this.#running = this.#running.then(run).catch(reportError);
+  }
+
+  /** The session that answers in a chat, with the messages to generate from and the options. */
+  async #open(
+    loaded: LoadedModel,
+    turns: readonly Turn[],
+    signal?: AbortSignal,
+    chatId = this.#id,
+  ): Promise<Omit<Prepared, 'loaded' | 'isResumed'>> {
+    const prepared = this.#prepare(loaded, turns, signal);
+    const { model } = loaded;
+    const session = await this.#surroundings.sessions.open(model, chatId, prepared.history);
+    return { session, ...prepared };
   }
 
   #prepare(loaded: LoadedModel, turns: readonly Turn[], signal?: AbortSignal) {
@@ -251,91 +340,4 @@ export class Chat {
       options: generateOptions(settings, loaded.checkpoint, signal),
     };
   }
-
-  async #answer(turn: Turn, turns: readonly Turn[], live: Live): Promise<void> {
-    const { model, onChange, onAnswered, onContext } = this.#surroundings;
-    const { abort, answer, chatId } = live;
-    const save = (change: Partial<Turn> = {}): Turn => {
-      const now = { ...turn, parts: [...answer.parts], ...change };
-      this.#library.change(chatId, (chat) => withTurn(chat, now));
-      return now;
-    };
-    // Looked up each time: another version or chat may be shown meanwhile, and this one again in another view.
-    const reply = (): ReplyView | undefined => this.#views.find(({ id }) => id === turn.id)?.reply;
-    const isShown = (): boolean => this.#views.at(-1)?.id === turn.id;
-    let isWhole = false;
-    try {
-      abort.signal.throwIfAborted();
-      const loaded = model();
-      if (loaded === undefined) throw new Error(texts.turn.noModel);
-      announce(texts.turn.thinking);
-      const { history, options } = this.#prepare(loaded, turns, abort.signal);
-      const generation = loaded.model.generate(history, {
-        ...options,
-        approveToolCall: async ({ id }) => {
-          answer.setAsking(id, true);
-          reply()?.showLive(answer);
-          announce(texts.tool.waiting);
-          const isAllowed = await decision(live, id);
-          answer.setAsking(id, false);
-          return isAllowed || texts.tool.refused;
-        },
-      });
-      const calls = new CallCounter();
-      let tokens = 0;
-      let savedMs = performance.now();
-      for await (const event of generation) {
-        const nowMs = performance.now();
-        answer.add(event, nowMs);
-        if (event.type === 'prefill')
-          reply()?.showReading(event.processedTokens, event.totalTokens);
-        else reply()?.showLive(answer);
-        if (event.type === 'tool-call' && calls.add(event)) abort.abort(LOOPS);
-        tokens = contextAfter(event, tokens);
-        if (tokens > 0 && isShown()) onContext(tokens);
-        if (nowMs - savedMs > SAVE_MS) {
-          save();
-          savedMs = nowMs;
-        }
-      }
-      const result = await generation.result;
-      const note = abort.signal.reason === LOOPS ? LOOPS.message : undefined;
-      const saved = save({ reply: result.messages, outcome: outcomeOf(result, note) });
-      const used = await contextTokens(loaded.model, [...history, ...saved.reply], options);
-      reply()?.show(saved);
-      isWhole = result.reason === 'stop';
-      announce(
-        result.reason === 'aborted'
-          ? texts.turn.stopped
-          : reply()?.spokenAnswer || texts.turn.noAnswer,
-      );
-      if (used !== undefined && isShown()) onContext(used);
-    } catch (error) {
-      const isStopped = abort.signal.aborted;
-      const note = error instanceof Error ? error.message : String(error);
-      const none = { tokens: 0, tokensPerSecond: 0, firstTokenMs: 0 };
-      const saved = save({
-        outcome: isStopped ? { reason: 'aborted', ...none } : { reason: 'failed', note, ...none },
-      });
-      if (isStopped) {
-        reply()?.show(saved);
-        announce(texts.turn.stopped);
-      } else reply()?.showFailure(saved, error);
-    } finally {
-      abort.abort(); // ends the generation if the view failed
-      if (this.#live === live) {
-        this.#live = undefined;
-        onChange();
-        onAnswered(isWhole);
-      }
-    }
-  }
-}
-
-/** What the user decides about a tool call; no if the answer is stopped meanwhile. */
-function decision({ decisions, abort }: Live, callId: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    decisions.set(callId, resolve);
-    abort.signal.addEventListener('abort', () => resolve(false), { once: true });
-  });
 }

@@ -3,7 +3,7 @@ import { isKey } from '../keyboard/keys.ts';
 import { texts } from '../language/texts.ts';
 import { Attachments } from './attachments.ts';
 import type { Question } from './chat.ts';
-import { readDraft, writeDraft } from './drafts.ts';
+import { readDraft, readDraftFiles, writeDraft, writeDraftFiles } from './drafts.ts';
 
 /** What the composer can ask the page to do. */
 export interface ComposerActions {
@@ -14,6 +14,9 @@ export interface ComposerActions {
   /** Counts tokens as the model in use does; `undefined` if there is none. */
   readonly countTokens: (text: string) => Promise<number | undefined>;
 }
+
+/** A longer text that is pasted becomes a file: the field would be slow, and the question hard to find in it. */
+const MAX_PASTED = 20_000;
 
 /**
  * The message field and its buttons: Enter sends, Shift+Enter adds a line, Escape stops. Questions sent during an answer
@@ -29,20 +32,25 @@ export class Composer {
   readonly #attachments: Attachments;
   readonly #ask: (question: Question) => void;
   #queue: Question[] = [];
-  #draftOf = 'new';
+  #draftOf = '';
+  /** Whether the files of the draft have been read. */
+  #hasFiles = true;
   #canAsk = false;
   #isGenerating = false;
 
   constructor({ ask, stop, countTokens }: ComposerActions) {
     this.#ask = ask;
-    this.#attachments = new Attachments(countTokens, () => this.#show());
+    this.#attachments = new Attachments(countTokens, () => {
+      this.#keep();
+      this.#show();
+    });
     this.#queueList.setAttribute('aria-label', texts.composer.queued);
     this.#form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit();
     });
     this.#field.addEventListener('input', () => {
-      writeDraft(this.#draftOf, this.#field.value);
+      this.#keepText();
       this.#show();
     });
     this.#field.addEventListener('keydown', (event) => {
@@ -51,8 +59,11 @@ export class Composer {
       this.#submit();
     });
     this.#field.addEventListener('paste', (event) => {
-      const files = event.clipboardData?.files;
-      if (files?.length) this.attach(files);
+      const { files, text } = pasted(event.clipboardData);
+      if (text.length > MAX_PASTED) files.push(new File([text], texts.composer.pasted));
+      if (files.length === 0) return;
+      event.preventDefault();
+      this.attach(files);
     });
     this.#stop.addEventListener('click', () => {
       stop();
@@ -64,23 +75,31 @@ export class Composer {
       const isElsewhere = document.querySelector('dialog[open], [popover]:popover-open') !== null;
       if (isKey(event, 'Escape') && this.#isGenerating && !isElsewhere) stop();
     });
-    this.#field.value = readDraft('new');
+    this.showDraft('new');
   }
 
   /** Shows whether a model is ready for questions and whether it is answering one. */
   show({ canAsk, isGenerating }: { canAsk: boolean; isGenerating: boolean }): void {
+    if (canAsk && !this.#canAsk) this.#attachments.count();
     this.#canAsk = canAsk;
     this.#isGenerating = isGenerating;
     this.#show();
   }
 
-  /** Shows the unsent text of a chat; `new` is one without turns. */
+  /** Shows the unsent text and files of a chat; `new` is one without turns. */
   showDraft(chatId: string): void {
     if (chatId === this.#draftOf) return;
     this.#draftOf = chatId;
+    this.#hasFiles = false; // those of the chat that was shown stay in its draft
     this.#field.value = readDraft(chatId);
     this.#setQueue([]);
-    this.#show();
+    this.#attachments.clear();
+    void readDraftFiles(chatId).then((files) => {
+      if (chatId !== this.#draftOf) return;
+      this.#hasFiles = true;
+      for (const file of files) this.#attachments.show(file);
+      this.#keep();
+    });
   }
 
   /** Asks the next question of the queue; after an answer that is not whole, gives all of them back to the field. */
@@ -89,6 +108,7 @@ export class Composer {
     const [next, ...rest] = queue;
     if (next === undefined) return;
     this.#setQueue(isWhole ? rest : []);
+    this.#keep();
     if (isWhole) this.#ask(next);
     else {
       for (const { files = [] } of queue) for (const file of files) this.#attachments.show(file);
@@ -122,9 +142,22 @@ export class Composer {
   }
 
   #setText(lines: readonly string[]): void {
-    this.#field.value = lines.filter((line) => line !== '').join('\n\n');
-    writeDraft(this.#draftOf, this.#field.value);
+    this.#field.value = joined(lines);
+    this.#keep();
     this.#show();
+  }
+
+  /** Keeps the unsent text, with the questions that wait: nothing asks them once the page is closed. */
+  #keepText(): void {
+    const waiting = this.#queue.map(({ prompt }) => prompt);
+    writeDraft(this.#draftOf, joined([...waiting, this.#field.value]));
+  }
+
+  #keep(): void {
+    this.#keepText();
+    if (!this.#hasFiles) return;
+    const files = this.#queue.flatMap((question) => question.files ?? []);
+    void writeDraftFiles(this.#draftOf, [...files, ...this.#attachments.files]);
   }
 
   #submit(): void {
@@ -135,8 +168,10 @@ export class Composer {
     this.#pressTools(false);
     this.#setText([]);
     this.#attachments.clear();
-    if (this.#isGenerating) this.#setQueue([...this.#queue, question]);
-    else this.#ask(question);
+    if (this.#isGenerating) {
+      this.#setQueue([...this.#queue, question]);
+      this.#keep();
+    } else this.#ask(question);
   }
 
   #setQueue(queue: readonly Question[]): void {
@@ -150,7 +185,7 @@ export class Composer {
           element('span', { dir: 'auto' }, question.prompt || question.files?.[0]?.name || ''),
           iconButton('close', texts.composer.remove(question.prompt), () => {
             this.#setQueue(this.#queue.filter((other) => other !== question));
-            this.focus();
+            this.#keep();
           }),
         ),
       ),
@@ -170,4 +205,11 @@ export class Composer {
       this.#field.style.height = `${this.#field.scrollHeight}px`;
     }
   }
+}
+
+const joined = (lines: readonly string[]): string =>
+  lines.filter((line) => line !== '').join('\n\n');
+
+function pasted(data: DataTransfer | null): { files: File[]; text: string } {
+  return { files: [...(data?.files ?? [])], text: data?.getData('text/plain') ?? '' };
 }

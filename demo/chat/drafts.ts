@@ -1,8 +1,17 @@
+import { createStore, del, get, set, type UseStore } from 'idb-keyval';
+import type { AttachedFile } from '../chats/chat-record.ts';
 import { readLocal, storageKey, writeLocal } from '../storage-key.ts';
 
 const KEY = 'drafts';
 /** Drafts beyond this many are forgotten, the oldest first. */
 const MAX_DRAFTS = 50;
+
+let objects: UseStore | undefined;
+/** Files of drafts are kept in IndexedDB: local storage has room for 5 MB of all. */
+const fileStore = (): UseStore => {
+  objects ??= createStore(storageKey('draft-files'), 'files');
+  return objects;
+};
 
 /** The unsent text of a chat; of a chat without turns, the id is `new`. */
 export function readDraft(chatId: string): string {
@@ -15,6 +24,22 @@ export function writeDraft(chatId: string, text: string): void {
   const kept = Object.entries(others).slice(-MAX_DRAFTS);
   const drafts = Object.fromEntries(text === '' ? kept : [...kept, [chatId, text]]);
   writeLocal(storageKey(KEY), JSON.stringify(drafts));
+}
+
+/** The unsent files of a chat. */
+export async function readDraftFiles(chatId: string): Promise<readonly AttachedFile[]> {
+  const found = await get<readonly AttachedFile[]>(chatId, fileStore()).catch(() => undefined);
+  return found ?? [];
+}
+
+/** Keeps the unsent files of a chat. A browser that refuses loses them with the page. */
+export async function writeDraftFiles(
+  chatId: string,
+  files: readonly AttachedFile[],
+): Promise<void> {
+  const written =
+    files.length === 0 ? del(chatId, fileStore()) : set(chatId, [...files], fileStore());
+  await written.catch(() => undefined);
 }
 
 function readAll(): Readonly<Record<string, string>> {

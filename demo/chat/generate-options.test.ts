@@ -8,6 +8,7 @@ const settings: Settings = {
   temperature: 0,
   usesTools: false,
   asksForTools: false,
+  keepsSessions: true,
 };
 
 test('answers of the embedded model are bounded, those of others only by the context', () => {

@@ -55,3 +55,16 @@ test('calls without a result have failed once the answer has ended', () => {
   const failed = { ...call, state: 'failed', output: 'Stopped' };
   expect(endedParts([done, ...open], 'Stopped')).toEqual([done, failed, failed]);
 });
+
+test('an answer that goes on keeps the steps before, and is shown as before until more has arrived', () => {
+  const tool = {
+    ...{ kind: 'tool' as const, id: '1', name: 'get_time', input: '{}' },
+    ...{ state: 'done' as const, output: '"06:30"' },
+  };
+  const before = [tool, { kind: 'reasoning' as const, text: 'So it', ms: 400 }];
+  const answer = Answer.resumed(before);
+  answer.add({ type: 'reasoning-delta', text: 'So' }, 10_000);
+  expect(answer.parts).toBe(before);
+  answer.add({ type: 'reasoning-delta', text: ' it is' }, 10_100);
+  expect(answer.parts).toEqual([tool, { kind: 'reasoning', text: 'So it is', ms: 500 }]);
+});

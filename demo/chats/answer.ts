@@ -3,14 +3,32 @@ import type { Outcome, Part, ToolPart } from './chat-record.ts';
 
 /** Collects the events of a generation as the parts of an answer. */
 export class Answer {
-  readonly #parts: Part[] = [];
+  readonly #parts: Part[];
   #reasoningSinceMs = 0;
   /** Calls that wait for approval; the question may come before the event of the call. */
   readonly #asking = new Set<string>();
+  /** What had arrived before the answer was resumed. */
+  #before: readonly Part[] = [];
 
-  /** What has arrived so far. */
+  /** @param parts what has arrived before. */
+  constructor(parts: readonly Part[] = []) {
+    this.#parts = [...parts];
+  }
+
+  /**
+   * An answer that was cut short and goes on. The events of its last step, the one after the results of tools, come again.
+   */
+  static resumed(before: readonly Part[]): Answer {
+    const steps =
+      before.findLastIndex((part) => part.kind === 'tool' && part.output !== undefined) + 1;
+    const answer = new Answer(before.slice(0, steps));
+    answer.#before = before;
+    return answer;
+  }
+
+  /** What has arrived so far; while it comes again, what had arrived before. */
   get parts(): readonly Part[] {
-    return this.#parts;
+    return lengthOf(this.#parts) < lengthOf(this.#before) ? this.#before : this.#parts;
   }
 
   /** Adds an event that arrives at `nowMs`. */
@@ -43,7 +61,7 @@ export class Answer {
     const kind = type === 'text-delta' ? 'text' : 'reasoning';
     if (last?.kind === 'reasoning') {
       // It has ended if text arrives, but that took as long.
-      const ms = nowMs - this.#reasoningSinceMs;
+      const ms = nowMs - this.#reasoningSinceMs + this.#msBefore(this.#parts.length - 1);
       this.#replaceLast({ ...last, ms, text: kind === 'text' ? last.text : last.text + text });
       if (kind === 'reasoning') return;
     } else if (last?.kind === 'text' && kind === 'text') {
@@ -57,6 +75,12 @@ export class Answer {
     }
   }
 
+  /** How long a piece of reasoning took until the answer was cut short: when it comes again, it takes no time. */
+  #msBefore(index: number): number {
+    const part = this.#before[index];
+    return part?.kind === 'reasoning' ? part.ms : 0;
+  }
+
   #replaceLast(part: Part): void {
     this.#parts[this.#parts.length - 1] = part;
   }
@@ -66,6 +90,11 @@ export class Answer {
     const part = this.#parts[index];
     if (part?.kind === 'tool') this.#parts[index] = { ...part, ...change };
   }
+}
+
+/** The length of all texts. */
+function lengthOf(parts: readonly Part[]): number {
+  return parts.reduce((sum, part) => sum + (part.kind === 'tool' ? 0 : part.text.length), 0);
 }
 
 const textOf = (output: unknown): string => JSON.stringify(output) ?? '';

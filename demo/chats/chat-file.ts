@@ -21,6 +21,12 @@ export function toJson(chats: readonly ChatRecord[]): string {
   return `${JSON.stringify({ format: FORMAT, version: VERSION, chats }, readable, 2)}\n`;
 }
 
+/** Whether a file begins as {@link toJson} does; its chats may still be damaged. */
+export async function isChatFile(file: Blob): Promise<boolean> {
+  const start = await file.slice(0, 200).text();
+  return /^\s*\{\s*"format":\s*"ossicle-chats"/.test(start);
+}
+
 /** The shown path of a chat as Markdown. */
 export function toMarkdown(chat: ChatRecord): string {
   const { instructions } = chat;

@@ -1,6 +1,6 @@
 import { createStore, entries, get, promisifyRequest, type UseStore } from 'idb-keyval';
 import { storageKey } from '../storage-key.ts';
-import type { ChatRecord } from './chat-record.ts';
+import { type ChatRecord, followed } from './chat-record.ts';
 
 /** A change of a chat: called for the chat in memory and again for the stored one, which another tab may have changed. */
 export type Recipe = (chat: ChatRecord) => ChatRecord;
@@ -129,7 +129,9 @@ export class ChatLibrary {
     if (this.#stored.has(id) && !this.#chats.has(id)) return; // deleted here meanwhile
     if (stored) {
       this.#stored.add(id);
-      this.#chats.set(id, this.#withPending(stored));
+      const shown = this.#chats.get(id);
+      const now = this.#withPending(stored);
+      this.#chats.set(id, shown ? followed(shown, now) : now);
     } else this.#forget(id);
     this.#notify();
   }

@@ -3,6 +3,7 @@ import {
   branchOf,
   type ChatRecord,
   contains,
+  followed,
   newChat,
   pathOf,
   type Turn,
@@ -66,4 +67,19 @@ test('a search looks at the title, the questions and the answers of all versions
   for (const text of ['question C', 'answer c', ' Question a '])
     expect(contains(tree, text)).toBe(true);
   expect(contains(tree, 'f')).toBe(false);
+});
+
+test('a chat that another tab has changed keeps the turns that are as before, and follows its own path only', () => {
+  const shown = withVersion(tree, 'b');
+  const stored = structuredClone(withTurn(tree, turnOf('f', 'e')));
+  const now = followed(shown, stored);
+  expect(ids(pathOf(now))).toBe('abc');
+  expect(now.turns.slice(0, 5).every((turn, index) => turn === shown.turns[index])).toBe(true);
+  expect(ids(pathOf(followed(tree, stored)))).toBe('adef');
+  const longer = { ...turnOf('e', 'd'), parts: [{ kind: 'text', text: 'Answer e, longer' }] };
+  const changed = followed(tree, structuredClone(withTurn(tree, longer as Turn)));
+  expect(changed.turns.map((turn, index) => turn === tree.turns[index])).toEqual([
+    ...[true, true, true, true],
+    false,
+  ]);
 });

@@ -125,6 +125,27 @@ export function withVersion(chat: ChatRecord, turnId: string): ChatRecord {
   return next ? withVersion(chat, next.id) : { ...chat, leaf: turnId };
 }
 
+/**
+ * A stored chat as this tab shows it: turns that are as before stay the same objects, so that their views stay, and the
+ * path that is shown may grow, but does not give way to the path of another tab.
+ */
+export function followed(shown: ChatRecord, stored: ChatRecord): ChatRecord {
+  const known = new Map(shown.turns.map((turn) => [turn.id, turn]));
+  const turns = stored.turns.map((turn) => {
+    const before = known.get(turn.id);
+    return before && isSameAnswer(before, turn) ? before : turn;
+  });
+  const isAhead =
+    shown.leaf === null || pathOf({ turns, leaf: stored.leaf }).some(({ id }) => id === shown.leaf);
+  return { ...stored, turns, leaf: isAhead ? stored.leaf : shown.leaf };
+}
+
+/** Whether two states of a turn are the same: its question never changes, and an answer that has ended only with its outcome. */
+function isSameAnswer(before: Turn, now: Turn): boolean {
+  const stateOf = ({ outcome, parts }: Turn): string => JSON.stringify(outcome ?? parts);
+  return stateOf(before) === stateOf(now);
+}
+
 /** A new chat with the turns up to one of another. */
 export function branchOf(chat: ChatRecord, turnId: string): ChatRecord {
   const { title, instructions } = chat;

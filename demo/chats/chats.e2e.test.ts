@@ -146,8 +146,8 @@ describe('chats that stay', () => {
     expect(await drafts()).toContain('Unsent');
     await act('delete');
     await demo.click('#confirm .danger');
-    expect(await drafts()).not.toContain('Unsent');
     await expectTitles(['What is 17 + 25?'], tab);
+    expect(await drafts()).not.toContain('Unsent');
     await tab.page.close();
   });
 

@@ -79,6 +79,27 @@ export const englishModels = {
     diagnosis: 'Diagnosis',
     copyDiagnosis: 'Copy the diagnosis',
     checkPolicy: 'Check a policy',
+    contextChoice: 'Context length',
+    contextOption: (count: string, bytes: string): string => `${count} tokens: ${bytes}`,
+    weightsChoice: 'Attention and embeddings',
+    weights8: (bytes: string): string => `8 bits: ${bytes}`,
+    weights16: (bytes: string, share: string): string =>
+      `16 bits, as published: ${bytes}, ${share} slower`,
+    settingsHint:
+      'Each with about the GPU memory that the model would take; choosing one loads it again. A longer context takes its memory at once, and answers slow down as it fills.',
+  },
+
+  measured: {
+    button: 'Measure speed',
+    busy: 'Reading a prompt and writing an answer…',
+    title: 'Speed',
+    copy: 'Copy the speed',
+    reading: (tokens: string, rate: string): string => `Reads ${tokens} tokens at ${rate}`,
+    writing: (tokens: string, rate: string): string => `Writes ${tokens} tokens at ${rate}`,
+    perToken: (bytes: string): string => `Each token reads ${bytes} of weights`,
+    atMost: (rate: string, bytes: string): string =>
+      `This GPU’s memory allows ${rate} at most (${bytes}/s)`,
+    share: (share: string): string => `Reached: ${share} of that`,
   },
 
   storage: {

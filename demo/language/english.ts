@@ -33,6 +33,9 @@ const englishPage = {
     toolsHint: 'A clock, a calculator and a unit converter that run in this page.',
     askTools: 'Ask before a tool runs',
     askToolsHint: 'Shows each call with its arguments first.',
+    keepSessions: 'Reopen chats at once',
+    keepSessionsHint: (bytes: string): string =>
+      `Keeps what the model has read of the last 3 chats, so that it need not read them again: ${bytes} on this disk, at most 600 MB.`,
     language: 'Language',
     reset: 'Reset to the model’s defaults',
   },
@@ -184,6 +187,7 @@ const englishPage = {
     reading: 'Reading',
     readingOf: (done: string, all: string): string => `Reading ${done} of ${all} tokens`,
     stopped: 'Stopped',
+    elsewhere: 'Answering in another tab',
     tokenLimit: 'Token limit reached',
     unfinished: 'Unfinished',
     failed: 'Failed',
@@ -199,6 +203,7 @@ const englishPage = {
     fileTokens: (count: string): string => `${count} tokens`,
     notText: (name: string): string => `${name} is not a text file.`,
     tooLarge: (name: string, limit: string): string => `${name} is larger than ${limit}.`,
+    pasted: 'Pasted text.txt',
     queued: 'Queued questions',
     queue: 'Queued',
   },
@@ -246,7 +251,6 @@ const englishPage = {
     checking: 'Checking',
     allowed: 'Allowed',
     violation: (category: string): string => `Violation: ${category}`,
-    unclear: 'The model gave no verdict:',
   },
 
   update: {

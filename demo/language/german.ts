@@ -34,6 +34,9 @@ export const german: Texts = {
     toolsHint: 'Uhr, Rechner und Einheitenumrechner; sie laufen in dieser Seite.',
     askTools: 'Vor jedem Werkzeugaufruf fragen',
     askToolsHint: 'Zeigt den Aufruf mit seinen Argumenten, bevor er ausgeführt wird.',
+    keepSessions: 'Chats sofort wieder öffnen',
+    keepSessionsHint: (bytes) =>
+      `Bewahrt auf, was das Modell in den letzten 3 Chats gelesen hat, damit es sie nicht noch einmal liest: ${bytes} auf diesem Datenträger, höchstens 600 MB.`,
     language: 'Sprache',
     reset: 'Auf die Vorgaben des Modells zurücksetzen',
   },
@@ -177,6 +180,7 @@ export const german: Texts = {
     reading: 'Liest',
     readingOf: (done, all) => `Liest ${done} von ${all} Tokens`,
     stopped: 'Angehalten',
+    elsewhere: 'Wird in einem anderen Tab beantwortet',
     tokenLimit: 'Tokengrenze erreicht',
     unfinished: 'Unvollständig',
     failed: 'Fehlgeschlagen',
@@ -191,6 +195,7 @@ export const german: Texts = {
     fileTokens: (count) => `${count} Tokens`,
     notText: (name) => `${name} ist keine Textdatei.`,
     tooLarge: (name, limit) => `${name} ist größer als ${limit}.`,
+    pasted: 'Eingefügter Text.txt',
     queued: 'Wartende Fragen',
     queue: 'Wartet',
   },
@@ -235,7 +240,6 @@ export const german: Texts = {
     checking: 'Prüft',
     allowed: 'Erlaubt',
     violation: (category) => `Verstoß: ${category}`,
-    unclear: 'Das Modell hat kein Urteil gefällt:',
   },
   update: { ready: 'Eine neuere Fassung dieser Seite ist bereit.', reload: 'Neu laden' },
   tool: {
@@ -325,6 +329,25 @@ export const german: Texts = {
     diagnosis: 'Diagnose',
     copyDiagnosis: 'Diagnose kopieren',
     checkPolicy: 'Richtlinie prüfen',
+    contextChoice: 'Kontextlänge',
+    contextOption: (count, bytes) => `${count} Tokens: ${bytes}`,
+    weightsChoice: 'Attention und Embeddings',
+    weights8: (bytes) => `8 Bit: ${bytes}`,
+    weights16: (bytes, share) => `16 Bit wie veröffentlicht: ${bytes}, ${share} langsamer`,
+    settingsHint:
+      'Dahinter steht, wie viel GPU-Speicher das Modell damit etwa belegt; eine Wahl lädt es neu. Ein längerer Kontext belegt seinen Speicher sofort, und Antworten werden langsamer, wenn er sich füllt.',
+  },
+
+  measured: {
+    button: 'Tempo messen',
+    busy: 'Ein Prompt wird gelesen und eine Antwort geschrieben…',
+    title: 'Tempo',
+    copy: 'Tempo kopieren',
+    reading: (tokens, rate) => `Liest ${tokens} Tokens mit ${rate}`,
+    writing: (tokens, rate) => `Schreibt ${tokens} Tokens mit ${rate}`,
+    perToken: (bytes) => `Jedes Token liest ${bytes} an Gewichten`,
+    atMost: (rate, bytes) => `Der Speicher dieser GPU erlaubt höchstens ${rate} (${bytes}/s)`,
+    share: (share) => `Erreicht: ${share} davon`,
   },
   storage: {
     nothing:

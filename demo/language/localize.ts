@@ -2,8 +2,12 @@ import { find } from '../element.ts';
 import { storageKey, writeLocal } from '../storage-key.ts';
 import { LANGUAGE_KEY, language, texts } from './texts.ts';
 
-/** Puts the texts of index.html, which are in English, in the language of the page, and lets the user choose another. */
-export function localize(): void {
+/**
+ * Puts the texts of index.html, which are in English, in the language of the page, and lets the user choose another.
+ *
+ * @param reload called to reload the page in another language.
+ */
+export function localize(reload: () => void): void {
   document.documentElement.lang = language;
   for (const node of document.querySelectorAll<HTMLElement>('[data-text]'))
     node.textContent = textAt(node.dataset.text);
@@ -19,7 +23,7 @@ export function localize(): void {
   choice.value = language;
   choice.addEventListener('change', () => {
     writeLocal(storageKey(LANGUAGE_KEY), choice.value);
-    location.reload();
+    reload();
   });
 }
 

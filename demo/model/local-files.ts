@@ -1,3 +1,4 @@
+import { isChatFile } from '../chats/chat-file.ts';
 import { element, find } from '../element.ts';
 import { texts } from '../language/texts.ts';
 import { type CheckpointSource, localSource } from './checkpoint-source.ts';
@@ -60,13 +61,17 @@ function pickFiles(
   });
 }
 
-/** Files that belong to a model. */
-const MODEL_FILE = /\.(?:gguf|safetensors|json)$/i;
+/** Files that only a model has. */
+const WEIGHTS = /\.(?:gguf|safetensors)$/i;
 
-/** Opens folders and files of models dropped anywhere on the page; other files are attached to the next question. */
+/**
+ * Opens folders and files of models dropped anywhere on the page, and imports exported chats; other files are attached to
+ * the next question.
+ */
 export function acceptDrops(
   open: (checkpoint: CheckpointSource) => void,
   attach: (files: readonly File[]) => void,
+  importChats: (file: File) => Promise<void>,
 ): void {
   const target = find('drop-target', HTMLElement);
   const hasFiles = ({ dataTransfer }: DragEvent): boolean =>
@@ -87,11 +92,14 @@ export function acceptDrops(
     event.preventDefault();
     clearTimeout(leaving);
     hide();
-    void readDrop(event).then((files) => {
+    void readDrop(event).then(async (files) => {
       if (files === undefined) return;
-      const isModel = 'kind' in files || files.some(({ name }) => MODEL_FILE.test(name));
-      if (isModel) open(localSource(files, texts.model.unnamedFiles));
-      else attach(files);
+      if ('kind' in files || files.some(({ name }) => WEIGHTS.test(name)))
+        return open(localSource(files, texts.model.unnamedFiles));
+      const areChats = await Promise.all(files.map((file) => isChatFile(file)));
+      for (const file of files.filter((_, index) => areChats[index])) void importChats(file);
+      const others = files.filter((_, index) => !areChats[index]);
+      if (others.length > 0) attach(others);
     });
   });
 }

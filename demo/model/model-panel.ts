@@ -10,11 +10,13 @@ import {
   localSource,
   parseSource,
 } from './checkpoint-source.ts';
-import { DiagnosisView } from './diagnosis-view.ts';
 import { hostName } from './host-name.ts';
 import type { HubAccess } from './hub-access.ts';
+import { loadSettingsView } from './load-settings-view.ts';
 import { type LocalFiles, pickFolder, pickGguf } from './local-files.ts';
+import { measureSpeed } from './measure-speed.ts';
 import type { ModelSlot, ModelState } from './model-slot.ts';
+import { ReportView } from './report-view.ts';
 import { StorageList } from './storage-list.ts';
 
 /** The repository of the model to suggest for real answers. */
@@ -37,7 +39,17 @@ export class ModelPanel {
   });
   readonly #hint = element('small', { id: 'model-source-hint', 'aria-live': 'polite' });
   readonly #storage: StorageList;
-  readonly #diagnosis = new DiagnosisView();
+  readonly #reports = [
+    new ReportView({
+      ...{ id: 'diagnose', button: texts.model.diagnose, busy: texts.model.diagnosing },
+      ...{ title: texts.model.diagnosis, copy: texts.model.copyDiagnosis },
+      make: async ({ model }) => (await model.diagnose()).text,
+    }),
+    new ReportView({
+      ...{ id: 'measure', button: texts.measured.button, busy: texts.measured.busy },
+      ...{ title: texts.measured.title, copy: texts.measured.copy, make: measureSpeed },
+    }),
+  ];
   readonly #checkPolicy: () => void;
 
   /**
@@ -217,7 +229,7 @@ export class ModelPanel {
       [texts.model.memory, formatBytes(gpuBytes)],
       [texts.model.gpu, adapterName(adapter)],
     ];
-    this.#diagnosis.show(model);
+    for (const report of this.#reports) report.show(loaded);
     this.#inUse.replaceChildren(
       element('h3', {}, texts.model.inUse, element('strong', {}, checkpoint.name)),
       element(
@@ -238,8 +250,9 @@ export class ModelPanel {
           },
           texts.model.checkPolicy,
         ),
-        this.#diagnosis.element,
+        ...this.#reports.map((report) => report.element),
       ),
+      loadSettingsView(loaded, () => this.#load(checkpoint, true)),
     );
   }
 }

@@ -1,6 +1,7 @@
-import type { LoadProgress, Model, SupportReport } from 'ossicle';
+import type { LoadProgress, Model, SpeedEstimate, SupportReport } from 'ossicle';
 import type { CheckpointSource } from './checkpoint-source.ts';
 import { loadLibrary } from './library.ts';
+import { readLoadSettings } from './load-settings.ts';
 import { findStored } from './stored-checkpoint.ts';
 
 /** The state of the page's one model. `model`, if there is one, can answer in the meantime. */
@@ -32,6 +33,8 @@ export type ModelState =
 export interface LoadedModel {
   readonly model: Model;
   readonly checkpoint: CheckpointSource;
+  /** The most that the GPU's memory allows, if that was measured before the load. */
+  readonly speed?: SpeedEstimate;
 }
 
 /** A paused download; what has arrived is stored. */
@@ -102,11 +105,13 @@ export class ModelSlot {
       await large.model.dispose();
       return true;
     };
+    let speed: SpeedEstimate | undefined;
     try {
       if (!isAgreed && checkpoint.origin !== 'embedded') {
         let report = await this.#check(checkpoint, signal);
         if (!report.isSupported && (await makeRoom()))
           report = await this.#check(checkpoint, signal);
+        ({ speed } = report);
         if (!(await this.#isAgreed(checkpoint, report))) abort.abort();
       }
       signal.throwIfAborted();
@@ -114,6 +119,7 @@ export class ModelSlot {
       const { load } = await loadLibrary();
       const model = await load(checkpoint.files ?? checkpoint.source, {
         ...this.#huggingFace(checkpoint),
+        ...readLoadSettings(checkpoint.source),
         signal,
         onProgress: (progress) => {
           if (this.#abort === abort && !signal.aborted)
@@ -125,7 +131,7 @@ export class ModelSlot {
         return;
       }
       const previous = current;
-      this.#set({ status: 'ready', model: { model, checkpoint } });
+      this.#set({ status: 'ready', model: { model, checkpoint, ...(speed && { speed }) } });
       await previous?.model.dispose();
     } catch (error) {
       if (this.#abort !== abort) return;
@@ -161,7 +167,8 @@ export class ModelSlot {
   }
 
   async #check(checkpoint: CheckpointSource, signal: AbortSignal): Promise<SupportReport> {
-    const options = { ...this.#huggingFace(checkpoint), signal };
+    const chosen = readLoadSettings(checkpoint.source);
+    const options = { ...this.#huggingFace(checkpoint), ...chosen, signal };
     const { checkSupport } = await loadLibrary();
     return checkSupport(checkpoint.files ?? checkpoint.source, options);
   }

@@ -1,18 +1,25 @@
 import { beforeEach, expect, test, vi } from 'vitest';
 
-/** Names of the caches that the origin holds. */
+/** Names of the caches that the origin holds, and those of the locks that its pages hold. */
 let names: Set<string>;
+let locks: readonly string[];
 
 beforeEach(() => {
   names = new Set();
+  locks = [];
   const keys = async () => [...names];
   const open = async (name: string) => {
     names.add(name);
-    return { addAll: async () => undefined, match: async () => undefined };
+    // A cache holds the script that is named after its version.
+    const match = async (url: string) =>
+      url.endsWith(`${name.split(' ').at(-1)}.js`) ? new Response() : undefined;
+    return { addAll: async () => undefined, match };
   };
   vi.stubGlobal('caches', { keys, open, delete: async (name: string) => names.delete(name) });
   vi.stubGlobal('clients', { claim: async () => undefined });
   vi.stubGlobal('skipWaiting', async () => undefined);
+  const query = async () => ({ held: locks.map((name) => ({ name })) });
+  vi.stubGlobal('navigator', { locks: { query } });
   return () => vi.unstubAllGlobals();
 });
 
@@ -39,6 +46,16 @@ test('a new version replaces the cache of the old one', async () => {
   await deploy('/', '2');
   expect(names.size).toBe(1);
   expect([...names]).not.toEqual(old);
+});
+
+test('the cache of an older version stays for as long as a page runs it', async () => {
+  await deploy('/', '1');
+  locks = ['https://demo.example/assets/1.js'];
+  await deploy('/', '2');
+  expect(names.size).toBe(2);
+  locks = ['https://demo.example/assets/2.js'];
+  await deploy('/', '3');
+  expect([...names].map((name) => name.split(' ').at(-1))).toEqual(['2', '3']);
 });
 
 test('deployments on one origin leave each other’s caches alone, and those of others', async () => {

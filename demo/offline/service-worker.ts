@@ -11,7 +11,7 @@ interface WorkerScope {
   readonly location: Location;
   readonly clients: {
     claim(): Promise<void>;
-    get(id: string): Promise<{ readonly type: string } | undefined>;
+    get(id: string): Promise<{ readonly type: string; readonly url: string } | undefined>;
   };
   skipWaiting(): Promise<void>;
   addEventListener(type: 'install' | 'activate', listener: (event: Extendable) => void): void;
@@ -21,9 +21,9 @@ interface WorkerScope {
 interface Extendable {
   waitUntil(work: Promise<unknown>): void;
 }
-/** A page asks whether the script that it runs belongs to this version. */
-interface ExtendableMessage {
-  readonly data: { readonly script?: unknown };
+/** What a page tells: the script that it runs, to hear whether that belongs to this version; or that the user agrees to an update. */
+interface ExtendableMessage extends Extendable {
+  readonly data: { readonly script?: unknown } | 'take over';
   readonly source: { postMessage(answer: string): void } | null;
 }
 interface Fetch {
@@ -32,14 +32,12 @@ interface Fetch {
   respondWith(response: Promise<Response>): void;
 }
 
-/** How long the network may take before the cached page is served. */
-const NETWORK_TIMEOUT_MS = 4000;
-
 const scope = globalThis as unknown as WorkerScope;
 
 /** The page's folder is part of the name: other deployments on this origin have caches of their own. */
 const CACHE_PREFIX = `ossicle-page ${new URL('.', scope.location.href).pathname} `;
 const CACHE = CACHE_PREFIX + PRECACHE.version;
+const FOLDER = new URL('.', scope.location.href).href;
 const files = new Set(PRECACHE.files.map((path) => new URL(path, scope.location.href).href));
 
 /** What the pages are told of each request, as they cannot see those of workers: request-log.ts. */
@@ -53,17 +51,25 @@ channel.addEventListener('message', ({ data }: MessageEvent) => {
   if (data === 'which requests?') for (const record of records) channel.postMessage(record);
 });
 
-function record(url: string, who: 'worker' | 'service worker', bytes?: number): void {
-  const entry = { id: crypto.randomUUID(), url, who, bytes };
+/** @param client the URL of the worker's script, which its page knows. */
+function record(
+  url: string,
+  who: 'worker' | 'service worker',
+  bytes?: number,
+  client?: string,
+): void {
+  const entry = { id: crypto.randomUUID(), at: Date.now(), url, who, bytes, client };
   if (records.push(entry) > MAX_RECORDS) records.shift();
   channel.postMessage(entry);
 }
 
 /** Records a request that a worker makes to the network; the page itself sees those of the page, with their bytes. */
 async function recordPassed({ request, clientId }: Fetch): Promise<void> {
-  if ((await scope.clients.get(clientId))?.type !== 'worker') return;
+  const client = await scope.clients.get(clientId);
+  if (client?.type !== 'worker') return;
   const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.get('range') ?? '') ?? [];
-  record(request.url, 'worker', to === undefined ? undefined : Number(to) - Number(from) + 1);
+  const bytes = to === undefined ? undefined : Number(to) - Number(from) + 1;
+  record(request.url, 'worker', bytes, client.url);
 }
 
 scope.addEventListener('install', (event) => {
@@ -72,23 +78,35 @@ scope.addEventListener('install', (event) => {
     await cache.addAll([...files].map((url) => new Request(url, { cache: 'no-cache' })));
     for (const url of files)
       record(url, 'service worker', (await (await cache.match(url))?.blob())?.size);
-    await scope.skipWaiting();
   };
-  event.waitUntil(fill());
+  event.waitUntil(fill()); // then waits until no page of another version is open, or the user agrees to the update
 });
 
 scope.addEventListener('activate', (event) => {
-  const tidy = async (): Promise<void> => {
-    const names = await caches.keys();
-    const old = names.filter((name) => name.startsWith(CACHE_PREFIX) && name !== CACHE);
-    await Promise.all(old.map((name) => caches.delete(name)));
-    await scope.clients.claim();
-  };
-  event.waitUntil(tidy());
+  event.waitUntil(tidy().then(() => scope.clients.claim()));
 });
 
-scope.addEventListener('message', ({ data, source }) => {
-  if (typeof data.script === 'string' && !files.has(data.script)) source?.postMessage('outdated');
+/** Deletes the caches of versions that no page runs any more: each page holds a lock that is named after its script. */
+async function tidy(): Promise<void> {
+  const [names, { held = [] }] = await Promise.all([caches.keys(), navigator.locks.query()]);
+  const scripts = held.flatMap(({ name = '' }) => (name.startsWith(FOLDER) ? [name] : []));
+  for (const name of names) {
+    if (!name.startsWith(CACHE_PREFIX) || name === CACHE) continue;
+    const cache = await caches.open(name);
+    const isUsed = await Promise.all(
+      scripts.map(async (url) => (await cache.match(url)) !== undefined),
+    );
+    if (!isUsed.includes(true)) await caches.delete(name);
+  }
+}
+
+scope.addEventListener('message', (event) => {
+  const { data, source } = event;
+  if (data === 'take over') event.waitUntil(scope.skipWaiting());
+  else if (typeof data.script === 'string') {
+    if (!files.has(data.script)) source?.postMessage('outdated');
+    event.waitUntil(tidy());
+  }
 });
 
 scope.addEventListener('fetch', (event) => {
@@ -96,28 +114,18 @@ scope.addEventListener('fetch', (event) => {
   url.search = '';
   url.hash = '';
   if (url.pathname.endsWith('/')) url.pathname += 'index.html';
-  if (event.request.method !== 'GET' || !files.has(url.href)) {
-    void recordPassed(event);
-    return;
-  }
-  const isPage = event.request.mode === 'navigate';
-  event.respondWith(
-    isPage ? fromNetwork(event.request, url.href) : fromCache(event.request, url.href),
-  );
+  const isAsset = url.href.startsWith(`${FOLDER}assets/`);
+  if (event.request.method !== 'GET' || !(files.has(url.href) || isAsset)) void recordPassed(event);
+  else event.respondWith(fromCache(event.request, url.href));
 });
 
-/** Serves a page from the network, or from the cache if the network fails. */
-async function fromNetwork(request: Request, url: string): Promise<Response> {
-  try {
-    const response = await fetch(request, { signal: AbortSignal.timeout(NETWORK_TIMEOUT_MS) });
-    if (response.ok) return response;
-  } catch {
-    // Offline: the cached copy follows.
-  }
-  return fromCache(request, url);
-}
-
-/** Serves other files from the cache: their names hold a hash of their contents, or they change with the version. */
+/** Serves the files of this version, so that they belong together, and for open pages of older versions those of theirs. */
 async function fromCache(request: Request, url: string): Promise<Response> {
-  return (await caches.match(url, { cacheName: CACHE })) ?? fetch(request);
+  const cached = await caches.match(url, { cacheName: CACHE });
+  if (cached) return cached;
+  for (const name of await caches.keys()) {
+    const older = name.startsWith(CACHE_PREFIX) && (await caches.match(url, { cacheName: name }));
+    if (older) return older;
+  }
+  return fetch(request);
 }

@@ -1,21 +1,13 @@
+import type { Verdict } from 'ossicle';
 import { announce } from '../announcer.ts';
 import { element, find, iconButton } from '../element.ts';
-import { isoDate } from '../format.ts';
 import { texts } from '../language/texts.ts';
+import { loadLibrary } from '../model/library.ts';
 import type { LoadedModel } from '../model/model-slot.ts';
 
 const EXAMPLE = `# Policy
 - email: Email addresses are not allowed.
-- phone: Phone numbers are not allowed.
-
-Reply with JSON: {"violation":0|1,"policy_category":"...","rationale":"..."}`;
-
-/** What the model says about a text. */
-interface Verdict {
-  readonly isViolation: boolean;
-  readonly category: string;
-  readonly rationale: string;
-}
+- phone: Phone numbers are not allowed.`;
 
 /** Checks a text against a policy that the user writes, as gpt-oss-safeguard was trained to. */
 export class PolicyChecker {
@@ -78,50 +70,25 @@ export class PolicyChecker {
     this.#abort?.abort();
     const abort = new AbortController();
     this.#abort = abort;
-    this.#check.disabled = true;
+    this.#result.className = 'verdict';
     this.#result.replaceChildren(element('span', { class: 'pulse' }), ` ${texts.policy.checking}`);
     try {
-      const { text } = await loaded.model.generate(content, {
-        ...{ instructions: this.#policy.value.trim(), temperature: 0, maxTokens: 1024 },
-        ...{ currentDate: isoDate(new Date()), signal: abort.signal },
-      }).result;
-      if (!abort.signal.aborted) this.#show(parseVerdict(text), text);
+      const { classify } = await loadLibrary();
+      const policy = this.#policy.value.trim();
+      const { signal } = abort;
+      this.#show(await classify(loaded.model, { policy, content, signal }));
     } catch (error) {
-      this.#result.replaceChildren(error instanceof Error ? error.message : String(error));
-    } finally {
-      this.#check.disabled = false;
-      if (abort.signal.aborted) this.#result.replaceChildren();
+      const why = error instanceof Error ? error.message : String(error);
+      if (this.#abort === abort)
+        this.#result.replaceChildren(...(abort.signal.aborted ? [] : [why]));
     }
   }
 
-  #show(verdict: Verdict | undefined, text: string): void {
-    this.#result.className = verdict?.isViolation ? 'verdict is-violation' : 'verdict';
-    if (verdict === undefined) {
-      this.#result.replaceChildren(texts.policy.unclear, ' ', element('code', {}, text));
-      return;
-    }
-    const { isViolation, category, rationale } = verdict;
-    const title = isViolation ? texts.policy.violation(category) : texts.policy.allowed;
+  #show({ violation, category, rationale }: Verdict): void {
+    this.#result.className = violation ? 'verdict is-violation' : 'verdict';
+    const title = violation ? texts.policy.violation(category ?? '') : texts.policy.allowed;
     this.#result.replaceChildren(element('strong', {}, title), element('p', {}, rationale));
+    this.#result.scrollIntoView({ block: 'nearest' });
     announce(title);
-  }
-}
-
-/** The verdict in an answer; `undefined` if it has another form. */
-export function parseVerdict(answer: string): Verdict | undefined {
-  try {
-    const found: unknown = JSON.parse(
-      answer.slice(answer.indexOf('{'), answer.lastIndexOf('}') + 1),
-    );
-    if (typeof found !== 'object' || found === null) return undefined;
-    const { violation, policy_category: category, rationale } = found as Record<string, unknown>;
-    if (violation !== 0 && violation !== 1) return undefined;
-    return {
-      isViolation: violation === 1,
-      category: typeof category === 'string' ? category : '',
-      rationale: typeof rationale === 'string' ? rationale : '',
-    };
-  } catch {
-    return undefined;
   }
 }

@@ -1,8 +1,9 @@
 import { beforeEach, expect, test, vi } from 'vitest';
 import { RequestLog } from './request-log.ts';
 
+const OWN = 'blob:https://demo.example/1';
 /** Tells the log of a request of a worker. */
-let request: () => void;
+let request: (client?: string, at?: number) => void;
 
 beforeEach(() => {
   let count = 0;
@@ -11,9 +12,9 @@ beforeEach(() => {
     'BroadcastChannel',
     class {
       addEventListener(_type: string, listener: (event: unknown) => void): void {
-        request = () =>
+        request = (client = OWN, at = Date.now()) =>
           listener({
-            data: { id: `${count++}`, url: 'https://host.example/', who: 'worker', bytes: 1 },
+            data: { id: `${count++}`, at, url: 'https://host.example/', who: 'worker', client },
           });
       }
       postMessage(): void {
@@ -21,11 +22,28 @@ beforeEach(() => {
       }
     },
   );
+  vi.stubGlobal('Worker', class {});
+});
+
+/** A log of a page that has started one worker. */
+function createLog(): RequestLog {
+  const log = new RequestLog();
+  new Worker(OWN);
+  return log;
+}
+
+test('requests of workers of other tabs, and from before the page was opened, are not listed', () => {
+  const log = createLog();
+  request('blob:https://demo.example/2');
+  request(OWN, performance.timeOrigin - 1);
+  expect(log.records).toEqual([]);
+  request();
+  expect(log.records).toHaveLength(1);
 });
 
 test('requests are late from when a model is ready until another is loaded', () => {
   const nowMs = vi.spyOn(performance, 'now').mockReturnValue(0);
-  const log = new RequestLog();
+  const log = createLog();
   const at = (ms: number, act: () => void): void => {
     nowMs.mockReturnValue(ms);
     act();
@@ -42,7 +60,7 @@ test('requests are late from when a model is ready until another is loaded', () 
 
 test('telling again that the model is ready does not make a request early', () => {
   const nowMs = vi.spyOn(performance, 'now').mockReturnValue(1);
-  const log = new RequestLog();
+  const log = createLog();
   log.setReady(true);
   nowMs.mockReturnValue(3);
   log.setReady(true);

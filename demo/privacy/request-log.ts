@@ -15,9 +15,13 @@ export interface RequestRecord {
 /** What the service worker tells of a request. */
 interface Message {
   readonly id: string;
+  /** When the request was made, in milliseconds since 1970. */
+  readonly at: number;
   readonly url: string;
   readonly who: 'worker' | 'service worker';
   readonly bytes?: number;
+  /** The URL of the worker's script. */
+  readonly client?: string;
 }
 
 /**
@@ -27,6 +31,8 @@ interface Message {
 export class RequestLog {
   readonly #records: RequestRecord[] = [];
   readonly #known = new Set<string>();
+  /** The URLs of the scripts of this page's workers: other tabs have others. */
+  readonly #workers: ReadonlySet<string> = watchWorkers();
   readonly #listeners = new Set<() => void>();
   /** When the model was ready, on the clock of `performance.now()`. */
   #readyMs = Number.POSITIVE_INFINITY;
@@ -75,8 +81,9 @@ export class RequestLog {
     this.#add(name, 'page', isTold ? transferSize : undefined, startTime);
   }
 
-  #addMessage({ id, url, who, bytes }: Message): void {
-    if (this.#known.has(id)) return;
+  #addMessage({ id, at, url, who, bytes, client = '' }: Message): void {
+    const isOwn = who === 'service worker' || this.#workers.has(client);
+    if (this.#known.has(id) || !isOwn || at < performance.timeOrigin) return;
     this.#known.add(id);
     this.#add(url, who, bytes, performance.now());
   }
@@ -92,4 +99,16 @@ export class RequestLog {
   #notify(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** Notes the URLs of the scripts of all workers that the page starts from now on: blobs, each with a URL of its own. */
+function watchWorkers(): ReadonlySet<string> {
+  const urls = new Set<string>();
+  globalThis.Worker = class extends Worker {
+    constructor(url: string | URL, options?: WorkerOptions) {
+      super(url, options);
+      urls.add(new URL(url, location.href).href);
+    }
+  };
+  return urls;
 }

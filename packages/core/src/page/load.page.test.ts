@@ -8,6 +8,7 @@ import { createGguf } from '../../test/gguf-checkpoint.ts';
 import { type NanoGolden, readGoldenJson } from '../../test/golden.ts';
 import { readSafetensors, type Tensor } from '../../test/safetensors-file.ts';
 import { slowTest } from '../../test/slow.ts';
+import { WEATHER } from '../../test/weather.ts';
 import { isOssicleError, OssicleError } from '../errors.ts';
 import type { GenerateEvent, GenerateOptions } from '../types/generate.ts';
 import type { LoadProgress } from '../types/load.ts';
@@ -213,16 +214,10 @@ describe('a generation', () => {
       temperature: 0,
       tools: [
         {
-          name: 'get_weather',
-          description: 'Get the weather for a city.',
-          parameters: {
-            type: 'object',
-            properties: { location: { type: 'string', description: 'City name' } },
-            required: ['location'],
-          },
-          execute: (input) => {
+          ...WEATHER,
+          execute: (input, options) => {
             inputs.push(input);
-            return { temperature: 21, condition: 'sunny' };
+            return WEATHER.execute?.(input, options);
           },
         },
       ],

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { testFileUrl } from '../../test/files.ts';
+import { WEATHER } from '../../test/weather.ts';
 import { stepCountIs } from '../generation/stop-conditions.ts';
-import type { GenerateOptions, Message, ToolDefinition } from '../types/generate.ts';
+import type { GenerateOptions, Message } from '../types/generate.ts';
 import { load } from './load.ts';
 import type { Model } from './model.ts';
 import type { ModelSession } from './model-session.ts';
@@ -12,17 +13,6 @@ const GREEDY: GenerateOptions = { temperature: 0 };
 const LOAD = { contextLength: 1024, tune: false } as const;
 
 const user = (content: string): Message => ({ role: 'user', content });
-
-const WEATHER: ToolDefinition = {
-  name: 'get_weather',
-  description: 'Get the weather for a city.',
-  parameters: {
-    type: 'object',
-    properties: { location: { type: 'string', description: 'City name' } },
-    required: ['location'],
-  },
-  execute: () => ({ temperature: 21, condition: 'sunny' }),
-};
 
 let model: Model;
 

@@ -1,9 +1,10 @@
 // What a conversation with tools evaluates again, counted, on the embedded model.
-import type { Message, ToolDefinition } from '@ossicle/harmony';
+import type { Message } from '@ossicle/harmony';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openTestDevice, type TestDevice } from '../../../test/engine.ts';
 import { testFileUrl } from '../../../test/files.ts';
 import { slowTest } from '../../../test/slow.ts';
+import { WEATHER } from '../../../test/weather.ts';
 import { stepCountIs } from '../../generation/stop-conditions.ts';
 import type { GenerateOptions } from '../../types/generate.ts';
 import type { Engine } from '../engine.ts';
@@ -11,16 +12,6 @@ import type { Session } from '../session.ts';
 
 // A window of 128 and passes of 32: a ring of 160 positions, which a conversation overwrites.
 const NANO = testFileUrl('demo/public/models/gpt-oss-nano');
-const WEATHER: ToolDefinition = {
-  name: 'get_weather',
-  description: 'Get the weather for a city.',
-  parameters: {
-    type: 'object',
-    properties: { location: { type: 'string', description: 'City name' } },
-    required: ['location'],
-  },
-  execute: () => ({ temperature: 21, condition: 'sunny' }),
-};
 const OPTIONS: GenerateOptions = { temperature: 0, tools: [WEATHER] };
 /** Turns from one that a new session evaluates as well to the next: each takes SwiftShader up to ten seconds. */
 const FRESH_EVERY = 'document' in globalThis ? 6 : 1;

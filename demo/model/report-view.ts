@@ -1,0 +1,67 @@
+import { copyButton } from '../answer/copy-button.ts';
+import { element } from '../element.ts';
+import type { LoadedModel } from './model-slot.ts';
+
+/** What a {@link ReportView} reports. */
+export interface Report {
+  /** The id of its button. */
+  readonly id: string;
+  readonly button: string;
+  /** What is shown while it is made. */
+  readonly busy: string;
+  readonly title: string;
+  readonly copy: string;
+  readonly make: (loaded: LoadedModel) => Promise<string>;
+}
+
+/** A button that makes a report on the model in use, and the report, to be copied. */
+export class ReportView {
+  readonly element: HTMLElement = element('div', { class: 'report-view' });
+  readonly #report: Report;
+  readonly #button: HTMLButtonElement;
+  readonly #place = element('div');
+  #loaded: LoadedModel | undefined;
+
+  constructor(report: Report) {
+    this.#report = report;
+    const { id, button } = report;
+    this.#button = element('button', { type: 'button', class: 'button small', id }, button);
+    this.#button.addEventListener('click', () => void this.#make());
+    this.element.append(this.#button, this.#place);
+  }
+
+  /** Offers to report on another model. */
+  show(loaded: LoadedModel): void {
+    if (loaded.model === this.#loaded?.model) return;
+    this.#loaded = loaded;
+    this.#place.replaceChildren();
+  }
+
+  async #make(): Promise<void> {
+    const loaded = this.#loaded;
+    if (loaded === undefined || this.#button.ariaBusy === 'true') return;
+    this.#button.ariaBusy = 'true'; // not disabled: that loses the focus
+    const { busy, title, copy, make } = this.#report;
+    this.#place.replaceChildren(element('p', { class: 'hint' }, busy));
+    try {
+      const text = await make(loaded);
+      this.#place.replaceChildren(
+        element(
+          'figure',
+          { class: 'code' },
+          element(
+            'figcaption',
+            {},
+            element('span', {}, title),
+            copyButton(copy, () => text),
+          ),
+          element('pre', { tabindex: 0 }, text),
+        ),
+      );
+    } catch (error) {
+      this.#place.replaceChildren(error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#button.ariaBusy = null;
+    }
+  }
+}
