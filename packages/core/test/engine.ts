@@ -74,6 +74,15 @@ export async function openTestDevice(): Promise<TestDevice> {
   return new TestDevice(await requestDevice());
 }
 
+/** Opens a device that does not say that it is a software adapter, and so gets wide tiles. */
+export async function openWideDevice(): Promise<TestDevice> {
+  const device = await requestDevice();
+  const { vendor, architecture, description } = device.adapterInfo;
+  const adapterInfo = { vendor, architecture, description, isFallbackAdapter: false };
+  Object.defineProperty(device, 'adapterInfo', { value: adapterInfo });
+  return new TestDevice(device);
+}
+
 /** The calls and the buffers of a {@link countedDevice}. */
 export interface DeviceCounts {
   /** Calls by method, of the device, its queue, its encoders and their passes together. */

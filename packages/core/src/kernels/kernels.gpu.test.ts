@@ -6,8 +6,11 @@ import { Gpu } from '../gpu/device.ts';
 import { Kernels } from './kernels.ts';
 import { PRODUCTS } from './shape.ts';
 
-gpuTest.each([SHAPE_20B, { ...SHAPE_20B, dense: 'bf16' as const, kvCache: 'f32' as const }])(
-  'every kernel of the 20b compiles with dense $dense and kvCache $kvCache',
+gpuTest.each([
+  { ...SHAPE_20B, prefill: 'int8' as const },
+  { ...SHAPE_20B, dense: 'bf16' as const, kvCache: 'f32' as const },
+])(
+  'every kernel of the 20b compiles with dense $dense, kvCache $kvCache and prefill $prefill',
   async (shape, { gpu, buffers }) => {
     const step = buffers.storage('step', 16);
     const kernels = await Kernels.compile(gpu, shape, step, buffers, { products: PRODUCTS });

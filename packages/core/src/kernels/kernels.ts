@@ -44,7 +44,7 @@ export class Kernels {
    * @param options.compiled - Kernels that have been compiled before, for any shape; gets the others.
    * @param options.halves - Default: `native` if that is exact on this GPU.
    * @param options.products - The tiles that many tokens may use. Default: all; on a software adapter, the narrow ones, which
-   * are two to four times as fast there: each barrier of the wide ones suspends every invocation.
+   * are two to four times as fast there, unless they are of int8: each barrier of the wide ones suspends every invocation.
    */
   static async compile(
     gpu: Gpu,
@@ -54,7 +54,8 @@ export class Kernels {
     { shaders, compiled = new Map(), halves, products }: CompileOptions = {},
   ): Promise<Kernels> {
     const { isFallbackAdapter } = gpu.device.adapterInfo;
-    const tiles = products ?? (isFallbackAdapter ? ['narrow'] : PRODUCTS);
+    const isNarrow = isFallbackAdapter && shape.prefill === 'float';
+    const tiles = products ?? (isNarrow ? ['narrow'] : PRODUCTS);
     const compile = (source: KernelSource): Promise<Kernel> => {
       const { entryPoint, files, constants } = source;
       const key = JSON.stringify([entryPoint, files.map(({ path }) => path), constants]);
