@@ -203,6 +203,7 @@ const englishPage = {
     fileTokens: (count: string): string => `${count} tokens`,
     notText: (name: string): string => `${name} is not a text file.`,
     tooLarge: (name: string, limit: string): string => `${name} is larger than ${limit}.`,
+    pasted: 'Pasted text.txt',
     queued: 'Queued questions',
     queue: 'Queued',
   },

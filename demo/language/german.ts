@@ -195,6 +195,7 @@ export const german: Texts = {
     fileTokens: (count) => `${count} Tokens`,
     notText: (name) => `${name} ist keine Textdatei.`,
     tooLarge: (name, limit) => `${name} ist größer als ${limit}.`,
+    pasted: 'Eingefügter Text.txt',
     queued: 'Wartende Fragen',
     queue: 'Wartet',
   },
@@ -334,7 +335,7 @@ export const german: Texts = {
     weights8: (bytes) => `8 Bit: ${bytes}`,
     weights16: (bytes, share) => `16 Bit wie veröffentlicht: ${bytes}, ${share} langsamer`,
     settingsHint:
-      'Etwa so viel GPU-Speicher würde das Modell belegen. Eine Wahl lädt es neu. Ein längerer Kontext belegt seinen Speicher sofort; Antworten werden langsamer, wenn er sich füllt.',
+      'Dahinter steht, wie viel GPU-Speicher das Modell damit etwa belegt; eine Wahl lädt es neu. Ein längerer Kontext belegt seinen Speicher sofort, und Antworten werden langsamer, wenn er sich füllt.',
   },
 
   measured: {

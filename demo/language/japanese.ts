@@ -194,6 +194,7 @@ export const japanese: Texts = {
     fileTokens: (count) => `${count} トークン`,
     notText: (name) => `${name} はテキストファイルではありません。`,
     tooLarge: (name, limit) => `${name} は ${limit} を超えています。`,
+    pasted: '貼り付けたテキスト.txt',
     queued: '待機中の質問',
     queue: '待機中',
   },
