@@ -20,6 +20,8 @@ export const german: Texts = {
   settings: {
     title: 'Einstellungen',
     thinking: 'Denken',
+    thinkingHint:
+      'Mehr Nachdenken hilft bei schweren Fragen. „Viel“ braucht ein Mehrfaches der Tokens und der Zeit von „Wenig“.',
     low: 'Wenig',
     medium: 'Mittel',
     high: 'Viel',
@@ -31,7 +33,8 @@ export const german: Texts = {
     temperatureHint:
       '0 wählt immer das wahrscheinlichste Token; höhere Werte bringen mehr Abwechslung.',
     tools: 'Werkzeuge',
-    toolsHint: 'Uhr, Rechner und Einheitenumrechner; sie laufen in dieser Seite.',
+    toolsHint:
+      'Uhr, Rechner und Einheitenumrechner; sie laufen in dieser Seite. Jeder Prompt wird damit etwas länger.',
     askTools: 'Vor jedem Werkzeugaufruf fragen',
     askToolsHint: 'Zeigt den Aufruf mit seinen Argumenten, bevor er ausgeführt wird.',
     keepSessions: 'Chats sofort wieder öffnen',
