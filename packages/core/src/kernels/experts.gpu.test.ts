@@ -23,7 +23,7 @@ import { expectNormedRows } from '../../test/normed-rows.ts';
 import { swiglu } from '../../test/oracles.ts';
 import type { Halves } from './halves.ts';
 
-const MODES: readonly Mode[] = ['few', 'narrow', 'wide'];
+const MODES: readonly Mode[] = ['few', 'narrow', 'wide', 'tall'];
 const HALVES: readonly Halves[] = ['native', 'exact'];
 
 function expectedSwiglu(
@@ -79,7 +79,9 @@ const TOKENS = [2, 5, 7, 8, 9, 16, 31, 33, 64, 100, 129];
 
 /** The cases with either product. */
 function tiledCases(cases: readonly Omit<ExpertCase, 'mode'>[]): ExpertCase[] {
-  return (['narrow', 'wide'] as const).flatMap((mode) => cases.map((each) => ({ mode, ...each })));
+  return (['narrow', 'wide', 'tall'] as const).flatMap((mode) =>
+    cases.map((each) => ({ mode, ...each })),
+  );
 }
 
 const SWIGLUS: readonly ExpertCase[] = [

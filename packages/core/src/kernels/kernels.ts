@@ -42,9 +42,8 @@ export class Kernels {
    * @param buffers - Owns the kernels' constant parameters.
    * @param options.shaders - Where their files come from. Default: the library's, with all variants that the device can run.
    * @param options.compiled - Kernels that have been compiled before, for any shape; gets the others.
-   * @param options.halves - Default: `native` if that is exact on this GPU.
-   * @param options.products - The tiles that many tokens may use. Default: all; on a software adapter, the narrow ones, which
-   * are two to four times as fast there: each barrier of the wide ones suspends every invocation.
+   * @param options.halves - Default: {@link halvesOf}.
+   * @param options.products - The tiles that many tokens may use. Default: those for this kind of adapter.
    */
   static async compile(
     gpu: Gpu,
@@ -54,7 +53,7 @@ export class Kernels {
     { shaders, compiled = new Map(), halves, products }: CompileOptions = {},
   ): Promise<Kernels> {
     const { isFallbackAdapter } = gpu.device.adapterInfo;
-    const tiles = products ?? (isFallbackAdapter ? ['narrow'] : PRODUCTS);
+    const tiles = products ?? PRODUCTS[isFallbackAdapter ? 'software' : 'gpu'];
     const compile = (source: KernelSource): Promise<Kernel> => {
       const { entryPoint, files, constants } = source;
       const key = JSON.stringify([entryPoint, files.map(({ path }) => path), constants]);

@@ -72,7 +72,7 @@ class OneLayer {
 
   static async create(gpu: TestGpu, shape: KernelShape): Promise<OneLayer> {
     const step = stepBuffer(gpu, 0, 1);
-    const options = { products: PRODUCTS };
+    const options = { products: PRODUCTS.gpu };
     const kernels = await Kernels.compile(gpu.gpu, shape, step, gpu.buffers, options);
     return new OneLayer(gpu, kernels, shape, step, await uploadLayerWeights(gpu, shape));
   }

@@ -26,13 +26,13 @@ export type PipelineName =
  * The pipelines of a model: every kernel with the constants of each of its uses.
  *
  * @param options - What the kernels' files leave open, except constants.
- * @param products - The tiles of the matmuls of many tokens.
+ * @param products - The tiles of the matmuls of many tokens. Default: those of GPUs.
  */
 export function pipelineSources(
   shape: KernelShape,
   { libraries, features }: Omit<KernelOptions, 'constants'>,
   shaders?: Shaders,
-  products: readonly Product[] = PRODUCTS,
+  products: readonly Product[] = PRODUCTS.gpu,
 ): ReadonlyMap<PipelineName, KernelSource> {
   const sources = new Map<PipelineName, KernelSource>();
   const add = (name: string, constants: Constants, product?: Product): void => {

@@ -25,11 +25,14 @@ export const SPLIT_KEYS: number = shaderConstant('lib/attention_splits', 'SPLIT_
 /** Logits per workgroup of the first two passes of sampling. */
 export const STRIP: number = shaderConstant('lib/sampling', 'STRIP');
 
-/** Which `lib/product_*` a tiled matmul uses: for few inputs per weight matrix, or for many. */
-export type Product = 'narrow' | 'wide';
+/** Which `lib/product_*` a tiled matmul uses: for few inputs per weight matrix, for many, or for any on software adapters. */
+export type Product = 'narrow' | 'wide' | 'tall';
 
-/** All of them. */
-export const PRODUCTS: readonly Product[] = ['narrow', 'wide'];
+/** Those of GPUs, and those of software adapters. */
+export const PRODUCTS: Readonly<Record<'gpu' | 'software', readonly Product[]>> = {
+  gpu: ['narrow', 'wide'],
+  software: ['tall'],
+};
 
 /** Columns that share a sum of squares in a row of `lib/normed_rows`. */
 const SQUARES = shaderConstant('lib/normed_rows', 'SQUARES');
@@ -38,6 +41,7 @@ const SQUARES = shaderConstant('lib/normed_rows', 'SQUARES');
 export const PRODUCT_TILES: Readonly<Record<Product, ProductTile>> = {
   narrow: productTile('narrow'),
   wide: productTile('wide'),
+  tall: productTile('tall'),
 };
 
 /** See {@link PRODUCT_TILES}. */
@@ -151,7 +155,7 @@ export function scratchBytes(shape: KernelShape): {
   return {
     splitOut: shape.heads * splits * HEAD_SIZE * 4,
     splitStats: shape.heads * splits * 8,
-    tiles: slotTileCount(shape, shape.chunkLength, 'narrow') * SLOT_TILE_BYTES,
+    tiles: slotTileCount(shape, shape.chunkLength, 'tall') * SLOT_TILE_BYTES,
     ...samplingBytes(shape.vocabularySize),
   };
 }
