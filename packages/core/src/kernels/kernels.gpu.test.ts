@@ -4,13 +4,12 @@ import { gpuTest } from '../../test/gpu.ts';
 import { SHAPE_20B } from '../../test/kernel-shape.ts';
 import { Gpu } from '../gpu/device.ts';
 import { Kernels } from './kernels.ts';
-import { PRODUCTS } from './shape.ts';
 
 gpuTest.each([SHAPE_20B, { ...SHAPE_20B, dense: 'bf16' as const, kvCache: 'f32' as const }])(
   'every kernel of the 20b compiles with dense $dense and kvCache $kvCache',
   async (shape, { gpu, buffers }) => {
     const step = buffers.storage('step', 16);
-    const kernels = await Kernels.compile(gpu, shape, step, buffers, { products: PRODUCTS.gpu });
+    const kernels = await Kernels.compile(gpu, shape, step, buffers, { adapter: 'gpu' });
     expect(kernels.has('wide')).toBe(true);
   },
 );
@@ -20,7 +19,7 @@ gpuTest(
   async ({ gpu, buffers }) => {
     const { device, counts } = countedDevice(gpu.device);
     const step = buffers.storage('step', 16);
-    await Kernels.compile(new Gpu(device), SHAPE_20B, step, buffers, { products: PRODUCTS.gpu });
+    await Kernels.compile(new Gpu(device), SHAPE_20B, step, buffers, { adapter: 'gpu' });
     expect(counts.calls.get('createComputePipelineAsync')).toBeLessThanOrEqual(35);
   },
 );

@@ -4,14 +4,14 @@ import { Kernel, type KernelSource } from '../gpu/kernel.ts';
 import { type Halves, halvesOf } from './halves.ts';
 import { type PipelineName, pipelineSources } from './pipelines.ts';
 import type { Shaders } from './shaders.ts';
-import { type KernelShape, PRODUCTS, type Product } from './shape.ts';
+import type { AdapterKind, KernelShape, Product } from './shape.ts';
 
 /** Options of {@link Kernels.compile}. */
 export interface CompileOptions {
   readonly shaders?: Shaders;
   readonly compiled?: Map<string, Promise<Kernel>>;
   readonly halves?: Halves;
-  readonly products?: readonly Product[];
+  readonly adapter?: AdapterKind;
 }
 
 /** The compiled kernels of one model, and what all its operations share. */
@@ -43,17 +43,17 @@ export class Kernels {
    * @param options.shaders - Where their files come from. Default: the library's, with all variants that the device can run.
    * @param options.compiled - Kernels that have been compiled before, for any shape; gets the others.
    * @param options.halves - Default: {@link halvesOf}.
-   * @param options.products - The tiles that many tokens may use. Default: those for this kind of adapter.
+   * @param options.adapter - What to compile for. Default: what the device is.
    */
   static async compile(
     gpu: Gpu,
     shape: KernelShape,
     step: GPUBuffer,
     buffers: Buffers,
-    { shaders, compiled = new Map(), halves, products }: CompileOptions = {},
+    { shaders, compiled = new Map(), halves, adapter }: CompileOptions = {},
   ): Promise<Kernels> {
     const { isFallbackAdapter } = gpu.device.adapterInfo;
-    const tiles = products ?? PRODUCTS[isFallbackAdapter ? 'software' : 'gpu'];
+    const kind = adapter ?? (isFallbackAdapter ? 'software' : 'gpu');
     const compile = (source: KernelSource): Promise<Kernel> => {
       const { entryPoint, files, constants } = source;
       const key = JSON.stringify([entryPoint, files.map(({ path }) => path), constants]);
@@ -67,7 +67,7 @@ export class Kernels {
       kv: shape.kvCache,
     };
     const options = { libraries, features: gpu.device.features };
-    const sources = [...pipelineSources(shape, options, shaders, tiles)];
+    const sources = [...pipelineSources(shape, options, shaders, kind)];
     const pipelines = await Promise.all(
       sources.map(async ([name, source]) => [name, await compile(source)] as const),
     );

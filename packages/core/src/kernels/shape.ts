@@ -28,8 +28,11 @@ export const STRIP: number = shaderConstant('lib/sampling', 'STRIP');
 /** Which `lib/product_*` a tiled matmul uses: for few inputs per weight matrix, for many, or for any on software adapters. */
 export type Product = 'narrow' | 'wide' | 'tall';
 
-/** Those of GPUs, and those of software adapters. */
-export const PRODUCTS: Readonly<Record<'gpu' | 'software', readonly Product[]>> = {
+/** What kernels run on. A software adapter runs few invocations at a time, and barriers suspend each of them. */
+export type AdapterKind = 'gpu' | 'software';
+
+/** The products of each kind of adapter. */
+export const PRODUCTS: Readonly<Record<AdapterKind, readonly Product[]>> = {
   gpu: ['narrow', 'wide'],
   software: ['tall'],
 };
