@@ -1,5 +1,5 @@
 import axe from 'axe-core';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { visitDemo } from './test/demo-browser.ts';
 
 const visit = visitDemo();
@@ -128,6 +128,75 @@ describe.each(VIEWS)('%s', (_name, open) => {
   test('fits a width of 320 pixels', async () => {
     expect(await overflow()).toBe(0);
   });
+});
+
+/** What a visitor opens in the other languages: the texts differ, the model's work does not. */
+const TRANSLATED: readonly (readonly [name: string, open: () => Promise<unknown>])[] = [
+  ['the welcome', () => visit.demo.startOver()],
+  ['the actions of a chat', openChatActions],
+  ['an answer', () => visit.demo.click('.chat-list li:last-child .chat-open')],
+  ['the settings', () => visit.demo.click('#settings-button')],
+  ['the model panel', () => openDialog('#model-button')],
+  ['the policy checker', () => visit.demo.click('#check-policy')],
+  ['the requests', () => openDialog('#requests-button')],
+  ['the shortcuts', () => openDialog('#shortcuts-button')],
+];
+
+async function speak(language: string): Promise<void> {
+  const { demo } = visit;
+  await demo.startOver();
+  await demo.page.select('#language', language);
+  await demo.page.waitForSelector(`html[lang=${language}]`);
+  await demo.ready();
+}
+
+describe('in other languages', () => {
+  afterAll(() => speak('en'));
+
+  test.each(['de', 'ja'])(
+    'everything passes axe, light and dark, and fits a width of 320 pixels: %s',
+    async (language) => {
+      await speak(language);
+      const found: string[] = [];
+      for (const [name, open] of TRANSLATED) {
+        await open();
+        for (const scheme of ['light', 'dark'] as const)
+          found.push(...(await violations(scheme)).map((violation) => `${name}: ${violation}`));
+        const pixels = await overflow();
+        if (pixels > 0) found.push(`${name}: ${pixels} pixels too wide`);
+      }
+      expect(found).toEqual([]);
+    },
+  );
+});
+
+test('with the colors of the user, what is chosen is outlined', async () => {
+  const { demo } = visit;
+  await demo.startOver();
+  await demo.click('#question-tools');
+  await demo.click('.chat-list li:last-child .chat-open');
+  const session = await demo.page.createCDPSession();
+  const features = [{ name: 'forced-colors', value: 'active' }];
+  await session.send('Emulation.setEmulatedMedia', { features });
+  const outlines = await demo.page.evaluate(() =>
+    [
+      '.effort input:checked + span',
+      '#question-tools[aria-pressed=true]',
+      '.chat-list li:has([aria-current])',
+    ].map((selector) => {
+      const found = document.querySelector(selector);
+      return found && getComputedStyle(found).outlineStyle;
+    }),
+  );
+  expect(outlines).toEqual(['solid', 'solid', 'solid']);
+  expect(
+    await demo.page.evaluate(
+      () => getComputedStyle(document.querySelector('.bubble') ?? document.body).borderTopStyle,
+    ),
+  ).toBe('solid');
+  await session.send('Emulation.setEmulatedMedia', { features: [] });
+  await session.detach();
+  await demo.click('#question-tools');
 });
 
 describe('with a screen reader and the keyboard alone', () => {

@@ -118,7 +118,9 @@ acceptDrops(
     choose(checkpoint);
   },
   (files) => composer.attach(files),
-  (file) => void chatList.import(file),
+  async (file) => {
+    if (!(await chatList.import(file))) chatsPanel.toggle(true); // which says why
+  },
 );
 library.subscribe(() => void tidySessions());
 acceptLaunches((files) => choose(localSource(files, texts.model.unnamedFiles)));

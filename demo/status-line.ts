@@ -43,8 +43,12 @@ export class StatusLine {
       const { adapter, gpuBytes } = this.#model.model.info;
       this.#showContext();
       facts.push(
-        element('span', { title: texts.status.gpu }, adapterName(adapter)),
-        element('span', { title: texts.status.memory }, texts.status.onGpu(formatBytes(gpuBytes))),
+        element('span', { class: 'is-detail', title: texts.status.gpu }, adapterName(adapter)),
+        element(
+          'span',
+          { class: 'is-detail', title: texts.status.memory },
+          texts.status.onGpu(formatBytes(gpuBytes)),
+        ),
         this.#context,
       );
     }

@@ -125,13 +125,13 @@ export async function findBrowser(): Promise<string> {
 }
 
 /**
- * The second argument makes Dawn zero workgroup memory in a loop. With the Vulkan extension, SwiftShader compiles one
- * store for each of its words, which takes seconds for a kernel that keeps tiles there.
+ * Makes Dawn zero workgroup memory in a loop. With the Vulkan extension, SwiftShader compiles one store for each of its
+ * words, which takes seconds for a kernel that keeps tiles there.
  */
-const SWIFTSHADER = [
-  '--use-webgpu-adapter=swiftshader',
-  '--disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension',
-];
+export const SWIFTSHADER_DAWN =
+  'disable-dawn-features=use_vulkan_zero_initialize_workgroup_memory_extension';
+
+const SWIFTSHADER = ['--use-webgpu-adapter=swiftshader', `--${SWIFTSHADER_DAWN}`];
 
 /**
  * Options to launch Chrome for tests, benches and the command line.

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import type { Browser } from 'puppeteer-core';
-import { findBrowser } from './browser.ts';
+import { findBrowser, SWIFTSHADER_DAWN } from './browser.ts';
 import { readBlocks } from './readme-blocks.ts';
 import { serveFolder } from './static-server.ts';
 
@@ -149,6 +149,7 @@ export function nodeExample(): string {
   );
   const replaced = [
     ['adapter!', 'adapter'],
+    ['create([])', `create(['${SWIFTSHADER_DAWN}'])`],
     ["'gpt-oss-20b'", "'model'"],
     ["'Why is the sky blue?'", "'What is 17 + 25?', { temperature: 0 }"],
   ].reduce((text, [from = '', to = '']) => {

@@ -34,7 +34,7 @@ test('every TypeScript block of the documentation compiles', () => {
   }
   expect(blocks.size).toBeGreaterThan(10);
   expect(errorsOf(blocks)).toEqual([]);
-});
+}, 300_000); // checks the types of all sources
 
 test('every source file that the documentation names exists', () => {
   const files = ['bench', 'demo', 'packages', 'scripts', 'shaders'].flatMap((folder) =>

@@ -15,6 +15,7 @@ export interface CompileOptions {
   readonly config: PresetName;
   readonly dense: 'int8' | 'bf16';
   readonly kvCache: 'f16' | 'f32';
+  readonly prefill: 'float' | 'int8';
   /** Features of the device that kernels are not to use. */
   readonly without: readonly string[];
   /** Compile the entry points of these files, joined, instead of ossicle's kernels. */
@@ -48,10 +49,14 @@ export async function compile(options: CompileOptions): Promise<void> {
 }
 
 function modelSources(
-  { config, dense, kvCache, without }: CompileOptions,
+  { config, dense, kvCache, prefill, without }: CompileOptions,
   features: ReadonlySet<string>,
 ): ReadonlyMap<string, KernelSource> {
-  const { shape } = planLoad(JSON.parse(huggingFaceConfig(PRESETS[config])), { dense, kvCache });
+  const { shape } = planLoad(JSON.parse(huggingFaceConfig(PRESETS[config])), {
+    dense,
+    kvCache,
+    prefill,
+  });
   const libraries = { dense, kv: kvCache, halves: 'native' };
   const enabled = new Set([...features].filter((feature) => !without.includes(feature)));
   return pipelineSources(shape, { libraries, features: enabled });

@@ -17,6 +17,7 @@ const USAGE = `Compiles every kernel to the machine code of GPUs that are not he
   --json                one line of JSON for each pipeline
   --config NAME         ${Object.keys(PRESETS).join(', ')}; default: 20b
   --dense F             int8 or bf16;   --kv-cache F   f16 or f32
+  --prefill F           float or int8
   --without FEATURE     compile the variants for devices without it; may be repeated
   --wgsl FILE           compile this file instead; several are joined
   --set NAME=NUMBER     an override of it; may be repeated
@@ -39,6 +40,7 @@ export async function main(args: readonly string[]): Promise<void> {
       config: { type: 'string', default: '20b' },
       dense: { type: 'string', default: 'int8' },
       'kv-cache': { type: 'string', default: 'f16' },
+      prefill: { type: 'string', default: 'float' },
       without: { type: 'string', multiple: true, default: [] },
       wgsl: { type: 'string', multiple: true, default: [] },
       set: { type: 'string', multiple: true, default: [] },
@@ -53,6 +55,7 @@ export async function main(args: readonly string[]): Promise<void> {
     config: values.config as PresetName,
     dense: values.dense as CompileOptions['dense'],
     kvCache: values['kv-cache'] as CompileOptions['kvCache'],
+    prefill: values.prefill as CompileOptions['prefill'],
     without: values.without,
     wgsl: values.wgsl,
     constants: Object.fromEntries(

@@ -76,6 +76,7 @@ export class EndToEndStage implements Stage {
       contextLength: shape.contextLength,
       dense: shape.dense,
       kvCache: shape.kvCache,
+      prefill: shape.prefill,
       gpuBytes,
       adapter: summarizeAdapter(device),
     };

@@ -6,6 +6,7 @@ import {
   type Tokens,
   type TokensList,
 } from 'marked';
+import { formulaLine } from './formulas.ts';
 
 /** Quotes and lists nest this deep; deeper ones are shown as text. */
 const MAX_DEPTH = 16;
@@ -80,7 +81,9 @@ class BoundedTokenizer extends Tokenizer {
   }
 
   override lheading(text: string): Tokens.Heading | undefined {
-    return super.lheading(firstLines(text, MAX_HEADING_LINES));
+    const lines = firstLines(text, MAX_HEADING_LINES);
+    const end = formulaLine(lines); // a minus in a formula underlines nothing
+    return super.lheading(end < 0 ? lines : lines.slice(0, end));
   }
 }
 

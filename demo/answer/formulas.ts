@@ -30,13 +30,19 @@ function renderer(token: Tokens.Generic): string {
 /** A paragraph is searched this far for a formula that ends it: a longer one would be searched again and again. */
 const MAX_START = 8192;
 
+/** Where a line begins with a formula, after the first one; -1 if none does. */
+export function formulaLine(text: string): number {
+  const found = text.slice(0, MAX_START).search(/\n {0,3}(?:\\\[|\$\$)/);
+  return found < 0 ? -1 : found + 1;
+}
+
 /** `\[ \]` and `$$ $$` at the start of a line. An open one ends at a blank line: it may be no formula. */
 const block: TokenizerAndRendererExtension = {
   name: 'formula',
   level: 'block',
   start: (text) => {
-    const found = text.slice(0, MAX_START).search(/\n {0,3}(?:\\\[|\$\$)/);
-    return found < 0 ? undefined : found + 1;
+    const found = formulaLine(text);
+    return found < 0 ? undefined : found;
   },
   tokenizer(text) {
     const whole =

@@ -166,7 +166,7 @@ test('a formula that arrives in pieces is shown as it was written, then typeset,
 test('prices in doubled dollars stay text, at the start of a line, too', async () => {
   await render('$$5 and $$6.\n\nFrom\n$$7 to $$8.\n\nMore, at $$9 or $$10.');
   expect(await page.evaluate(() => document.querySelector('.markdown')?.textContent)).toBe(
-    '$$5 and $$6.\nFrom\n$$7 to $$8.\nMore, at $$9 or $$10.\n',
+    '$$5 and $$6.\nFrom$$7 to $$8.\nMore, at $$9 or $$10.\n',
   );
   expect(await page.evaluate(() => document.querySelectorAll('.math').length)).toBe(0);
 });
@@ -189,6 +189,24 @@ test('a formula takes no id and no link of the page, and a wrong one stays as it
   await render('\\( \\href{https://example.com}{x} \\) and \\( \\nonsense{ \\)');
   await page.waitForSelector('.math.is-open');
   expect(await page.evaluate(() => document.querySelector('.markdown [href]'))).toBeNull();
+});
+
+test('a citation names the page that the browser tool has shown, and links to it; half of one is not shown', async () => {
+  await page.evaluate(`Promise.all(
+    ['/answer/markdown.ts', '/answer/citations.ts'].map((url) => import(url)),
+  ).then(([{ MarkdownView }, { citedPages }]) => {
+    const shown = '[6] Bread (https://bread.example/loaf)\\n**viewing lines [0 - 9] of 9**';
+    const call = { kind: 'tool', id: '1', name: 'browser.open', input: '', state: 'done' };
+    const pages = citedPages([{ ...call, output: JSON.stringify(shown) }]);
+    globalThis.view = new MarkdownView(() => pages);
+    document.body.replaceChildren(view.element);
+  })`);
+  expect(await render('10 g of salt 【6†L9')).toBe('<p>10 g of salt </p>\n');
+  expect(await render('10 g of salt 【6†L9-L11】, or so【7†L1】.')).toBe(
+    '<p>10 g of salt <span class="citation" title="Bread, L9-L11">' +
+      '<a href="https://bread.example/loaf" target="_blank" rel="noopener noreferrer">bread.example</a></span>, ' +
+      'or so<span class="citation" title="L1">7</span>.</p>\n',
+  );
 });
 
 test('whole code is colored in its language, without a change of its text', async () => {

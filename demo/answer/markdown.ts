@@ -3,6 +3,7 @@ import { Marked, type Token, type Tokens, type TokensList } from 'marked';
 import { element } from '../element.ts';
 import { texts } from '../language/texts.ts';
 import { BoundedLexer } from './bounded-lexer.ts';
+import { type CitedPage, citations, linkCitation } from './citations.ts';
 import { copyButton } from './copy-button.ts';
 import { escapeHtml, formulas, typeset } from './formulas.ts';
 import { highlight } from './highlighting.ts';
@@ -10,7 +11,7 @@ import { highlight } from './highlighting.ts';
 const purify = createDOMPurify(window);
 const marked = new Marked({ gfm: true, breaks: true });
 
-marked.use(formulas, {
+marked.use(formulas, citations, {
   renderer: {
     // A model's HTML is shown as text and its images as links: the page fetches nothing that a model names.
     html: (token: Tokens.HTML | Tokens.Tag) => escapeHtml(token.text),
@@ -58,6 +59,12 @@ export class MarkdownView {
   readonly #settledLinks: TokensList['links'] = {};
   /** All URLs that the text defines, possibly after the blocks that use them. */
   #definitions = '{}';
+  readonly #pages: () => ReadonlyMap<string, CitedPage>;
+
+  /** @param pages what the text may cite. */
+  constructor(pages: () => ReadonlyMap<string, CitedPage> = () => new Map()) {
+    this.#pages = pages;
+  }
 
   /** Shows the Markdown text, or the text as it is if it cannot be rendered. */
   render(markdown: string): void {
@@ -107,7 +114,7 @@ export class MarkdownView {
     for (const { nodes } of this.#blocks.splice(kept))
       for (const node of nodes) this.element.removeChild(node);
     for (const token of tokens) {
-      const block = renderBlock(token);
+      const block = renderBlock(token, this.#pages);
       this.#blocks.push(block);
       this.element.append(...block.nodes);
     }
@@ -133,7 +140,7 @@ export class MarkdownView {
   }
 }
 
-function renderBlock(token: Token): Block {
+function renderBlock(token: Token, pages: () => ReadonlyMap<string, CitedPage>): Block {
   const fragment = purify.sanitize(marked.parser([token]), SANITISE);
   for (const link of fragment.querySelectorAll('a')) {
     link.target = '_blank';
@@ -146,6 +153,8 @@ function renderBlock(token: Token): Block {
     frame.append(table);
   }
   for (const formula of fragment.querySelectorAll<HTMLElement>('.math')) typeset(formula);
+  for (const found of fragment.querySelectorAll<HTMLElement>('.citation'))
+    linkCitation(found, pages());
   const isOpen = token.type === 'code' && isOpenCode(token.raw);
   let openCode: HTMLElement | undefined;
   for (const code of fragment.querySelectorAll('pre')) openCode = frameCode(code, isOpen);

@@ -4,6 +4,7 @@ import { element, iconButton } from '../element.ts';
 import { formatCount, formatSeconds, formatTokensPerSecond } from '../format.ts';
 import { texts } from '../language/texts.ts';
 import { failureCard, type NextStep } from '../model/failure-card.ts';
+import { citedPages } from './citations.ts';
 import { copyButton } from './copy-button.ts';
 import { MarkdownView } from './markdown.ts';
 import { ReasoningPane } from './reasoning-pane.ts';
@@ -165,7 +166,7 @@ export class ReplyView {
       kind === 'reasoning'
         ? new ReasoningPane(isOpen)
         : kind === 'text'
-          ? new MarkdownView()
+          ? new MarkdownView(() => citedPages(this.#reply.parts))
           : new ToolCard(this.#actions.decide);
     this.#views.push(view);
     this.#parts.append(view.element);

@@ -22,7 +22,7 @@ export class ToolCard {
       [texts.tool.arguments, input],
       output === undefined
         ? undefined
-        : [state === 'failed' ? texts.tool.error : texts.tool.result, output],
+        : [state === 'failed' ? texts.tool.error : texts.tool.result, readable(output)],
     ];
     this.element.dataset.state = state;
     this.element.setAttribute('aria-label', `${texts.tool.tool} ${name}`);
@@ -52,8 +52,22 @@ export class ToolCard {
       { class: 'tool-question', role: 'group', 'aria-label': texts.tool.ask(name) },
       element('strong', {}, texts.tool.ask(name)),
       element('span', { class: 'spacer' }),
-      button(false, texts.tool.refuse, 'button small'),
-      button(true, texts.tool.allow, 'button primary small'),
+      element(
+        'div',
+        { class: 'button-row' },
+        button(false, texts.tool.refuse, 'button small'),
+        button(true, texts.tool.allow, 'button primary small'),
+      ),
     );
+  }
+}
+
+/** A result that is a text without its quotes and escapes; any other as it is. */
+function readable(output: string): string {
+  try {
+    const value: unknown = JSON.parse(output);
+    return typeof value === 'string' ? value : output;
+  } catch {
+    return output;
   }
 }

@@ -1,4 +1,5 @@
 import type { Message, Model, ModelSession } from 'ossicle';
+import { kvBytesPerToken } from '../model/load-settings.ts';
 import { readLocal, storageKey, writeLocal } from '../storage-key.ts';
 
 /** What has been read of a chat and is kept on the disk. */
@@ -16,7 +17,6 @@ const MAX_CHATS = 3;
 const MAX_BYTES = 600e6;
 /** A session is saved once nothing has been asked for this long: an answer never waits for it. */
 const IDLE_MS = 10_000;
-const HEAD_SIZE = 64;
 
 /**
  * The session that answers in the chat that is shown: what the model has read of it stays on the GPU, and is kept on the
@@ -94,7 +94,7 @@ export class ChatSessions {
     if (!this.#isWanted(chatId)) return;
     try {
       const tokens = await model.countTokens(session.messages);
-      if (tokens * bytesPerToken(model) > MAX_BYTES) return;
+      if (tokens * kvBytesPerToken(model.info) > MAX_BYTES) return;
       await session.save();
       const saved = (await model.sessions.list()).find(({ id }) => id === session.id);
       if (saved === undefined) return;
@@ -146,11 +146,6 @@ async function startOf(
   const first = other?.session.messages[0];
   const isShared = other?.model === model && first && first.content === history[0]?.content;
   return isShared ? other.session.fork().catch(() => undefined) : undefined;
-}
-
-function bytesPerToken({ info }: Model): number {
-  const fullLayers = info.config.slidingLayers.filter((isSliding) => !isSliding).length;
-  return fullLayers * 2 * info.config.kvHeads * HEAD_SIZE * (info.kvCache === 'f16' ? 2 : 4);
 }
 
 function bytesOf(kept: readonly Kept[]): number {

@@ -301,14 +301,20 @@ export class Chat {
       return { loaded, ...opened, isResumed: resumed !== undefined };
     };
     const run = async (): Promise<void> => {
-      this.#surroundings.sessions.wait();
-      const isWhole = await navigator.locks.request(lockName(turn.id), () => live.run(prepare));
-      this.#here.delete(turn.id);
-      this.#surroundings.sessions.saveSoon();
-      if (this.#live !== live) return;
-      this.#live = undefined;
-      this.#surroundings.onChange();
-      this.#surroundings.onAnswered(isWhole);
+      const { sessions, onChange, onAnswered } = this.#surroundings;
+      let isWhole = false;
+      try {
+        sessions.wait();
+        isWhole = await navigator.locks.request(lockName(turn.id), () => live.run(prepare));
+      } finally {
+        this.#here.delete(turn.id);
+        sessions.saveSoon();
+        if (this.#live === live) {
+          this.#live = undefined;
+          onChange();
+          onAnswered(isWhole);
+        }
+      }
     };
     // A turn that fails must not keep the next one from running.
     this.#running = this.#running.then(run).catch(reportError);

@@ -15,6 +15,9 @@ export interface ComposerActions {
   readonly countTokens: (text: string) => Promise<number | undefined>;
 }
 
+/** A longer text that is pasted becomes a file: the field would be slow, and the question hard to find in it. */
+const MAX_PASTED = 20_000;
+
 /**
  * The message field and its buttons: Enter sends, Shift+Enter adds a line, Escape stops. Questions sent during an answer
  * wait in a queue.
@@ -56,8 +59,11 @@ export class Composer {
       this.#submit();
     });
     this.#field.addEventListener('paste', (event) => {
-      const files = event.clipboardData?.files;
-      if (files?.length) this.attach(files);
+      const { files, text } = pasted(event.clipboardData);
+      if (text.length > MAX_PASTED) files.push(new File([text], texts.composer.pasted));
+      if (files.length === 0) return;
+      event.preventDefault();
+      this.attach(files);
     });
     this.#stop.addEventListener('click', () => {
       stop();
@@ -203,3 +209,7 @@ export class Composer {
 
 const joined = (lines: readonly string[]): string =>
   lines.filter((line) => line !== '').join('\n\n');
+
+function pasted(data: DataTransfer | null): { files: File[]; text: string } {
+  return { files: [...(data?.files ?? [])], text: data?.getData('text/plain') ?? '' };
+}

@@ -143,6 +143,31 @@ test('a tool runs once the user allows it', async () => {
   expect(await demo.answer()).toBe('It is 06:30 in Paris.');
 });
 
+test('the question whether a tool may run stays in view when the message field grows', async () => {
+  const { demo } = visit;
+  const before = demo.page.viewport();
+  await demo.page.setViewport({ width: 320, height: 560 });
+  await demo.page.evaluate(() => document.querySelector<HTMLElement>('#ask-tools')?.click());
+  await demo.click('.suggestions li:last-child button');
+  await demo.page.waitForSelector('.tool-question');
+  await demo.send('Add 10 more.');
+  for (const name of ['a.txt', 'b.txt', 'c.txt']) await attach(name, 'hello');
+  await demo.textLike('#attachments', /c\.txt/);
+  await demo.page.waitForFunction(() => {
+    const [question, main] = ['.tool-question', 'main'].map((selector) =>
+      document.querySelector(selector)?.getBoundingClientRect(),
+    );
+    return question && main && question.bottom <= main.bottom;
+  });
+  expect(await demo.count('#jump:not([hidden])')).toBe(0);
+  await demo.page.keyboard.press('Escape');
+  await answers(1);
+  await demo.page.setViewport(before);
+  for (const name of ['a.txt', 'b.txt', 'c.txt']) await demo.click(`[aria-label="Remove ${name}"]`);
+  await demo.page.waitForSelector('#prompt:focus');
+  await demo.page.locator('#prompt').fill(' ');
+});
+
 test('a tool that the user refuses does not run, and the model is told', async () => {
   const { demo } = visit;
   await demo.page.evaluate(() => document.querySelector<HTMLElement>('#ask-tools')?.click());
@@ -170,6 +195,23 @@ test('an attached file shows its tokens and is sent with the question', async ()
   expect(await demo.text('.prompt .file-chip')).toBe('notes.txt');
   expect(await demo.count('#attachments li')).toBe(0);
   await rm(folder, { recursive: true });
+});
+
+test('a long text that is pasted becomes a file, and one that is too long for any model is refused', async () => {
+  const { demo } = visit;
+  const paste = (length: number): Promise<void> =>
+    demo.page.evaluate((count) => {
+      const clipboardData = new DataTransfer();
+      clipboardData.setData('text/plain', 'word '.repeat(count / 5));
+      const event = new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true });
+      document.querySelector('#prompt')?.dispatchEvent(event);
+    }, length);
+  await paste(30_000);
+  expect(await demo.textLike('#attachments', /[\d,]+ tokens/)).toContain('Pasted text.txt');
+  await paste(5_000_000);
+  await demo.textLike('#attachments', /Pasted text.txt is larger than 2.00 MB/);
+  expect(await draft()).toBe('');
+  await demo.click('[aria-label="Remove Pasted text.txt"]');
 });
 
 test('tools for one question are off for the next', async () => {

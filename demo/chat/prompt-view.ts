@@ -28,9 +28,10 @@ export class PromptView {
 
   /** Shows which of how many versions this is, counted from 0. */
   showVersions(index: number, count: number): void {
-    this.#versions.hidden = count < 2;
+    const isOnly = count < 2;
+    if (this.#versions.hidden !== isOnly) this.#versions.hidden = isOnly;
     const label = texts.turn.version(index + 1, count);
-    if (count < 2 || this.#versions.textContent === label) return;
+    if (isOnly || this.#versions.textContent === label) return;
     const earlier = iconButton('back', texts.turn.earlier, () => this.#actions.showVersion(-1));
     const later = iconButton('chevron', texts.turn.later, () => this.#actions.showVersion(1));
     earlier.disabled = index === 0;

@@ -8,9 +8,13 @@ export function followEnd(): void {
   const conversation = find('conversation', HTMLElement);
   const jump = find('jump', HTMLButtonElement);
   let isFollowing = true;
+  let lastTop = 0;
   const toEnd = (): void => main.scrollTo({ top: main.scrollHeight, behavior: 'instant' });
   main.addEventListener('scroll', () => {
-    isFollowing = main.scrollHeight - main.scrollTop - main.clientHeight < NEAR_PX;
+    const isNear = main.scrollHeight - main.scrollTop - main.clientHeight < NEAR_PX;
+    // What has only grown below, or lost room to the message field, was not scrolled away from.
+    if (isNear || main.scrollTop < lastTop) isFollowing = isNear;
+    lastTop = main.scrollTop;
     jump.hidden = isFollowing;
   });
   jump.addEventListener('click', () => {

@@ -5,6 +5,9 @@ import { type ChatRecord, newChat, type Turn, withTurn } from './chat-record.ts'
 /** What is stored, as in IndexedDB: copies. */
 const database = new Map<string, ChatRecord>();
 let isFull = false;
+/** A chat with this title is too large to be stored. */
+const TOO_LARGE = 'Too large';
+let transactions = 0;
 /** Runs once, in the midst of the next read. */
 let meanwhile: (() => void) | undefined;
 /** Tells the library of a change by another tab. */
@@ -13,11 +16,12 @@ let notice: (id: string) => void;
 vi.mock('idb-keyval', () => ({
   createStore: () => async (_mode: string, use: (objects: unknown) => Promise<unknown>) => {
     const transaction = { ended: Promise.resolve() };
+    transactions++;
     const objects = {
       transaction,
       get: (id: string) => {
         const read = { result: undefined as unknown, onsuccess: () => undefined };
-        transaction.ended = Promise.resolve().then(() => {
+        transaction.ended = transaction.ended.then(() => {
           read.result = structuredClone(database.get(id));
           read.onsuccess();
           meanwhile?.();
@@ -26,7 +30,8 @@ vi.mock('idb-keyval', () => ({
         return read;
       },
       put: (chat: ChatRecord, id: string) => {
-        if (isFull) throw new DOMException('full', 'QuotaExceededError');
+        if (isFull || chat.title === TOO_LARGE)
+          throw new DOMException('full', 'QuotaExceededError');
         database.set(id, structuredClone(chat));
       },
       delete: (id: string) => database.delete(id),
@@ -157,4 +162,25 @@ test('instructions of a chat without turns can be taken back', async () => {
   library.change(chat.id, (before) => ({ ...before, instructions: '' }));
   await library.settled;
   expect(database.get(chat.id)?.instructions).toBe('');
+});
+
+test('chats that are added together are stored in one transaction', async () => {
+  const before = transactions;
+  for (let index = 0; index < 200; index++) library.add(withTurn(newChat(), turn('imported')));
+  await library.settled;
+  expect(database.size).toBe(201);
+  expect(transactions - before).toBe(1);
+});
+
+test('a chat that is too large keeps no other from being stored', async () => {
+  const [large, small] = [TOO_LARGE, 'Small'].map((title) => ({
+    ...withTurn(newChat(), turn('imported')),
+    title,
+  }));
+  if (!large || !small) throw new Error('not made');
+  library.add(large);
+  library.add(small);
+  await library.settled;
+  expect([database.has(large.id), database.has(small.id)]).toEqual([false, true]);
+  expect(library.trouble).toBeInstanceOf(DOMException);
 });

@@ -11,7 +11,7 @@ interface Notice {
 }
 
 /**
- * The chats of this browser. Changes show at once; they are written in the background, one transaction for each chat, and
+ * The chats of this browser. Changes show at once; they are written in the background, and
  * other tabs are told. Changes that could not be written stay in memory and are written with the next one.
  */
 export class ChatLibrary {
@@ -143,41 +143,53 @@ export class ChatLibrary {
     this.#pending.delete(id);
   }
 
+  /** Writes all pending changes: in one transaction, or if that fails, chat by chat, so that one that is too large keeps no other. */
   async #writeAll(): Promise<void> {
-    for (const id of [...this.#pending.keys()]) {
+    const ids = [...this.#pending.keys()].filter((id) => {
       const chat = this.#chats.get(id);
-      if (!chat) continue;
+      if (!chat) return false;
       const isWorthIt = chat.turns.length > 0 || chat.instructions !== '' || this.#stored.has(id);
-      if (isWorthIt) await this.#write(id);
-      else this.#pending.delete(id);
+      if (!isWorthIt) this.#pending.delete(id);
+      return isWorthIt;
+    });
+    if (ids.length === 0) return;
+    const failures: unknown[] = [];
+    const note = (error: unknown): void => void failures.push(error);
+    await this.#write(ids).catch(note);
+    if (failures.length > 0 && ids.length > 1) {
+      failures.length = 0;
+      for (const id of ids) await this.#write([id]).catch(note);
     }
+    if (failures.length > 0) throw failures[0];
   }
 
-  async #write(id: string): Promise<void> {
-    let written = 0;
-    let isGone = false;
+  async #write(ids: readonly string[]): Promise<void> {
+    const written = new Map<string, number>();
+    const gone: string[] = [];
     await this.#objects('readwrite', (objects) => {
-      const read: IDBRequest<ChatRecord | undefined> = objects.get(id);
-      read.onsuccess = () => {
-        isGone = read.result === undefined && this.#stored.has(id);
-        const chat = read.result ? this.#withPending(read.result) : this.#chats.get(id);
-        if (isGone || chat === undefined) return;
-        written = this.#pending.get(id)?.length ?? 0;
-        objects.put(chat, id);
-      };
+      for (const id of ids) {
+        const read: IDBRequest<ChatRecord | undefined> = objects.get(id);
+        read.onsuccess = () => {
+          const isGone = read.result === undefined && this.#stored.has(id);
+          const chat = read.result ? this.#withPending(read.result) : this.#chats.get(id);
+          if (isGone) gone.push(id);
+          if (isGone || chat === undefined) return;
+          written.set(id, this.#pending.get(id)?.length ?? 0);
+          objects.put(chat, id);
+        };
+      }
       return promisifyRequest(objects.transaction);
     });
-    if (isGone) {
-      this.#forget(id);
-      this.#notify();
-      return;
+    for (const id of gone) this.#forget(id);
+    if (gone.length > 0) this.#notify();
+    for (const [id, count] of written) {
+      // Changes made since then wait for a transaction of their own.
+      const rest = this.#pending.get(id)?.slice(count) ?? [];
+      if (rest.length > 0) this.#pending.set(id, rest);
+      else this.#pending.delete(id);
+      this.#stored.add(id);
+      this.#channel.postMessage({ id } satisfies Notice);
     }
-    // Changes made since then wait for a transaction of their own.
-    const rest = this.#pending.get(id)?.slice(written) ?? [];
-    if (rest.length > 0) this.#pending.set(id, rest);
-    else this.#pending.delete(id);
-    this.#stored.add(id);
-    this.#channel.postMessage({ id } satisfies Notice);
   }
 
   #tell(trouble: unknown): void {

@@ -34,6 +34,8 @@ export class ChatList {
   readonly #foot = element('div', { class: 'chat-list-foot' });
   /** The chat whose actions are unfolded. */
   #unfolded: string | undefined;
+  /** Why the last file was not imported; empty if it was. */
+  #refused = '';
   /** All that the list shows, as one text. */
   #shown = '';
   #frame = 0;
@@ -76,8 +78,9 @@ export class ChatList {
     this.#showRows(found.slice(0, MAX_LISTED));
     this.#empty.hidden = found.length > 0;
     this.#empty.textContent = list.length === 0 ? texts.chats.none : texts.chats.noneFound;
-    this.#trouble.hidden = trouble === undefined;
-    this.#trouble.textContent = trouble === undefined ? '' : texts.chats.unsaved;
+    const told = trouble === undefined ? this.#refused : texts.chats.unsaved;
+    if (this.#trouble.textContent !== told) this.#trouble.textContent = told;
+    this.#trouble.hidden = told === '';
     this.#foot.lastElementChild?.toggleAttribute('disabled', list.length === 0);
   }
 
@@ -214,22 +217,28 @@ export class ChatList {
 
   async #pickImport(): Promise<void> {
     const input = element('input', { type: 'file', accept: '.json,application/json' });
-    input.addEventListener('change', () => void this.import(input.files?.[0]));
+    input.addEventListener('change', () => {
+      const [file] = input.files ?? [];
+      if (file) void this.import(file);
+    });
     input.click();
   }
 
-  /** Adds the chats of an exported file, and opens the first. */
-  async import(file: File | undefined): Promise<void> {
-    if (file === undefined) return;
+  /** Adds the chats of an exported file, and opens the first. @returns whether it holds chats. */
+  async import(file: File): Promise<boolean> {
     try {
       const chats = parseChats(await file.text());
+      this.#refused = '';
       for (const chat of chats) this.#library.add(chat);
       announce(texts.chats.imported(chats.length));
       if (chats[0]) this.#actions.open(chats[0].id);
+      return true;
     } catch (error) {
-      const why = texts.chats.importFailed(error instanceof Error ? error.message : String(error));
-      this.#trouble.hidden = false;
-      this.#trouble.textContent = why;
+      const why = error instanceof Error ? error.message : String(error);
+      this.#refused = texts.chats.importFailed(why);
+      return false;
+    } finally {
+      this.#render();
     }
   }
 }

@@ -140,7 +140,10 @@ describe('chats that stay', () => {
     const tab = await demo.openTab();
     await expectTitles(await titles(), tab);
     await demo.page.bringToFront();
-    await demo.ask('Add 10 more.');
+    await demo.send('Add 10 more.');
+    await tab.textLike('.pending', /Answering in another tab/);
+    expect(await tab.count('.turn:last-child [aria-label="Continue"]')).toBe(0);
+    await demo.answer();
     await tab.textLike('.turn:last-child .markdown', /51/);
     await demo.page.type('#prompt', 'Unsent');
     expect(await drafts()).toContain('Unsent');

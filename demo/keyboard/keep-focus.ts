@@ -21,13 +21,17 @@ export function keepFocus(): void {
       if (isLeft) focused = undefined; // the user has clicked beside it
     }),
   );
-  new MutationObserver(() => {
+  const restore = (): void => {
     const { activeElement } = document;
     if (focused === undefined || isThere(focused)) return;
     if (activeElement !== document.body && activeElement !== focused) return;
     const place = around.find((each) => isThere(each)) ?? document.querySelector('dialog[open]');
     const nearest = [...(place?.querySelectorAll<HTMLElement>(FOCUSABLE) ?? [])].find(isThere);
     (nearest ?? find('prompt', HTMLTextAreaElement)).focus({ preventScroll: true });
+  };
+  new MutationObserver(() => {
+    // Later, because a dialog that closes gives the focus back itself.
+    if (focused !== undefined && !isThere(focused)) setTimeout(restore);
   }).observe(document.body, {
     ...{ childList: true, subtree: true, attributeFilter: ['hidden', 'open'] },
   });

@@ -86,11 +86,11 @@ export const englishModels = {
     weights16: (bytes: string, share: string): string =>
       `16 bits, as published: ${bytes}, ${share} slower`,
     settingsHint:
-      'About so much GPU memory would the model take. A choice loads it again. A longer context takes its memory at once; answers slow down as it fills.',
+      'Each with about the GPU memory that the model would take; choosing one loads it again. A longer context takes its memory at once, and answers slow down as it fills.',
   },
 
   measured: {
-    button: 'Measure the speed',
+    button: 'Measure speed',
     busy: 'Reading a prompt and writing an answer…',
     title: 'Speed',
     copy: 'Copy the speed',

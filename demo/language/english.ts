@@ -20,6 +20,8 @@ const englishPage = {
   settings: {
     title: 'Settings',
     thinking: 'Thinking',
+    thinkingHint:
+      'More thinking answers hard questions better. High takes several times the tokens and the time of Low.',
     low: 'Low',
     medium: 'Medium',
     high: 'High',
@@ -30,7 +32,8 @@ const englishPage = {
     temperature: 'Temperature',
     temperatureHint: '0 always picks the most likely token; higher values vary more.',
     tools: 'Tools',
-    toolsHint: 'A clock, a calculator and a unit converter that run in this page.',
+    toolsHint:
+      'A clock, a calculator and a unit converter that run in this page. They lengthen each prompt a little.',
     askTools: 'Ask before a tool runs',
     askToolsHint: 'Shows each call with its arguments first.',
     keepSessions: 'Reopen chats at once',
@@ -203,6 +206,7 @@ const englishPage = {
     fileTokens: (count: string): string => `${count} tokens`,
     notText: (name: string): string => `${name} is not a text file.`,
     tooLarge: (name: string, limit: string): string => `${name} is larger than ${limit}.`,
+    pasted: 'Pasted text.txt',
     queued: 'Queued questions',
     queue: 'Queued',
   },

@@ -20,6 +20,8 @@ export const german: Texts = {
   settings: {
     title: 'Einstellungen',
     thinking: 'Denken',
+    thinkingHint:
+      'Mehr Nachdenken hilft bei schweren Fragen. „Viel“ braucht ein Mehrfaches der Tokens und der Zeit von „Wenig“.',
     low: 'Wenig',
     medium: 'Mittel',
     high: 'Viel',
@@ -31,7 +33,8 @@ export const german: Texts = {
     temperatureHint:
       '0 wählt immer das wahrscheinlichste Token; höhere Werte bringen mehr Abwechslung.',
     tools: 'Werkzeuge',
-    toolsHint: 'Uhr, Rechner und Einheitenumrechner; sie laufen in dieser Seite.',
+    toolsHint:
+      'Uhr, Rechner und Einheitenumrechner; sie laufen in dieser Seite. Jeder Prompt wird damit etwas länger.',
     askTools: 'Vor jedem Werkzeugaufruf fragen',
     askToolsHint: 'Zeigt den Aufruf mit seinen Argumenten, bevor er ausgeführt wird.',
     keepSessions: 'Chats sofort wieder öffnen',
@@ -195,6 +198,7 @@ export const german: Texts = {
     fileTokens: (count) => `${count} Tokens`,
     notText: (name) => `${name} ist keine Textdatei.`,
     tooLarge: (name, limit) => `${name} ist größer als ${limit}.`,
+    pasted: 'Eingefügter Text.txt',
     queued: 'Wartende Fragen',
     queue: 'Wartet',
   },
@@ -334,7 +338,7 @@ export const german: Texts = {
     weights8: (bytes) => `8 Bit: ${bytes}`,
     weights16: (bytes, share) => `16 Bit wie veröffentlicht: ${bytes}, ${share} langsamer`,
     settingsHint:
-      'Etwa so viel GPU-Speicher würde das Modell belegen. Eine Wahl lädt es neu. Ein längerer Kontext belegt seinen Speicher sofort; Antworten werden langsamer, wenn er sich füllt.',
+      'Dahinter steht, wie viel GPU-Speicher das Modell damit etwa belegt; eine Wahl lädt es neu. Ein längerer Kontext belegt seinen Speicher sofort, und Antworten werden langsamer, wenn er sich füllt.',
   },
 
   measured: {

@@ -20,6 +20,8 @@ export const japanese: Texts = {
   settings: {
     title: '設定',
     thinking: '思考',
+    thinkingHint:
+      '長く考えるほど難しい質問に強くなります。「高」は「低」の数倍のトークンと時間を使います。',
     low: '低',
     medium: '中',
     high: '高',
@@ -30,7 +32,7 @@ export const japanese: Texts = {
     temperature: '温度',
     temperatureHint: '0 では常に最も確率の高いトークンを選び、値が大きいほど多様になります。',
     tools: 'ツール',
-    toolsHint: 'このページ内で動く時計、電卓、単位換算です。',
+    toolsHint: 'このページ内で動く時計、電卓、単位換算です。プロンプトが少し長くなります。',
     askTools: 'ツールの実行前に確認する',
     askToolsHint: '呼び出しと引数を先に表示します。',
     keepSessions: 'チャットをすぐに再開',
@@ -194,6 +196,7 @@ export const japanese: Texts = {
     fileTokens: (count) => `${count} トークン`,
     notText: (name) => `${name} はテキストファイルではありません。`,
     tooLarge: (name, limit) => `${name} は ${limit} を超えています。`,
+    pasted: '貼り付けたテキスト.txt',
     queued: '待機中の質問',
     queue: '待機中',
   },

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { ElementHandle } from 'puppeteer-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseConfig } from '../../packages/core/test/config.ts';
 import { createGguf } from '../../packages/core/test/gguf-checkpoint.ts';
@@ -117,3 +118,45 @@ test('the model in use stays when a failed load is dismissed', async () => {
   await demo.click('.failure [aria-label=Dismiss]');
   await demo.ready();
 });
+
+test('GGUF files that the system opens with the installed page are loaded', async () => {
+  await demo.page.evaluateOnNewDocument(() => {
+    const setConsumer = (consume: unknown): unknown => Object.assign(globalThis, { consume });
+    Object.defineProperty(globalThis, 'launchQueue', { value: { setConsumer } });
+  });
+  await demo.page.reload();
+  await demo.ready();
+  await demo.page.evaluate(() => {
+    const input = Object.assign(document.createElement('input'), { type: 'file', multiple: true });
+    document.body.append(input);
+    input.addEventListener('change', () => {
+      const files = [...(input.files ?? [])].map((file) => ({ getFile: async () => file }));
+      (globalThis as unknown as { consume(launch: unknown): void }).consume({ files });
+    });
+  });
+  const input = await demo.page.waitForSelector('body > input[type=file]');
+  await (input as ElementHandle<HTMLInputElement>).uploadFile(...ggufPaths);
+  await demo.textLike('#model-name', /^model$/);
+  await demo.ready();
+});
+
+test('the panel tells what other choices cost, and a choice loads the model with it', async () => {
+  await demo.click('#model-button');
+  const [, other] = await demo.page.$$eval('#dense option', (options) =>
+    options.map(({ textContent }) => textContent),
+  );
+  const [, told] = /16 bits, as published: ([\d.]+ MB), \d+% slower/.exec(other ?? '') ?? [];
+  await demo.page.select('#dense', 'bf16');
+  await demo.page.waitForSelector('[data-status=loading]');
+  await demo.ready();
+  await demo.click('#model-button');
+  expect(await demo.text('.in-use')).toContain('model');
+  expect(Number.parseFloat(await memory()) / Number.parseFloat(told ?? '')).toBeCloseTo(1, 1);
+  await demo.click('#measure');
+  expect(await demo.textLike('.report-view pre', /Writes/)).toMatch(
+    /Reads [\d,]+ tokens at [\d.,]+ tokens\/s\nWrites \d+ tokens at/,
+  );
+});
+
+const memory = (): Promise<string> =>
+  demo.page.$eval('.in-use dl div:nth-child(3) dd', ({ textContent }) => textContent ?? '');

@@ -71,7 +71,7 @@ const WEIGHTS = /\.(?:gguf|safetensors)$/i;
 export function acceptDrops(
   open: (checkpoint: CheckpointSource) => void,
   attach: (files: readonly File[]) => void,
-  importChats: (file: File) => void,
+  importChats: (file: File) => Promise<void>,
 ): void {
   const target = find('drop-target', HTMLElement);
   const hasFiles = ({ dataTransfer }: DragEvent): boolean =>
@@ -97,7 +97,7 @@ export function acceptDrops(
       if ('kind' in files || files.some(({ name }) => WEIGHTS.test(name)))
         return open(localSource(files, texts.model.unnamedFiles));
       const areChats = await Promise.all(files.map((file) => isChatFile(file)));
-      for (const file of files.filter((_, index) => areChats[index])) importChats(file);
+      for (const file of files.filter((_, index) => areChats[index])) void importChats(file);
       const others = files.filter((_, index) => !areChats[index]);
       if (others.length > 0) attach(others);
     });

@@ -88,6 +88,7 @@ export class PolicyChecker {
     this.#result.className = violation ? 'verdict is-violation' : 'verdict';
     const title = violation ? texts.policy.violation(category ?? '') : texts.policy.allowed;
     this.#result.replaceChildren(element('strong', {}, title), element('p', {}, rationale));
+    this.#result.scrollIntoView({ block: 'nearest' });
     announce(title);
   }
 }

@@ -22,13 +22,20 @@ export class DemoBrowser {
   }
 
   /**
-   * Serves demo/dist and starts Chrome.
+   * Serves the demo and starts Chrome.
    *
    * @param hasAdapter whether the browser has an adapter for WebGPU.
+   * @param folder what is served; the built demo if left out.
    */
-  static async start({ hasAdapter = true }: { hasAdapter?: boolean } = {}): Promise<DemoBrowser> {
+  static async start({
+    hasAdapter = true,
+    folder = 'demo/dist',
+  }: {
+    hasAdapter?: boolean;
+    folder?: string;
+  } = {}): Promise<DemoBrowser> {
     const [server, proxy, options] = await Promise.all([
-      serveFolder('demo/dist'),
+      serveFolder(folder),
       startRecordingProxy(),
       chromeOptions(),
     ]);
@@ -45,7 +52,7 @@ export class DemoBrowser {
   /**
    * Opens the demo as a browser that has never seen it.
    *
-   * @param query the query of the URL, with its question mark.
+   * @param query the rest of the URL: a path, or a query with its question mark.
    */
   async open(query = ''): Promise<DemoPage> {
     const context = await this.#browser.createBrowserContext({

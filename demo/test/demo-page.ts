@@ -21,11 +21,11 @@ export class DemoPage {
     page.on('pageerror', (error) => this.complaints.push(String(error)));
   }
 
-  /** Opens the same URL in another tab of the same browser. */
-  async openTab(): Promise<DemoPage> {
+  /** Opens the same URL, or another one, in another tab of the same browser. */
+  async openTab(url: string = this.page.url()): Promise<DemoPage> {
     const page = await this.#context.newPage();
     const tab = new DemoPage(this.#context, page);
-    await page.goto(this.page.url());
+    await page.goto(url);
     return tab;
   }
 

@@ -1,17 +1,23 @@
-// Workgroup-wide sum. Every invocation must call it, in uniform control flow. Expects WORKGROUP_SIZE, a power of two.
+// Workgroup-wide sum. Every invocation must call it, in uniform control flow. Expects WORKGROUP_SIZE, a multiple of 16.
 
-var<workgroup> reduce_partials: array<f32, WORKGROUP_SIZE>;
+var<workgroup> reduce_values: array<f32, WORKGROUP_SIZE>;
+var<workgroup> reduce_partials: array<f32, 16>;
 
+// In two levels, so that there are two barriers; the next call may follow at once.
 fn workgroup_sum(value: f32, local: u32) -> f32 {
-  reduce_partials[local] = value;
+  reduce_values[local] = value;
   workgroupBarrier();
-  for (var stride = WORKGROUP_SIZE / 2; stride > 0; stride /= 2) {
-    if (local < stride) {
-      reduce_partials[local] += reduce_partials[local + stride];
+  if (local < 16) {
+    var partial = 0f;
+    for (var i = 0u; i < WORKGROUP_SIZE; i += 16) {
+      partial += reduce_values[i + local];
     }
-    workgroupBarrier();
+    reduce_partials[local] = partial;
   }
-  let sum = reduce_partials[0];
-  workgroupBarrier(); // before the next call writes
+  workgroupBarrier();
+  var sum = 0f;
+  for (var i = 0u; i < 16; i++) {
+    sum += reduce_partials[i];
+  }
   return sum;
 }

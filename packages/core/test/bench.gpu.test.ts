@@ -5,6 +5,7 @@ import type { Sample, StageOptions } from '../../../bench/stages/stage.ts';
 import { StageHost } from '../../../bench/stages/stage-host.ts';
 import { createCheckpoint } from './checkpoint.ts';
 import { huggingFaceConfig, PRESETS } from './config.ts';
+import { slowTest } from './slow.ts';
 
 const OPTIONS: StageOptions = {
   config: JSON.parse(huggingFaceConfig(PRESETS.nano)),
@@ -41,7 +42,7 @@ test('the benchmark measures a small checkpoint from load to decode', async () =
   await expect(host.measure('decode @3')).rejects.toThrow('No stage is open');
 });
 
-test('the benchmark times every kernel of a decode step and of a prefill chunk', async () => {
+slowTest('the benchmark times every kernel of a decode step and of a prefill chunk', async () => {
   const host = await StageHost.start();
   const { measurements } = await host.open('kernels', undefined, OPTIONS);
   expect(measurements).toEqual(['memory', 'math', '1 token', '16 tokens', 'sampling', 'step']);
@@ -63,31 +64,34 @@ test('the benchmark times every kernel of a decode step and of a prefill chunk',
   await host.close();
 });
 
-test('npm run bench:gpu measures kernels, prefill and decode without a checkpoint, and plots them', async () => {
-  const { records, layers, skipped } = await measureGpu(
-    await StageHost.start(),
-    {
-      config: OPTIONS.config,
-      layers: 3,
-      minutes: 10,
-      repeat: 1,
-      prompts: [8, 40],
-      depths: [1, 30],
-      decode: 4,
-    },
-    () => undefined,
-  );
-  expect(layers).toBe(3);
-  expect(skipped).toEqual([]);
-  const names = records.map(({ name }) => name);
-  for (const name of ['memory read: read', 'math f32: math', 'prefill 40', 'decode @30']) {
-    expect(names).toContain(name);
-  }
-  expect(kernelTable(records)).toContain('expert_swiglu mlp.mlp1, 1 token');
-  const svg = rooflineSvg('nano <3>', records);
-  expect(svg).toContain('nano &#60;3&#62;');
-  expect(svg).not.toContain('NaN');
-});
+slowTest(
+  'npm run bench:gpu measures kernels, prefill and decode without a checkpoint, and plots them',
+  async () => {
+    const { records, layers, skipped } = await measureGpu(
+      await StageHost.start(),
+      {
+        config: OPTIONS.config,
+        layers: 3,
+        minutes: 10,
+        repeat: 1,
+        prompts: [8, 40],
+        depths: [1, 30],
+        decode: 4,
+      },
+      () => undefined,
+    );
+    expect(layers).toBe(3);
+    expect(skipped).toEqual([]);
+    const names = records.map(({ name }) => name);
+    for (const name of ['memory read: read', 'math f32: math', 'prefill 40', 'decode @30']) {
+      expect(names).toContain(name);
+    }
+    expect(kernelTable(records)).toContain('expert_swiglu mlp.mlp1, 1 token');
+    const svg = rooflineSvg('nano <3>', records);
+    expect(svg).toContain('nano &#60;3&#62;');
+    expect(svg).not.toContain('NaN');
+  },
+);
 
 test('layers that do not fit are halved, and what does not fit in the time is skipped', async () => {
   const opened: unknown[] = [];

@@ -13,6 +13,7 @@ import { createRuntime, type Runtime } from '../src/model/runtime.ts';
 import { openSource } from '../src/sources/open-source.ts';
 import { type Config, PRESETS } from './config.ts';
 import { createRandom } from './random.ts';
+import { sharedDevice } from './shared-device.ts';
 
 /**
  * The smallest model with every part: a sliding layer and a full one. Its passes have few dispatches, which matters as
@@ -38,18 +39,18 @@ export function smallIds(count: number, seed: number): number[] {
 /** Options of {@link TestDevice.engine}. */
 export type TestEngineOptions = Partial<Omit<EngineOptions, 'device' | 'source'>>;
 
-/** The device of a test file, with the engines that the file loads on it. */
+/** A device in a test file, with the engines that the file loads on it. */
 export class TestDevice {
   readonly device: GPUDevice;
+  readonly #isOwn: boolean;
   readonly #errors: string[] = [];
   readonly #engines: Engine[] = [];
 
-  constructor(device: GPUDevice) {
+  /** @param isOwn - Whether `close()` destroys the device. */
+  constructor(device: GPUDevice, isOwn = false) {
     this.device = device;
-    device.addEventListener('uncapturederror', (event) => {
-      event.preventDefault();
-      this.#errors.push(event.error.message);
-    });
+    this.#isOwn = isOwn;
+    device.addEventListener('uncapturederror', this.#onError);
   }
 
   /** Loads an engine. Default: the weights as published, 512 tokens of context. */
@@ -60,18 +61,33 @@ export class TestDevice {
     return engine;
   }
 
-  /** Disposes of the engines, destroys the device, and fails if the device reported an uncaptured error. */
+  /** Disposes of the engines, and fails if the device reported an uncaptured error. */
   async close(): Promise<void> {
     for (const engine of this.#engines) engine.dispose();
     await this.device.queue.onSubmittedWorkDone();
-    this.device.destroy();
+    this.device.removeEventListener('uncapturederror', this.#onError);
+    if (this.#isOwn) this.device.destroy();
     expect(this.#errors, 'errors of the device').toEqual([]);
   }
+
+  readonly #onError = (event: GPUUncapturedErrorEvent): void => {
+    event.preventDefault();
+    this.#errors.push(event.error.message);
+  };
 }
 
-/** Opens a device for a test file. Call it in `beforeAll`, and close the device in `afterAll`. */
+/** Opens the device of all tests for a test file. Call it in `beforeAll`, and `close()` in `afterAll`. */
 export async function openTestDevice(): Promise<TestDevice> {
-  return new TestDevice(await requestDevice());
+  return new TestDevice(await sharedDevice());
+}
+
+/** Opens a device that does not say that it is a software adapter, and so gets wide tiles. */
+export async function openWideDevice(): Promise<TestDevice> {
+  const device = await requestDevice();
+  const { vendor, architecture, description } = device.adapterInfo;
+  const adapterInfo = { vendor, architecture, description, isFallbackAdapter: false };
+  Object.defineProperty(device, 'adapterInfo', { value: adapterInfo });
+  return new TestDevice(device, true);
 }
 
 /** The calls and the buffers of a {@link countedDevice}. */

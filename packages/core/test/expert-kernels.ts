@@ -3,16 +3,11 @@
 import { Kernel, type KernelSource } from '../src/gpu/kernel.ts';
 import type { Halves } from '../src/kernels/halves.ts';
 import { kernelSource } from '../src/kernels/shaders.ts';
-import {
-  PRODUCT_TILES,
-  type Product,
-  rowGroups,
-  rowSplits,
-  workgroupsOf,
-} from '../src/kernels/shape.ts';
+import { rowGroups, rowSplits, workgroupsOf } from '../src/kernels/shape.ts';
 import type { TestGpu } from './gpu.ts';
 import { type HeldExperts, outputBuffer, outputFloats, uploadFloats } from './kernel-inputs.ts';
 import { route } from './oracles.ts';
+import { type TestedProduct, tileOf } from './products.ts';
 import { createRandom } from './random.ts';
 
 /** The limit of the activation. */
@@ -22,7 +17,7 @@ export const LIMIT = 7;
 const INVERSE_RMS = 0.25;
 
 /** The kernels for few tokens, or the tiled ones for many, with this product. */
-export type Mode = 'few' | Product;
+export type Mode = 'few' | TestedProduct;
 
 /** The experts chosen for each token. */
 export interface Choice {
@@ -79,7 +74,7 @@ function bindChoice(gpu: TestGpu, mode: Mode, { top, logits, experts }: Choice) 
     ]).flat();
     return { resources: { router_logits: uploadFloats(gpu, rows) }, tiles: tokens };
   }
-  const { inputs } = PRODUCT_TILES[mode];
+  const { inputs } = tileOf(mode);
   const sorted = [...experts.keys()].sort((a, b) => experts[a]! - experts[b]! || b - a);
   const tiles: number[] = [];
   for (let first = 0; first < slots; ) {
@@ -147,7 +142,7 @@ export async function compileSwiglu(
           },
           mode === 'few'
             ? [rowGroups('expert_swiglu', rows), slots]
-            : [Math.ceil(rows / PRODUCT_TILES[mode].rows), tiles],
+            : [Math.ceil(rows / tileOf(mode).rows), tiles],
         ),
       ),
     );
@@ -221,7 +216,7 @@ export async function compileOut(
         },
         mode === 'few'
           ? [rowGroups('expert_out', rows), tokens]
-          : [Math.ceil(rows / PRODUCT_TILES[mode].rows), tiles],
+          : [Math.ceil(rows / tileOf(mode).rows), tiles],
       ),
     );
     const added = sum?.dispatch('sum', { out, x }, [workgroupsOf('expert_sum', rows / 4), tokens]);

@@ -1,10 +1,11 @@
 import { expect, type TestContext, test } from 'vitest';
 import { Buffers, readBuffer } from '../src/gpu/buffers.ts';
-import { Gpu, requestDevice } from '../src/gpu/device.ts';
+import { Gpu } from '../src/gpu/device.ts';
 import type { Dispatch } from '../src/gpu/kernel.ts';
 import { submit } from '../src/gpu/recorder.ts';
+import { sharedDevice } from './shared-device.ts';
 
-/** The device of one test, with everything that the test allocates on it. */
+/** What one test allocates and watches on the device of all tests. */
 export class TestGpu {
   readonly gpu: Gpu;
   readonly buffers: Buffers;
@@ -38,18 +39,15 @@ export class TestGpu {
 
 type Body = (gpu: TestGpu) => Promise<void>;
 
-/** Runs a test's body with a device of its own, or skips the test if the device lacks a feature that it needs. */
+/** Runs a test's body, or skips the test if the device lacks a feature that it needs. */
 async function withGpu(
   { skip }: TestContext,
   features: readonly GPUFeatureName[],
   body: Body,
 ): Promise<void> {
-  const device = await requestDevice();
+  const device = await sharedDevice();
   const missing = features.filter((feature) => !device.features.has(feature));
-  if (missing.length > 0) {
-    device.destroy();
-    skip(`This adapter has no ${missing.join(', ')}.`);
-  }
+  if (missing.length > 0) skip(`This adapter has no ${missing.join(', ')}.`);
   const gpu = new TestGpu(new Gpu(device));
   device.pushErrorScope('validation');
   let failure: { error: unknown } | undefined;
@@ -61,7 +59,6 @@ async function withGpu(
   const scope = await device.popErrorScope();
   gpu.buffers.dispose();
   gpu.gpu.dispose();
-  device.destroy();
   if (failure) throw failure.error;
   expect(scope?.message).toBeUndefined();
 }
@@ -92,7 +89,7 @@ function requiring(...features: readonly GPUFeatureName[]): GpuTest {
 }
 
 /**
- * A test with its own device, which also fails on a validation error. Those of `gpuTest.requiring('subgroups')` are
+ * A test on the device of all tests, which also fails on a validation error. Those of `gpuTest.requiring('subgroups')` are
  * skipped on adapters without that feature.
  */
 export const gpuTest: GpuTest & { readonly requiring: typeof requiring } = Object.assign(

@@ -6,5 +6,5 @@ import { huggingFaceConfig, PRESETS } from './config.ts';
 /** The shape of gpt-oss-20b with the default options. */
 export const SHAPE_20B: KernelShape = kernelShape(
   parseConfig(JSON.parse(huggingFaceConfig(PRESETS['20b']))),
-  { contextLength: 8192, chunkLength: 512, dense: 'int8', kvCache: 'f16' },
+  { contextLength: 8192, chunkLength: 512, dense: 'int8', kvCache: 'f16', prefill: 'float' },
 );

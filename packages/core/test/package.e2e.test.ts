@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import puppeteer, { type Browser } from 'puppeteer-core';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { chromeOptions } from '../../../scripts/browser.ts';
 import { buildLibraries } from '../../../scripts/build.ts';
 import {
@@ -21,8 +21,8 @@ import {
   vulkanDriver,
 } from '../../../scripts/consumer.ts';
 import { readBlocks } from '../../../scripts/readme-blocks.ts';
-import { serveFolder } from '../../../scripts/static-server.ts';
-import type { ToolDefinition } from '../src/index.ts';
+import { type FolderServer, serveFolder } from '../../../scripts/static-server.ts';
+import { ExamplePage } from './example-page.ts';
 
 /** What only these tests need, at versions of their own. */
 const TOOLS = {
@@ -60,8 +60,12 @@ const write = async (path: string, text: string): Promise<void> => {
   await writeFile(join(folder, path), text);
 };
 
+/** Runs a program of the project's dependencies. */
+const runTool = (name: string, ...args: readonly string[]): Promise<string> =>
+  run(join('node_modules', '.bin', name), args, folder);
+
 const viteBuild = (...args: readonly string[]): Promise<string> =>
-  run('npx', ['vite', 'build', '--logLevel=warn', ...args], folder);
+  runTool('vite', 'build', '--logLevel=warn', ...args);
 
 test.each(PACKAGES)('publint finds no fault with %s', async (pkgDir) => {
   const { messages } = await publint({ pkgDir, strict: true, pack: 'npm' });
@@ -72,8 +76,6 @@ test.each(PACKAGES)('publint finds no fault with %s', async (pkgDir) => {
 test('ten lines in a plain Vite project answer a question with the packed packages', async () => {
   await write('index.html', PAGE.replace('main.js', 'main.ts'));
   await write('main.ts', MAIN.replace('./model/', '../model/'));
-  await write('tsconfig.json', strictConfig('main.ts'));
-  await run('npx', ['tsc'], folder);
   await viteBuild('--base=./', '--outDir=built');
   expect(await answerOf(browser, folder, 'built/')).toContain('42');
 });
@@ -97,24 +99,37 @@ test('Node answers with ossicle/node', async () => {
   expect(await run('node', ['ask.js'], folder, await vulkanDriver())).toContain('42');
 });
 
-/** What stands in for `ossicle` in the examples: gpt-oss-nano takes the place of gpt-oss-20b, and answers alike each time. */
+/**
+ * What stands in for `ossicle` in the examples: gpt-oss-nano takes the place of gpt-oss-20b, answers alike each time, and
+ * says little. Examples that load alike share a model: a software adapter takes seconds to compile the kernels.
+ */
 const NANO_PACKAGE = `import * as ossicle from '../node_modules/ossicle/dist/index.js';
 export * from '../node_modules/ossicle/dist/index.js';
 
 const nano = new URL('/model/', location.href).href;
-export async function load(_, options) {
+const models = new Map();
+const brief = (one) => {
+  const { generate, resume } = one;
+  const options = (given) => ({ temperature: 0, ...given, maxTokens: 100 });
+  one.generate = (input, given) => generate.call(one, input, options(given));
+  one.resume = (given) => resume?.call(one, options(given));
+  return one;
+};
+export function load(_, options = {}) {
+  const { onProgress: __, ...rest } = options;
+  if (options.worker) return ossicle.load(nano, options);
+  const key = JSON.stringify(rest);
+  if (!models.has(key)) models.set(key, loadShared(options));
+  return models.get(key);
+}
+async function loadShared(options) {
   const model = await ossicle.load(nano, options);
-  const greedy = (one) => {
-    const { generate, resume } = one;
-    one.generate = (input, given) => generate.call(one, input, { temperature: 0, ...given });
-    one.resume = (given) => resume?.call(one, { temperature: 0, ...given });
-    return one;
-  };
   const { createSession, sessions } = model;
-  model.createSession = () => greedy(createSession.call(model));
+  model.createSession = () => brief(createSession.call(model));
   const { open } = sessions;
-  sessions.open = async (id) => greedy(await open(id));
-  return greedy(model);
+  sessions.open = async (id) => brief(await open(id));
+  model.dispose = async () => undefined;
+  return brief(model);
 }
 export const store = {
   ...ossicle.store,
@@ -135,81 +150,78 @@ globalThis.city = {
 };
 `;
 
-/** What the examples of pages in the documentation show, log and answer. */
-const SHOWN: readonly (readonly [file: string, shown: RegExp])[] = [
-  ['README.md', /^I do not know that.*download 3185020 3185020.*ready 0 0/],
-  ['packages/core/README.md', /^I do not know that/],
-  ['packages/core/README.md', /17 \+ 25 = 42 \| You are welcome!$/],
-  ['packages/core/README.md', /^It is 24 degrees and clear in Rome\. \| get_weather/],
-  ['packages/core/README.md', /stop I do not know that/],
-  ['packages/core/README.md', /./],
-  ['packages/core/README.md', /http:\S+\/model\/ 3185020 \| 0$/],
-  ['packages/core/README.md', /^$/],
-  ['packages/core/README.md', /true ossicle, kernels .*self-test: passed/s],
-  ['packages/core/README.md', /^$/],
-  ['docs/tools.md', /\/notes\?q=\w/],
-  ['docs/tools.md', /^\d/],
-  ['docs/tools.md', /^\[object Object\]$/],
-  ['docs/tools.md', /^{"sky":"clear","celsius":24}$/],
-];
+/** What the examples of pages in the documentation show, log and answer, in order. */
+const SHOWN: Readonly<Record<string, readonly RegExp[]>> = {
+  'README.md': [/^I do not know that.*download 3185020 3185020.*ready 0 0/],
+  'packages/core/README.md': [
+    /^I do not know that/,
+    /17 \+ 25 = 42 \| You are welcome!$/,
+    /^It is 24 degrees and clear in Rome\. \| get_weather/,
+    /stop I do not know that/,
+    /./,
+    /http:\S+\/model\/ 3185020 \| 0$/,
+    /^$/,
+    /true ossicle, kernels .*self-test: passed/s,
+    /^$/,
+  ],
+  'docs/tools.md': [
+    /\/notes\?q=\w/,
+    /^\d/,
+    /^\[object Object\]$/,
+    /^{"sky":"clear","celsius":24}$/,
+  ],
+  'docs/conversations.md': [
+    /^\S.* true$/,
+    /^What is 17 \+ 25\? true \| true 17 \+ 25 = 42$/,
+    /^17 \+ 25 = 42$/,
+    /^true$/,
+    /^context-overflow \| 17 \+ 25 = 42 true$/,
+  ],
+  'docs/structured-output.md': [/Array/, /^(happy|sad|ironic) ([01]\d|2[0-3]):[0-5]\d$/, /\w/],
+  'docs/control.md': [/^I do not know that.* stop \d+$/, /^\d+ \| 1 \| 1$/],
+  'docs/safeguard.md': [/^(true|false) .*Array/],
+};
 
-test('the examples of the documentation run as they are printed', async () => {
-  const blocks = ['README.md', 'packages/core/README.md', 'docs/tools.md'].flatMap((file) =>
+describe('the examples of the documentation', () => {
+  const blocks = Object.keys(SHOWN).flatMap((file) =>
     readBlocks(file)
       .filter((text) => text.includes("from 'ossicle'") && !text.includes("'@ossicle/tools'"))
-      .map((text) => [file, text] as const),
+      .map((text, i) => ({ file, number: i + 1, text, shown: SHOWN[file]?.[i] as RegExp })),
   );
-  expect(blocks.map(([file]) => file)).toEqual(SHOWN.map(([file]) => file));
-  for (const [i, [, text]] of blocks.entries()) await write(`readme/block-${i}.ts`, text);
-  const imports = blocks.map((_, i) => `() => import('./block-${i}.ts')`);
-  await write('readme/main.js', `${DECLARED}globalThis.blocks = [${imports}];`);
-  await write('readme/index.html', PAGE);
-  await write('readme/nano.js', NANO_PACKAGE);
-  await write(
-    'readme/vite.config.js',
-    `import { fileURLToPath } from 'node:url';
+  let server: FolderServer;
+  let page: ExamplePage;
+
+  beforeAll(async () => {
+    for (const [i, { text }] of blocks.entries()) await write(`readme/block-${i}.ts`, text);
+    const imports = blocks.map((_, i) => `() => import('./block-${i}.ts')`);
+    await write('readme/main.js', `${DECLARED}globalThis.blocks = [${imports}];`);
+    await write('readme/index.html', PAGE);
+    await write('readme/nano.js', NANO_PACKAGE);
+    await write(
+      'readme/vite.config.js',
+      `import { fileURLToPath } from 'node:url';
 const replacement = fileURLToPath(new URL('nano.js', import.meta.url));
 export default { base: './', resolve: { alias: [{ find: /^ossicle$/, replacement }] }, worker: { format: 'es' } };`,
-  );
-  await write('weather', '{"sky":"clear","celsius":24}');
-  await write('notes', '["Feed it daily."]');
-  await viteBuild('readme', '--config=readme/vite.config.js', '--target=es2023');
-  const server = await serveFolder(folder);
-  try {
-    for (const [i, [, shown]] of SHOWN.entries()) {
-      expect(await runExample(`${server.url}/readme/dist/`, i), blocks[i]?.[1]).toMatch(shown);
-    }
-  } finally {
-    await server.close();
-  }
-});
+    );
+    await write('weather', '{"sky":"clear","celsius":24}');
+    await write('notes', '["Feed it daily."]');
+    await viteBuild('readme', '--config=readme/vite.config.js', '--target=es2023');
+    server = await serveFolder(folder);
+    page = await ExamplePage.open(browser, `${server.url}/readme/dist/`);
+  });
+  afterAll(() => server.close());
 
-/** Runs an example in a page of its own; returns what the page shows, requests as a tool, logs and, if it exports one, answers. */
-async function runExample(url: string, index: number): Promise<string> {
-  const page = await browser.newPage();
-  const shown: string[] = [];
-  page.on('console', (message) => message.type() === 'log' && shown.push(message.text()));
-  page.on('request', (request) => request.url().includes('/notes?') && shown.push(request.url()));
-  await page.goto(url);
-  await page.waitForFunction('globalThis.blocks !== undefined', { polling: 50 });
-  const answers = await page.evaluate(async (i) => {
-    interface Example {
-      readonly ask?: (question: string) => Promise<string>;
-      readonly weather?: ToolDefinition;
-    }
-    const { blocks } = globalThis as unknown as { blocks: readonly (() => Promise<Example>)[] };
-    const { ask, weather } = (await blocks[i]?.()) ?? {};
-    if (weather) {
-      const input = await weather.validate?.({ city: 'Rome' });
-      const options = { signal: new AbortController().signal, toolCallId: 'call_1' };
-      return [JSON.stringify(await weather.execute?.(input, options))];
-    }
-    return ask ? [await ask('What is 17 + 25?'), await ask('Thanks!')] : [];
-  }, index);
-  const text = await page.evaluate(() => document.body.textContent.trim());
-  await page.close();
-  return [text, ...shown, ...answers].filter((part) => part !== '').join(' | ');
-}
+  test('are all here', () => {
+    expect(blocks).toHaveLength(Object.values(SHOWN).flat().length);
+  });
+
+  test.each(blocks.map((block, i) => ({ ...block, i })))(
+    'run as they are printed: $file, $number',
+    async ({ i, text, shown }) => {
+      expect(await page.run(i), text).toMatch(shown);
+    },
+  );
+});
 
 test('a page that allows workers of its own only, and requires Trusted Types, answers', async () => {
   const policy =
@@ -266,7 +278,7 @@ document.title = 'done';
 
 test('isOssicleError alone takes at most 2 kB: no worker, no store', async () => {
   await write('small.js', "export { isOssicleError } from 'ossicle';");
-  const bundle = await run('npx', ['esbuild', 'small.js', '--bundle', '--minify'], folder);
+  const bundle = await runTool('esbuild', 'small.js', '--bundle', '--minify');
   expect(gzipSync(bundle).length).toBeLessThan(2000);
 });
 
@@ -285,21 +297,24 @@ test.each(['ossicle', '@ossicle/harmony', '@ossicle/tools'])(
       '--exclude-entrypoints',
       'sandbox.html',
     ];
-    await run('npx', ['attw', tarball, ...options], folder); // ESM only
+    await runTool('attw', tarball, ...options); // ESM only
   },
 );
 
 // With skipLibCheck off: the declarations must be valid for every compiler, whatever libraries it has.
 test.each([
-  ['typescript-5.5', 'page', []],
-  ['typescript-5.5', 'engine', ['@webgpu/types']],
-  ['typescript-5.9', 'page', ['@webgpu/types']],
-  ['typescript', 'page', []],
-  ['typescript', 'engine', []],
-])('%s accepts the types of the %s', async (compiler, entry, types) => {
-  const sources: Readonly<Record<string, string>> = {
-    page: `${MAIN}\nexport { createBrowser, createPython } from '@ossicle/tools';\n`,
-    engine: `import { createEngine, requestDevice } from 'ossicle/engine';
+  ['typescript-5.5', ['page'], []],
+  ['typescript-5.5', ['engine'], ['@webgpu/types']],
+  ['typescript-5.9', ['page'], ['@webgpu/types']],
+  ['typescript', ['page', 'engine'], []],
+])('%s accepts the types: %j', async (compiler, entries, types) => {
+  await write(
+    'types/page.ts',
+    `${MAIN}\nexport { createBrowser, createPython } from '@ossicle/tools';\n`,
+  );
+  await write(
+    'types/engine.ts',
+    `import { createEngine, requestDevice } from 'ossicle/engine';
 import { fileSource } from 'ossicle/node';
 
 export const engine = await createEngine({
@@ -307,9 +322,9 @@ export const engine = await createEngine({
   source: await fileSource('model'),
 });
 `,
-  };
-  await write(`types/${entry}.ts`, sources[entry] as string);
-  await write('types/tsconfig.json', strictConfig(`${entry}.ts`, types));
+  );
+  const files = entries.map((entry) => `${entry}.ts`);
+  await write('types/tsconfig.json', strictConfig(files, types));
   await run('node', [`node_modules/${compiler}/bin/tsc`, '-p', 'types'], folder);
 });
 
@@ -323,8 +338,8 @@ test('source maps and the licenses of bundled packages are shipped', async () =>
   for (const name of ['marked', 'dompurify', 'comlink', 'idb-keyval']) expect(demo).toContain(name);
 });
 
-/** A tsconfig.json that checks one file, and the declarations of all packages. */
-function strictConfig(file: string, types: readonly string[] = []): string {
+/** A tsconfig.json that checks files, and the declarations of all packages. */
+function strictConfig(files: readonly string[], types: readonly string[]): string {
   return JSON.stringify({
     compilerOptions: {
       target: 'ES2022',
@@ -336,7 +351,7 @@ function strictConfig(file: string, types: readonly string[] = []): string {
       skipLibCheck: false,
       noEmit: true,
     },
-    files: [file],
+    files,
   });
 }
 

@@ -10,8 +10,9 @@ import {
 } from 'vitest';
 import { createCheckpoint } from '../../test/checkpoint.ts';
 import { countedDevice, likeliest, loadRuntime, SMALL, smallIds } from '../../test/engine.ts';
+import { sharedDevice } from '../../test/shared-device.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
-import { Gpu, requestDevice } from '../gpu/device.ts';
+import { Gpu } from '../gpu/device.ts';
 import type { Runtime } from '../model/runtime.ts';
 import type { GenerateOptions } from '../types/generate.ts';
 import { type Constraint, maskOf } from './constraint/constraint.ts';
@@ -69,13 +70,15 @@ let context: Context;
 let decoder: Decoder;
 
 beforeAll(async () => {
-  const device = await requestDevice();
-  watched = new WatchedDevice(device);
+  watched = new WatchedDevice(await sharedDevice());
   const gpu = new Gpu(watched.device);
   buffers = new Buffers(gpu, 'test');
   const { files } = createCheckpoint(SMALL);
   runtime = await loadRuntime(gpu, buffers, files, { dense: 'bf16', contextLength: 256 });
-  return () => device.destroy();
+  return () => {
+    buffers.dispose();
+    gpu.dispose();
+  };
 });
 
 beforeEach(async () => {

@@ -1,3 +1,4 @@
+import { mustBe } from '../check-values.ts';
 import { OssicleError } from '../errors.ts';
 import type { Buffers } from '../gpu/buffers.ts';
 import type { Runtime } from '../model/runtime.ts';
@@ -26,7 +27,7 @@ export interface Engine {
    * evaluated. If those belong to other weights or to another version of the library, are damaged, or find no memory, the
    * session has its tokens only, {@link Session.restoredTokens} is 0, and the next generation evaluates them again.
    *
-   * @throws {@link OssicleError} `integrity` if the tokens themselves are damaged.
+   * @throws {@link OssicleError} `integrity` if the tokens themselves are damaged. TypeError if `saved` is no Blob.
    */
   openSession(saved: Blob): Promise<Session>;
   /**
@@ -78,6 +79,7 @@ export class LoadedEngine implements Engine {
   }
 
   async openSession(saved: Blob): Promise<Session> {
+    if (!(saved instanceof Blob)) throw mustBe('The saved session', 'a Blob', saved);
     const details = await readDetails(saved);
     const { messages, answer } = details;
     const context = await this.#queue.run(async () => {

@@ -1,13 +1,17 @@
+import { createTokenizer } from '@ossicle/harmony';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { likeliest, openTestDevice, type TestDevice } from '../../test/engine.ts';
 import { testFileUrl } from '../../test/files.ts';
 import { type NanoGolden, readGoldenJson } from '../../test/golden.ts';
+import { expectRecorded, type Recorded, shortest } from '../../test/recorded.ts';
 import { slowTest } from '../../test/slow.ts';
 import type { Engine } from './engine.ts';
 import type { Session } from './session.ts';
 
+const NANO = testFileUrl('demo/public/models/gpt-oss-nano');
+
 let gpu: TestDevice;
-let conversations: NanoGolden['conversations'];
+let conversations: readonly Recorded[];
 
 beforeAll(async () => {
   gpu = await openTestDevice();
@@ -23,14 +27,9 @@ function channelText(completion: string, channel: string): string {
   return [...messages].map(([, text]) => text).join('');
 }
 
-type Conversation = NanoGolden['conversations'][number];
-
 /** The conversations whose recorded answers are not the likeliest tokens. Each takes one pass. */
-async function findUnlikely(
-  engine: Engine,
-  among: readonly Conversation[],
-): Promise<Conversation[]> {
-  const unlikely: Conversation[] = [];
+async function findUnlikely(engine: Engine, among: readonly Recorded[]): Promise<Recorded[]> {
+  const unlikely: Recorded[] = [];
   for (const conversation of among) {
     const { prompt_ids: prompt, completion_ids: completion } = conversation;
     const session = engine.createSession();
@@ -47,18 +46,8 @@ async function findUnlikely(
   return unlikely;
 }
 
-/** The conversation with the shortest answer for each skill. */
-function shortest(...skills: readonly string[]): Conversation[] {
-  return skills.map((skill) => {
-    const [first] = conversations
-      .filter((conversation) => conversation.skill === skill)
-      .sort((a, b) => a.completion_ids.length - b.completion_ids.length);
-    return first!;
-  });
-}
-
 /** Answers a prompt greedily, and expects the recorded answer and the result that follows from it. */
-async function expectAnswer(session: Session, conversation: Conversation): Promise<void> {
+async function expectAnswer(session: Session, conversation: Recorded): Promise<void> {
   const { prompt_ids: prompt, completion_ids: expected, completion, skill } = conversation;
   const options = { temperature: 0, maxTokens: expected.length + 8 };
   const result = await session.generate(Uint32Array.from(prompt), options).result;
@@ -89,21 +78,21 @@ describe.each([
 ] as const)('gpt-oss-nano %s', (_, dense, answered, alsoAnswered) => {
   let engine: Engine;
   let session: Session;
-  let first: Conversation[];
+  let first: readonly Recorded[];
 
   beforeAll(async () => {
-    engine = await gpu.engine(testFileUrl('demo/public/models/gpt-oss-nano'), {
+    engine = await gpu.engine(NANO, {
       contextLength: 1024,
       dense,
     });
     session = engine.createSession();
-    first = shortest(...SHORT);
+    first = shortest(conversations, SHORT);
   });
 
   /**
    * Recorded tokens must be the likeliest with published weights; 8-bit ones may swap two that are nearly as likely.
    */
-  async function expectLikely(among: readonly Conversation[]): Promise<void> {
+  async function expectLikely(among: readonly Recorded[]): Promise<void> {
     const unlikely = await findUnlikely(engine, among);
     const wrong =
       dense === 'bf16' ? unlikely : unlikely.filter(({ min_margin: margin }) => margin >= 0.1);
@@ -130,10 +119,20 @@ describe.each([
   );
 
   async function expectShortest(skill: string): Promise<void> {
-    await expectAnswer(session, ...(shortest(skill) as [Conversation]));
+    await expectAnswer(session, ...(shortest(conversations, [skill]) as [Recorded]));
   }
 
   test.each(answered)('generates the recorded answer: %s', expectShortest);
 
   slowTest.each(alsoAnswered)('generates the recorded answer: %s', expectShortest);
+
+  if (dense === 'bf16')
+    slowTest(
+      'generates every recorded answer to the messages of its prompt',
+      async () => {
+        const tokenizer = createTokenizer(await (await fetch(`${NANO}/tokenizer.json`)).json());
+        await expectRecorded(session, tokenizer, conversations);
+      },
+      900_000,
+    );
 });

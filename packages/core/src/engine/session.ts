@@ -81,8 +81,8 @@ export interface Session {
    */
   fork(messages?: number): Promise<Session>;
   /**
-   * Writes the session, so that `openSession()` of an engine can restore it. The session stays as it is. While an answer is generated, waits for the
-   * next token, and writes what there is.
+   * Writes the session, so that `openSession()` of an engine can restore it. The session stays as it is. While an answer is
+   * generated, waits for the next token, and writes what there is.
    *
    * @param write - Takes the next bytes; waited for.
    * @throws {@link OssicleError} `device-lost`, `disposed`, and what `write` throws.

@@ -12,8 +12,9 @@ import {
 import { completedNorm } from '../../test/normed-rows.ts';
 import { tensorValues } from '../../test/number-formats.ts';
 import { attention } from '../../test/oracles.ts';
+import { sharedDevice } from '../../test/shared-device.ts';
 import { Buffers, readBuffer } from '../gpu/buffers.ts';
-import { Gpu, requestDevice } from '../gpu/device.ts';
+import { Gpu } from '../gpu/device.ts';
 import { encode } from '../gpu/recorder.ts';
 import { normedRow } from '../kernels/shape.ts';
 import { KvCache } from '../model/kv-cache.ts';
@@ -30,10 +31,11 @@ let tiny: TinyCheckpoint;
 let runtime: Runtime & { readonly weights: Weights };
 let prompts: TinyPrompts['prompts'];
 const errors: string[] = [];
+const onError = ({ error }: GPUUncapturedErrorEvent): void => void errors.push(error.message);
 
 beforeAll(async () => {
-  device = await requestDevice();
-  device.addEventListener('uncapturederror', ({ error }) => errors.push(error.message));
+  device = await sharedDevice();
+  device.addEventListener('uncapturederror', onError);
   gpu = new Gpu(device);
   buffers = new Buffers(gpu, 'test');
   tiny = await readTiny('hf');
@@ -44,7 +46,7 @@ beforeAll(async () => {
 afterAll(() => {
   buffers.dispose();
   gpu.dispose();
-  device.destroy();
+  device.removeEventListener('uncapturederror', onError);
   expect(errors).toEqual([]);
 });
 

@@ -33,6 +33,19 @@ const WRONG: [options: unknown, Class: new (message: string) => Error, message: 
   [{ systemMessage: { channels: ['x'] } }, RangeError, /systemMessage\.channels\[0\] .* "x"/],
   [{ systemMessage: { channels: [undefined] } }, RangeError, /channels\[0\]/],
   [{ builtInTools: [{ name: 'python' }], systemMessage: null }, RangeError, /systemMessage: null/],
+  [
+    { prefillText: 'It', systemMessage: { channels: ['analysis', 'commentary'] } },
+    RangeError,
+    /prefillText needs the channel final/,
+  ],
+  [
+    {
+      responseFormat: { type: 'choice', options: ['a'] },
+      systemMessage: { channels: ['commentary'] },
+    },
+    RangeError,
+    /responseFormat needs the channel final/,
+  ],
   [{ builtInTools: [{}] }, TypeError, /builtInTools\[0\]\.name/],
   [
     { builtInTools: [{ name: 'my notes' }] },

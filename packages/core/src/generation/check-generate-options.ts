@@ -34,6 +34,7 @@ export function checkGenerateOptions(options: unknown): asserts options is Gener
   checkResponseFormat(fields.responseFormat);
   checkSystemMessage(fields.systemMessage);
   checkBuiltInTools(fields);
+  checkFinalChannel(fields);
   checkNumbers(fields);
   checkLogitBias(fields.logitBias);
   const { stop = [] } = fields;
@@ -169,6 +170,18 @@ function checkSystemMessage(message: unknown): void {
     checkStrings('systemMessage.', message, ['knowledgeCutoff']);
   for (const [index, channel] of arrayAt('systemMessage.channels', message.channels).entries()) {
     checkChoice(`systemMessage.channels[${index}]`, channel ?? null, CHANNELS);
+  }
+}
+
+/** Checks that the final channel, which some options are about, may be used. */
+function checkFinalChannel({ systemMessage, ...fields }: Fields): void {
+  const channels = arrayAt('', isObject(systemMessage) ? systemMessage.channels : undefined);
+  if (channels.length === 0 || channels.includes('final')) return;
+  for (const name of ['responseFormat', 'prefillText']) {
+    if (fields[name] === undefined) continue;
+    throw new RangeError(
+      `${name} needs the channel final, which systemMessage.channels leaves out`,
+    );
   }
 }
 

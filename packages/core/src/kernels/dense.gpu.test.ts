@@ -14,6 +14,7 @@ import {
 import { expectNormedRows } from '../../test/normed-rows.ts';
 import { fromF16 } from '../../test/number-formats.ts';
 import { linear } from '../../test/oracles.ts';
+import { inputsFor, TESTED_PRODUCTS, type TestedProduct, tileOf } from '../../test/products.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types/load.ts';
@@ -21,7 +22,7 @@ import type { Halves } from './halves.ts';
 import { allocateDense } from './matrix.ts';
 import { RepackKernels } from './repack.ts';
 import { kernelSource } from './shaders.ts';
-import { PRODUCT_TILES, type Product, rowGroups, rowSplits, TILE_ROWS } from './shape.ts';
+import { rowGroups, rowSplits, TILE_ROWS } from './shape.ts';
 
 const FORMATS: readonly DenseFormat[] = ['bf16', 'int8'];
 const HALVES: readonly Halves[] = ['native', 'exact'];
@@ -169,7 +170,7 @@ interface LinearCase extends MatrixOptions {
 /** Tests `linear` or `out`, or `linear_tiled` with a product. */
 async function testLinear(
   gpu: TestGpu,
-  of: 'linear' | 'out' | Product,
+  of: 'linear' | 'out' | TestedProduct,
   {
     format,
     rows,
@@ -196,7 +197,8 @@ async function testLinear(
     const libraries = { dense: format, halves, ...(product && { product }) };
     const kernel = await Kernel.compile(gpu.gpu, kernelSource(file, { libraries, constants }));
     for (const count of tokens) {
-      const xValues = randomValues(count * columns, 4 + count);
+      const random = randomValues(count * columns, 4 + count);
+      const xValues = product ? inputsFor(product, random) : random;
       const before = add ? randomValues(count * rows, 5, 10) : undefined;
       // One extra row of x, which the kernel must not add.
       const x = uploadFloats(gpu, [...xValues, ...new Array(columns).fill(1e9)]);
@@ -219,10 +221,7 @@ async function testLinear(
             },
             of === 'linear' || of === 'out'
               ? [rowGroups(of, part.rows), count]
-              : [
-                  Math.ceil(part.rows / PRODUCT_TILES[of].rows),
-                  Math.ceil(count / PRODUCT_TILES[of].inputs),
-                ],
+              : [Math.ceil(part.rows / tileOf(of).rows), Math.ceil(count / tileOf(of).inputs)],
           ),
         ),
       );
@@ -299,10 +298,12 @@ const TILED_LINEARS: readonly LinearCase[] = [
   { format: 'int8', rows: 40, columns: 2880, bias: true, add: false, tokens: [9, 65] },
 ];
 
-const PRODUCTS = Object.keys(PRODUCT_TILES) as Product[];
-
 gpuTest.each(
-  PRODUCTS.flatMap((product) => TILED_LINEARS.map((linearCase) => ({ product, ...linearCase }))),
+  TESTED_PRODUCTS.flatMap((product) =>
+    TILED_LINEARS.filter(({ format }) => product !== 'int8' || format === 'int8').map(
+      (linearCase) => ({ product, ...linearCase }),
+    ),
+  ),
 )(
   'linear_tiled matches the oracle: $product, $format, $rows x $columns, bias $bias, add $add',
   ({ product, ...linearCase }, gpu) => testLinear(gpu, product, linearCase),

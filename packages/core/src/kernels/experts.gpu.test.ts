@@ -21,9 +21,10 @@ import {
 } from '../../test/kernel-inputs.ts';
 import { expectNormedRows } from '../../test/normed-rows.ts';
 import { swiglu } from '../../test/oracles.ts';
+import { inputsFor, TESTED_PRODUCTS } from '../../test/products.ts';
 import type { Halves } from './halves.ts';
 
-const MODES: readonly Mode[] = ['few', 'narrow', 'wide', 'tall'];
+const MODES: readonly Mode[] = ['few', ...TESTED_PRODUCTS];
 const HALVES: readonly Halves[] = ['native', 'exact'];
 
 function expectedSwiglu(
@@ -77,11 +78,9 @@ function randomExperts(
 /** Ragged numbers of tokens. */
 const TOKENS = [2, 5, 7, 8, 9, 16, 31, 33, 64, 100, 129];
 
-/** The cases with either product. */
+/** The cases with each product. */
 function tiledCases(cases: readonly Omit<ExpertCase, 'mode'>[]): ExpertCase[] {
-  return (['narrow', 'wide', 'tall'] as const).flatMap((mode) =>
-    cases.map((each) => ({ mode, ...each })),
-  );
+  return TESTED_PRODUCTS.flatMap((mode) => cases.map((each) => ({ mode, ...each })));
 }
 
 const SWIGLUS: readonly ExpertCase[] = [
@@ -120,7 +119,7 @@ gpuTest.each(SWIGLUS)(
     for (const halves of HALVES) {
       const run = await compileSwiglu(gpu, held, { mode, top, halves });
       for (const tokens of expertCase.tokens) {
-        const h = randomValues(tokens * columns, tokens);
+        const h = inputsFor(mode, randomValues(tokens * columns, tokens));
         const choice = randomChoice(tokens, experts, top, tokens);
         const expected = expectedSwiglu(held, h, choice);
         const got = await run(h, choice);
@@ -167,7 +166,7 @@ gpuTest.each(OUTS)(
       const run = await compileOut(gpu, held, { mode, top, halves });
       for (const tokens of expertCase.tokens) {
         const choice = randomChoice(tokens, experts, top, tokens);
-        const hidden = randomValues(tokens * top * columns, tokens);
+        const hidden = inputsFor(mode, randomValues(tokens * top * columns, tokens));
         const input: Weighted = { choice, hidden, x: randomValues(tokens * rows, 5), scale };
         const { x, h } = await run(input);
         const expected = expectedOut(held, input);
@@ -233,7 +232,8 @@ gpuTest.each(MODES.flatMap((mode) => HALVES.map((halves) => [mode, halves] as co
     const scales = Uint8Array.from({ length: 32 }, (_, r) => golden[r % golden.length]!.scale_byte);
     const held = await uploadExperts(gpu, [1, 32, 32], { blocks, scales }, new Float64Array(32));
     const run = await compileOut(gpu, held, { mode, top: 1, halves });
-    const oneHot = Float64Array.from({ length: 32 * 32 }, (_, i) => (i % 33 === 0 ? 1 : 0));
+    const one = 127 / 128; // int8, too, multiplies it exactly
+    const oneHot = Float64Array.from({ length: 32 * 32 }, (_, i) => (i % 33 === 0 ? one : 0));
     const { x } = await run({
       choice: choose(new Float64Array(32), 1, 1),
       hidden: oneHot,
@@ -248,7 +248,7 @@ gpuTest.each(MODES.flatMap((mode) => HALVES.map((halves) => [mode, halves] as co
         expect(
           x[column * 32 + r],
           `code ${codes[column]} with scale ${scale_byte} in column ${column}`,
-        ).toBe(value === 0 ? 0 : value);
+        ).toBe(value === 0 ? 0 : value * one);
       }
     }
   },

@@ -5,8 +5,11 @@ import { SHAPE_20B } from '../../test/kernel-shape.ts';
 import { Gpu } from '../gpu/device.ts';
 import { Kernels } from './kernels.ts';
 
-gpuTest.each([SHAPE_20B, { ...SHAPE_20B, dense: 'bf16' as const, kvCache: 'f32' as const }])(
-  'every kernel of the 20b compiles with dense $dense and kvCache $kvCache',
+gpuTest.each([
+  { ...SHAPE_20B, prefill: 'int8' as const },
+  { ...SHAPE_20B, dense: 'bf16' as const, kvCache: 'f32' as const },
+])(
+  'every kernel of the 20b compiles with dense $dense, kvCache $kvCache and prefill $prefill',
   async (shape, { gpu, buffers }) => {
     const step = buffers.storage('step', 16);
     const kernels = await Kernels.compile(gpu, shape, step, buffers, { adapter: 'gpu' });

@@ -43,7 +43,7 @@ export class Kernels {
    * @param options.shaders - Where their files come from. Default: the library's, with all variants that the device can run.
    * @param options.compiled - Kernels that have been compiled before, for any shape; gets the others.
    * @param options.halves - Default: {@link halvesOf}.
-   * @param options.adapter - What to compile for. Default: what the device is.
+   * @param options.adapter - What to compile for. Default: what the device is; a GPU for prefill in int8, which has wide tiles.
    */
   static async compile(
     gpu: Gpu,
@@ -53,7 +53,8 @@ export class Kernels {
     { shaders, compiled = new Map(), halves, adapter }: CompileOptions = {},
   ): Promise<Kernels> {
     const { isFallbackAdapter } = gpu.device.adapterInfo;
-    const kind = adapter ?? (isFallbackAdapter ? 'software' : 'gpu');
+    const isSoftware = isFallbackAdapter && shape.prefill === 'float';
+    const kind = adapter ?? (isSoftware ? 'software' : 'gpu');
     const compile = (source: KernelSource): Promise<Kernel> => {
       const { entryPoint, files, constants } = source;
       const key = JSON.stringify([entryPoint, files.map(({ path }) => path), constants]);

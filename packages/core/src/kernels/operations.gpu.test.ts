@@ -38,6 +38,7 @@ const SHAPES: readonly KernelShape[] = [
     chunkLength: 70,
     dense: 'int8',
     kvCache: 'f16',
+    prefill: 'float',
   },
   {
     hiddenSize: 96,
@@ -55,6 +56,7 @@ const SHAPES: readonly KernelShape[] = [
     chunkLength: 70,
     dense: 'bf16',
     kvCache: 'f32',
+    prefill: 'float',
   },
 ];
 

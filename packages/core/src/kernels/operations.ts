@@ -51,14 +51,17 @@ export class Operations {
   /** The tiles of the experts' matmuls. */
   readonly #expertProduct: Product;
 
-  /** @param count - Tokens of a pass, or rows of logits. */
-  constructor(kernels: Kernels, count: number) {
+  /**
+   * @param count - Tokens of a pass, or rows of logits.
+   * @param product - The tiles of matmuls of many tokens. Default: by the number of inputs.
+   */
+  constructor(kernels: Kernels, count: number, product?: Product) {
     this.#kernels = kernels;
     this.#count = count;
     this.#isFew = count <= FEW_TOKENS;
     const { experts, expertsPerToken } = kernels.shape;
     const productOf = (inputs: number): Product => {
-      if (kernels.has('tall')) return 'tall';
+      if (product !== undefined || kernels.has('tall')) return product ?? 'tall';
       return inputs > NARROW_INPUTS ? 'wide' : 'narrow';
     };
     this.#denseProduct = productOf(count);

@@ -36,7 +36,7 @@ export function pipelineSources(
   adapter: AdapterKind = 'gpu',
 ): ReadonlyMap<PipelineName, KernelSource> {
   const sources = new Map<PipelineName, KernelSource>();
-  const add = (name: string, constants: Constants, product?: Product): void => {
+  const add = (name: string, constants: Constants, product?: string): void => {
     const [kernel] = name.split('/') as [string];
     sources.set(
       name as PipelineName,
@@ -55,7 +55,7 @@ export function pipelineSources(
     add(name, constants);
   for (const product of PRODUCTS[adapter]) {
     for (const [name, constants] of Object.entries(tiledPipelines(shape, product))) {
-      add(`${name}/${product}`, constants, product);
+      add(`${name}/${product}`, constants, productOf(name, product, shape));
     }
   }
   for (const isSliding of [false, true]) {
@@ -65,6 +65,13 @@ export function pipelineSources(
     }
   }
   return sources;
+}
+
+/** The `lib/product_*` of a tiled matmul. The logits' is in float: nothing evens out its errors. */
+function productOf(pipeline: string, product: Product, { dense, prefill }: KernelShape): string {
+  const isInteger =
+    pipeline.startsWith('expert') || (dense === 'int8' && pipeline !== 'linear_tiled/unembedding');
+  return product === 'wide' && prefill === 'int8' && isInteger ? 'int8' : product;
 }
 
 /** What the attention of a layer reaches: its sliding window, or all tokens. */

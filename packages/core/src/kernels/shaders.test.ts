@@ -41,6 +41,7 @@ describe('a kernel', () => {
       'lib/f16.wgsl',
       'lib/tile.wgsl',
       'lib/product_wide.wgsl',
+      'lib/wide_tile.wgsl',
       'lib/step.wgsl',
     ]);
   });

@@ -1,4 +1,4 @@
-import type { DenseFormat, KvCacheFormat } from '../types/load.ts';
+import type { DenseFormat, KvCacheFormat, PrefillArithmetic } from '../types/load.ts';
 import { shaderConstant } from './shaders.ts';
 
 /** Dimensions of a head. The model family has no other. */
@@ -42,9 +42,9 @@ const SQUARES = shaderConstant('lib/normed_rows', 'SQUARES');
 
 /** The tile that a workgroup of a tiled matmul makes. */
 export const PRODUCT_TILES: Readonly<Record<Product, ProductTile>> = {
-  narrow: productTile('narrow'),
-  wide: productTile('wide'),
-  tall: productTile('tall'),
+  narrow: productTile('lib/product_narrow'),
+  wide: productTile('lib/wide_tile'),
+  tall: productTile('lib/product_tall'),
 };
 
 /** See {@link PRODUCT_TILES}. */
@@ -103,10 +103,10 @@ export function rowInvocations(columns: number): number {
   return Math.min(256, Math.max(32, powerOfTwo(columns / 4)));
 }
 
-function productTile(product: Product): ProductTile {
+function productTile(path: string): ProductTile {
   return {
-    inputs: shaderConstant(`lib/product_${product}`, 'TILE_INPUTS'),
-    rows: shaderConstant(`lib/product_${product}`, 'PRODUCT_ROWS'),
+    inputs: shaderConstant(path, 'TILE_INPUTS'),
+    rows: shaderConstant(path, 'PRODUCT_ROWS'),
   };
 }
 
@@ -146,6 +146,7 @@ export interface KernelShape {
   readonly chunkLength: number;
   readonly dense: DenseFormat;
   readonly kvCache: KvCacheFormat;
+  readonly prefill: PrefillArithmetic;
 }
 
 /** Bytes of the scratch buffers whose size depends on how kernels divide their work. */

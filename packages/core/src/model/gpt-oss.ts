@@ -2,6 +2,7 @@ import type { Dispatch } from '../gpu/kernel.ts';
 import type { Kernels } from '../kernels/kernels.ts';
 import type { LayerCache } from '../kernels/operands.ts';
 import { Operations } from '../kernels/operations.ts';
+import type { Product } from '../kernels/shape.ts';
 import type { KvCache } from './kv-cache.ts';
 import type { Activations, ForwardPass } from './state.ts';
 import type { AttentionWeights, MlpWeights, Weights } from './weights.ts';
@@ -66,14 +67,20 @@ function experts({ k, a }: Pass, w: MlpWeights, nextScale: GPUBuffer): Dispatch[
  * Makes the passes of a loaded gpt-oss model.
  *
  * @param ropeTable - f32 [contextLength, 64], see {@link ropeTable}.
+ * @param product - See {@link Operations}.
  */
 export function gptOss(
   kernels: Kernels,
   weights: Weights,
   a: Activations,
   ropeTable: GPUBuffer,
+  product?: Product,
 ): ForwardPass {
-  const passOf = (count: number): Pass => ({ k: new Operations(kernels, count), a, ropeTable });
+  const passOf = (count: number): Pass => ({
+    k: new Operations(kernels, count, product),
+    a,
+    ropeTable,
+  });
   return {
     forward: (kv, count) => forward(passOf(count), weights, kv),
     unembed: (rows) => unembed(passOf(rows), weights),

@@ -4,7 +4,7 @@ import type { Kernel } from '../gpu/kernel.ts';
 import { Scheduler } from '../gpu/scheduler.ts';
 import { Kernels } from '../kernels/kernels.ts';
 import { SHADERS, type Shaders } from '../kernels/shaders.ts';
-import type { KernelShape } from '../kernels/shape.ts';
+import type { KernelShape, Product } from '../kernels/shape.ts';
 import type { ModelConfig } from '../types/config.ts';
 import { gptOss } from './gpt-oss.ts';
 import { ropeTable } from './rope.ts';
@@ -20,8 +20,8 @@ export interface Runtime {
   readonly weights: Weights;
   readonly kernels: Kernels;
   readonly model: ForwardPass;
-  /** The passes of other weights of the same shape. */
-  createModel(weights: Weights): ForwardPass;
+  /** The passes of other weights of the same shape, with these tiles if many tokens are to use no others. */
+  createModel(weights: Weights, product?: Product): ForwardPass;
   /** Where the kernels come from. */
   readonly shaders: Shaders;
   /** The same with other variants of the kernels; compiles those that differ. */
@@ -56,8 +56,8 @@ export async function createRuntime(
   const compiled = new Map<string, Promise<Kernel>>();
   const compile = async (from: Shaders): Promise<Runtime> => {
     const kernels = await Kernels.compile(gpu, shape, step, buffers, { shaders: from, compiled });
-    const createModel = (others: Weights): ForwardPass =>
-      gptOss(kernels, others, activations, table);
+    const createModel: Runtime['createModel'] = (others, product) =>
+      gptOss(kernels, others, activations, table, product);
     const model = createModel(weights);
     return { ...shared, kernels, model, createModel, shaders: from, recompile: compile };
   };

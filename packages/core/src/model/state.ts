@@ -59,7 +59,7 @@ export interface ForwardPass {
 /** The numbers that a model's kernels are compiled for. */
 export function kernelShape(
   config: ModelConfig,
-  options: Pick<KernelShape, 'contextLength' | 'chunkLength' | 'dense' | 'kvCache'>,
+  options: Pick<KernelShape, 'contextLength' | 'chunkLength' | 'dense' | 'kvCache' | 'prefill'>,
 ): KernelShape {
   // A pass appends its tokens before they attend: the first of them still needs its window in front of it.
   const ringPositions = config.slidingWindow - 1 + options.chunkLength;

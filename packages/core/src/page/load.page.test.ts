@@ -1,13 +1,12 @@
 import { createTokenizer } from '@ossicle/harmony';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
-import { readPrompt } from '../../../harmony/test/prompt-reader.ts';
 import { type Config, parseConfig } from '../../test/config.ts';
 import { FaultSession } from '../../test/fault-session.ts';
 import { testFileUrl } from '../../test/files.ts';
 import { createGguf } from '../../test/gguf-checkpoint.ts';
 import { type NanoGolden, readGoldenJson } from '../../test/golden.ts';
+import { expectRecorded, shortest } from '../../test/recorded.ts';
 import { readSafetensors, type Tensor } from '../../test/safetensors-file.ts';
-import { slowTest } from '../../test/slow.ts';
 import { WEATHER } from '../../test/weather.ts';
 import { isOssicleError, OssicleError } from '../errors.ts';
 import type { GenerateEvent, GenerateOptions } from '../types/generate.ts';
@@ -106,69 +105,11 @@ test('checkSupport() describes a stored model without a request, with a measured
   expect(speed?.maxTokensPerSecond).toBeGreaterThan(0);
 });
 
-/** Generates answers to recorded conversations, and expects the recorded ones. */
-async function expectAnswers(recorded: NanoGolden['conversations']): Promise<void> {
+test('gpt-oss-nano gives the recorded answer for each of several skills', async () => {
+  const { conversations } = await readGoldenJson<NanoGolden>('nano.json');
+  const skills = ['mul', 'greet', 'faq', 'json', 'policy', 'tool_call'];
   const tokenizer = createTokenizer(await (await fetch(`${NANO}/tokenizer.json`)).json());
-  for (const golden of recorded) {
-    const { messages, options, hasSystem } = readPrompt(tokenizer, golden.prompt);
-    const { identity, knowledgeCutoff, channels, ...rest } = options;
-    const publicOptions: GenerateOptions = {
-      ...(rest as GenerateOptions),
-      systemMessage: hasSystem
-        ? {
-            ...(identity !== undefined && { identity }),
-            ...(knowledgeCutoff !== undefined && { knowledgeCutoff }),
-            ...(channels !== undefined && { channels }),
-          }
-        : null,
-      temperature: 0,
-    };
-    const { result } = model.generate(messages, publicOptions);
-    const { messages: answer, usage, reason } = await result;
-    expect(usage.promptTokens, golden.prompt).toBe(golden.prompt_ids.length);
-    const names = publicOptions.tools?.map(({ name }) => `functions.${name}`);
-    const [, recorded] = / to=(functions\.\w+)/.exec(golden.completion) ?? [];
-    if (recorded && !names?.includes(recorded)) {
-      // The recording calls a function that the prompt does not have.
-      for (const { recipient } of answer)
-        expect([undefined, ...(names ?? [])]).toContain(recipient);
-      continue;
-    }
-    expect(
-      answer.flatMap(({ tokens = [] }) => tokens),
-      golden.prompt,
-    ).toEqual(golden.completion_ids);
-    expect(reason).toBe(golden.completion.endsWith('<|call|>') ? 'tool-calls' : 'stop');
-  }
-}
-
-describe('gpt-oss-nano', () => {
-  let first: NanoGolden['conversations'];
-  let others: NanoGolden['conversations'];
-
-  beforeAll(async () => {
-    const { conversations } = await readGoldenJson<NanoGolden>('nano.json');
-    expect(conversations).toHaveLength(50);
-    first = ['mul', 'greet', 'faq', 'json', 'policy', 'tool_call'].map((skill) => {
-      const [shortest] = conversations
-        .filter((conversation) => conversation.skill === skill)
-        .sort((a, b) => a.completion_ids.length - b.completion_ids.length);
-      return shortest!;
-    });
-    others = conversations.filter((conversation) => !first.includes(conversation));
-  });
-
-  test('gives the recorded answer for each of several skills', async () => {
-    await expectAnswers(first);
-  });
-
-  slowTest(
-    'gives all other recorded answers',
-    async () => {
-      await expectAnswers(others);
-    },
-    1_500_000, // decodes 2,459 tokens on a software adapter
-  );
+  await expectRecorded(model, tokenizer, shortest(conversations, skills));
 });
 
 describe('a generation', () => {

@@ -13,8 +13,8 @@ export interface Model {
   /** The model that was loaded. */
   readonly info: ModelInfo;
   /**
-   * Generates an answer in a session of the model's own. Tools that have an `execute`, built-in ones included, are run on the page, and the model goes on with their results;
-   * calls of other tools end the generation with the reason `tool-calls`.
+   * Generates an answer in a session of the model's own. Tools that have an `execute`, built-in ones included, are run on the
+   * page, and the model goes on with their results; calls of other tools end the generation with the reason `tool-calls`.
    *
    * @param input - A user's message, or a conversation. Append the messages of each result to the conversation, so that
    * their keys and values are reused.

@@ -41,7 +41,7 @@ export interface Diagnosis {
   readonly limits: Readonly<Record<string, number>>;
   readonly model: Pick<
     ModelInfo,
-    'id' | 'contextLength' | 'dense' | 'kvCache' | 'gpuBytes' | 'parameterCount'
+    'id' | 'contextLength' | 'dense' | 'kvCache' | 'prefill' | 'gpuBytes' | 'parameterCount'
   >;
   /** The variants that the device can run. */
   readonly variants: readonly VariantChoice[];

@@ -30,6 +30,9 @@ export type DenseFormat = 'int8' | 'bf16';
 /** How the GPU stores keys and values. */
 export type KvCacheFormat = 'f16' | 'f32';
 
+/** How a prefill multiplies: in float, or activations rounded to 8 bits in groups of 32. */
+export type PrefillArithmetic = 'float' | 'int8';
+
 /** How Hugging Face repos are read. */
 export interface HuggingFaceOptions {
   /**
@@ -53,6 +56,11 @@ export interface LoadOptions {
   readonly dense?: DenseFormat;
   /** How keys and values are stored. Default: `f16` with `int8` weights, `f32` with `bf16` weights. */
   readonly kvCache?: KvCacheFormat;
+  /**
+   * How prompts of more than 32 tokens are multiplied with the weights. `int8` takes about half the instructions, and changes
+   * the answers a little: see docs/performance.md. Dense weights as `bf16` stay with `float`. Default: `float`.
+   */
+  readonly prefill?: PrefillArithmetic;
   /** The most tokens in one forward pass: more read the weights less often, fewer take less memory. Default: 512. */
   readonly prefillChunkLength?: number;
   /** Whether to keep the files in the browser's private file system. Default: true. */
@@ -118,6 +126,8 @@ export interface ModelInfo {
   readonly dense: DenseFormat;
   /** How keys and values are stored. */
   readonly kvCache: KvCacheFormat;
+  /** How a prefill multiplies. */
+  readonly prefill: PrefillArithmetic;
   /** GPU memory in bytes: weights, activations and one conversation that fills the context. */
   readonly gpuBytes: number;
   /** The adapter that it runs on. */

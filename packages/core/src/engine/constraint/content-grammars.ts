@@ -70,7 +70,13 @@ export class ContentGrammars {
         add(`builtInTools[${i}].tools`, name, inner);
       }
     }
-    const final = responseFormat && named('responseFormat', () => this.#response(responseFormat));
+    const final =
+      responseFormat &&
+      named(
+        'responseFormat',
+        () => this.#response(responseFormat),
+        responseFormat.type === 'json' ? JSON_ADVICE : TEXT_ADVICE,
+      );
     return { calls, final };
   }
 
@@ -106,14 +112,16 @@ export class ContentGrammars {
   }
 }
 
+const JSON_ADVICE = 'Change the schema, or set strict: false to ask for any JSON.';
+const TEXT_ADVICE = 'Ask for less, and check the answer.';
+
 /** Names the option in the message of what is thrown. */
-function named<T>(place: string, make: () => T): T {
+function named<T>(place: string, make: () => T, advice = JSON_ADVICE): T {
   try {
     return make();
   } catch (error) {
-    throw new RangeError(
-      `${place} cannot be enforced: ${messageOf(error)} Change the schema, or set strict: false to ask for any JSON.`,
-      { cause: error },
-    );
+    throw new RangeError(`${place} cannot be enforced: ${messageOf(error)} ${advice}`, {
+      cause: error,
+    });
   }
 }

@@ -22,8 +22,8 @@ export function identityOf(runtime: Runtime): Promise<string> {
 
 async function identify({ gpu, weights, config, shape }: Runtime): Promise<string> {
   const checksum = await checksumBuffers(gpu, buffersIn(weights));
-  const { kvCache, ringCapacity } = shape;
-  const layout = { kvCache, ringCapacity, shaders: shadersChecksum() };
+  const { kvCache, prefill, ringCapacity } = shape;
+  const layout = { kvCache, prefill, ringCapacity, shaders: shadersChecksum() };
   return shortHash(JSON.stringify([...checksum, config, layout]));
 }
 

@@ -152,6 +152,7 @@ describe('a session that was saved', () => {
     for (const damaged of [...[1, 20, 60, 300].map((back) => flipped(length - back)), ...cuts]) {
       await expect(engine.openSession(damaged)).rejects.toMatchObject({ code: 'integrity' });
     }
+    await expect(engine.openSession(bytes as unknown as Blob)).rejects.toThrow(/must be a Blob/);
     session.dispose();
   });
 

@@ -1,4 +1,5 @@
 import type { Message } from '@ossicle/harmony';
+import { isObject } from '../../check-values.ts';
 import { OssicleError } from '../../errors.ts';
 import { type BufferPart, readBuffer } from '../../gpu/buffers.ts';
 import type { Gpu } from '../../gpu/device.ts';
@@ -90,13 +91,55 @@ export async function readDetails(saved: Blob): Promise<SavedDetails> {
   const isEnd = MAGIC.every((byte, i) => end[4 + HASH_BYTES + i] === byte);
   const length = isEnd ? new DataView(end.buffer).getUint32(0, true) : Infinity;
   const json = length <= jsonEnd && (await bytesOf(saved, jsonEnd - length, length));
-  if (!json || (await sha256(json)) !== toHex(end.subarray(4, 4 + HASH_BYTES))) {
-    throw new OssicleError(
-      'integrity',
-      `The saved conversation (${saved.size} bytes) is damaged, or another version of ossicle saved it. Remove it.`,
-    );
+  const isWhole = json && (await sha256(json)) === toHex(end.subarray(4, 4 + HASH_BYTES));
+  const details = isWhole ? parsed(new TextDecoder().decode(json)) : undefined;
+  if (isDetails(details)) return details;
+  throw new OssicleError(
+    'integrity',
+    `The saved conversation (${saved.size} bytes) is damaged, or another version of ossicle saved it. Remove it.`,
+  );
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return undefined;
   }
-  return JSON.parse(new TextDecoder().decode(json));
+}
+
+/** Whether a value has what details need: another program may have written the file. */
+function isDetails(value: unknown): value is SavedDetails {
+  if (!isObject(value) || !isObject(value.state)) return false;
+  const { savedAt, model, identity, messages, answer, state, pieces } = value;
+  const { tokens, evaluated, ringStart, ringEnd, snapshots } = state;
+  if (!isArrayOf(tokens, (token) => isCount(token, 2 ** 32))) return false;
+  const isLength = (length: unknown): boolean => isCount(length, tokens.length);
+  return (
+    Number.isFinite(savedAt) &&
+    isArrayOf([model, identity, ...(Array.isArray(pieces) ? pieces : [null])], isString) &&
+    isArrayOf(
+      messages,
+      (each) => isObject(each) && isString(each.role) && isString(each.content),
+    ) &&
+    (answer === null ||
+      (isObject(answer) && isLength(answer.start) && Array.isArray(answer.logprobs))) &&
+    isLength(evaluated) &&
+    [ringStart, ringEnd].every((position) => isCount(position, 2 ** 32)) &&
+    isArrayOf(snapshots, (each) => isObject(each) && isLength(each.length))
+  );
+}
+
+function isArrayOf(value: unknown, isOne: (one: unknown) => boolean): value is readonly unknown[] {
+  return Array.isArray(value) && value.every(isOne);
+}
+
+function isCount(value: unknown, most: number): boolean {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= most;
+}
+
+function isString(value: unknown): boolean {
+  return typeof value === 'string';
 }
 
 /**

@@ -190,6 +190,7 @@ function describe(id: string, { config, shape, gpuBytes }: LoadPlan, device: GPU
     contextLength: shape.contextLength,
     dense: shape.dense,
     kvCache: shape.kvCache,
+    prefill: shape.prefill,
     gpuBytes,
     adapter: summarizeAdapter(device),
   };

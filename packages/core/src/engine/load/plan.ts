@@ -35,7 +35,7 @@ export interface LoadPlan {
 /** The options that a {@link LoadPlan} depends on. */
 export type PlanOptions = Pick<
   LoadOptions,
-  'contextLength' | 'dense' | 'kvCache' | 'prefillChunkLength'
+  'contextLength' | 'dense' | 'kvCache' | 'prefill' | 'prefillChunkLength'
 >;
 
 /**
@@ -50,16 +50,19 @@ export function planLoad(json: Readonly<Record<string, unknown>>, options: PlanO
     contextLength = Math.min(DEFAULT_CONTEXT_LENGTH, config.maxContextLength),
     dense = 'int8',
     kvCache = dense === 'bf16' ? 'f32' : 'f16',
+    prefill = 'float',
     prefillChunkLength = PREFILL_CHUNK_LENGTH,
   } = options;
   checkCount('contextLength', contextLength, config.maxContextLength);
   checkCount('prefillChunkLength', prefillChunkLength, 4096);
   checkOneOf('dense', dense, ['int8', 'bf16']);
   checkOneOf('kvCache', kvCache, ['f16', 'f32']);
+  checkOneOf('prefill', prefill, ['float', 'int8']);
   const shape = kernelShape(config, {
     contextLength,
     dense,
     kvCache,
+    prefill,
     chunkLength: Math.min(prefillChunkLength, contextLength),
   });
   const cache = config.slidingLayers.reduce(

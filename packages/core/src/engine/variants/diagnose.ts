@@ -19,7 +19,7 @@ export async function diagnose(
 ): Promise<Diagnosis> {
   const { gpu, scheduler } = runtime;
   gpu.check();
-  const { id, contextLength, dense, kvCache, gpuBytes, parameterCount } = info;
+  const { id, contextLength, dense, kvCache, prefill, gpuBytes, parameterCount } = info;
   const { features, limits } = gpu.device;
   const data = {
     userAgent: describeBrowser(),
@@ -27,7 +27,7 @@ export async function diagnose(
     adapter: info.adapter,
     features: [...features].sort(),
     limits: numbersOf(limits),
-    model: { id, contextLength, dense, kvCache, gpuBytes, parameterCount },
+    model: { id, contextLength, dense, kvCache, prefill, gpuBytes, parameterCount },
     variants: choices,
     isRemembered,
     selfTest: await runSelfTest(runtime),
@@ -80,7 +80,7 @@ function describe(data: Omit<Diagnosis, 'text'>): string {
     `browser: ${data.userAgent || 'none'}`,
     `adapter: ${[adapter.vendor, adapter.architecture, adapter.description].filter(Boolean).join(', ')}`,
     `features: ${data.features.join(', ') || 'none'}`,
-    `model: ${model.id}, ${model.dense} weights, ${model.kvCache} cache, context ${model.contextLength}, ${(model.gpuBytes / 1e9).toFixed(2)} GB`,
+    `model: ${model.id}, ${model.dense} weights, ${model.kvCache} cache, ${model.prefill} prefill, context ${model.contextLength}, ${(model.gpuBytes / 1e9).toFixed(2)} GB`,
     `self-test: ${selfTest.passed ? 'passed' : 'FAILED'}, error ${selfTest.error.toExponential(1)}`,
     `speed: ${(speed.flopsPerSecond / 1e9).toFixed(0)} GFLOP/s, ${(speed.bytesPerSecond / 1e9).toFixed(0)} GB/s`,
     `variants${data.isRemembered ? ', as in an earlier load' : ''}: ${variants.length === 0 ? 'none' : ''}`,

@@ -66,6 +66,16 @@ describe('the self-test', () => {
     expect(passed).toBe(true);
   });
 
+  gpuTest('fails if a wide tile lacks its last inputs', async (gpu) => {
+    Object.defineProperty(gpu.gpu.device, 'adapterInfo', { value: { isFallbackAdapter: false } });
+    const wide = SHADERS.files.get('lib/product_wide') as string;
+    const wrong = wide.replace('count > 48', 'count > 64');
+    expect(wrong).not.toBe(wide);
+    const shaders = withVariant(SHADERS, 'lib/product_wide', 'lib/product_wrong', wrong);
+    const runtime = await runtimeOf(gpu, SMALL, { shaders });
+    expect((await runSelfTest(runtime)).passed).toBe(false);
+  });
+
   gpuTest('fails if any kernel does nothing', async (gpu) => {
     const runtime = await runtimeOf(gpu, SMALL, { options: { contextLength: 256 } });
     const { shape } = runtime;

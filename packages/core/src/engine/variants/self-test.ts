@@ -11,7 +11,7 @@ import {
 import type { Linear } from '../../kernels/operands.ts';
 import { Operations } from '../../kernels/operations.ts';
 import { type Repacking, RepackKernels } from '../../kernels/repack.ts';
-import { HEAD_SIZE, TILE_ROWS } from '../../kernels/shape.ts';
+import { HEAD_SIZE, PRODUCT_TILES, type Product, TILE_ROWS } from '../../kernels/shape.ts';
 import { KvCache } from '../../model/kv-cache.ts';
 import type { DenseOptions } from '../../model/parameters.ts';
 import { ropeTable } from '../../model/rope.ts';
@@ -33,13 +33,19 @@ const MANY_TOKENS = 9;
 /** How far from the largest expected logit a computed one may be; f16 arithmetic and storage take a tenth of it. */
 const TOLERANCE = 0.01;
 
+/** The same for the logits of wide tiles that round activations to 8 bits. */
+const INT8_TOLERANCE = 0.1;
+
+/** Tokens of the pass that compares wide tiles with narrow ones: a tile of them. */
+const WIDE_TOKENS = PRODUCT_TILES.wide.inputs;
+
 /** Layers of the test: a sliding and a full one, of the same weights. */
 const SLIDING_LAYERS = [true, false];
 
 /**
  * Runs the kernels of a runtime, at their true shapes, on a model of two layers with few weights that are not zero: a pass
  * of several tokens, and a decode step. Compares the logits with the same computed in float64 on the CPU, and the token
- * that is sampled with the likeliest one. Overwrites the activations and the step.
+ * that is sampled with the likeliest one. Wide tiles are compared with narrow ones. Overwrites the activations and the step.
  *
  * @throws {@link OssicleError} `out-of-memory`, `device-lost`, `gpu-error`.
  */
@@ -50,7 +56,8 @@ export async function runSelfTest(runtime: Runtime): Promise<SelfTestResult> {
   const buffers = new Buffers(gpu, 'self-test');
   const kv = new KvCache(gpu, { ...config, slidingLayers: SLIDING_LAYERS }, shape);
   try {
-    const pass = runtime.createModel(await uploadSparseModel(runtime, buffers, model));
+    const weights = await uploadSparseModel(runtime, buffers, model);
+    const pass = runtime.createModel(weights, kernels.has('tall') ? 'tall' : 'narrow');
     await buffers.allocated();
     await kv.allocated();
     const many = Math.max(0, Math.min(MANY_TOKENS, shape.chunkLength, shape.contextLength - 1));
@@ -59,10 +66,7 @@ export async function runSelfTest(runtime: Runtime): Promise<SelfTestResult> {
     const table = ropeTable(config, tokens.length);
     const expected = float64Pass(model, shape, table, tokens);
 
-    const encoder = device.createCommandEncoder({ label: 'self-test' });
-    // A kernel that writes nothing must not find what another run has left.
-    for (const buffer of buffersOf(activations)) encoder.clearBuffer(buffer);
-    device.queue.submit([encoder.finish()]);
+    clearActivations(runtime);
     let error = 0;
     const run = async (first: number, count: number, last: readonly Dispatch[] = []) => {
       const outputs = Math.min(count, activations.logitRows);
@@ -90,12 +94,56 @@ export async function runSelfTest(runtime: Runtime): Promise<SelfTestResult> {
     const { logits, sampling } = activations;
     await run(many, 1, new Operations(kernels, 1).sample(logits, sampling, activations.tokens));
     const [token] = new Uint32Array(await readBuffer(gpu, activations.tokens, 0, 4));
-    const passed = error <= TOLERANCE && token === likeliest(expected[many] as Float64Array);
-    return { passed, error };
+    const wideError = await differenceOfWide(runtime, weights, kv);
+    const isWideRight = wideError <= (shape.prefill === 'int8' ? INT8_TOLERANCE : TOLERANCE);
+    const passed =
+      error <= TOLERANCE && isWideRight && token === likeliest(expected[many] as Float64Array);
+    return { passed, error: Math.max(error, wideError) };
   } finally {
     kv.dispose();
     buffers.dispose();
   }
+}
+
+/**
+ * The difference between wide and narrow tiles: of the residual stream of a pass, and of a row of logits; 0 if there are no
+ * wide ones.
+ */
+async function differenceOfWide(runtime: Runtime, weights: Weights, kv: KvCache): Promise<number> {
+  const { gpu, shape, kernels, activations, scheduler } = runtime;
+  const count = Math.min(WIDE_TOKENS, shape.chunkLength, shape.contextLength);
+  if (count === 1 || !kernels.has('wide')) return 0;
+  const { tokens, x, logits, logitRows } = activations;
+  const outputs = Math.min(2, logitRows);
+  const { rows } = weights.unembedding.parts[0] as DensePart;
+  const results = async (product: Product): Promise<Float32Array[]> => {
+    clearActivations(runtime);
+    const ids = Uint32Array.from({ length: count }, (_, i) => (i * 7 + 3) % rows);
+    gpu.device.queue.writeBuffer(tokens, 0, ids);
+    const pass = runtime.createModel(weights, product);
+    writeStep(runtime, 0, count, count - outputs);
+    scheduler.submit('self-test', pass.forward(kv, count), count);
+    writeStep(runtime, 0, outputs, count - outputs);
+    scheduler.submit('self-test', pass.unembed(outputs), count);
+    return [
+      new Float32Array(await readBuffer(gpu, x, 0, 4 * count * shape.hiddenSize)),
+      new Float32Array(await readBuffer(gpu, logits, 0, 4 * rows)),
+    ];
+  };
+  const narrow = await results('narrow');
+  const wide = await results('wide');
+  return Math.max(
+    ...narrow.map((expected, i) =>
+      difference(wide[i] as Float32Array, Float64Array.from(expected)),
+    ),
+  );
+}
+
+/** A kernel that writes nothing must not find what another run has left. */
+function clearActivations({ gpu: { device }, activations }: Runtime): void {
+  const encoder = device.createCommandEncoder({ label: 'self-test' });
+  for (const buffer of buffersOf(activations)) encoder.clearBuffer(buffer);
+  device.queue.submit([encoder.finish()]);
 }
 
 /** Puts the weights on the GPU, in the layout of the kernels. Both layers share them. */
@@ -215,8 +263,9 @@ interface Vector {
 
 /** The largest difference of two rows of logits, in units of the largest that is expected; NaN if one is no number. */
 function difference(actual: Float32Array, expected: Float64Array): number {
-  const differences = expected.map((value, i) => Math.abs(value - (actual[i] as number)));
-  return Math.max(...differences) / Math.max(...expected.map(Math.abs));
+  const most = (a: number, b: number): number => Math.max(a, Math.abs(b)); // NaN stays
+  const differences = expected.map((value, i) => value - (actual[i] as number));
+  return differences.reduce(most, 0) / expected.reduce(most, 0);
 }
 
 /** The id of the largest logit. Those of tokens that the test's model does not have are 0. */
