@@ -24,71 +24,74 @@ fn sample_candidates(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_inv
     return;
   }
   let largest = key_value(atomicLoad(&found.largest));
-  let strip = workgroup.x * STRIP + local;
+  var lists_candidates = false;
+  var least = LOWEST;
   if (has_cut(VOCABULARY)) {
-    list_candidates(strip);
-    if (!has_top_k(VOCABULARY)) {
-      strips[workgroup.x].masses[local] = mass(strip, largest);
-    }
+    least = least_candidate(local);
+    lists_candidates = strips[workgroup.x].parts[local] >= least;
   }
-  if (needs_contenders(VOCABULARY)) {
-    list_contender(strip, largest);
+  let adds_masses = has_cut(VOCABULARY) && !has_top_k(VOCABULARY);
+  let lists_contender = needs_contenders(VOCABULARY);
+  if (!lists_candidates && !adds_masses && !lists_contender) {
+    return;
   }
-}
-
-fn list_candidates(strip: u32) {
-  let least = least_candidate();
-  for (var first = strip; first < strip + STRIP; first += BATCH * WORKGROUP_SIZE) {
-    let batch = logit_batch(first);
-    for (var i = 0u; i < BATCH; i++) {
-      if (batch[i] >= least) {
-        let place = atomicAdd(&found.candidate_count, 1);
-        if (place < MAX_CANDIDATES) {
-          found.candidates[place] = first + i * WORKGROUP_SIZE;
-        }
-      }
-    }
-  }
-}
-
-fn mass(strip: u32, largest: f32) -> f32 {
-  var sum = 0f;
-  for (var first = strip; first < strip + STRIP; first += BATCH * WORKGROUP_SIZE) {
-    let batch = logit_batch(first);
-    for (var i = 0u; i < BATCH; i++) {
-      sum += select(0, exp((batch[i] - largest) / sampling.temperature), batch[i] >= LOWEST);
-    }
-  }
-  return sum;
-}
-
-// Lists the invocation's token with the highest score, if it may win.
-fn list_contender(strip: u32, largest: f32) {
-  // Few tokens need their logarithms: the others cannot win against the likeliest token of each strip.
-  var best = LEAST_GUMBEL;
-  if (sampling.min_p == 0) { // otherwise it may exclude those
-    let scaled = largest / sampling.temperature;
-    // Less what rounding may have added.
-    best = max(best, key_value(atomicLoad(&found.bound)) - scaled - 1e-6 * abs(scaled) - 1e-5);
-  }
-  var contender = VOCABULARY;
-  let least = min_p_logit(largest);
+  let least_contender = min_p_logit(largest);
   let hash = step_hash(step.position + step.tokens);
+  var best = least_score(workgroup.x, largest, hash);
+  var contender = VOCABULARY; // the invocation's token with the highest score, if it may win
+  var mass = 0f;
+  let strip = workgroup.x * STRIP + local;
   for (var first = strip; first < strip + STRIP; first += BATCH * WORKGROUP_SIZE) {
     let batch = logit_batch(first);
-    for (var i = 0u; i < BATCH; i++) {
-      let token = first + i * WORKGROUP_SIZE;
-      let x = (batch[i] - largest) / sampling.temperature;
-      if (batch[i] >= least && x + gumbel_bound(hash, token) >= best) {
-        let score = x + gumbel(hash, token);
-        if (score > best) {
-          best = score;
-          contender = token;
+    if (lists_candidates) {
+      for (var i = 0u; i < BATCH; i++) {
+        if (batch[i] >= least) {
+          let place = atomicAdd(&found.candidate_count, 1);
+          if (place < MAX_CANDIDATES) {
+            found.candidates[place] = first + i * WORKGROUP_SIZE;
+          }
         }
       }
     }
+    if (adds_masses) {
+      for (var i = 0u; i < BATCH; i++) {
+        mass += select(0, exp((batch[i] - largest) * (1 / sampling.temperature)), batch[i] >= LOWEST);
+      }
+    }
+    if (lists_contender) {
+      for (var i = 0u; i < BATCH; i++) {
+        let token = first + i * WORKGROUP_SIZE;
+        let x = (batch[i] - largest) / sampling.temperature;
+        if (batch[i] >= least_contender && x + gumbel_bound(hash, token) >= best) {
+          let score = x + gumbel(hash, token);
+          if (score > best) {
+            best = score;
+            contender = token;
+          }
+        }
+      }
+    }
+  }
+  if (adds_masses) {
+    strips[workgroup.x].parts[local] = mass;
   }
   if (contender < VOCABULARY) {
     found.contenders[atomicAdd(&found.contender_count, 1)] = contender;
   }
+}
+
+// What a contender's score must reach. Few tokens need their logarithms: the others cannot win against the likeliest token of
+// each strip.
+fn least_score(strip: u32, largest: f32, hash: u32) -> f32 {
+  let scaled = largest / sampling.temperature;
+  var score = key_value(atomicLoad(&found.bound)) - scaled;
+  if (sampling.min_p > 0) { // it may exclude that token
+    let own = strips[strip].largest;
+    if (own < min_p_logit(largest)) {
+      return LEAST_GUMBEL;
+    }
+    score = (own - largest) / sampling.temperature + gumbel(hash, strips[strip].likeliest);
+  }
+  // Less what rounding may have added.
+  return max(LEAST_GUMBEL, score - 1e-6 * abs(scaled) - 1e-5);
 }

@@ -42,6 +42,9 @@ fn sample_strips(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocat
       }
     }
   }
+  if (sampling.temperature > 0) {
+    strips[workgroup.x].parts[local] = best;
+  }
   keep_best_of_four(best, best_token, local);
   if (local < 4 && sampling.temperature > 0) {
     let group = (workgroup.x * 4 + local) % group_count();

@@ -26,11 +26,12 @@ var<workgroup> mass_sums: vec2f;
 
 // The choice, from the one without top_k and top_p if that is known.
 fn cut(winner: u32, local: u32) -> u32 {
+  let least_of_candidates = least_candidate(local);
   if (local == 0) {
     shared_source = Source(
       CANDIDATES,
       atomicLoad(&found.candidate_count),
-      least_candidate(),
+      least_of_candidates,
       key_value(atomicLoad(&found.largest)),
     );
   }
@@ -106,7 +107,7 @@ fn best_above(source: Source, least: f32, above: f32, local: u32) -> u32 {
 fn mass_of_all(local: u32) -> f32 {
   var sum = 0f;
   for (var i = local; i < STRIPS * STRIP_INVOCATIONS; i += WORKGROUP_SIZE) {
-    sum += strips[i / STRIP_INVOCATIONS].masses[i % STRIP_INVOCATIONS];
+    sum += strips[i / STRIP_INVOCATIONS].parts[i % STRIP_INVOCATIONS];
   }
   partial_masses[local] = sum;
   workgroupBarrier();

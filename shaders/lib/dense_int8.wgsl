@@ -8,7 +8,7 @@ const VECTOR_UNIT = 1f;  // see lib/mxfp4
 
 // The i-th vec4f of a vector, without its scale.
 fn quad_values(v: vec4u, i: u32) -> vec4f {
-  return vec4f(unpack4xI8(v[i]));
+  return int8_quad(v[i]);
 }
 
 fn vector_scale(tile: u32, vector: u32, row: u32) -> f32 {

@@ -1,13 +1,20 @@
-// Which tokens are candidates. Expects the binding `groups`.
+// Which tokens are candidates. Expects the binding `groups` and WORKGROUP_SIZE.
 // import: sampling
 
-// The least logit of a candidate.
-fn least_candidate() -> f32 {
+var<workgroup> least_keys: array<u32, MAX_GROUPS / 4>;
+
+// The least logit of a candidate. Every invocation must call it, in uniform control flow.
+fn least_candidate(local: u32) -> f32 {
   let count = group_count();
-  var keys = vec4u(0xffffffff);
-  for (var i = 0u; i < count; i += 4) {
-    keys = min(keys, select(vec4u(0xffffffff), groups[i / 4], i + vec4u(0, 1, 2, 3) < vec4u(count)));
+  for (var i = local; 4 * i < count; i += WORKGROUP_SIZE) {
+    let keys = select(vec4u(0xffffffff), groups[i], 4 * i + vec4u(0, 1, 2, 3) < vec4u(count));
+    least_keys[i] = min(min(keys.x, keys.y), min(keys.z, keys.w));
   }
-  let key = min(min(keys.x, keys.y), min(keys.z, keys.w));
-  return key_value(max(key, order_key(LOWEST)));
+  workgroupBarrier();
+  if (local == 0) {
+    for (var i = 1u; 4 * i < count; i++) {
+      least_keys[0] = min(least_keys[0], least_keys[i]);
+    }
+  }
+  return key_value(max(workgroupUniformLoad(&least_keys[0]), order_key(LOWEST)));
 }

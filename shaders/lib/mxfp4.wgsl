@@ -10,9 +10,7 @@ const VECTOR_UNIT = 0x1p15f;            // quad_values * VECTOR_UNIT * vector_sc
 
 // The i-th vec4f of a block, without its scale: half a word.
 fn quad_values(block: vec4u, i: u32) -> vec4f {
-  let word = block[i / 2];
-  let pair = 2 * (i % 2);
-  return vec4f(e2m1_pair(word, pair), e2m1_pair(word, pair + 1));
+  return e2m1_quad(block[i >> 1], i & 1);
 }
 
 // Half of 2^(byte - 127); the other factor 2 is in VECTOR_UNIT. For bytes 0 and 1 that is below the normal f32 range,

@@ -3,7 +3,8 @@
 const STRIP = 2048u; // logits per workgroup of sample_strips.wgsl and sample_candidates.wgsl
 const STRIP_INVOCATIONS = 64u;
 const MAX_CANDIDATES = 4096u;
-const MAX_GROUPS = 64u; // of quarters of strips
+const MAX_GROUPS = 256u; // of quarters of strips
+const TOP_P_GROUPS = 64u; // without top_k
 const LOWEST = -3.4e38f;      // not above any logit that may be sampled
 const NO_LOGIT = -3.402823e38f; // below LOWEST
 
@@ -31,7 +32,9 @@ struct Adjustment {
 struct Strip {
   largest: f32,   // logit; LOWEST if none is a number
   likeliest: u32, // the first token with that logit
-  masses: array<f32, STRIP_INVOCATIONS>, // their sum is the probability of all tokens, times a constant, if top_p needs it
+  // Of each invocation, unless the temperature is 0: its largest logit; then, if top_p needs it, the probability of its tokens,
+  // times a constant.
+  parts: array<f32, STRIP_INVOCATIONS>,
 }
 
 // What the strips find together. Zeros before and after a step; floats as keys, since there are no atomic ones.
@@ -61,7 +64,7 @@ fn min_p_logit(largest: f32) -> f32 {
 // Into how many groups the vocabulary is divided. Each has a token whose logit reaches the least of their largest ones, so
 // those that reach it are at least top_k, and not many more.
 fn group_count() -> u32 {
-  return select(MAX_GROUPS, min(sampling.top_k, MAX_GROUPS), sampling.top_k > 0);
+  return select(TOP_P_GROUPS, min(sampling.top_k, MAX_GROUPS), sampling.top_k > 0);
 }
 
 // Whether the choice may be a token that is no candidate.

@@ -3,14 +3,14 @@
 import { PRODUCT_TILES } from '../src/kernels/shape.ts';
 
 /** A `lib/product_*`. */
-export type TestedProduct = 'narrow' | 'wide' | 'int8';
+export type TestedProduct = 'narrow' | 'wide' | 'tall' | 'int8';
 
 /** Every `lib/product_*`. */
-export const TESTED_PRODUCTS: readonly TestedProduct[] = ['narrow', 'wide', 'int8'];
+export const TESTED_PRODUCTS: readonly TestedProduct[] = ['narrow', 'wide', 'tall', 'int8'];
 
 /** The tile that a workgroup makes. */
 export function tileOf(product: TestedProduct): (typeof PRODUCT_TILES)['wide'] {
-  return PRODUCT_TILES[product === 'narrow' ? 'narrow' : 'wide'];
+  return PRODUCT_TILES[product === 'int8' ? 'wide' : product];
 }
 
 /**

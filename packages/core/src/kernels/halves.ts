@@ -4,7 +4,7 @@ import { Kernel, type KernelSource } from '../gpu/kernel.ts';
 import { submit } from '../gpu/recorder.ts';
 import { kernelSource } from './shaders.ts';
 
-/** How kernels convert f16 to f32: `native`, by the GPU's conversion, or `exact`, by integers: `lib/halves_*`. */
+/** How kernels convert f16 and int8 to f32: `native`, by the GPU's conversions, or `exact`, by integers: `lib/halves_*`. */
 export type Halves = 'native' | 'exact';
 
 /** Subnormal f16 magnitudes, 0 included. */
@@ -12,8 +12,13 @@ const SUBNORMALS = 0x400;
 
 const choices = new WeakMap<Gpu, Promise<Halves>>();
 
-/** {@link chooseHalves}, once for each GPU. */
+/**
+ * {@link chooseHalves}, once for each GPU. A software adapter without f16 emulates the conversions, and the shifts of vectors
+ * that weights need before them: `exact` is faster there.
+ */
 export function halvesOf(gpu: Gpu): Promise<Halves> {
+  const { adapterInfo, features } = gpu.device;
+  if (adapterInfo.isFallbackAdapter && !features.has('shader-f16')) return Promise.resolve('exact');
   const known = choices.get(gpu) ?? chooseHalves(gpu);
   choices.set(gpu, known);
   return known;

@@ -4,7 +4,6 @@ import { gpuTest } from '../../test/gpu.ts';
 import { SHAPE_20B } from '../../test/kernel-shape.ts';
 import { Gpu } from '../gpu/device.ts';
 import { Kernels } from './kernels.ts';
-import { PRODUCTS } from './shape.ts';
 
 gpuTest.each([
   { ...SHAPE_20B, prefill: 'int8' as const },
@@ -13,7 +12,7 @@ gpuTest.each([
   'every kernel of the 20b compiles with dense $dense, kvCache $kvCache and prefill $prefill',
   async (shape, { gpu, buffers }) => {
     const step = buffers.storage('step', 16);
-    const kernels = await Kernels.compile(gpu, shape, step, buffers, { products: PRODUCTS });
+    const kernels = await Kernels.compile(gpu, shape, step, buffers, { adapter: 'gpu' });
     expect(kernels.has('wide')).toBe(true);
   },
 );
@@ -23,14 +22,15 @@ gpuTest(
   async ({ gpu, buffers }) => {
     const { device, counts } = countedDevice(gpu.device);
     const step = buffers.storage('step', 16);
-    await Kernels.compile(new Gpu(device), SHAPE_20B, step, buffers, { products: PRODUCTS });
+    await Kernels.compile(new Gpu(device), SHAPE_20B, step, buffers, { adapter: 'gpu' });
     expect(counts.calls.get('createComputePipelineAsync')).toBeLessThanOrEqual(35);
   },
 );
 
-gpuTest('software adapters do without wide tiles', async ({ gpu, buffers }) => {
+gpuTest('software adapters have tiles of their own', async ({ gpu, buffers }) => {
   const shape = { ...SHAPE_20B, hiddenSize: 64, intermediateSize: 32 };
   const kernels = await Kernels.compile(gpu, shape, buffers.storage('step', 16), buffers);
-  expect(kernels.has('wide')).toBe(!gpu.device.adapterInfo.isFallbackAdapter);
-  expect(kernels.has('narrow')).toBe(true);
+  const { isFallbackAdapter } = gpu.device.adapterInfo;
+  expect(kernels.has('tall')).toBe(isFallbackAdapter);
+  expect(kernels.has('wide')).toBe(!isFallbackAdapter);
 });

@@ -4,14 +4,14 @@ import { Kernel, type KernelSource } from '../gpu/kernel.ts';
 import { type Halves, halvesOf } from './halves.ts';
 import { type PipelineName, pipelineSources } from './pipelines.ts';
 import type { Shaders } from './shaders.ts';
-import { type KernelShape, PRODUCTS, type Product } from './shape.ts';
+import type { AdapterKind, KernelShape, Product } from './shape.ts';
 
 /** Options of {@link Kernels.compile}. */
 export interface CompileOptions {
   readonly shaders?: Shaders;
   readonly compiled?: Map<string, Promise<Kernel>>;
   readonly halves?: Halves;
-  readonly products?: readonly Product[];
+  readonly adapter?: AdapterKind;
 }
 
 /** The compiled kernels of one model, and what all its operations share. */
@@ -42,20 +42,19 @@ export class Kernels {
    * @param buffers - Owns the kernels' constant parameters.
    * @param options.shaders - Where their files come from. Default: the library's, with all variants that the device can run.
    * @param options.compiled - Kernels that have been compiled before, for any shape; gets the others.
-   * @param options.halves - Default: `native` if that is exact on this GPU.
-   * @param options.products - The tiles that many tokens may use. Default: all; on a software adapter, the narrow ones, which
-   * are two to four times as fast there, unless they are of int8: each barrier of the wide ones suspends every invocation.
+   * @param options.halves - Default: {@link halvesOf}.
+   * @param options.adapter - What to compile for. Default: what the device is; a GPU for prefill in int8, which has wide tiles.
    */
   static async compile(
     gpu: Gpu,
     shape: KernelShape,
     step: GPUBuffer,
     buffers: Buffers,
-    { shaders, compiled = new Map(), halves, products }: CompileOptions = {},
+    { shaders, compiled = new Map(), halves, adapter }: CompileOptions = {},
   ): Promise<Kernels> {
     const { isFallbackAdapter } = gpu.device.adapterInfo;
-    const isNarrow = isFallbackAdapter && shape.prefill === 'float';
-    const tiles = products ?? (isNarrow ? ['narrow'] : PRODUCTS);
+    const isSoftware = isFallbackAdapter && shape.prefill === 'float';
+    const kind = adapter ?? (isSoftware ? 'software' : 'gpu');
     const compile = (source: KernelSource): Promise<Kernel> => {
       const { entryPoint, files, constants } = source;
       const key = JSON.stringify([entryPoint, files.map(({ path }) => path), constants]);
@@ -69,7 +68,7 @@ export class Kernels {
       kv: shape.kvCache,
     };
     const options = { libraries, features: gpu.device.features };
-    const sources = [...pipelineSources(shape, options, shaders, tiles)];
+    const sources = [...pipelineSources(shape, options, shaders, kind)];
     const pipelines = await Promise.all(
       sources.map(async ([name, source]) => [name, await compile(source)] as const),
     );

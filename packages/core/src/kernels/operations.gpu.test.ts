@@ -17,7 +17,7 @@ import { createRandom } from '../../test/random.ts';
 import { Kernels } from './kernels.ts';
 import type { LayerCache } from './operands.ts';
 import { Operations } from './operations.ts';
-import { HEAD_SIZE, type KernelShape, normedRow, PRODUCTS, scratchBytes } from './shape.ts';
+import { HEAD_SIZE, type KernelShape, normedRow, scratchBytes } from './shape.ts';
 
 const CONTEXT = 260;
 
@@ -74,7 +74,7 @@ class OneLayer {
 
   static async create(gpu: TestGpu, shape: KernelShape): Promise<OneLayer> {
     const step = stepBuffer(gpu, 0, 1);
-    const options = { products: PRODUCTS };
+    const options = { adapter: 'gpu' } as const;
     const kernels = await Kernels.compile(gpu.gpu, shape, step, gpu.buffers, options);
     return new OneLayer(gpu, kernels, shape, step, await uploadLayerWeights(gpu, shape));
   }

@@ -28,7 +28,7 @@ import {
 /** Up to this many tokens, matmuls read the weights once per token; from there on, once per tile of tokens. */
 const FEW_TOKENS = 1;
 
-/** Up to this many inputs per weight matrix, on average, tiled matmuls use narrow tiles, even if there are wide ones. */
+/** Up to this many inputs per weight matrix, on average, tiled matmuls of GPUs use narrow tiles. */
 const NARROW_INPUTS = 32;
 
 type Resources = Readonly<Record<string, Resource>>;
@@ -60,8 +60,10 @@ export class Operations {
     this.#count = count;
     this.#isFew = count <= FEW_TOKENS;
     const { experts, expertsPerToken } = kernels.shape;
-    const productOf = (inputs: number): Product =>
-      product ?? (inputs > NARROW_INPUTS && kernels.has('wide') ? 'wide' : 'narrow');
+    const productOf = (inputs: number): Product => {
+      if (product !== undefined || kernels.has('tall')) return product ?? 'tall';
+      return inputs > NARROW_INPUTS ? 'wide' : 'narrow';
+    };
     this.#denseProduct = productOf(count);
     this.#expertProduct = productOf((count * expertsPerToken) / experts);
   }

@@ -1,6 +1,7 @@
 import type { KernelSource } from '../gpu/kernel.ts';
 import { type KernelOptions, kernelSource, type Shaders } from './shaders.ts';
 import {
+  type AdapterKind,
   blockInvocations,
   HEAD_SIZE,
   type KernelShape,
@@ -26,13 +27,13 @@ export type PipelineName =
  * The pipelines of a model: every kernel with the constants of each of its uses.
  *
  * @param options - What the kernels' files leave open, except constants.
- * @param products - The tiles of the matmuls of many tokens.
+ * @param adapter - What they are for: it decides on the tiles of many tokens, and how many invocations share a row of one.
  */
 export function pipelineSources(
   shape: KernelShape,
   { libraries, features }: Omit<KernelOptions, 'constants'>,
   shaders?: Shaders,
-  products: readonly Product[] = PRODUCTS,
+  adapter: AdapterKind = 'gpu',
 ): ReadonlyMap<PipelineName, KernelSource> {
   const sources = new Map<PipelineName, KernelSource>();
   const add = (name: string, constants: Constants, product?: string): void => {
@@ -50,14 +51,15 @@ export function pipelineSources(
       ),
     );
   };
-  for (const [name, constants] of Object.entries(modelPipelines(shape))) add(name, constants);
-  for (const product of products) {
+  for (const [name, constants] of Object.entries(modelPipelines(shape, adapter)))
+    add(name, constants);
+  for (const product of PRODUCTS[adapter]) {
     for (const [name, constants] of Object.entries(tiledPipelines(shape, product))) {
       add(`${name}/${product}`, constants, productOf(name, product, shape));
     }
   }
   for (const isSliding of [false, true]) {
-    for (const [kernel, constants] of Object.entries(layerPipelines(shape, isSliding))) {
+    for (const [kernel, constants] of Object.entries(layerPipelines(shape, isSliding, adapter))) {
       if (kernel === 'attend_reduce' && splitCount(shape, isSliding) === 1) continue;
       add(`${kernel}/${spanOf(isSliding)}`, constants);
     }
@@ -78,7 +80,7 @@ export function spanOf(isSliding: boolean): 'sliding' | 'full' {
 }
 
 /** The constants of pipelines that are the same in all layers. */
-function modelPipelines(shape: KernelShape) {
+function modelPipelines(shape: KernelShape, adapter: AdapterKind) {
   const { hiddenSize, intermediateSize, heads, expertsPerToken: TOP } = shape;
   const { experts: EXPERTS, vocabularySize: VOCABULARY } = shape;
   const { mlp1, mlp2 } = matrices(shape);
@@ -91,12 +93,12 @@ function modelPipelines(shape: KernelShape) {
     embed: { COLUMNS: hiddenSize } as Constants,
     rms_norm: norm as Constants,
     'rms_norm/output': { ...norm, FROM_OUTPUT_ROW: 1 } as Constants,
-    out: { ...columnsOf(heads * HEAD_SIZE, 32), ROWS: hiddenSize } as Constants,
-    linear: { ...columnsOf(hiddenSize, 8), ROWS: VOCABULARY } as Constants,
+    out: { ...columnsOf(heads * HEAD_SIZE, 32, adapter), ROWS: hiddenSize } as Constants,
+    linear: { ...columnsOf(hiddenSize, 8, adapter), ROWS: VOCABULARY } as Constants,
     router: { ...norm, EXPERTS, WORKGROUP_SIZE: blockInvocations(hiddenSize) } as Constants,
-    route: { ...columnsOf(hiddenSize, 16), EXPERTS, TOP } as Constants,
-    expert_swiglu: { ...mlp1, ...columnsOf(hiddenSize, 8), EXPERTS } as Constants,
-    expert_out: { ...mlp2, ...columnsOf(intermediateSize, 16), EXPERTS, TOP } as Constants,
+    route: { ...columnsOf(hiddenSize, 16, adapter), EXPERTS, TOP } as Constants,
+    expert_swiglu: { ...mlp1, ...columnsOf(hiddenSize, 8, adapter), EXPERTS } as Constants,
+    expert_out: { ...mlp2, ...columnsOf(intermediateSize, 16, adapter), EXPERTS, TOP } as Constants,
     expert_sum: { COLUMNS: hiddenSize, TOP } as Constants,
     sample_strips: { VOCABULARY } as Constants,
     sample_candidates: { VOCABULARY } as Constants,
@@ -134,13 +136,13 @@ function matrices(shape: KernelShape) {
 }
 
 /** The constants of pipelines that sliding and full layers have one of each. */
-function layerPipelines(shape: KernelShape, isSliding: boolean) {
+function layerPipelines(shape: KernelShape, isSliding: boolean, adapter: AdapterKind) {
   const { heads: HEADS, kvHeads: KV_HEADS, hiddenSize: COLUMNS } = shape;
   const cache = { HEADS, KV_HEADS, RING: isSliding ? shape.ringCapacity : 0 };
   const WINDOW = isSliding ? shape.slidingWindow : 0;
   const SPLITS = splitCount(shape, isSliding);
   return {
-    qkv: { ...cache, ...columnsOf(COLUMNS, 16), EPSILON: shape.normEpsilon } as Constants,
+    qkv: { ...cache, ...columnsOf(COLUMNS, 16, adapter), EPSILON: shape.normEpsilon } as Constants,
     rope: cache as Constants,
     attend: { ...cache, WINDOW, SPLITS } as Constants,
     attend_tiled: { ...cache, WINDOW } as Constants,
@@ -148,7 +150,11 @@ function layerPipelines(shape: KernelShape, isSliding: boolean) {
   };
 }
 
-/** The columns of a matrix, and how many invocations share those of a row (`lib/row_product`). */
-function columnsOf(columns: number, mostSplits: number): { COLUMNS: number; SPLITS: number } {
-  return { COLUMNS: columns, SPLITS: rowSplits(columns, mostSplits) };
+/** The columns of a matrix, and how many invocations share those of a row (`lib/row_product`): on a GPU, at most so many. */
+function columnsOf(
+  columns: number,
+  most: number,
+  adapter: AdapterKind,
+): { COLUMNS: number; SPLITS: number } {
+  return { COLUMNS: columns, SPLITS: adapter === 'gpu' ? rowSplits(columns, most) : 1 };
 }

@@ -25,11 +25,17 @@ export const SPLIT_KEYS: number = shaderConstant('lib/attention_splits', 'SPLIT_
 /** Logits per workgroup of the first two passes of sampling. */
 export const STRIP: number = shaderConstant('lib/sampling', 'STRIP');
 
-/** Which `lib/product_*` a tiled matmul uses: for few inputs per weight matrix, or for many. */
-export type Product = 'narrow' | 'wide';
+/** Which `lib/product_*` a tiled matmul uses: for few inputs per weight matrix, for many, or for any on software adapters. */
+export type Product = 'narrow' | 'wide' | 'tall';
 
-/** All of them. */
-export const PRODUCTS: readonly Product[] = ['narrow', 'wide'];
+/** What kernels run on. A software adapter runs few invocations at a time, and barriers suspend each of them. */
+export type AdapterKind = 'gpu' | 'software';
+
+/** The products of each kind of adapter. */
+export const PRODUCTS: Readonly<Record<AdapterKind, readonly Product[]>> = {
+  gpu: ['narrow', 'wide'],
+  software: ['tall'],
+};
 
 /** Columns that share a sum of squares in a row of `lib/normed_rows`. */
 const SQUARES = shaderConstant('lib/normed_rows', 'SQUARES');
@@ -38,6 +44,7 @@ const SQUARES = shaderConstant('lib/normed_rows', 'SQUARES');
 export const PRODUCT_TILES: Readonly<Record<Product, ProductTile>> = {
   narrow: productTile('lib/product_narrow'),
   wide: productTile('lib/wide_tile'),
+  tall: productTile('lib/product_tall'),
 };
 
 /** See {@link PRODUCT_TILES}. */
@@ -152,7 +159,7 @@ export function scratchBytes(shape: KernelShape): {
   return {
     splitOut: shape.heads * splits * HEAD_SIZE * 4,
     splitStats: shape.heads * splits * 8,
-    tiles: slotTileCount(shape, shape.chunkLength, 'narrow') * SLOT_TILE_BYTES,
+    tiles: slotTileCount(shape, shape.chunkLength, 'tall') * SLOT_TILE_BYTES,
     ...samplingBytes(shape.vocabularySize),
   };
 }

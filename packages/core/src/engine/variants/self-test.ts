@@ -57,7 +57,7 @@ export async function runSelfTest(runtime: Runtime): Promise<SelfTestResult> {
   const kv = new KvCache(gpu, { ...config, slidingLayers: SLIDING_LAYERS }, shape);
   try {
     const weights = await uploadSparseModel(runtime, buffers, model);
-    const pass = runtime.createModel(weights, 'narrow');
+    const pass = runtime.createModel(weights, kernels.has('tall') ? 'tall' : 'narrow');
     await buffers.allocated();
     await kv.allocated();
     const many = Math.max(0, Math.min(MANY_TOKENS, shape.chunkLength, shape.contextLength - 1));
