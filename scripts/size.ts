@@ -21,15 +21,15 @@ const PART_LINES: Readonly<Record<string, number>> = {
   'packages/harmony/src': 2_400,
   'packages/core/src': 20_000,
   'packages/tools/src': 2_000,
-  shaders: 2_650,
+  shaders: 2_700,
   demo: 11_000,
 };
 
 /** Most gzipped bytes of an entry with the chunks it imports: the download of a page that uses all of it. */
 const GZIP_BYTES: Readonly<Record<string, number>> = {
   'packages/harmony/dist/index.js': 25_000,
-  'packages/core/dist/index.js': 141_000,
-  'packages/core/dist/engine.js': 159_000,
+  'packages/core/dist/index.js': 142_000,
+  'packages/core/dist/engine.js': 160_000,
   'packages/tools/dist/index.js': 18_000,
 };
 
