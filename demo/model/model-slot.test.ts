@@ -1,8 +1,13 @@
 import { checkSupport, load, type Model, type SupportReport } from 'ossicle';
 import { expect, test, vi } from 'vitest';
+import { writeLoadSettings } from './cost/load-settings.ts';
 import { ModelSlot } from './model-slot.ts';
 
 vi.mock('ossicle', () => ({ checkSupport: vi.fn(), load: vi.fn() }));
+vi.mock('./cost/load-settings.ts', () => ({
+  readLoadSettings: vi.fn(() => ({ contextLength: 131_072 })),
+  writeLoadSettings: vi.fn(),
+}));
 vi.mock('./stored-checkpoint.ts', () => ({ findStored: vi.fn() })); // it reads the page's URL
 
 test('a large model makes room for one that would not fit beside it', async () => {
@@ -33,4 +38,17 @@ test('a large model makes room for one that would not fit beside it', async () =
   await slot.load(checkpoint('second'));
   expect(reports).toEqual([]);
   expect(slot.state).toMatchObject({ status: 'ready', model: { checkpoint: { name: 'second' } } });
+});
+
+test.each([
+  ['out-of-memory', 1],
+  ['download-failed', 0],
+])('choices of a load that ends with %s are given up %i times', async (code, times) => {
+  vi.mocked(writeLoadSettings).mockClear();
+  vi.mocked(load).mockRejectedValue(Object.assign(new Error('no'), { code }));
+  const slot = new ModelSlot({ agree: async () => true, token: () => undefined });
+  await slot.load({ source: 'owner/large', name: 'large', origin: 'huggingface' }, true);
+  expect(slot.state.status).toBe('failed');
+  expect(writeLoadSettings).toHaveBeenCalledTimes(times);
+  if (times > 0) expect(writeLoadSettings).toHaveBeenCalledWith('owner/large', {});
 });

@@ -1,6 +1,6 @@
 import type { LoadProgress, Model, SpeedEstimate, SupportReport } from 'ossicle';
 import type { CheckpointSource } from './checkpoint-source.ts';
-import { readLoadSettings } from './cost/load-settings.ts';
+import { readLoadSettings, writeLoadSettings } from './cost/load-settings.ts';
 import { loadLibrary } from './library.ts';
 import { findStored } from './stored-checkpoint.ts';
 
@@ -135,6 +135,8 @@ export class ModelSlot {
       await previous?.model.dispose();
     } catch (error) {
       if (this.#abort !== abort) return;
+      // Choices that do not fit would fail again, and without a model there is no panel to take them back.
+      if (isTooLarge(error)) writeLoadSettings(checkpoint.source, {});
       if (!signal.aborted) this.#set({ status: 'failed', checkpoint, error, ...withCurrent() });
       else if (signal.reason !== PAUSE) this.#rest(current);
       else {
@@ -213,4 +215,9 @@ export class ModelSlot {
     this.#state = state;
     for (const listener of this.#listeners) listener(state);
   }
+}
+
+function isTooLarge(error: unknown): boolean {
+  const code = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+  return code === 'out-of-memory' || code === 'device-unsuitable';
 }
