@@ -1,5 +1,5 @@
 import type { Message, Model, ModelSession } from 'ossicle';
-import { kvBytesPerToken } from '../model/load-settings.ts';
+import { kvBytesPerToken } from '../model/cost/load-settings.ts';
 import { readLocal, storageKey, writeLocal } from '../storage-key.ts';
 
 /** What has been read of a chat and is kept on the disk. */

@@ -10,11 +10,11 @@ import {
   localSource,
   parseSource,
 } from './checkpoint-source.ts';
+import { loadSettingsView } from './cost/load-settings-view.ts';
+import { measureSpeed } from './cost/measure-speed.ts';
 import { hostName } from './host-name.ts';
 import type { HubAccess } from './hub-access.ts';
-import { loadSettingsView } from './load-settings-view.ts';
 import { type LocalFiles, pickFolder, pickGguf } from './local-files.ts';
-import { measureSpeed } from './measure-speed.ts';
 import type { ModelSlot, ModelState } from './model-slot.ts';
 import { ReportView } from './report-view.ts';
 import { StorageList } from './storage-list.ts';

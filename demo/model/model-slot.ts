@@ -1,7 +1,7 @@
 import type { LoadProgress, Model, SpeedEstimate, SupportReport } from 'ossicle';
 import type { CheckpointSource } from './checkpoint-source.ts';
+import { readLoadSettings } from './cost/load-settings.ts';
 import { loadLibrary } from './library.ts';
-import { readLoadSettings } from './load-settings.ts';
 import { findStored } from './stored-checkpoint.ts';
 
 /** The state of the page's one model. `model`, if there is one, can answer in the meantime. */

@@ -53,10 +53,10 @@ function essence({ timings: _, usage: { reusedTokens: __, ...usage }, ...rest }:
 
 describe('a resumed answer', () => {
   test.each<[string, GenerateOptions]>([
-    ['all it has', { maxTokens: 60 }],
-    ['its log probabilities', { logprobs: 2, maxTokens: 20 }],
-    ['the tokens of its reasoning', { reasoningBudget: 15, maxTokens: 60 }],
-    ['its random numbers', { temperature: 1.2, seed: 7, presencePenalty: 1, maxTokens: 40 }],
+    ['all it has', { maxTokens: 24 }],
+    ['its log probabilities', { logprobs: 2, maxTokens: 14 }],
+    ['the tokens of its reasoning', { reasoningBudget: 15, maxTokens: 40 }],
+    ['its random numbers', { temperature: 1.2, seed: 7, presencePenalty: 1, maxTokens: 24 }],
   ])('counts %s', async (_, options) => {
     const own = { ...OPTIONS, ...options };
     expect(essence(await resumed(9, own))).toEqual(essence(await generated(own)));
@@ -69,7 +69,7 @@ describe('a resumed answer', () => {
   });
 
   test('ends where a stop string is that it has already', async () => {
-    const own: GenerateOptions = { ...OPTIONS, prefillText: '517 - 344 is' };
+    const own: GenerateOptions = { ...OPTIONS, prefillText: '517 - 344 is', maxTokens: 16 };
     const whole = await resumed(9, own);
     const stop = [whole.text.slice(14, 17)];
     const { text, reason, usage } = await resumed(9, { ...own, stop }, own);

@@ -1,7 +1,8 @@
 import type { DenseFormat } from 'ossicle';
-import { element } from '../element.ts';
-import { formatBytes, formatCount, formatPercent } from '../format.ts';
-import { texts } from '../language/texts.ts';
+import { element } from '../../element.ts';
+import { formatBytes, formatCount, formatPercent } from '../../format.ts';
+import { texts } from '../../language/texts.ts';
+import type { LoadedModel } from '../model-slot.ts';
 import {
   CONTEXT_LENGTHS,
   gpuBytesWith,
@@ -10,7 +11,6 @@ import {
   weightBytesPerToken,
   writeLoadSettings,
 } from './load-settings.ts';
-import type { LoadedModel } from './model-slot.ts';
 
 /** The choices of how the model in use is loaded, each with what it costs. */
 export function loadSettingsView(

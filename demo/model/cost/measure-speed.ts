@@ -1,8 +1,8 @@
-import { formatBytes, formatCount, formatPercent, formatTokensPerSecond } from '../format.ts';
-import { texts } from '../language/texts.ts';
-import { adapterName } from '../status-line.ts';
+import { formatBytes, formatCount, formatPercent, formatTokensPerSecond } from '../../format.ts';
+import { texts } from '../../language/texts.ts';
+import { adapterName } from '../../status-line.ts';
+import type { LoadedModel } from '../model-slot.ts';
 import { weightBytesPerToken } from './load-settings.ts';
-import type { LoadedModel } from './model-slot.ts';
 
 /** What the model reads: about 600 tokens. */
 const PROMPT = `${'The stapes is the smallest bone of the human body. '.repeat(50)}Write an essay on it.`;

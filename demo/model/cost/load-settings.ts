@@ -1,5 +1,5 @@
 import type { DenseFormat, ModelInfo } from 'ossicle';
-import { readLocal, storageKey, writeLocal } from '../storage-key.ts';
+import { readLocal, storageKey, writeLocal } from '../../storage-key.ts';
 
 /** The user's choices of how models are loaded. */
 export interface LoadSettings {

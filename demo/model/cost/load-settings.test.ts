@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from 'vitest';
-import { planLoad } from '../../packages/core/src/engine/load/plan.ts';
-import { huggingFaceConfig, PRESETS } from '../../packages/core/test/config.ts';
+import { planLoad } from '../../../packages/core/src/engine/load/plan.ts';
+import { huggingFaceConfig, PRESETS } from '../../../packages/core/test/config.ts';
 import {
   gpuBytesWith,
   readLoadSettings,
