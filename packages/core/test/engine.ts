@@ -81,8 +81,8 @@ export async function openTestDevice(): Promise<TestDevice> {
   return new TestDevice(await sharedDevice());
 }
 
-/** Opens a device that does not say that it is a software adapter, and so gets wide tiles. */
-export async function openWideDevice(): Promise<TestDevice> {
+/** Opens a device that does not say that it is a software adapter, and so gets the kernels of GPUs. */
+export async function openGpuDevice(): Promise<TestDevice> {
   const device = await requestDevice();
   const { vendor, architecture, description } = device.adapterInfo;
   const adapterInfo = { vendor, architecture, description, isFallbackAdapter: false };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { divergence, openWideDevice, type TestEngineOptions } from '../../../test/engine.ts';
+import { divergence, openGpuDevice, type TestEngineOptions } from '../../../test/engine.ts';
 import {
   readGoldenJson,
   readGoldenTensors,
@@ -17,7 +17,7 @@ async function meanDivergence(options: TestEngineOptions): Promise<number> {
   const { prompts } = await readGoldenJson<TinyPrompts>('tiny/golden/prompts.json');
   const golden = await readGoldenJson<TinyLogitRows>('tiny/golden/torch_f32_logits.json');
   const tensors = await readGoldenTensors('tiny/golden/torch_f32_logits.safetensors');
-  const device = await openWideDevice();
+  const device = await openGpuDevice();
   const engine = await device.engine(files, { tune: false, ...options });
   const { tokens } = prompts[PROMPT]!;
   const logits = await engine.createSession().evaluate(tokens, { logits: 'all' });
