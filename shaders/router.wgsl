@@ -6,7 +6,7 @@
 override COLUMNS: u32 = 2880;
 override EXPERTS: u32 = 32;
 override EPSILON: f32 = 1e-5;
-override WORKGROUP_SIZE: u32 = 128; // a power of two
+override WORKGROUP_SIZE: u32 = 128; // a multiple of 16
 
 const BLOCK_VECTORS = BLOCK_COLUMNS / (4 * VECTOR_QUADS);
 

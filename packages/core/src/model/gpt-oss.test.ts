@@ -6,6 +6,7 @@ import type { Kernels } from '../kernels/kernels.ts';
 import type { LayerCache } from '../kernels/operands.ts';
 import { Operations } from '../kernels/operations.ts';
 import type { PipelineName } from '../kernels/pipelines.ts';
+import type { Product } from '../kernels/shape.ts';
 import { parseConfig } from './config.ts';
 import { gptOss } from './gpt-oss.ts';
 import { mapSizes } from './sizes.ts';
@@ -33,6 +34,7 @@ function decodeStep(): Planned[] {
     shape: SHAPE_20B,
     step: buffer('step'),
     params: () => buffer('params'),
+    has: (product: Product) => product !== 'tall',
     get: kernelOf,
   } as unknown as Kernels;
   const buffers = { storage: buffer } as unknown as Buffers;

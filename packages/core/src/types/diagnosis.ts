@@ -4,7 +4,10 @@ import type { AdapterSummary, ModelInfo } from './load.ts';
 export interface SelfTestResult {
   /** Whether the results are as exact as the model needs. */
   readonly passed: boolean;
-  /** The largest difference from the same computed in float64, in units of the largest number. */
+  /**
+   * The largest difference from the same computed in float64, or between wide and narrow tiles, in units of the largest
+   * number.
+   */
   readonly error: number;
 }
 

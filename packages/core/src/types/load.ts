@@ -57,8 +57,10 @@ export interface LoadOptions {
   /** How keys and values are stored. Default: `f16` with `int8` weights, `f32` with `bf16` weights. */
   readonly kvCache?: KvCacheFormat;
   /**
-   * How prompts of more than 32 tokens are multiplied with the weights. `int8` takes about half the instructions, and changes
-   * the answers a little: see docs/performance.md. Dense weights as `bf16` stay with `float`. Default: `float`.
+   * How long prompts are multiplied with the weights. `int8` takes about half the instructions, and changes the answers a
+   * little: see docs/performance.md. It applies to matrices of `int8` from 33 tokens in a pass, and to experts from 33 tokens
+   * for each, on average: 257 in a pass of gpt-oss-20b, 1,025 of gpt-oss-120b, which takes a larger `prefillChunkLength`.
+   * Default: `float`.
    */
   readonly prefill?: PrefillArithmetic;
   /** The most tokens in one forward pass: more read the weights less often, fewer take less memory. Default: 512. */

@@ -6,6 +6,7 @@ import { shadersChecksum, usableVariants, withoutVariants } from '../../kernels/
 import { KvCache } from '../../model/kv-cache.ts';
 import { type Runtime, writeStep } from '../../model/runtime.ts';
 import type { SelfTestResult, VariantChoice } from '../../types/diagnosis.ts';
+import type { PrefillArithmetic } from '../../types/load.ts';
 import { runSelfTest } from './self-test.ts';
 
 /** The most choices that are timed, and the most time for all of them: a later choice is not timed. */
@@ -51,7 +52,7 @@ export async function proveVariants(runtime: Runtime): Promise<ChosenVariants> {
     runtime.recompile(withoutVariants(shaders, excluded));
   let best = await without(wrong);
   const base = await runSelfTest(best);
-  if (!base.passed) throw wrongResults(base);
+  if (!base.passed) throw wrongResults(base, shape.prefill);
   for (const variant of variants) {
     const fewer = new Set([...wrong].filter((other) => other !== variant));
     const candidate = await without(fewer);
@@ -65,11 +66,15 @@ export async function proveVariants(runtime: Runtime): Promise<ChosenVariants> {
   return { runtime: best, choices };
 }
 
-function wrongResults({ error }: SelfTestResult): OssicleError {
+function wrongResults({ error }: SelfTestResult, prefill: PrefillArithmetic): OssicleError {
+  const advice =
+    prefill === 'int8'
+      ? "Load the model with prefill: 'float'; if that fails, too, update"
+      : 'Update';
   return new OssicleError(
     'device-unsuitable',
     `This GPU computes wrong results: in the self-test, they are off by ${error.toPrecision(2)} times the largest number. ` +
-      'Update the browser and the graphics driver, or use another GPU.',
+      `${advice} the browser and the graphics driver, or use another GPU.`,
   );
 }
 
