@@ -54,8 +54,8 @@ const JSON_TYPES = CALL_TYPES.filter((type) => type !== ' code');
 /**
  * Creates the grammar of the headers that the model may write, for constrained decoding: `<|start|>assistant`, a channel,
  * the recipient of a call in front of `<|channel|>` or behind the channel, and the content type. Tools are called on
- * `analysis` and `commentary`. Where a tool must be called, other messages may only be `analysis`. If `channels` is empty,
- * as if it named all.
+ * `analysis` and `commentary`. Where a tool must be called, other messages may only be `analysis`. An empty `channels`
+ * allows all.
  *
  * @throws RangeError if `toolChoice` names no tool, if a tool must be called and no header could do so, or if nothing but
  * reasoning could come, and the model may not reason.

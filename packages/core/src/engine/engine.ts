@@ -27,7 +27,7 @@ export interface Engine {
    * evaluated. If those belong to other weights or to another version of the library, are damaged, or find no memory, the
    * session has its tokens only, {@link Session.restoredTokens} is 0, and the next generation evaluates them again.
    *
-   * @throws {@link OssicleError} `integrity` if the tokens themselves are damaged. TypeError if `saved` is no Blob.
+   * @throws {@link OssicleError} `integrity` if the tokens themselves are damaged. TypeError if `saved` is not a Blob.
    */
   openSession(saved: Blob): Promise<Session>;
   /**

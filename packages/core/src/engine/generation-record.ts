@@ -20,7 +20,7 @@ export class GenerationRecord {
   /**
    * Call before the prompt, except for its reused tokens, is evaluated.
    *
-   * @param reusedTokens - Those of the tokens that the answer has already included.
+   * @param reusedTokens - Tokens that need no evaluation, including tokens of the answer that is resumed.
    * @param evaluatedTokens - Tokens to evaluate. Default: the rest of the prompt.
    */
   startPrefill(

@@ -176,7 +176,7 @@ export class HarmonyOutput implements ChatOutput {
     const { tokens, ...rest } = message;
     const isWhole = this.#emitted === content && tokens;
     this.#messages.push(isWhole ? message : { ...rest, content: this.#emitted });
-    // Models that have seen whole conversations may end it as they have seen it, by <|end|>.
+    // Models that have seen whole conversations may end the final message with <|end|>, as in rendered histories.
     if (channel === 'final' && content.trim() !== '') this.#isStopped = true;
     return events;
   }

@@ -65,7 +65,8 @@ export interface Session {
   readonly restoredTokens: number;
   /**
    * Goes on with the answer that was cut short, as if it had not been: events and result begin with what was generated before,
-   * and options such as `maxTokens`, `reasoningBudget` and `stop` apply to all of it. Times are those of this call.
+   * and options such as `maxTokens`, `reasoningBudget` and `stop` apply to all of it, but not to steps with tools that ended before.
+   * Times are those of this call.
    *
    * @param options - Those of the generation that was cut short; after the reason `length`, with more `maxTokens`. The
    * generation rejects with RangeError if no answer is unfinished.

@@ -214,6 +214,24 @@ describe('an answer', () => {
       expect(text.startsWith(`${end}<|start|>assistant${forced}`)).toBe(true);
     });
 
+    test.each([
+      ['in the message that spends it', '', `${analysis}Hm, so${end}`],
+      ['in one that its prompt begins', `${analysis}Hm`, `, so${end}`],
+    ])('reasons no more if the answer is replayed: %s', (_, begun, answer) => {
+      const options: GenerateOptions = {
+        systemMessage: { channels: ['analysis', 'final'] },
+        reasoningBudget: 2,
+      };
+      const constraint = constraints.of(options, [...prompt, ...ids(begun)])!;
+      for (const id of ids(answer)) constraint.push(id); // as `resume()` does: nothing asks for what comes next
+      let text = '';
+      for (let guide = constraint.next(); guide.kind === 'force'; guide = constraint.next()) {
+        text += tokenizer.decode(guide.tokens);
+        for (const id of guide.tokens) constraint.push(id);
+      }
+      expect(text).toBe('<|start|>assistant<|channel|>final<|message|>');
+    });
+
     test('reasons no more', () => {
       for (const options of [{}, { tools }, { tools, toolChoice: 'required' }] as const) {
         for (let seed = 0; seed < 20; seed++) {

@@ -89,11 +89,13 @@ class HarmonyConstraint implements Constraint {
   readonly #vocabulary: HarmonyVocabulary;
   readonly #grammars: AnswerGrammars;
   readonly #budget: Budget | undefined;
-  #headers: HeaderGrammar;
+  readonly #ownHeaders: HeaderGrammar;
   /** The ids of the header, since the last `<|start|>`. */
   #header: number[] = [];
   /** The open message's content; `undefined` in a header. */
   #content: Constraint | undefined;
+  /** Whether reasoning has begun. */
+  #hasReasoned = false;
   /** Tokens of the answer's reasoning. */
   #reasoningTokens = 0;
 
@@ -104,7 +106,7 @@ class HarmonyConstraint implements Constraint {
     budget: Budget | undefined,
   ) {
     this.#vocabulary = vocabulary;
-    this.#headers = headers;
+    this.#ownHeaders = headers;
     this.#grammars = grammars;
     this.#budget = budget;
   }
@@ -141,6 +143,13 @@ class HarmonyConstraint implements Constraint {
     }
   }
 
+  /** The headers that may come: none of reasoning after reasoning that has spent the budget. */
+  get #headers(): HeaderGrammar {
+    const budget = this.#budget;
+    const isSpent = budget && this.#hasReasoned && this.#reasoningTokens >= budget.tokens;
+    return isSpent ? budget.headersAfter : this.#ownHeaders;
+  }
+
   #contentAfter(header: string): Constraint {
     const { ids } = this.#vocabulary;
     const [, recipient] = / to=([^\s<]+)/.exec(header) ?? [];
@@ -166,18 +175,16 @@ class HarmonyConstraint implements Constraint {
     return { next: () => guide, push: () => undefined };
   }
 
-  /** Any text, up to the end of the message or of the budget; then, no other reasoning may come. */
+  /** Any text, up to the end of the message or of the budget. */
   #reasoning(): Constraint {
+    this.#hasReasoned = true;
     const { end } = this.#vocabulary.ids;
     const free = this.#free([end]);
     const budget = this.#budget;
     if (!budget) return free;
     return {
-      next: () => {
-        if (this.#reasoningTokens < budget.tokens) return free.next();
-        this.#headers = budget.headersAfter;
-        return { kind: 'force', tokens: [end] };
-      },
+      next: () =>
+        this.#reasoningTokens < budget.tokens ? free.next() : { kind: 'force', tokens: [end] },
       push: () => void this.#reasoningTokens++,
     };
   }

@@ -190,7 +190,13 @@ describe('a session saved while it generates', () => {
       expect(restoredTokens).toBeGreaterThanOrEqual(length - 1);
       lengths.add(length);
       expect(opened.isUnfinished).toBe(true);
-      const { usage, reason } = await opened.resume(options).result;
+      const resumed = opened.resume(options);
+      const toEvaluate: number[] = [];
+      for await (const event of resumed) {
+        if (event.type === 'prefill') toEvaluate.push(event.totalTokens - event.processedTokens);
+      }
+      expect(toEvaluate[0]).toBeLessThanOrEqual(1);
+      const { usage, reason } = await resumed.result;
       expect(usage.promptTokens - usage.reusedTokens).toBe(0);
       expect([usage.completionTokens, reason]).toEqual([60, 'length']);
       expect(opened.tokens).toEqual(whole);

@@ -33,6 +33,15 @@ test('the details of a saved conversation are read as they were written', async 
   expect(await readDetails(await fileOf(ended))).toEqual(ended);
 });
 
+test.each([null, 2])(
+  'details of an earlier version are read, which says answerStart: %j',
+  async (answerStart) => {
+    const { answer, ...details } = DETAILS;
+    const expected = { ...details, answer: answerStart && answer };
+    expect(await readDetails(await fileOf({ ...details, answerStart }))).toMatchObject(expected);
+  },
+);
+
 const { state } = DETAILS;
 
 test('details that are no JSON are refused', async () => {
@@ -52,7 +61,11 @@ test.each<unknown[]>([
   [{ ...DETAILS, answer: undefined }],
   [{ ...DETAILS, answer: { start: 4, droppedMessages: 0, logprobs: [] } }],
   [{ ...DETAILS, answer: { start: -1, droppedMessages: 0, logprobs: [] } }],
-  [{ ...DETAILS, answer: { start: 0, droppedMessages: 0, logprobs: 'x' } }],
+  [{ ...DETAILS, answer: { start: 2, droppedMessages: 0, logprobs: 'x' } }],
+  [{ ...DETAILS, answer: { start: 0, droppedMessages: 0, logprobs: [] } }],
+  [{ ...DETAILS, answer: { start: 1.5, droppedMessages: 0, logprobs: [] } }],
+  [{ ...DETAILS, answer: { start: 2, logprobs: [] } }],
+  [{ ...DETAILS, answer: { start: 2, droppedMessages: -1, logprobs: [] } }],
   [{ ...DETAILS, state: null }],
   [{ ...DETAILS, state: { ...state, tokens: [1, -2, 3] } }],
   [{ ...DETAILS, state: { ...state, tokens: [1, 0.5, 3] } }],
@@ -60,6 +73,7 @@ test.each<unknown[]>([
   [{ ...DETAILS, state: { ...state, ringEnd: -1 } }],
   [{ ...DETAILS, state: { ...state, snapshots: [{ length: 5, isTurnStart: true }] } }],
   [{ ...DETAILS, state: { ...state, snapshots: [2] } }],
+  [{ ...DETAILS, state: { ...state, snapshots: [{ length: 2 }] } }],
   [{ ...DETAILS, pieces: [1] }],
 ])('details that another program has written are refused: %j', async (details) => {
   await expect(readDetails(await fileOf(details))).rejects.toMatchObject({ code: 'integrity' });

@@ -92,7 +92,8 @@ export async function readDetails(saved: Blob): Promise<SavedDetails> {
   const length = isEnd ? new DataView(end.buffer).getUint32(0, true) : Infinity;
   const json = length <= jsonEnd && (await bytesOf(saved, jsonEnd - length, length));
   const isWhole = json && (await sha256(json)) === toHex(end.subarray(4, 4 + HASH_BYTES));
-  const details = isWhole ? parsed(new TextDecoder().decode(json)) : undefined;
+  const read = isWhole ? parsed(new TextDecoder().decode(json)) : undefined;
+  const details = isObject(read) && 'answerStart' in read ? withAnswer(read) : read;
   if (isDetails(details)) return details;
   throw new OssicleError(
     'integrity',
@@ -106,6 +107,15 @@ function parsed(json: string): unknown {
   } catch {
     return undefined;
   }
+}
+
+/** Details as earlier versions wrote them, which saved of an answer only where it begins. */
+function withAnswer(details: { readonly answerStart?: unknown }): unknown {
+  const { answerStart: start } = details;
+  return {
+    ...details,
+    answer: start === null ? null : { start, droppedMessages: 0, logprobs: [] },
+  };
 }
 
 /** Whether a value has what details need: another program may have written the file. */
@@ -123,10 +133,17 @@ function isDetails(value: unknown): value is SavedDetails {
       (each) => isObject(each) && isString(each.role) && isString(each.content),
     ) &&
     (answer === null ||
-      (isObject(answer) && isLength(answer.start) && Array.isArray(answer.logprobs))) &&
+      (isObject(answer) &&
+        isLength(answer.start) &&
+        answer.start !== 0 &&
+        isCount(answer.droppedMessages, messages.length) &&
+        Array.isArray(answer.logprobs))) &&
     isLength(evaluated) &&
     [ringStart, ringEnd].every((position) => isCount(position, 2 ** 32)) &&
-    isArrayOf(snapshots, (each) => isObject(each) && isLength(each.length))
+    isArrayOf(
+      snapshots,
+      (each) => isObject(each) && isLength(each.length) && typeof each.isTurnStart === 'boolean',
+    )
   );
 }
 
