@@ -13,6 +13,7 @@ interface WorkerScope {
     claim(): Promise<void>;
     get(id: string): Promise<{ readonly type: string; readonly url: string } | undefined>;
   };
+  readonly registration: { readonly installing: unknown; readonly waiting: unknown };
   skipWaiting(): Promise<void>;
   addEventListener(type: 'install' | 'activate', listener: (event: Extendable) => void): void;
   addEventListener(type: 'fetch', listener: (event: Fetch) => void): void;
@@ -72,23 +73,42 @@ async function recordPassed({ request, clientId }: Fetch): Promise<void> {
   record(request.url, 'worker', bytes, client.url);
 }
 
+/** Fetches these files into the cache of this version. */
+async function fill(urls: Iterable<string>): Promise<void> {
+  const cache = await caches.open(CACHE);
+  await cache.addAll([...urls].map((url) => new Request(url, { cache: 'no-cache' })));
+  for (const url of urls)
+    record(url, 'service worker', (await (await cache.match(url))?.blob())?.size);
+}
+
 scope.addEventListener('install', (event) => {
-  const fill = async (): Promise<void> => {
-    const cache = await caches.open(CACHE);
-    await cache.addAll([...files].map((url) => new Request(url, { cache: 'no-cache' })));
-    for (const url of files)
-      record(url, 'service worker', (await (await cache.match(url))?.blob())?.size);
-  };
-  event.waitUntil(fill()); // then waits until no page of another version is open, or the user agrees to the update
+  event.waitUntil(fill(files)); // then waits until no page of another version is open, or the user agrees to the update
 });
 
 scope.addEventListener('activate', (event) => {
-  event.waitUntil(tidy().then(() => scope.clients.claim()));
+  const begin = async (): Promise<void> => {
+    await refill().catch(() => undefined); // offline: what is missing is fetched when it is asked for
+    await tidy();
+    await scope.clients.claim();
+  };
+  event.waitUntil(begin());
 });
 
-/** Deletes the caches of versions that no page runs any more: each page holds a lock that is named after its script. */
+/** Fetches what is missing: while the worker waited, the browser or an older version may have deleted some. */
+async function refill(): Promise<void> {
+  const cache = await caches.open(CACHE);
+  const isThere = await Promise.all([...files].map((url) => cache.match(url)));
+  const missing = [...files].filter((_, index) => isThere[index] === undefined);
+  if (missing.length > 0) await fill(missing);
+}
+
+/**
+ * Deletes the caches of versions that no page runs any more: each page holds a lock that is named after its script. An
+ * update that is installed or waits has a cache, too, before any page runs it: then nothing is deleted.
+ */
 async function tidy(): Promise<void> {
   const [names, { held = [] }] = await Promise.all([caches.keys(), navigator.locks.query()]);
+  if (scope.registration.installing || scope.registration.waiting) return;
   const scripts = held.flatMap(({ name = '' }) => (name.startsWith(FOLDER) ? [name] : []));
   for (const name of names) {
     if (!name.startsWith(CACHE_PREFIX) || name === CACHE) continue;

@@ -12,7 +12,7 @@ beforeEach(() => {
     'BroadcastChannel',
     class {
       addEventListener(_type: string, listener: (event: unknown) => void): void {
-        request = (client = OWN, at = Date.now()) =>
+        request = (client = OWN, at = performance.timeOrigin + performance.now()) =>
           listener({
             data: { id: `${count++}`, at, url: 'https://host.example/', who: 'worker', client },
           });
@@ -56,6 +56,15 @@ test('requests are late from when a model is ready until another is loaded', () 
   at(6, () => log.setReady(true)); // it failed, and the first is still in use
   at(7, request);
   expect(log.records.map(({ isLate }) => isLate)).toEqual([false, true, false, true]);
+});
+
+test('a request that was made before the model was ready is not late, whenever it is told', () => {
+  const nowMs = vi.spyOn(performance, 'now').mockReturnValue(2);
+  const log = createLog();
+  log.setReady(true);
+  nowMs.mockReturnValue(3);
+  request(OWN, performance.timeOrigin + 1);
+  expect(log.records.map(({ isLate }) => isLate)).toEqual([false]);
 });
 
 test('telling again that the model is ready does not make a request early', () => {

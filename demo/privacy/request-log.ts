@@ -85,7 +85,7 @@ export class RequestLog {
     const isOwn = who === 'service worker' || this.#workers.has(client);
     if (this.#known.has(id) || !isOwn || at < performance.timeOrigin) return;
     this.#known.add(id);
-    this.#add(url, who, bytes, performance.now());
+    this.#add(url, who, bytes, at - performance.timeOrigin); // when it was made, not told
   }
 
   #add(url: string, who: RequestRecord['who'], bytes: number | undefined, atMs: number): void {
