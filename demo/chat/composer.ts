@@ -59,8 +59,7 @@ export class Composer {
       this.#submit();
     });
     this.#field.addEventListener('paste', (event) => {
-      const { files, text } = pasted(event.clipboardData);
-      if (text.length > MAX_PASTED) files.push(new File([text], texts.composer.pasted));
+      const files = pastedFiles(event.clipboardData);
       if (files.length === 0) return;
       event.preventDefault();
       this.attach(files);
@@ -210,6 +209,9 @@ export class Composer {
 const joined = (lines: readonly string[]): string =>
   lines.filter((line) => line !== '').join('\n\n');
 
-function pasted(data: DataTransfer | null): { files: File[]; text: string } {
-  return { files: [...(data?.files ?? [])], text: data?.getData('text/plain') ?? '' };
+/** What a paste attaches. Of a text, spreadsheets and word processors add a picture: the browser pastes the text alone. */
+function pastedFiles(data: DataTransfer | null): readonly File[] {
+  const text = data?.getData('text/plain') ?? '';
+  if (text === '') return [...(data?.files ?? [])];
+  return text.length > MAX_PASTED ? [new File([text], texts.composer.pasted)] : [];
 }
