@@ -1,3 +1,4 @@
+import type { AttachedFile } from '../chats/chat-record.ts';
 import { element, find, iconButton } from '../element.ts';
 import { isKey } from '../keyboard/keys.ts';
 import { texts } from '../language/texts.ts';
@@ -149,14 +150,19 @@ export class Composer {
   /** Keeps the unsent text, with the questions that wait: nothing asks them once the page is closed. */
   #keepText(): void {
     const waiting = this.#queue.map(({ prompt }) => prompt);
-    writeDraft(this.#draftOf, joined([...waiting, this.#field.value]));
+    const hasFiles = !this.#hasFiles || this.#draftFiles.length > 0;
+    writeDraft(this.#draftOf, joined([...waiting, this.#field.value]), hasFiles);
   }
 
   #keep(): void {
     this.#keepText();
-    if (!this.#hasFiles) return;
-    const files = this.#queue.flatMap((question) => question.files ?? []);
-    void writeDraftFiles(this.#draftOf, [...files, ...this.#attachments.files]);
+    if (this.#hasFiles) void writeDraftFiles(this.#draftOf, this.#draftFiles);
+  }
+
+  /** The unsent files, with those of the questions that wait. */
+  get #draftFiles(): readonly AttachedFile[] {
+    const waiting = this.#queue.flatMap(({ files = [] }) => files);
+    return [...waiting, ...this.#attachments.files];
   }
 
   #submit(): void {
