@@ -19,6 +19,7 @@ import {
   localSource,
   pageAddress,
 } from './model/checkpoint-source.ts';
+import type { LoadSettings } from './model/cost/load-settings.ts';
 import type { NextStep } from './model/failure-card.ts';
 import { HubAccess } from './model/hub-access.ts';
 import { LoadNotice } from './model/load-notice.ts';
@@ -182,10 +183,10 @@ async function open(): Promise<void> {
 }
 
 /** Loads a checkpoint here, or reopens the page if its policy does not allow the checkpoint's host. */
-function choose(checkpoint: CheckpointSource, isAgreed = false): void {
+function choose(checkpoint: CheckpointSource, isAgreed = false, chosen?: LoadSettings): void {
   if (isReachable(checkpoint, openedFor)) {
     chat.stop();
-    void slot.load(checkpoint, isAgreed);
+    void slot.load(checkpoint, isAgreed, chosen);
     return;
   }
   // The token is not kept: a load that had one waits in the panel until it is entered again.

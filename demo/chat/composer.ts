@@ -1,3 +1,4 @@
+import type { AttachedFile } from '../chats/chat-record.ts';
 import { element, find, iconButton } from '../element.ts';
 import { isKey } from '../keyboard/keys.ts';
 import { texts } from '../language/texts.ts';
@@ -59,8 +60,7 @@ export class Composer {
       this.#submit();
     });
     this.#field.addEventListener('paste', (event) => {
-      const { files, text } = pasted(event.clipboardData);
-      if (text.length > MAX_PASTED) files.push(new File([text], texts.composer.pasted));
+      const files = pastedFiles(event.clipboardData);
       if (files.length === 0) return;
       event.preventDefault();
       this.attach(files);
@@ -150,14 +150,19 @@ export class Composer {
   /** Keeps the unsent text, with the questions that wait: nothing asks them once the page is closed. */
   #keepText(): void {
     const waiting = this.#queue.map(({ prompt }) => prompt);
-    writeDraft(this.#draftOf, joined([...waiting, this.#field.value]));
+    const hasFiles = !this.#hasFiles || this.#draftFiles.length > 0;
+    writeDraft(this.#draftOf, joined([...waiting, this.#field.value]), hasFiles);
   }
 
   #keep(): void {
     this.#keepText();
-    if (!this.#hasFiles) return;
-    const files = this.#queue.flatMap((question) => question.files ?? []);
-    void writeDraftFiles(this.#draftOf, [...files, ...this.#attachments.files]);
+    if (this.#hasFiles) void writeDraftFiles(this.#draftOf, this.#draftFiles);
+  }
+
+  /** The unsent files, with those of the questions that wait. */
+  get #draftFiles(): readonly AttachedFile[] {
+    const waiting = this.#queue.flatMap(({ files = [] }) => files);
+    return [...waiting, ...this.#attachments.files];
   }
 
   #submit(): void {
@@ -210,6 +215,9 @@ export class Composer {
 const joined = (lines: readonly string[]): string =>
   lines.filter((line) => line !== '').join('\n\n');
 
-function pasted(data: DataTransfer | null): { files: File[]; text: string } {
-  return { files: [...(data?.files ?? [])], text: data?.getData('text/plain') ?? '' };
+/** What a paste attaches. Of a text, spreadsheets and word processors add a picture: the browser pastes the text alone. */
+function pastedFiles(data: DataTransfer | null): readonly File[] {
+  const text = data?.getData('text/plain') ?? '';
+  if (text === '') return [...(data?.files ?? [])];
+  return text.length > MAX_PASTED ? [new File([text], texts.composer.pasted)] : [];
 }

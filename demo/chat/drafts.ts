@@ -18,12 +18,14 @@ export function readDraft(chatId: string): string {
   return readAll()[chatId] ?? '';
 }
 
-/** Keeps the unsent text of a chat; an empty text removes it. */
-export function writeDraft(chatId: string, text: string): void {
+/** Keeps the unsent text of a chat; an empty text removes it unless its draft has files. */
+export function writeDraft(chatId: string, text: string, hasFiles: boolean): void {
   const { [chatId]: _, ...others } = readAll();
-  const kept = Object.entries(others).slice(-MAX_DRAFTS);
-  const drafts = Object.fromEntries(text === '' ? kept : [...kept, [chatId, text]]);
-  writeLocal(storageKey(KEY), JSON.stringify(drafts));
+  const drafts = Object.entries(others);
+  if (text !== '' || hasFiles) drafts.push([chatId, text]);
+  const forgotten = drafts.splice(0, Math.max(0, drafts.length - MAX_DRAFTS));
+  for (const [id] of forgotten) void writeDraftFiles(id, []);
+  writeLocal(storageKey(KEY), JSON.stringify(Object.fromEntries(drafts)));
 }
 
 /** The unsent files of a chat. */

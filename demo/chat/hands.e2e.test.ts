@@ -214,6 +214,18 @@ test('a long text that is pasted becomes a file, and one that is too long for an
   await demo.click('[aria-label="Remove Pasted text.txt"]');
 });
 
+test('a text that is pasted with a picture of it is left to the browser', async () => {
+  const isTaken = await visit.demo.page.evaluate(() => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData('text/plain', 'Apples\t3');
+    clipboardData.items.add(new File(['cells'], 'image.png', { type: 'image/png' }));
+    const event = new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true });
+    return document.querySelector('#prompt')?.dispatchEvent(event) === false;
+  });
+  expect(isTaken).toBe(false);
+  expect(await visit.demo.text('#attachments')).not.toContain('image.png');
+});
+
 test('tools for one question are off for the next', async () => {
   const { demo } = visit;
   await demo.click('#question-tools');

@@ -58,6 +58,11 @@ export class ChatLibrary {
     return this.#chats.get(id);
   }
 
+  /** Whether a chat is in the database, if not with its latest changes. */
+  isStored(id: string): boolean {
+    return this.#stored.has(id);
+  }
+
   /** Calls the listener after each change, also by other tabs. */
   subscribe(listener: () => void): void {
     this.#listeners.add(listener);

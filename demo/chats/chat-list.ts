@@ -210,7 +210,7 @@ export class ChatList {
     });
     if (!isSure) return;
     this.#library.remove(chat.id);
-    writeDraft(chat.id, '');
+    writeDraft(chat.id, '', false);
     void writeDraftFiles(chat.id, []);
     this.#search.focus();
   }

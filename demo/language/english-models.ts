@@ -85,8 +85,9 @@ export const englishModels = {
     weights8: (bytes: string): string => `8 bits: ${bytes}`,
     weights16: (bytes: string, share: string): string =>
       `16 bits, as published: ${bytes}, ${share} slower`,
+    applySettings: 'Apply and reload',
     settingsHint:
-      'Each with about the GPU memory that the model would take; choosing one loads it again. A longer context takes its memory at once, and answers slow down as it fills.',
+      'The sizes are about how much GPU memory the model would take. A longer context takes its memory at once, and answers slow down as it fills.',
   },
 
   measured: {

@@ -337,10 +337,10 @@ export const german: Texts = {
     weightsChoice: 'Attention und Embeddings',
     weights8: (bytes) => `8 Bit: ${bytes}`,
     weights16: (bytes, share) => `16 Bit wie veröffentlicht: ${bytes}, ${share} langsamer`,
+    applySettings: 'Anwenden und neu laden',
     settingsHint:
-      'Dahinter steht, wie viel GPU-Speicher das Modell damit etwa belegt; eine Wahl lädt es neu. Ein längerer Kontext belegt seinen Speicher sofort, und Antworten werden langsamer, wenn er sich füllt.',
+      'Die Größen geben an, wie viel GPU-Speicher das Modell damit etwa belegt. Ein längerer Kontext belegt seinen Speicher sofort, und Antworten werden langsamer, wenn er sich füllt.',
   },
-
   measured: {
     button: 'Tempo messen',
     busy: 'Ein Prompt wird gelesen und eine Antwort geschrieben…',

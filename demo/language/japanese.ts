@@ -335,10 +335,10 @@ export const japanese: Texts = {
     weightsChoice: 'アテンションと埋め込み',
     weights8: (bytes) => `8 ビット：${bytes}`,
     weights16: (bytes, share) => `公開時のままの 16 ビット：${bytes}、${share} 低速`,
+    applySettings: '適用して読み込み直す',
     settingsHint:
-      'モデルが使う GPU メモリのおよその量です。選ぶとモデルを読み込み直します。長いコンテキストはすぐにメモリを使い、埋まるにつれて回答が遅くなります。',
+      '各項目の数値は、モデルが使う GPU メモリのおよその量です。長いコンテキストはすぐにメモリを使い、埋まるにつれて回答が遅くなります。',
   },
-
   measured: {
     button: '速度を測る',
     busy: 'プロンプトを読み、回答を書いています…',

@@ -10,6 +10,7 @@ import {
   localSource,
   parseSource,
 } from './checkpoint-source.ts';
+import type { LoadSettings } from './cost/load-settings.ts';
 import { loadSettingsView } from './cost/load-settings-view.ts';
 import { measureSpeed } from './cost/measure-speed.ts';
 import { hostName } from './host-name.ts';
@@ -22,10 +23,13 @@ import { StorageList } from './storage-list.ts';
 /** The repository of the model to suggest for real answers. */
 export const LARGE_REPOSITORY = 'openai/gpt-oss-20b';
 
+/** Loads a checkpoint; `isAgreed` if the user has agreed to the download, with other choices for the model in use. */
+type LoadAction = (checkpoint: CheckpointSource, isAgreed?: boolean, chosen?: LoadSettings) => void;
+
 /** The panel for choosing, loading and deleting models. */
 export class ModelPanel {
   readonly #dialog = find('model-panel', HTMLDialogElement);
-  readonly #load: (checkpoint: CheckpointSource, isAgreed?: boolean) => void;
+  readonly #load: LoadAction;
   readonly #hub: HubAccess;
   readonly #inUse = element('div', { class: 'in-use' });
   readonly #source = element('input', {
@@ -56,20 +60,15 @@ export class ModelPanel {
    * @param load called with the chosen checkpoint, once the panel is closed.
    * @param checkPolicy called to check texts against a policy.
    */
-  constructor(
-    slot: ModelSlot,
-    hub: HubAccess,
-    load: (checkpoint: CheckpointSource, isAgreed?: boolean) => void,
-    checkPolicy: () => void,
-  ) {
+  constructor(slot: ModelSlot, hub: HubAccess, load: LoadAction, checkPolicy: () => void) {
     this.#checkPolicy = () => {
       this.close();
       checkPolicy();
     };
     this.#hub = hub;
-    this.#load = (checkpoint, isAgreed) => {
+    this.#load = (...choice) => {
       this.close();
-      load(checkpoint, isAgreed);
+      load(...choice);
     };
     this.#storage = new StorageList((checkpoint) => this.#load(checkpoint, true));
     this.#build();
@@ -252,7 +251,7 @@ export class ModelPanel {
         ),
         ...this.#reports.map((report) => report.element),
       ),
-      loadSettingsView(loaded, () => this.#load(checkpoint, true)),
+      loadSettingsView(loaded, (chosen) => this.#load(checkpoint, false, chosen)),
     );
   }
 }

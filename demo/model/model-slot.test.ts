@@ -1,6 +1,6 @@
 import { checkSupport, load, type Model, type SupportReport } from 'ossicle';
 import { expect, test, vi } from 'vitest';
-import { writeLoadSettings } from './cost/load-settings.ts';
+import { readLoadSettings, writeLoadSettings } from './cost/load-settings.ts';
 import { ModelSlot } from './model-slot.ts';
 
 vi.mock('ossicle', () => ({ checkSupport: vi.fn(), load: vi.fn() }));
@@ -51,4 +51,37 @@ test.each([
   expect(slot.state.status).toBe('failed');
   expect(writeLoadSettings).toHaveBeenCalledTimes(times);
   if (times > 0) expect(writeLoadSettings).toHaveBeenCalledWith('owner/large', {});
+});
+
+test.each([
+  ['that fit are kept', true, 131_072],
+  ['that do not fit leave the model as it was', false, 8192],
+])('choices for the model in use %s', async (_, fits, contextLength) => {
+  const disposed = vi.fn();
+  vi.mocked(writeLoadSettings).mockClear();
+  vi.mocked(load).mockImplementation(
+    async (_source, options) =>
+      ({
+        info: { gpuBytes: 12e9, contextLength: options?.contextLength },
+        dispose: async () => disposed(),
+      }) as unknown as Model,
+  );
+  vi.mocked(checkSupport).mockImplementation(async (_source, options) => {
+    expect(options?.contextLength).toBe(131_072);
+    return { isSupported: fits, reasons: [] };
+  });
+  vi.mocked(readLoadSettings).mockReturnValue({ contextLength: 8192 });
+  const slot = new ModelSlot({
+    agree: async (_checkpoint, { isSupported }) => isSupported,
+    token: () => undefined,
+  });
+  const checkpoint = { source: 'owner/large', name: 'large', origin: 'huggingface' } as const;
+  await slot.load(checkpoint, true);
+  await slot.load(checkpoint, false, { contextLength: 131_072 });
+  expect(slot.state).toMatchObject({
+    status: 'ready',
+    model: { model: { info: { contextLength } } },
+  });
+  expect(writeLoadSettings).toHaveBeenCalledTimes(fits ? 1 : 0);
+  expect(disposed).toHaveBeenCalledTimes(1);
 });

@@ -1,6 +1,6 @@
 import type { LoadProgress, Model, SpeedEstimate, SupportReport } from 'ossicle';
 import type { CheckpointSource } from './checkpoint-source.ts';
-import { readLoadSettings, writeLoadSettings } from './cost/load-settings.ts';
+import { type LoadSettings, readLoadSettings, writeLoadSettings } from './cost/load-settings.ts';
 import { loadLibrary } from './library.ts';
 import { findStored } from './stored-checkpoint.ts';
 
@@ -88,8 +88,9 @@ export class ModelSlot {
    * Loads a checkpoint and cancels any load under way. Failures become the state, not a rejection.
    *
    * @param isAgreed whether the user has already agreed to the download.
+   * @param chosen other choices for the model in use: kept if it can run with them, else it stays as it was.
    */
-  async load(checkpoint: CheckpointSource, isAgreed = false): Promise<void> {
+  async load(checkpoint: CheckpointSource, isAgreed = false, chosen?: LoadSettings): Promise<void> {
     this.#abort?.abort();
     const abort = new AbortController();
     const { signal } = abort;
@@ -105,21 +106,26 @@ export class ModelSlot {
       await large.model.dispose();
       return true;
     };
+    const settings = chosen ?? readLoadSettings(checkpoint.source);
     let speed: SpeedEstimate | undefined;
     try {
       if (!isAgreed && checkpoint.origin !== 'embedded') {
-        let report = await this.#check(checkpoint, signal);
+        let report = await this.#check(checkpoint, settings, signal);
         if (!report.isSupported && (await makeRoom()))
-          report = await this.#check(checkpoint, signal);
+          report = await this.#check(checkpoint, settings, signal);
         ({ speed } = report);
-        if (!(await this.#isAgreed(checkpoint, report))) abort.abort();
+        const isAccepted = await this.#isAgreed(checkpoint, report);
+        if (!isAccepted && chosen && !current && !signal.aborted)
+          return await this.load(checkpoint, true); // it had made room
+        if (!isAccepted) abort.abort();
       }
       signal.throwIfAborted();
+      if (chosen) writeLoadSettings(checkpoint.source, chosen);
       await makeRoom();
       const { load } = await loadLibrary();
       const model = await load(checkpoint.files ?? checkpoint.source, {
         ...this.#huggingFace(checkpoint),
-        ...readLoadSettings(checkpoint.source),
+        ...settings,
         signal,
         onProgress: (progress) => {
           if (this.#abort === abort && !signal.aborted)
@@ -168,9 +174,12 @@ export class ModelSlot {
     if (status !== 'loading') this.#rest(model);
   }
 
-  async #check(checkpoint: CheckpointSource, signal: AbortSignal): Promise<SupportReport> {
-    const chosen = readLoadSettings(checkpoint.source);
-    const options = { ...this.#huggingFace(checkpoint), ...chosen, signal };
+  async #check(
+    checkpoint: CheckpointSource,
+    settings: LoadSettings,
+    signal: AbortSignal,
+  ): Promise<SupportReport> {
+    const options = { ...this.#huggingFace(checkpoint), ...settings, signal };
     const { checkSupport } = await loadLibrary();
     return checkSupport(checkpoint.files ?? checkpoint.source, options);
   }
