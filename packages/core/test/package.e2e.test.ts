@@ -176,6 +176,7 @@ const SHOWN: Readonly<Record<string, readonly RegExp[]>> = {
     /^17 \+ 25 = 42$/,
     /^true$/,
     /^context-overflow \| 17 \+ 25 = 42 true$/,
+    /^17 \+ 25 = 42 \S/,
   ],
   'docs/structured-output.md': [/Array/, /^(happy|sad|ironic) ([01]\d|2[0-3]):[0-5]\d$/, /\w/],
   'docs/control.md': [/^I do not know that.* stop \d+$/, /^\d+ \| 1 \| 1$/],
