@@ -23,8 +23,8 @@ export interface ChatFormat {
    *
    * @param prompt - Token ids.
    * @param hasMessages - Whether the prompt was rendered from messages. The answer to token ids keeps to the headers of the
-   * options only if they have `tools`, `toolChoice`, `responseFormat` or `reasoningBudget`: its prompt may declare tools of
-   * its own.
+   * options only if they have `tools`, `builtInTools`, `toolChoice`, `responseFormat` or `reasoningBudget`: its prompt may
+   * declare tools of its own.
    * @throws RangeError if the options ask for what cannot be enforced.
    */
   constrain(

@@ -61,8 +61,8 @@ export class HarmonyFormat implements ChatFormat {
     prompt: ArrayLike<number>,
     hasMessages: boolean,
   ): Constraint | undefined {
-    const { tools, toolChoice, responseFormat, reasoningBudget } = options;
-    const asks = tools ?? toolChoice ?? responseFormat ?? reasoningBudget;
+    const { tools, builtInTools, toolChoice, responseFormat, reasoningBudget } = options;
+    const asks = tools ?? builtInTools ?? toolChoice ?? responseFormat ?? reasoningBudget;
     const isGuided = hasMessages || asks !== undefined;
     return isGuided ? this.#constraints.of(options, prompt) : undefined;
   }

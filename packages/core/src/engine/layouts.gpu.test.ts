@@ -132,4 +132,8 @@ test('a model without a Harmony tokenizer answers ids and rejects conversations'
   await expect(refused).rejects.toMatchObject({ code: 'format-invalid' });
   await expect(refused).rejects.toThrow(/<\|start\|>/);
   expect(engine.tokenizer.decode(ids)).not.toBe('');
+  for (const options of [{ reasoningBudget: 1 }, { builtInTools: [] }, { stop: ['a'] }]) {
+    const { result } = session.generate(ids, options);
+    await expect(result).rejects.toThrow(/requires a checkpoint with a Harmony tokenizer/);
+  }
 });

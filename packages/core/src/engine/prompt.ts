@@ -29,6 +29,16 @@ const MESSAGE_OPTIONS = [
   'approveToolCall',
 ] as const satisfies readonly (keyof GenerateOptions)[];
 
+/** Options that only a chat format can follow. */
+const CHAT_OPTIONS = [
+  'stop',
+  'tools',
+  'builtInTools',
+  'toolChoice',
+  'responseFormat',
+  'reasoningBudget',
+] as const satisfies readonly (keyof GenerateOptions)[];
+
 /** @throws TypeError if an option would have no effect on a prompt of token ids. */
 export function checkTokenOptions(options: GenerateOptions): void {
   const useless = MESSAGE_OPTIONS.find((name) => options[name] !== undefined);
@@ -61,11 +71,9 @@ export function encodePrompt(
     const droppedMessages = input.length - messages.length;
     return { tokens: checkRoom(encode(messages), contextLength), droppedMessages };
   }
-  const { stop, tools, toolChoice, responseFormat } = options;
-  if (!tokenizer?.chat && (stop || tools || toolChoice || responseFormat)) {
-    throw new TypeError(
-      'stop, tools, toolChoice and responseFormat require a checkpoint with a Harmony tokenizer',
-    );
+  const asked = CHAT_OPTIONS.find((name) => options[name] !== undefined);
+  if (!tokenizer?.chat && asked !== undefined) {
+    throw new TypeError(`${asked} requires a checkpoint with a Harmony tokenizer`);
   }
   checkTokens(input, vocabularySize);
   return { tokens: checkRoom(Array.from(input), contextLength), droppedMessages: 0 };

@@ -144,5 +144,9 @@ test('a session has no messages after a prompt of token ids, which takes no opti
     await expect(result).rejects.toThrow(TypeError);
     await expect(result).rejects.toThrow(`${name} has no effect on a prompt of token ids`);
   }
+  await session.generate(prompt, { maxTokens: 3 }).result;
+  const { result } = session.resume({ maxTokens: 6, reasoningEffort: 'low' });
+  await expect(result).rejects.toThrow('reasoningEffort has no effect on a prompt of token ids');
+  expect((await session.resume({ maxTokens: 6 }).result).usage.completionTokens).toBe(6);
   session.dispose();
 });

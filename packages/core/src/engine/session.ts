@@ -46,8 +46,8 @@ export interface Session {
    *
    * @param input - A user's message, a conversation, or the token ids of a prompt. The answer to token ids is read as
    * Harmony if the checkpoint has a Harmony tokenizer; otherwise, tokens are generated up to `maxTokens`. It is kept to
-   * well-formed headers only if the options have `tools`, `toolChoice`, `responseFormat` or `reasoningBudget`. Tools are
-   * not run. The generation rejects with TypeError if an option is for messages only, such as `instructions`.
+   * well-formed headers only if the options have `tools`, `builtInTools`, `toolChoice`, `responseFormat` or
+   * `reasoningBudget`. Tools are not run. The generation rejects with TypeError if an option is for messages only, such as `instructions`.
    */
   generate(input: string | readonly Message[] | Uint32Array, options?: GenerateOptions): Generation;
   /**
@@ -192,7 +192,6 @@ export class EngineSession implements Session {
   ): Generation {
     return startGeneration(options, () => {
       if (!(input instanceof Uint32Array)) return this.#transcript.generate(input, options);
-      checkTokenOptions(options);
       return this.#generateStep(input.slice(), options); // the caller may reuse its array while the call waits
     });
   }
@@ -309,12 +308,13 @@ export class EngineSession implements Session {
     const [context, tokenizer] = [this.#context, this.#tokenizer];
     const { shape } = this.#runtime;
     const begun = input === 'resume' ? this.#toResume() : undefined;
+    const hasMessages = begun ? this.#transcript.hasMessages : !(input instanceof Uint32Array);
+    if (!hasMessages) checkTokenOptions(options);
     const { tokens, droppedMessages } = begun
       ? { tokens: [...this.tokens], droppedMessages: begun.droppedMessages }
       : encodePrompt(input as Exclude<typeof input, 'resume'>, options, tokenizer, shape);
     const start = begun?.start ?? tokens.length;
     const prompt = tokens.slice(0, start);
-    const hasMessages = begun ? this.#transcript.hasMessages : !(input instanceof Uint32Array);
     const about = { tokens: prompt, hasMessages, droppedMessages };
     const answer = new Answer(tokenizer, options, about, record, push);
     const exempt = tokenizer?.chat?.headerTokens ?? [];

@@ -30,19 +30,26 @@ type Push = (event: GenerateEvent) => void;
  * Generates an answer in steps: runs the tools that the model calls, and lets it go on with their results until it
  * calls none. A call of a tool without an `execute` ends the generation with the reason `tool-calls`; if no tool has
  * one, so does every call.
+ *
+ * @param input - A function if the conversation is only known when the first step begins.
  */
 export function generateWithTools(
   generateOnce: GenerateOnce,
-  input: string | readonly Message[],
+  input: string | readonly Message[] | (() => readonly Message[]),
   options: GenerateOptions,
   onResults?: OnResults,
 ): Generation {
-  const messages: readonly Message[] =
-    typeof input === 'string' ? [{ role: 'user', content: input }] : copyOf(input);
+  const messagesOf = typeof input === 'function' ? input : constant(input);
   return new EventStream(
-    (push, signal) => runSteps(generateOnce, messages, { ...options, signal }, push, onResults),
+    (push, signal) => runSteps(generateOnce, messagesOf, { ...options, signal }, push, onResults),
     options.signal,
   );
+}
+
+function constant(input: string | readonly Message[]): () => readonly Message[] {
+  const messages: readonly Message[] =
+    typeof input === 'string' ? [{ role: 'user', content: input }] : copyOf(input);
+  return () => messages;
 }
 
 /** All tools, by the names of their calls. A built-in namespace without tools is called itself, with text. */
@@ -63,7 +70,7 @@ function copyOf(messages: readonly Message[]): readonly Message[] {
 
 async function runSteps(
   generateOnce: GenerateOnce,
-  input: readonly Message[],
+  input: () => readonly Message[],
   options: GenerateOptions & { readonly signal: AbortSignal },
   push: Push,
   onResults?: OnResults,
@@ -73,7 +80,7 @@ async function runSteps(
   const steps: GenerateResult[] = [];
   let total: GenerateResult | undefined;
   for (;;) {
-    const messages = [...input, ...(total?.messages ?? [])];
+    const messages = [...input(), ...(total?.messages ?? [])];
     const left = maxTokens - (total?.usage.completionTokens ?? 0);
     const spent = total?.usage.reasoningTokens ?? 0;
     const prepared = await unlessAborted(signal, prepareStep?.({ steps: [...steps], messages }));
@@ -110,7 +117,7 @@ async function runSteps(
     await unlessAborted(signal, onStepFinish?.(step));
     if (reason === 'tool-calls' && signal.aborted) return { ...total, reason: 'aborted' };
     if (!calls) return total;
-    const state: StepState = { steps: [...steps], messages: [...input, ...total.messages] };
+    const state: StepState = { steps: [...steps], messages: [...input(), ...total.messages] };
     if (await unlessAborted(signal, isStopped(state, options.stopWhen))) return total;
   }
 }

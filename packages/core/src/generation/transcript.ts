@@ -12,6 +12,8 @@ export class Transcript {
   readonly #generateStep: GenerateStep;
   readonly #onResults: (results: readonly Message[]) => void;
   #messages: readonly Message[];
+  /** The messages that the last resumed answer follows. */
+  #resumed: readonly Message[] = [];
   #isUnfinished: boolean;
   #hasMessages: boolean;
 
@@ -67,15 +69,22 @@ export class Transcript {
       next = undefined;
       return this.#generateStep(input, step);
     };
-    return generateWithTools(generateStep, this.#messages, own, (results) =>
-      this.#takeResults(results),
+    this.#resumed = this.#messages; // others if an earlier generation has yet to begin
+    return generateWithTools(
+      generateStep,
+      () => this.#resumed,
+      own,
+      (results) => this.#takeResults(results),
     );
   }
 
   /** An answer begins. @param input - Its prompt: messages, token ids, or `resume`. */
   begin(input: readonly Message[] | Uint32Array | 'resume'): void {
     this.#isUnfinished = true;
-    if (input === 'resume') return;
+    if (input === 'resume') {
+      this.#resumed = this.#messages;
+      return;
+    }
     this.#hasMessages = !(input instanceof Uint32Array);
     this.#messages = input instanceof Uint32Array ? [] : [...input];
   }
