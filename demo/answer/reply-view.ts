@@ -66,14 +66,14 @@ export class ReplyView {
 
   /** Shows an answer that is being generated as it is now, in one of the next frames. */
   showLive(reply: ShownReply): void {
+    this.#begin();
     this.#reply = reply;
-    this.#isLive = true;
-    this.element.setAttribute('aria-busy', 'true');
     this.#frame ||= requestAnimationFrame(() => this.#renderFrame());
   }
 
   /** Shows how far the model has read the prompt. */
   showReading(processedTokens: number, totalTokens: number): void {
+    this.#begin();
     const isLong = totalTokens > 256 && processedTokens < totalTokens;
     this.#wait(
       isLong
@@ -102,6 +102,14 @@ export class ReplyView {
     this.#end(reply);
     this.#parts.append(failureCard(error, this.#actions.step));
     this.#showFoot(reply.outcome, '');
+  }
+
+  /** Removes the numbers and buttons of an answer that goes on. */
+  #begin(): void {
+    if (this.#isLive) return;
+    this.#isLive = true;
+    this.element.setAttribute('aria-busy', 'true');
+    this.#foot.replaceChildren();
   }
 
   #end(reply: ShownReply): void {

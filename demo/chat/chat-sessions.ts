@@ -8,6 +8,18 @@ interface Kept {
   /** The session's id in `model.sessions`. */
   readonly id: string;
   readonly sizeBytes: number;
+  /** The turn whose answer it ends in; `undefined` if that is not known for sure. */
+  readonly turnId?: string | undefined;
+}
+
+/** A session in use. */
+interface Current {
+  readonly chatId: string;
+  readonly model: Model;
+  readonly session: ModelSession;
+  /** The turn whose answer it ends in. */
+  turnId?: string | undefined;
+  isUnsaved: boolean;
 }
 
 const KEY = 'sessions';
@@ -25,10 +37,9 @@ const IDLE_MS = 10_000;
 export class ChatSessions {
   readonly #isWanted: (chatId: string) => boolean;
   readonly #onChange: () => void;
-  #current: { readonly chatId: string; readonly model: Model; session: ModelSession } | undefined;
+  #current: Current | undefined;
   #opening: Promise<unknown> = Promise.resolve();
   #idle: ReturnType<typeof setTimeout> | undefined;
-  #isUnsaved = false;
 
   /**
    * @param isWanted whether a chat is there and may be kept.
@@ -64,45 +75,73 @@ export class ChatSessions {
     if (before?.chatId === chatId && before.model === model) return before.session;
     const kept = readKept().find((each) => each.chatId === chatId);
     const opened = kept && (await model.sessions.open(kept.id).catch(() => undefined));
-    const session = opened ?? (await startOf(before, model, history)) ?? model.createSession();
-    this.#current = { chatId, model, session };
-    this.#isUnsaved = false;
-    // Of a model that was replaced, nothing is left.
-    await before?.session.dispose().catch(() => undefined);
+    const fork = opened ? undefined : await startOf(before, model, history);
+    const session = opened ?? fork ?? model.createSession();
+    const turnId = opened ? kept?.turnId : fork && before?.turnId;
+    this.#current = { chatId, model, session, turnId, isUnsaved: false };
+    if (before) void this.#end(before);
     return session;
   }
 
-  /** Notes that there is more to save, once the model is idle. */
+  /** Whether the session in use was cut short in the answer of this turn, so that it can go on. */
+  canResume(turnId: string, history: readonly Message[]): boolean {
+    const { session, turnId: last } = this.#current ?? {};
+    return session !== undefined && last === turnId && isCutShort(session, history);
+  }
+
+  /** Notes that the session in use answers a turn: it holds what was asked, and there is more to save. */
+  answers(turnId: string): void {
+    if (this.#current) Object.assign(this.#current, { turnId, isUnsaved: true });
+  }
+
+  /** Saves what there is once the model has been idle for a while. */
   saveSoon(): void {
-    this.#isUnsaved = true;
     clearTimeout(this.#idle);
     this.#idle = setTimeout(() => void this.save(), IDLE_MS);
   }
 
   /** Notes that the model is busy. */
   wait(): void {
-    this.#isUnsaved = true;
     clearTimeout(this.#idle);
   }
 
   /** Saves the session in use, unless that is so large that writing it takes long. If it fails, the chat is evaluated again. */
   async save(): Promise<void> {
-    const { chatId, model, session } = this.#current ?? {};
-    if (!chatId || !model || !session || !this.#isUnsaved) return;
     clearTimeout(this.#idle);
-    this.#isUnsaved = false;
+    if (this.#current) await this.#save(this.#current);
+  }
+
+  /** Saves a session that is not in use any more, and releases its memory. */
+  async #end(before: Current): Promise<void> {
+    await this.#save(before);
+    await before.session.dispose().catch(() => undefined); // of a model that was replaced, nothing is left
+  }
+
+  async #save(current: Current): Promise<void> {
+    const { chatId, model, session, turnId, isUnsaved } = current;
+    if (!isUnsaved) return;
+    current.isUnsaved = false;
     if (!this.#isWanted(chatId)) return;
+    const { id } = session;
+    const keep = (saved: readonly Kept[]): Promise<void> =>
+      this.#keep(model, [...saved, ...readKept().filter((each) => each.chatId !== chatId)]);
     try {
-      const tokens = await model.countTokens(session.messages);
-      if (tokens * kvBytesPerToken(model.info) > MAX_BYTES) return;
-      await session.save();
-      const saved = (await model.sessions.list()).find(({ id }) => id === session.id);
-      if (saved === undefined) return;
-      const others = readKept().filter((each) => each.chatId !== chatId);
-      const kept = [{ chatId, id: saved.id, sizeBytes: saved.sizeBytes }, ...others];
-      await this.#keep(model, kept);
+      const sizeBytes = (await model.countTokens(session.messages)) * kvBytesPerToken(model.info);
+      if (sizeBytes > MAX_BYTES) return;
+      // First: a file that is not written down would stay for ever.
+      await keep([{ chatId, id, sizeBytes }]);
+      if (!readKept().some((each) => each.id === id)) return;
+      const isSaved = await session.save().then(
+        () => true,
+        () => false, // full or forbidden; what was saved before stays
+      );
+      const saved = (await model.sessions.list()).find((each) => each.id === id);
+      // While it was saved, another answer may have begun.
+      const isSure = isSaved && current.turnId === turnId;
+      const own = { chatId, id, turnId: isSure ? turnId : undefined };
+      await keep(saved ? [{ ...own, sizeBytes: saved.sizeBytes }] : []);
     } catch {
-      // Full, forbidden, or the model is gone.
+      // The model is gone.
     }
   }
 
@@ -126,8 +165,8 @@ export class ChatSessions {
   }
 }
 
-/** Whether a session was cut short in its answer to the last of these messages, so that it can go on. */
-export function isCutShort(session: ModelSession, history: readonly Message[]): boolean {
+/** Whether a session was cut short in its answer to the last of these messages. */
+function isCutShort(session: ModelSession, history: readonly Message[]): boolean {
   const { isUnfinished, messages } = session;
   const question = history.at(-1);
   return (
@@ -139,7 +178,7 @@ export function isCutShort(session: ModelSession, history: readonly Message[]): 
 
 /** A session that begins with what a chat shares with another, as a branch does; `undefined` if that is nothing. */
 async function startOf(
-  other: { readonly model: Model; readonly session: ModelSession } | undefined,
+  other: Current | undefined,
   model: Model,
   history: readonly Message[],
 ): Promise<ModelSession | undefined> {
@@ -163,6 +202,7 @@ function readKept(): readonly Kept[] {
 
 function isKept(value: unknown): value is Kept {
   if (typeof value !== 'object' || value === null) return false;
-  const { chatId, id, sizeBytes } = value as Readonly<Record<string, unknown>>;
-  return typeof chatId === 'string' && typeof id === 'string' && typeof sizeBytes === 'number';
+  const { chatId, id, sizeBytes, turnId = '' } = value as Readonly<Record<string, unknown>>;
+  const areTexts = [chatId, id, turnId].every((each) => typeof each === 'string');
+  return areTexts && typeof sizeBytes === 'number';
 }

@@ -41,7 +41,7 @@ const CHIPS: Readonly<Record<string, string>> = {
 const indexes = Object.keys(CHIPS).map((_, index) => index);
 const order = runsSlowTests ? [...indexes, ...indexes.toReversed()] : indexes;
 
-test('each suggestion gets its whole answer, whichever was asked before', async () => {
+test('each suggestion gets its whole answer, in a new chat after another', async () => {
   const { demo } = visit;
   const chips = Object.entries(CHIPS);
   await demo.startOver();

@@ -15,8 +15,8 @@ import { texts } from '../language/texts.ts';
 import type { NextStep } from '../model/failure-card.ts';
 import type { LoadedModel } from '../model/model-slot.ts';
 import type { Settings } from '../settings.ts';
-import { type ChatSessions, isCutShort } from './chat-sessions.ts';
-import { contextTokens, historyOf } from './conversation.ts';
+import type { ChatSessions } from './chat-sessions.ts';
+import { contextTokens, historyOf, maxTokensToGoOn } from './conversation.ts';
 import { generateOptions } from './generate-options.ts';
 import { LiveAnswer, type Prepared } from './live-answer.ts';
 import { TurnView } from './turn-view.ts';
@@ -53,6 +53,14 @@ export interface Rescued {
   readonly turn: Turn;
 }
 
+/** How an answer goes on. */
+interface Resumption {
+  /** The conversation up to the question. */
+  readonly turns: readonly Turn[];
+  /** The most tokens that it may have then; may be infinite. */
+  readonly maxTokens: number;
+}
+
 /** The name of a lock that a tab holds while it answers a turn. */
 const lockName = (turnId: string): string => `ossicle.answer ${turnId}`;
 
@@ -68,6 +76,8 @@ export class Chat {
   readonly #here = new Set<string>();
   readonly #elsewhere = new Set<string>();
   #running: Promise<void> = Promise.resolve();
+  /** The turn whose answer is about to go on. */
+  #proceeding: string | undefined;
 
   constructor(surroundings: ChatSurroundings) {
     this.#surroundings = surroundings;
@@ -260,29 +270,49 @@ export class Chat {
 
   /** Goes on with an answer that was cut short: where it stopped if the session still has it, or else by asking for it. */
   async #proceed(turnId: string, usesTools: boolean): Promise<void> {
+    if (this.#proceeding === turnId) return;
+    this.#proceeding = turnId;
     const chatId = this.#id;
+    const view = this.#views.find(({ id }) => id === turnId);
     this.stop();
+    view?.reply.showReading(0, 0);
     await this.#running;
-    const turns = pathOf(this.record);
-    const turn = turns.at(-1);
-    const loaded = this.#surroundings.model();
-    if (turn?.id === turnId && loaded) {
-      const question = [...turns.slice(0, -1), { ...turn, parts: [], reply: [] }];
-      const { session, history } = await this.#open(loaded, question);
-      if (this.#id === chatId && isCutShort(session, history)) return this.#answer(turn, question);
-    }
-    if (this.#id !== chatId) return; // another chat was opened meanwhile
-    this.#ask({ prompt: texts.turn.continuePrompt, usesTools }, turnId);
+    const resumption = await this.#resumption(turnId).catch(() => undefined);
+    this.#proceeding = undefined;
+    const path = this.#id === chatId ? pathOf(this.record) : [];
+    const turn = path.find(({ id }) => id === turnId);
+    // Meanwhile, another chat or version may have been opened, or something else been asked.
+    const isFree = turn !== undefined && this.#live === undefined;
+    if (isFree && resumption && turn === path.at(-1)) return this.#answer(turn, resumption);
+    if (turn && this.#live?.turnId !== turnId) view?.reply.show(turn);
+    if (isFree) this.#ask({ prompt: texts.turn.continuePrompt, usesTools }, turnId);
   }
 
-  /** @param resumed the conversation up to the question, if its answer goes on. */
-  #answer(turn: Turn, resumed?: readonly Turn[]): void {
+  /** How the last answer goes on where it was cut short; `undefined` if it cannot. */
+  async #resumption(turnId: string): Promise<Resumption | undefined> {
+    const path = pathOf(this.record);
+    const turn = path.at(-1);
+    const loaded = this.#surroundings.model();
+    if (turn?.id !== turnId || loaded === undefined) return undefined;
+    const turns = [...path.slice(0, -1), { ...turn, parts: [], reply: [] }];
+    const { session, history, options } = await this.#open(loaded, turns);
+    if (!this.#surroundings.sessions.canResume(turnId, history)) return undefined;
+    const used = await contextTokens(loaded.model, session.messages, options);
+    if (used === undefined) return undefined;
+    const room = loaded.model.info.contextLength - used;
+    const maxTokens = maxTokensToGoOn(turn.outcome, options.maxTokens, room);
+    return maxTokens === undefined ? undefined : { turns, maxTokens };
+  }
+
+  /** @param resumed how its answer goes on, if it does. */
+  #answer(turn: Turn, resumed?: Resumption): void {
     this.stop();
     const chatId = this.#id;
     const view = (): TurnView | undefined => this.#views.find(({ id }) => id === turn.id);
     const live = new LiveAnswer(turn, {
       save: (now) => this.#library.change(chatId, (chat) => withTurn(chat, now)),
       reply: () => view()?.reply,
+      onEvent: () => this.#surroundings.sessions.answers(turn.id),
       onContext: (tokens) => {
         if (this.#views.at(-1)?.id === turn.id) this.#surroundings.onContext(tokens);
       },
@@ -293,12 +323,14 @@ export class Chat {
     this.#surroundings.onChange();
     this.#views.at(-1)?.element.scrollIntoView({ block: 'end' });
     find('prompt', HTMLTextAreaElement).focus({ preventScroll: true });
-    const turns = resumed ?? pathOf(this.record);
+    const turns = resumed?.turns ?? pathOf(this.record);
     const prepare = async (): Promise<Prepared> => {
       const loaded = this.#surroundings.model();
       if (loaded === undefined) throw new Error(texts.turn.noModel);
       const opened = await this.#open(loaded, turns, live.signal, chatId);
-      return { loaded, ...opened, isResumed: resumed !== undefined };
+      const { maxTokens = Infinity } = resumed ?? opened.options;
+      const options = { ...opened.options, ...(maxTokens < Infinity && { maxTokens }) };
+      return { loaded, ...opened, options, isResumed: resumed !== undefined };
     };
     const run = async (): Promise<void> => {
       const { sessions, onChange, onAnswered } = this.#surroundings;

@@ -6,6 +6,7 @@ import {
   contextAfter,
   contextTokens,
   historyOf,
+  maxTokensToGoOn,
   questionText,
 } from './conversation.ts';
 
@@ -89,4 +90,23 @@ test('a model that makes the same call three times loops; other arguments are an
   expect([call('{"city":"Oslo"}'), call('{"city":"Rome"}')]).toEqual([false, false]);
   expect([call('{"city":"Oslo"}'), call('{"city":"Oslo"}')]).toEqual([false, true]);
   expect(call('{"city":"Rome"}')).toBe(false);
+});
+
+test.each([
+  ['was stopped', 'aborted', 40, 512, 8000, 512],
+  ['was stopped without a limit', 'aborted', 40, undefined, 8000, Infinity],
+  ['has reached the limit', 'length', 512, 512, 8000, 1024],
+  ['has reached the limit again', 'length', 1024, 512, 8000, 1536],
+  ['went on beyond the limit and was stopped', 'aborted', 600, 512, 8000, 1112],
+  ['has filled the context', 'length', 8000, 512, 8000, undefined],
+  ['has filled the context without a limit', 'length', 7998, undefined, 8000, undefined],
+] as const)(
+  'an answer that %s goes on with enough tokens',
+  (_, reason, tokens, max, room, most) => {
+    expect(maxTokensToGoOn({ reason, tokens }, max, room)).toBe(most);
+  },
+);
+
+test('an answer that the end of the page cut short goes on up to the limit', () => {
+  expect(maxTokensToGoOn(undefined, 512, 8000)).toBe(512);
 });

@@ -1,6 +1,6 @@
 import type { GenerateEvent, GenerateOptions, Message, Model, ToolCall } from 'ossicle';
 import { messagesOf } from '../chats/answer.ts';
-import type { AttachedFile, Turn } from '../chats/chat-record.ts';
+import type { AttachedFile, Outcome, Turn } from '../chats/chat-record.ts';
 
 /**
  * The messages to generate from: every turn, unchanged. Sending earlier results back as they were keeps their tokens,
@@ -44,6 +44,26 @@ export function contextTokens(
   options: GenerateOptions,
 ): Promise<number | undefined> {
   return model.countTokens(messages, options).catch(() => undefined);
+}
+
+/**
+ * The `maxTokens` with which an answer that was cut short goes on: it counts what the answer has already.
+ *
+ * @param outcome how the answer ended; `undefined` if the page was closed meanwhile.
+ * @param maxTokens that of a new answer.
+ * @param room tokens of the context that are left for the whole answer.
+ * @returns `undefined` if it can have no more.
+ */
+export function maxTokensToGoOn(
+  outcome: Pick<Outcome, 'reason' | 'tokens'> | undefined,
+  maxTokens: number | undefined,
+  room: number,
+): number | undefined {
+  const limit = maxTokens ?? Infinity;
+  const { reason, tokens } = outcome ?? { tokens: 0 };
+  if (reason !== 'length' && tokens < limit) return limit;
+  const hasRoom = tokens < room && limit < Infinity; // without a limit, the context was used up
+  return hasRoom ? limit + tokens : undefined;
 }
 
 /** The tokens in the context after an event of a generation; each piece of text counts as one. */

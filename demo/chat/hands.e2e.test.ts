@@ -76,7 +76,14 @@ async function stopMidway(): Promise<void> {
 /** Clicks Continue, and waits for the whole times table in the same answer. */
 async function expectWholeTable(): Promise<void> {
   const { demo } = visit;
-  await demo.click('.reply [aria-label="Continue"]');
+  const shown = await demo.page.$eval('.reply', (reply) => {
+    const button = reply.querySelector<HTMLElement>('[aria-label="Continue"]');
+    button?.click();
+    button?.click();
+    const [pending, foot] = ['.pending', '.message-foot'].map((part) => reply.querySelector(part));
+    return [pending?.textContent, foot?.textContent];
+  });
+  expect(shown).toEqual(['Reading', '']);
   await demo.textLike('.markdown', /7 x 10 = 70/);
   await demo.answer();
   expect(await demo.text('.markdown')).toMatch(/^7 x 1 = 7\n7 x 2 = 14\n[\s\S]*7 x 10 = 70$/);

@@ -24,6 +24,8 @@ export interface Stage {
   readonly save: (turn: Turn) => void;
   /** The view of the answer, if it is shown. Another version or chat may be shown meanwhile, and this one again in another view. */
   readonly reply: () => ReplyView | undefined;
+  /** Called with each event: from the first on, the session holds the question. */
+  readonly onEvent: () => void;
   /** Called with the number of tokens in the conversation. */
   readonly onContext: (tokens: number) => void;
 }
@@ -110,7 +112,7 @@ export class LiveAnswer {
 
   async #generate(prepared: Prepared): Promise<boolean> {
     const { loaded, session, history, options, isResumed } = prepared;
-    const { reply, onContext } = this.#stage;
+    const { reply, onEvent, onContext } = this.#stage;
     const asking = {
       ...options,
       approveToolCall: (call: { readonly id: string }) => this.#approve(call.id),
@@ -125,6 +127,7 @@ export class LiveAnswer {
     let savedMs = performance.now();
     for await (const event of generation) {
       const nowMs = performance.now();
+      onEvent();
       this.#answer.add(event, nowMs);
       if (event.type === 'prefill') this.#showReading(event);
       else reply()?.showLive(this);

@@ -41,15 +41,18 @@ test('a chat that is dropped on the page is imported', async () => {
 test('an answer in a chat of 20,000 tokens changes the tail of its own turn, and nothing before it', async () => {
   const { demo } = visit;
   await demo.page.evaluate(() => {
-    const counts = { elsewhere: 0, added: 0, steps: 0 };
+    const counts = { elsewhere: 0, turns: 0, removed: 0, added: 0, steps: 0 };
     Object.assign(globalThis, { counts });
     const list = document.querySelector('#conversation');
     if (!list) return;
     new MutationObserver((records) => {
       counts.steps++;
       const last = list.lastElementChild;
-      for (const { target, addedNodes } of records) {
-        if (target !== list && !last?.contains(target)) counts.elsewhere++;
+      for (const { target, addedNodes, removedNodes } of records) {
+        if (target === list) {
+          counts.turns += addedNodes.length;
+          counts.removed += removedNodes.length;
+        } else if (!last?.contains(target)) counts.elsewhere++;
         counts.added += addedNodes.length;
       }
     }).observe(list, { subtree: true, childList: true, characterData: true, attributes: true });
@@ -60,11 +63,11 @@ test('an answer in a chat of 20,000 tokens changes the tail of its own turn, and
     {},
     TURNS + 1,
   );
-  const { elsewhere, added, steps } = await demo.page.evaluate(
-    () =>
-      (globalThis as unknown as { counts: Record<'elsewhere' | 'added' | 'steps', number> }).counts,
+  type Count = 'elsewhere' | 'turns' | 'removed' | 'added' | 'steps';
+  const { elsewhere, turns, removed, added, steps } = await demo.page.evaluate(
+    () => (globalThis as unknown as { counts: Record<Count, number> }).counts,
   );
   expect(steps).toBeGreaterThan(10);
-  expect(elsewhere).toBe(0);
+  expect([turns, removed, elsewhere]).toEqual([1, 0, 0]);
   expect(added / steps).toBeLessThan(4);
 });
