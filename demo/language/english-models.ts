@@ -78,7 +78,7 @@ export const englishModels = {
     diagnosing: 'Testing the kernels on this GPU…',
     diagnosis: 'Diagnosis',
     copyDiagnosis: 'Copy the diagnosis',
-    checkPolicy: 'Check a policy',
+    checkPolicy: 'Check a text',
     contextChoice: 'Context length',
     contextOption: (count: string, bytes: string): string => `${count} tokens: ${bytes}`,
     weightsChoice: 'Attention and embeddings',
@@ -87,14 +87,14 @@ export const englishModels = {
       `16 bits, as published: ${bytes}, ${share} slower`,
     applySettings: 'Apply and reload',
     settingsHint:
-      'The sizes are about how much GPU memory the model would take. A longer context takes its memory at once, and answers slow down as it fills.',
+      'Each option tells about how much GPU memory the model would take. A longer context takes its memory at once, and answers slow down as it fills.',
   },
 
   measured: {
     button: 'Measure speed',
     busy: 'Reading a prompt and writing an answer…',
     title: 'Speed',
-    copy: 'Copy the speed',
+    copy: 'Copy the measurements',
     reading: (tokens: string, rate: string): string => `Reads ${tokens} tokens at ${rate}`,
     writing: (tokens: string, rate: string): string => `Writes ${tokens} tokens at ${rate}`,
     perToken: (bytes: string): string => `Each token reads ${bytes} of weights`,

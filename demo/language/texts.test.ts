@@ -34,3 +34,7 @@ test('each text that index.html names exists, and stands there in English', () =
   expect(named.length).toBeGreaterThan(30);
   for (const [, , path = ''] of named) expect(html).toContain(names.get(path) ?? `no ${path}`);
 });
+
+test('Japanese has colons of full width alone', () => {
+  for (const [path, text] of textsOf(japanese)) expect(text, path).not.toMatch(/: |:$/);
+});
