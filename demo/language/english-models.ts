@@ -80,14 +80,15 @@ export const englishModels = {
     copyDiagnosis: 'Copy the diagnosis',
     checkPolicy: 'Check a text',
     contextChoice: 'Context length',
-    contextOption: (count: string, bytes: string): string => `${count} tokens: ${bytes}`,
+    contextOption: (count: string, bytes: string): string =>
+      `${count} tokens: ${bytes} of GPU memory`,
     weightsChoice: 'Attention and embeddings',
-    weights8: (bytes: string): string => `8 bits: ${bytes}`,
+    weights8: (bytes: string): string => `8 bits: ${bytes} of GPU memory`,
     weights16: (bytes: string, share: string): string =>
-      `16 bits, as published: ${bytes}, ${share} slower`,
+      `16 bits, as published: ${bytes} of GPU memory, ${share} slower`,
     applySettings: 'Apply and reload',
     settingsHint:
-      'Each option tells about how much GPU memory the model would take. A longer context takes its memory at once, and answers slow down as it fills.',
+      'The GPU memory is about what the whole model would take. A longer context takes its memory at once, and answers slow down as it fills.',
   },
 
   measured: {

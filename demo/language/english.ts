@@ -72,10 +72,10 @@ const englishPage = {
   format: {
     bytesOf: (part: string, whole: string): string => `${part} of ${whole}`,
     justNow: 'just now',
-    perSecond: (rate: string): string => `${rate} tokens/s`,
-    seconds: (seconds: string): string => `${seconds} s`,
-    minutes: (minutes: number, seconds: number): string => `${minutes} min ${seconds} s`,
-    hours: (hours: number, minutes: number): string => `${hours} h ${minutes} min`,
+    perSecond: (rate: string): string => `${rate}\u00a0tokens/s`,
+    seconds: (seconds: string): string => `${seconds}\u00a0s`,
+    minutes: (minutes: number, seconds: number): string => `${minutes}\u00a0min ${seconds}\u00a0s`,
+    hours: (hours: number, minutes: number): string => `${hours}\u00a0h ${minutes}\u00a0min`,
   },
 
   failure: {

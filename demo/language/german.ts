@@ -70,10 +70,10 @@ export const german: Texts = {
   format: {
     bytesOf: (part, whole) => `${part} von ${whole}`,
     justNow: 'gerade eben',
-    perSecond: (rate) => `${rate} Tokens/s`,
-    seconds: (seconds) => `${seconds} s`,
-    minutes: (minutes, seconds) => `${minutes} min ${seconds} s`,
-    hours: (hours, minutes) => `${hours} h ${minutes} min`,
+    perSecond: (rate) => `${rate}\u00a0Tokens/s`,
+    seconds: (seconds) => `${seconds}\u00a0s`,
+    minutes: (minutes, seconds) => `${minutes}\u00a0min ${seconds}\u00a0s`,
+    hours: (hours, minutes) => `${hours}\u00a0h ${minutes}\u00a0min`,
   },
   failure: {
     headlines: {
@@ -333,13 +333,13 @@ export const german: Texts = {
     copyDiagnosis: 'Diagnose kopieren',
     checkPolicy: 'Text prüfen',
     contextChoice: 'Kontextlänge',
-    contextOption: (count, bytes) => `${count} Tokens: ${bytes}`,
+    contextOption: (count, bytes) => `${count} Tokens: ${bytes} GPU-Speicher`,
     weightsChoice: 'Attention und Embeddings',
-    weights8: (bytes) => `8 Bit: ${bytes}`,
-    weights16: (bytes, share) => `16 Bit wie veröffentlicht: ${bytes}, ${share} langsamer`,
+    weights8: (bytes) => `8 Bit: ${bytes} GPU-Speicher`,
+    weights16: (bytes, share) => `16 Bit, original: ${bytes} GPU-Speicher, ${share} langsamer`,
     applySettings: 'Anwenden und neu laden',
     settingsHint:
-      'Jede Wahl zeigt, wie viel GPU-Speicher das Modell damit etwa belegt. Ein längerer Kontext belegt seinen Speicher sofort, und Antworten werden langsamer, wenn er sich füllt.',
+      'Der GPU-Speicher ist etwa das, was das ganze Modell damit belegt. Ein längerer Kontext belegt seinen Speicher sofort, und Antworten werden langsamer, wenn er sich füllt.',
   },
   measured: {
     button: 'Tempo messen',

@@ -68,10 +68,10 @@ export const japanese: Texts = {
   format: {
     bytesOf: (part, whole) => `${part} / ${whole}`,
     justNow: 'たった今',
-    perSecond: (rate) => `${rate} トークン/秒`,
-    seconds: (seconds) => `${seconds} 秒`,
-    minutes: (minutes, seconds) => `${minutes} 分 ${seconds} 秒`,
-    hours: (hours, minutes) => `${hours} 時間 ${minutes} 分`,
+    perSecond: (rate) => `${rate}\u00a0トークン/秒`,
+    seconds: (seconds) => `${seconds}\u00a0秒`,
+    minutes: (minutes, seconds) => `${minutes}\u00a0分 ${seconds}\u00a0秒`,
+    hours: (hours, minutes) => `${hours}\u00a0時間 ${minutes}\u00a0分`,
   },
   failure: {
     headlines: {
@@ -331,13 +331,13 @@ export const japanese: Texts = {
     copyDiagnosis: '診断結果をコピー',
     checkPolicy: '文章を確認',
     contextChoice: 'コンテキスト長',
-    contextOption: (count, bytes) => `${count} トークン：${bytes}`,
+    contextOption: (count, bytes) => `${count} トークン：GPU メモリ ${bytes}`,
     weightsChoice: 'アテンションと埋め込み',
-    weights8: (bytes) => `8 ビット：${bytes}`,
-    weights16: (bytes, share) => `公開時のままの 16 ビット：${bytes}、約 ${share} 遅い`,
+    weights8: (bytes) => `8 ビット：GPU メモリ ${bytes}`,
+    weights16: (bytes, share) => `公開時のままの 16 ビット：GPU メモリ ${bytes}、約 ${share} 遅い`,
     applySettings: '適用して読み込み直す',
     settingsHint:
-      '各項目の数値は、モデルが使う GPU メモリのおよその量です。長いコンテキストはすぐにメモリを使い、埋まるにつれて回答が遅くなります。',
+      '各項目の数値は、モデル全体が使う GPU メモリのおよその量です。長いコンテキストはすぐにメモリを使い、埋まるにつれて回答が遅くなります。',
   },
   measured: {
     button: '速度を測る',
