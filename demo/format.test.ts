@@ -10,21 +10,21 @@ import {
 } from './format.ts';
 
 test.each([
-  [0, '0 B'],
-  [999, '999 B'],
-  [3_105_120, '3.11 MB'],
-  [13_761_264_768, '13.8 GB'],
-  [999_600, '1.00 MB'],
-  [128_000_000, '128 MB'],
+  [0, '0\u00a0B'],
+  [999, '999\u00a0B'],
+  [3_105_120, '3.11\u00a0MB'],
+  [13_761_264_768, '13.8\u00a0GB'],
+  [999_600, '1.00\u00a0MB'],
+  [128_000_000, '128\u00a0MB'],
 ])('%d bytes are formatted', (bytes, text) => {
   expect(formatBytes(bytes)).toBe(text);
 });
 
 test.each([
-  [4_200_000_000, 13_761_264_768, '4.2 of 13.8 GB'],
-  [0, 3_105_120, '0.00 of 3.11 MB'],
-  [1_553_000, 3_105_120, '1.55 of 3.11 MB'],
-  [0, 0, '0 of 0 B'],
+  [4_200_000_000, 13_761_264_768, '4.2 of 13.8\u00a0GB'],
+  [0, 3_105_120, '0.00 of 3.11\u00a0MB'],
+  [1_553_000, 3_105_120, '1.55 of 3.11\u00a0MB'],
+  [0, 0, '0 of 0\u00a0B'],
 ])('%d of %d bytes are formatted in one unit', (part, whole, text) => {
   expect(formatBytesOf(part, whole)).toBe(text);
 });
@@ -41,18 +41,18 @@ test.each([
 });
 
 test.each([
-  [0.21, '0.2 s'],
-  [9.96, '10 s'],
-  [59.7, '1 min 0 s'],
-  [185, '3 min 5 s'],
-  [4800, '1 h 20 min'],
+  [0.21, '0.2\u00a0s'],
+  [9.96, '10\u00a0s'],
+  [59.7, '1\u00a0min 0\u00a0s'],
+  [185, '3\u00a0min 5\u00a0s'],
+  [4800, '1\u00a0h 20\u00a0min'],
 ])('%d seconds are formatted', (seconds, text) => {
   expect(formatSeconds(seconds)).toBe(text);
 });
 
 test('rates and sizes of models are formatted', () => {
-  expect(formatTokensPerSecond(3.42)).toBe('3.4 tokens/s');
-  expect(formatTokensPerSecond(51.7)).toBe('52 tokens/s');
+  expect(formatTokensPerSecond(3.42)).toBe('3.4\u00a0tokens/s');
+  expect(formatTokensPerSecond(51.7)).toBe('52\u00a0tokens/s');
   expect(formatParameters(2_992_208)).toBe('3.0 million');
   expect(formatParameters(20_914_757_184)).toBe('20.9 billion');
 });

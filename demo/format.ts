@@ -2,6 +2,8 @@ import { language, texts } from './language/texts.ts';
 
 const numbers = new Intl.NumberFormat(language);
 
+// A number and its unit stay on one line: a space between them is U+00A0.
+
 /** A number with this many decimal places. */
 const fixed = (value: number, digits: number): string =>
   value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -19,7 +21,7 @@ export function formatPercent(share: number): string {
 /** Bytes in decimal units with three significant digits, as downloads are counted: `13.8 GB`. */
 export function formatBytes(bytes: number): string {
   const { value, unit } = scale(bytes);
-  return `${fixed(value, unit === 'B' ? 0 : digitsOf(value))} ${unit}`;
+  return `${fixed(value, unit === 'B' ? 0 : digitsOf(value))}\u00a0${unit}`;
 }
 
 /** A part and the whole, in the same unit: `4.2 of 13.8 GB`. */
@@ -27,7 +29,7 @@ export function formatBytesOf(part: number, whole: number): string {
   const { value, unit } = scale(whole);
   const digits = unit === 'B' ? 0 : digitsOf(value);
   const share = whole > 0 ? (value * part) / whole : 0;
-  return texts.format.bytesOf(fixed(share, digits), `${fixed(value, digits)} ${unit}`);
+  return texts.format.bytesOf(fixed(share, digits), `${fixed(value, digits)}\u00a0${unit}`);
 }
 
 function scale(bytes: number): { value: number; unit: string } {

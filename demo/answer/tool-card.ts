@@ -1,3 +1,4 @@
+import { REFUSED } from '../chats/answer.ts';
 import type { ToolPart } from '../chats/chat-record.ts';
 import { element, icon } from '../element.ts';
 import { texts } from '../language/texts.ts';
@@ -62,8 +63,9 @@ export class ToolCard {
   }
 }
 
-/** A result that is a text without its quotes and escapes; any other as it is. */
+/** A result that is a text without its quotes and escapes, a refusal as the user reads it; any other as it is. */
 function readable(output: string): string {
+  if (output === REFUSED) return texts.tool.refused;
   try {
     const value: unknown = JSON.parse(output);
     return typeof value === 'string' ? value : output;

@@ -181,7 +181,7 @@ test('a tool that the user refuses does not run, and the model is told', async (
   await demo.click('.suggestions li:last-child button');
   await demo.click('.tool-question .button:not(.primary)');
   await demo.page.waitForSelector('.tool-card[data-state=failed]');
-  expect(await demo.text('.tool-card')).toContain('The user refused this call.');
+  expect(await demo.text('.tool-card')).toContain('You refused this call.');
   await demo.page.keyboard.press('Escape');
   await answers(1);
 });

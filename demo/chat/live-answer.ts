@@ -1,7 +1,7 @@
 import type { GenerateEvent, GenerateOptions, Message, ModelSession } from 'ossicle';
 import { announce } from '../announcer.ts';
 import type { ReplyView } from '../answer/reply-view.ts';
-import { Answer, outcomeOf } from '../chats/answer.ts';
+import { Answer, outcomeOf, REFUSED } from '../chats/answer.ts';
 import type { Part, Turn } from '../chats/chat-record.ts';
 import { texts } from '../language/texts.ts';
 import type { LoadedModel } from '../model/model-slot.ts';
@@ -173,6 +173,6 @@ export class LiveAnswer {
       this.signal.addEventListener('abort', () => resolve(false), { once: true });
     });
     this.#answer.setAsking(callId, false);
-    return isAllowed || texts.tool.refused;
+    return isAllowed || REFUSED;
   }
 }

@@ -92,6 +92,9 @@ export class Answer {
   }
 }
 
+/** What the model is told of a call that the user refuses, in any language. */
+export const REFUSED = 'The user refused this call.';
+
 /** The length of all texts. */
 function lengthOf(parts: readonly Part[]): number {
   return parts.reduce((sum, part) => sum + (part.kind === 'tool' ? 0 : part.text.length), 0);

@@ -78,23 +78,24 @@ export const englishModels = {
     diagnosing: 'Testing the kernels on this GPU…',
     diagnosis: 'Diagnosis',
     copyDiagnosis: 'Copy the diagnosis',
-    checkPolicy: 'Check a policy',
+    checkPolicy: 'Check a text',
     contextChoice: 'Context length',
-    contextOption: (count: string, bytes: string): string => `${count} tokens: ${bytes}`,
+    contextOption: (count: string, bytes: string): string =>
+      `${count} tokens: ${bytes} of GPU memory`,
     weightsChoice: 'Attention and embeddings',
-    weights8: (bytes: string): string => `8 bits: ${bytes}`,
+    weights8: (bytes: string): string => `8 bits: ${bytes} of GPU memory`,
     weights16: (bytes: string, share: string): string =>
-      `16 bits, as published: ${bytes}, ${share} slower`,
+      `16 bits, as published: ${bytes} of GPU memory, ${share} slower`,
     applySettings: 'Apply and reload',
     settingsHint:
-      'The sizes are about how much GPU memory the model would take. A longer context takes its memory at once, and answers slow down as it fills.',
+      'The GPU memory is about what the whole model would take. A longer context takes its memory at once, and answers slow down as it fills.',
   },
 
   measured: {
     button: 'Measure speed',
     busy: 'Reading a prompt and writing an answer…',
     title: 'Speed',
-    copy: 'Copy the speed',
+    copy: 'Copy the measurements',
     reading: (tokens: string, rate: string): string => `Reads ${tokens} tokens at ${rate}`,
     writing: (tokens: string, rate: string): string => `Writes ${tokens} tokens at ${rate}`,
     perToken: (bytes: string): string => `Each token reads ${bytes} of weights`,

@@ -36,7 +36,7 @@ const englishPage = {
       'A clock, a calculator and a unit converter that run in this page. They lengthen each prompt a little.',
     askTools: 'Ask before a tool runs',
     askToolsHint: 'Shows each call with its arguments first.',
-    keepSessions: 'Reopen chats at once',
+    keepSessions: 'Reopen chats instantly',
     keepSessionsHint: (bytes: string): string =>
       `Keeps what the model has read of the last 3 chats, so that it need not read them again: ${bytes} on this disk, at most 600 MB.`,
     language: 'Language',
@@ -72,10 +72,10 @@ const englishPage = {
   format: {
     bytesOf: (part: string, whole: string): string => `${part} of ${whole}`,
     justNow: 'just now',
-    perSecond: (rate: string): string => `${rate} tokens/s`,
-    seconds: (seconds: string): string => `${seconds} s`,
-    minutes: (minutes: number, seconds: number): string => `${minutes} min ${seconds} s`,
-    hours: (hours: number, minutes: number): string => `${hours} h ${minutes} min`,
+    perSecond: (rate: string): string => `${rate}\u00a0tokens/s`,
+    seconds: (seconds: string): string => `${seconds}\u00a0s`,
+    minutes: (minutes: number, seconds: number): string => `${minutes}\u00a0min ${seconds}\u00a0s`,
+    hours: (hours: number, minutes: number): string => `${hours}\u00a0h ${minutes}\u00a0min`,
   },
 
   failure: {
@@ -215,8 +215,8 @@ const englishPage = {
     title: 'Requests',
     open: 'Nothing you type leaves this page',
     lede: 'Every request over the network since this page was opened, as the browser records it. Questions, answers, chats and files are never sent.',
-    late: 'Since the model is ready',
-    untold: 'not told',
+    late: 'Since the model was ready',
+    untold: 'not reported',
     early: 'Until then',
     none: 'None.',
     blind:
@@ -270,7 +270,7 @@ const englishPage = {
     ask: (name: string): string => `Run ${name}?`,
     allow: 'Allow',
     refuse: 'Refuse',
-    refused: 'The user refused this call.',
+    refused: 'You refused this call.',
   },
 };
 

@@ -50,7 +50,7 @@ export const japanese: Texts = {
     costs:
       '（初回のみ 13.8 GB をダウンロード、GPU メモリ 12.4 GB）。モデルのフォルダーや GGUF ファイルをここにドロップすることもできます。',
     general: (parameters) =>
-      ` は ${parameters}のパラメーターを持ち、このコンピューターの GPU で動いています。間違えることがあるため、大切なことは確かめてください。`,
+      ` は ${parameters}のパラメーターを持ち、このコンピューターの GPU で動いています。間違えることがあるため、大切なことは確認してください。`,
     questions: [
       'アテンションシンクを 3 文で説明して。',
       'ISO 形式の日付に一致する正規表現を書き、各部分を説明して。',
@@ -68,10 +68,10 @@ export const japanese: Texts = {
   format: {
     bytesOf: (part, whole) => `${part} / ${whole}`,
     justNow: 'たった今',
-    perSecond: (rate) => `${rate} トークン/秒`,
-    seconds: (seconds) => `${seconds} 秒`,
-    minutes: (minutes, seconds) => `${minutes} 分 ${seconds} 秒`,
-    hours: (hours, minutes) => `${hours} 時間 ${minutes} 分`,
+    perSecond: (rate) => `${rate}\u00a0トークン/秒`,
+    seconds: (seconds) => `${seconds}\u00a0秒`,
+    minutes: (minutes, seconds) => `${minutes}\u00a0分 ${seconds}\u00a0秒`,
+    hours: (hours, minutes) => `${hours}\u00a0時間 ${minutes}\u00a0分`,
   },
   failure: {
     headlines: {
@@ -234,13 +234,13 @@ export const japanese: Texts = {
   },
   policy: {
     title: 'ポリシーの確認',
-    lede: '読み込み中のモデルで、文章があなたのポリシーに反していないか確かめます。gpt-oss-safeguard はこのために訓練されています。gpt-oss-nano が知っているのは例の規則だけです。',
+    lede: '読み込み中のモデルで、文章があなたのポリシーに反していないか確認します。gpt-oss-safeguard はこのために訓練されています。gpt-oss-nano が知っているのは例の規則だけです。',
     policy: 'ポリシー',
-    content: '確かめる文章',
-    check: '確かめる',
+    content: '確認する文章',
+    check: '確認する',
     checking: '確認中',
     allowed: '問題ありません',
-    violation: (category) => `違反: ${category}`,
+    violation: (category) => `違反：${category}`,
   },
   update: { ready: 'このページの新しい版の準備ができました。', reload: '再読み込み' },
   tool: {
@@ -252,7 +252,7 @@ export const japanese: Texts = {
     ask: (name) => `${name} を実行しますか？`,
     allow: '許可',
     refuse: '拒否',
-    refused: 'The user refused this call.',
+    refused: 'この呼び出しを拒否しました。',
   },
   preflight: {
     can: (name) => `${name} はここで動きます`,
@@ -264,7 +264,7 @@ export const japanese: Texts = {
     load: '読み込む',
     notNow: '今はしない',
     reasons: '理由',
-    largestBuffer: (bytes) => `最大のバッファ: ${bytes}`,
+    largestBuffer: (bytes) => `最大のバッファ：${bytes}`,
     noGpu: 'WebGPU で使える GPU がありません',
     memory: '必要な GPU メモリ',
     memoryNote: '確認のため一時的に確保し、解放しました。',
@@ -293,7 +293,7 @@ export const japanese: Texts = {
   },
   model: {
     title: 'モデル',
-    inUse: '使用中: ',
+    inUse: '使用中：',
     parameters: 'パラメーター',
     context: 'コンテキスト',
     contextTokens: (count) => `${count} トークン`,
@@ -302,9 +302,9 @@ export const japanese: Texts = {
     load: 'モデルを読み込む',
     nano: 'このページに付属（3 MB）。仕組みを見せるための小さなモデルで、どの GPU でも動きます。',
     medium:
-      'OpenAI の公開モデル。初回のみ 13.8 GB をダウンロードし、GPU メモリを 12.4 GB 使います。まずここで動くか確かめます。',
+      'OpenAI の公開モデル。初回のみ 13.8 GB をダウンロードし、GPU メモリを 12.4 GB 使います。まずここで動くか確認します。',
     safeguard:
-      'あなたのポリシーに照らして文章を確かめるよう訓練された gpt-oss-20b。大きさは同じで、13.8 GB をダウンロードし、GPU メモリを 12.4 GB 使います。',
+      'あなたのポリシーに照らして文章を確認するよう訓練された gpt-oss-20b。大きさは同じで、13.8 GB をダウンロードし、GPU メモリを 12.4 GB 使います。',
     large:
       '大きいほうのモデル。初回のみ 65 GB をダウンロード。約 64 GB のメモリを持つ GPU 向けです。',
     source: 'Hugging Face またはほかのホストから',
@@ -329,26 +329,26 @@ export const japanese: Texts = {
     diagnosing: 'この GPU でカーネルを検査中…',
     diagnosis: '診断結果',
     copyDiagnosis: '診断結果をコピー',
-    checkPolicy: 'ポリシーを確認',
+    checkPolicy: '文章を確認',
     contextChoice: 'コンテキスト長',
-    contextOption: (count, bytes) => `${count} トークン：${bytes}`,
+    contextOption: (count, bytes) => `${count} トークン：GPU メモリ ${bytes}`,
     weightsChoice: 'アテンションと埋め込み',
-    weights8: (bytes) => `8 ビット：${bytes}`,
-    weights16: (bytes, share) => `公開時のままの 16 ビット：${bytes}、${share} 低速`,
+    weights8: (bytes) => `8 ビット：GPU メモリ ${bytes}`,
+    weights16: (bytes, share) => `公開時のままの 16 ビット：GPU メモリ ${bytes}、約 ${share} 遅い`,
     applySettings: '適用して読み込み直す',
     settingsHint:
-      '各項目の数値は、モデルが使う GPU メモリのおよその量です。長いコンテキストはすぐにメモリを使い、埋まるにつれて回答が遅くなります。',
+      '各項目の数値は、モデル全体が使う GPU メモリのおよその量です。長いコンテキストはすぐにメモリを使い、埋まるにつれて回答が遅くなります。',
   },
   measured: {
     button: '速度を測る',
     busy: 'プロンプトを読み、回答を書いています…',
     title: '速度',
-    copy: '速度をコピー',
-    reading: (tokens, rate) => `読み込み：${tokens} トークンを ${rate}`,
-    writing: (tokens, rate) => `書き出し：${tokens} トークンを ${rate}`,
+    copy: '測定結果をコピー',
+    reading: (tokens, rate) => `読み取り：${tokens} トークン、${rate}`,
+    writing: (tokens, rate) => `生成：${tokens} トークン、${rate}`,
     perToken: (bytes) => `1 トークンごとに ${bytes} の重みを読みます`,
     atMost: (rate, bytes) => `この GPU のメモリで可能な上限は ${rate}（毎秒 ${bytes}）`,
-    share: (share) => `その ${share} に到達`,
+    share: (share) => `上限の ${share}`,
   },
   storage: {
     nothing: 'まだありません。読み込んだモデルはここに保存され、次回からはオフラインでも開けます。',
@@ -368,21 +368,21 @@ export const japanese: Texts = {
     sourceOf: 'モデルの取得元',
     importButton: '取り込む',
     unnamed:
-      'フォルダーからはどのモデルか分かりません。取得元を入力してください。例: openai/gpt-oss-20b',
+      'フォルダーからはどのモデルか分かりません。取得元を入力してください。例：openai/gpt-oss-20b',
     wrongName: (name) =>
       `「${name}」は owner/name でも URL でもありません。モデルの取得元を入力してください。`,
     embedded: 'このページに付属',
-    used: (origin, ago) => `${origin} · 最終使用: ${ago}`,
+    used: (origin, ago) => `${origin} · 最終使用：${ago}`,
     resume: '再開',
     load: '読み込む',
     verify: '検証',
     export: '書き出す',
-    of: (action, name) => `${action}: ${name}`,
+    of: (action, name) => `${action}：${name}`,
     verifying: '検証中',
     verifyFailed: '検証できませんでした',
     intact: (bytes) => `問題ありません。${bytes} を読み、すべてダウンロード時と一致しました。`,
     damaged: (bytes, paths) =>
-      `破損しています: ${paths} の ${bytes}。この部分だけを再ダウンロードすれば直ります。`,
+      `破損しています：${paths} の ${bytes}。この部分だけを再ダウンロードすれば直ります。`,
     downloadAgain: (bytes) => `${bytes} を再ダウンロード`,
     exporting: '書き出し中',
     exportFailed: '書き出せませんでした',

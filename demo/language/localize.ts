@@ -17,9 +17,10 @@ export function localize(reload: () => void): void {
     node.title = textAt(node.dataset.title);
   for (const node of document.querySelectorAll<HTMLElement>('[data-label]')) {
     const label = textAt(node.dataset.label);
-    const { key } = node.dataset;
+    const { key = '' } = node.dataset;
+    const keyName: unknown = Reflect.get(texts.shortcuts.names, key) ?? key;
     node.setAttribute('aria-label', label);
-    if (node instanceof HTMLButtonElement) node.title = key ? `${label} (${key})` : label;
+    if (node instanceof HTMLButtonElement) node.title = key ? `${label} (${keyName})` : label;
   }
   const choice = find('language', HTMLSelectElement);
   choice.value = language;

@@ -38,3 +38,7 @@ test('each text that index.html names exists, and all but titles stand there in 
     else expect(html).toContain(text);
   }
 });
+
+test('Japanese has colons of full width alone', () => {
+  for (const [path, text] of textsOf(japanese)) expect(text, path).not.toMatch(/: |:$/);
+});

@@ -63,13 +63,14 @@ export class DemoPage {
     return this.answer();
   }
 
-  /** The visible text of the first element that the selector finds; empty if there is none. */
-  text(selector: string): Promise<string> {
-    return this.page.evaluate(
+  /** The visible text of the first element that the selector finds, its spaces plain; empty if there is none. */
+  async text(selector: string): Promise<string> {
+    const text = await this.page.evaluate(
       // biome-ignore lint/performance/useDomNodeTextContent: a test asks what a user sees
       (wanted) => document.querySelector<HTMLElement>(wanted)?.innerText ?? '',
       selector,
     );
+    return text.replaceAll('\u00a0', ' ');
   }
 
   /** How many elements the selector finds. */
@@ -80,9 +81,11 @@ export class DemoPage {
   /** Waits until the text of what the selector finds matches, and returns it. */
   async textLike(selector: string, pattern: RegExp): Promise<string> {
     await this.page.waitForFunction(
-      (wanted, source) =>
+      (wanted, source) => {
         // biome-ignore lint/performance/useDomNodeTextContent: a test asks what a user sees
-        new RegExp(source).test(document.querySelector<HTMLElement>(wanted)?.innerText ?? ''),
+        const text = document.querySelector<HTMLElement>(wanted)?.innerText ?? '';
+        return new RegExp(source).test(text.replaceAll('\u00a0', ' '));
+      },
       { polling: 100 }, // a tab in the background draws no frames
       selector,
       pattern.source,
