@@ -3,6 +3,9 @@ import type { ToolPart } from '../chats/chat-record.ts';
 import { element, icon } from '../element.ts';
 import { texts } from '../language/texts.ts';
 
+/** What scrolls can be focused, so that the keyboard scrolls it. */
+const scrolls = { class: 'scrolls', tabindex: 0, role: 'group' };
+
 /** A tool call: its name, arguments, state and result, and the question whether it may run. */
 export class ToolCard {
   readonly element: HTMLElement = element('section', { class: 'tool-card' });
@@ -34,7 +37,12 @@ export class ToolCard {
         element('dt', {}, icon('tool'), texts.tool.tool),
         element('dd', {}, element('code', {}, name)),
         ...rows.flatMap((row) =>
-          row ? [element('dt', {}, row[0]), element('dd', {}, element('code', {}, row[1]))] : [],
+          row
+            ? [
+                element('dt', {}, row[0]),
+                element('dd', {}, element('code', { ...scrolls, 'aria-label': row[0] }, row[1])),
+              ]
+            : [],
         ),
       ),
       ...(state === 'asking' ? [this.#question(part)] : []),

@@ -52,8 +52,8 @@ test('calls without a result have failed once the answer has ended', () => {
     { ...call, state: 'asking' },
     { ...call, state: 'running' },
   ] as const;
-  const failed = { ...call, state: 'failed', output: 'Stopped' };
-  expect(endedParts([done, ...open], 'Stopped')).toEqual([done, failed, failed]);
+  const stopped = { ...call, state: 'stopped', output: 'Stopped' };
+  expect(endedParts([done, ...open], 'Stopped')).toEqual([done, stopped, stopped]);
 });
 
 test('an answer that goes on keeps the steps before, and is shown as before until more has arrived', () => {

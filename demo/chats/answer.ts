@@ -124,7 +124,7 @@ export function messagesOf(parts: readonly Part[]): readonly Message[] {
 export function endedParts(parts: readonly Part[], reason: string): readonly Part[] {
   return parts.map((part) =>
     part.kind === 'tool' && (part.state === 'asking' || part.state === 'running')
-      ? { ...part, state: 'failed', output: reason }
+      ? { ...part, state: 'stopped', output: reason }
       : part,
   );
 }

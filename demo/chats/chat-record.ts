@@ -11,14 +11,14 @@ export type Part =
   | { readonly kind: 'text'; readonly text: string }
   | ToolPart;
 
-/** A tool call: its arguments and result as text, and how far it is. `asking` waits for the user's approval. */
+/** A tool call: its arguments and result as text, and how far it is. `asking` waits for the user's approval; `stopped` ended with its answer. */
 export interface ToolPart {
   readonly kind: 'tool';
   /** The id of the call. */
   readonly id: string;
   readonly name: string;
   readonly input: string;
-  readonly state: 'asking' | 'running' | 'done' | 'failed';
+  readonly state: 'asking' | 'running' | 'done' | 'failed' | 'stopped';
   /** What the tool returned, or why it failed or was refused. */
   readonly output?: string;
 }

@@ -75,7 +75,7 @@ export function failureCard(
       'div',
       {},
       element('h3', {}, headline),
-      element('p', {}, message),
+      element('p', { tabindex: 0, role: 'group', 'aria-label': headline }, message),
       element(
         'div',
         { class: 'button-row' },

@@ -19,6 +19,8 @@ export class ReportView {
   readonly element: HTMLElement = element('div', { class: 'report-view' });
   readonly #report: Report;
   readonly #button: HTMLButtonElement;
+  /** Inside the panel: what is outside a modal dialog is not announced. */
+  readonly #status = element('p', { class: 'hint', role: 'status' });
   readonly #place = element('div');
   #loaded: LoadedModel | undefined;
 
@@ -27,13 +29,14 @@ export class ReportView {
     const { id, button } = report;
     this.#button = element('button', { type: 'button', class: 'button small', id }, button);
     this.#button.addEventListener('click', () => void this.#make());
-    this.element.append(this.#button, this.#place);
+    this.element.append(this.#button, this.#status, this.#place);
   }
 
   /** Offers to report on another model. */
   show(loaded: LoadedModel): void {
     if (loaded.model === this.#loaded?.model) return;
     this.#loaded = loaded;
+    this.#say('');
     this.#place.replaceChildren();
   }
 
@@ -42,9 +45,11 @@ export class ReportView {
     if (loaded === undefined || this.#button.ariaBusy === 'true') return;
     this.#button.ariaBusy = 'true'; // not disabled: that loses the focus
     const { busy, title, copy, make } = this.#report;
-    this.#place.replaceChildren(element('p', { class: 'hint' }, busy));
+    this.#say(busy);
+    this.#place.replaceChildren();
     try {
       const text = await make(loaded);
+      this.#say(title, true);
       this.#place.replaceChildren(
         element(
           'figure',
@@ -59,9 +64,14 @@ export class ReportView {
         ),
       );
     } catch (error) {
-      this.#place.replaceChildren(error instanceof Error ? error.message : String(error));
+      this.#say(error instanceof Error ? error.message : String(error));
     } finally {
       this.#button.ariaBusy = null;
     }
+  }
+
+  #say(text: string, isSeen = false): void {
+    this.#status.className = isSeen ? 'visually-hidden' : 'hint';
+    this.#status.textContent = text;
   }
 }

@@ -1,5 +1,4 @@
 import type { Verdict } from 'ossicle';
-import { announce } from '../announcer.ts';
 import { element, find, iconButton } from '../element.ts';
 import { texts } from '../language/texts.ts';
 import { loadLibrary } from '../model/library.ts';
@@ -89,6 +88,5 @@ export class PolicyChecker {
     const title = violation ? texts.policy.violation(category ?? '') : texts.policy.allowed;
     this.#result.replaceChildren(element('strong', {}, title), element('p', {}, rationale));
     this.#result.scrollIntoView({ block: 'nearest' });
-    announce(title);
   }
 }

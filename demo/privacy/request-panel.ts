@@ -50,6 +50,10 @@ export class RequestPanel {
   }
 }
 
+/** A cell that can tell its column: a narrow page stacks them. */
+const cell = (column: string, text: string): HTMLElement =>
+  element('td', { 'data-column': column }, text);
+
 /** Requests to one host for one reason, in one row. */
 function groupTable(records: readonly RequestRecord[]): HTMLElement {
   const groups = Map.groupBy(records, ({ url, who, reason }) =>
@@ -67,10 +71,10 @@ function groupTable(records: readonly RequestRecord[]): HTMLElement {
       'tr',
       {},
       element('th', { scope: 'row' }, new URL(first.url).host),
-      element('td', {}, texts.requests.whos[first.who]),
-      element('td', {}, texts.requests.reasons[first.reason]),
-      element('td', {}, formatCount(group.length)),
-      element('td', {}, sizes.length === 0 ? texts.requests.untold : size),
+      cell(who, texts.requests.whos[first.who]),
+      cell(reason, texts.requests.reasons[first.reason]),
+      cell(requests, formatCount(group.length)),
+      cell(bytes, sizes.length === 0 ? texts.requests.untold : size),
     );
   });
   return element(
