@@ -109,7 +109,7 @@ export class ReplyView {
     if (this.#isLive) return;
     this.#isLive = true;
     this.element.setAttribute('aria-busy', 'true');
-    this.#foot.replaceChildren();
+    if (this.#foot.hasChildNodes()) this.#foot.replaceChildren();
   }
 
   #end(reply: ShownReply): void {
