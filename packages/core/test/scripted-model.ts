@@ -5,6 +5,7 @@ import type {
   GenerateEvent,
   GenerateOptions,
   GenerateResult,
+  StepState,
   ToolCall,
 } from '../src/types/generate.ts';
 
@@ -74,12 +75,19 @@ export function tool(name: string, execute?: ToolDefinition['execute']): ToolDef
   return { name, description: name, ...(execute && { execute }) };
 }
 
+/** A conversation that begins with a question. */
+export function started(question: string): StepState {
+  return { messages: [{ role: 'user', content: question }], steps: [] };
+}
+
 export async function run(
   model: ScriptedModel,
   options: GenerateOptions,
   input: string | readonly Message[] = 'Add.',
+  steps: readonly GenerateResult[] = [],
 ): Promise<{ events: GenerateEvent[]; result: GenerateResult }> {
-  const generation = generateWithTools(model.generateOnce, input, options);
+  const begun = typeof input === 'string' ? started(input) : { messages: input, steps };
+  const generation = generateWithTools(model.generateOnce, begun, options);
   const events: GenerateEvent[] = [];
   for await (const event of generation) events.push(event);
   return { events, result: await generation.result };

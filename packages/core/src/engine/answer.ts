@@ -65,7 +65,7 @@ export class Answer {
   }
 
   /** What it takes to go on with the answer in another session. */
-  get begun(): BegunAnswer {
+  get begun(): Omit<BegunAnswer, 'steps'> {
     const logprobs = [...this.#logprobs];
     return { start: this.#start, droppedMessages: this.#droppedMessages, logprobs };
   }

@@ -6,8 +6,9 @@ import type { Diagnosis } from '../types/diagnosis.ts';
 import type { ModelInfo } from '../types/load.ts';
 import { restoreContext } from './conversation/restore-context.ts';
 import { readDetails } from './conversation/saved-conversation.ts';
+import { EngineSession, type SessionState } from './engine-session.ts';
 import { Queue } from './queue.ts';
-import { EngineSession, type Session, type SessionState } from './session.ts';
+import type { Session } from './session.ts';
 import { type CheckpointTokenizer, noTokenizer, type Tokenizer } from './tokenizer.ts';
 
 /** A model on a GPU device: the library without a page or a worker. */

@@ -11,6 +11,16 @@ import type { Session } from './session.ts';
 const QUESTION: readonly Message[] = [{ role: 'user', content: "What's 517-344" }];
 const OPTIONS: GenerateOptions = { temperature: 0, reasoningEffort: 'high' };
 
+const WEATHER: ToolDefinition = {
+  name: 'get_weather',
+  parameters: {
+    type: 'object',
+    properties: { location: { type: 'string' } },
+    required: ['location'],
+  },
+  execute: () => ({ temperature: 21 }),
+};
+
 let gpu: TestDevice;
 let engine: Engine;
 
@@ -103,22 +113,45 @@ describe('a session with an unfinished answer', () => {
   });
 
   test('runs the tools that the rest of it calls', async () => {
-    const weather: ToolDefinition = {
-      name: 'get_weather',
-      parameters: {
-        type: 'object',
-        properties: { location: { type: 'string' } },
-        required: ['location'],
-      },
-      execute: () => ({ temperature: 21 }),
-    };
     const session = engine.createSession();
-    const options = { ...OPTIONS, tools: [weather], toolChoice: 'required' } as const;
+    const options = { ...OPTIONS, tools: [WEATHER], toolChoice: 'required' } as const;
     const question: Message = { role: 'user', content: 'What is the weather in Rome?' };
     await session.generate([question], { ...options, maxTokens: 3 }).result;
     const { messages } = await session.resume({ ...options, stopWhen: stepCountIs(1) }).result;
     expect(messages.at(-1)).toMatchObject({ role: 'tool', content: '{"temperature":21}' });
     expect(session.messages).toEqual([question, ...messages]);
+    session.dispose();
+  });
+
+  test('saves the steps that ended before', async () => {
+    const session = engine.createSession();
+    const steps: GenerateResult[] = [];
+    const options: GenerateOptions = {
+      ...OPTIONS,
+      tools: [WEATHER],
+      toolChoice: 'required',
+      onStepFinish: (step) => void steps.push(step),
+      prepareStep: ({ steps: before }) => (before.length > 0 ? { prefillText: 'It' } : undefined),
+    };
+    const question = 'What is the weather in Rome?';
+    const whole = await session.generate(question, options).result;
+    const [first] = steps;
+    expect(steps).toHaveLength(2);
+    const maxTokens = first!.usage.completionTokens + 2;
+    const { reason } = await session.generate(question, { ...options, maxTokens }).result;
+    expect([reason, session.isUnfinished, session.steps]).toEqual(['length', true, [steps[2]]]);
+    const parts: BlobPart[] = [];
+    await session.save(async (bytes) => void parts.push(bytes));
+    const opened = await engine.openSession(new Blob(parts));
+    for (const each of [opened, await opened.fork()]) {
+      expect(each.steps).toMatchObject([{ usage: first!.usage }]);
+      const { messages, text, usage, toolCalls } = await each.resume(options).result;
+      expect(messages).toEqual(whole.messages.slice(first!.messages.length));
+      expect(text).toBe(whole.text);
+      expect(usage.completionTokens).toBe(whole.usage.completionTokens);
+      expect(toolCalls).toHaveLength(1);
+      each.dispose();
+    }
     session.dispose();
   });
 });
@@ -148,5 +181,19 @@ test('a session has no messages after a prompt of token ids, which takes no opti
   const { result } = session.resume({ maxTokens: 6, reasoningEffort: 'low' });
   await expect(result).rejects.toThrow('reasoningEffort has no effect on a prompt of token ids');
   expect((await session.resume({ maxTokens: 6 }).result).usage.completionTokens).toBe(6);
+  session.dispose();
+});
+
+test('an answer to token ids is resumed if the call came before the answer to messages was replaced', async () => {
+  const session = engine.createSession();
+  await session.generate(QUESTION, { ...OPTIONS, maxTokens: 3 }).result;
+  const prompt = Uint32Array.from(engine.tokenizer.encodeConversation('Hi'));
+  void session.generate(prompt, { temperature: 0, maxTokens: 2 });
+  let calls = 0;
+  const onStepFinish = (): void => void calls++;
+  const refused = session.resume({ maxTokens: 4, onStepFinish }).result;
+  const { usage } = await session.resume({ maxTokens: 4 }).result;
+  await expect(refused).rejects.toThrow('onStepFinish has no effect on a prompt of token ids');
+  expect([calls, usage.promptTokens, usage.completionTokens]).toEqual([0, prompt.length, 4]);
   session.dispose();
 });

@@ -20,7 +20,7 @@ function judge(...answers: readonly string[]): Classifier & { readonly calls: Ca
   const generate: Classifier['generate'] = (input, options) => {
     calls.push({ input, options });
     return new EventStream(async () => {
-      const result = await model.generateOnce(input, options).result;
+      const result = await model.generateOnce(input, options, []).result;
       const json = parseJson(result.text);
       const reason: GenerateResult['reason'] = options.signal?.aborted ? 'aborted' : 'stop';
       return { ...result, json, reason };

@@ -1,5 +1,4 @@
 import type { Message } from '@ossicle/harmony';
-import { mustBe } from '../check-values.ts';
 import { isOssicleError } from '../errors.ts';
 import type {
   GenerateEvent,
@@ -18,8 +17,12 @@ import { unlessAborted } from './unless-aborted.ts';
 /** A generation ends after this many steps unless `stopWhen` says otherwise. */
 const MAX_STEPS = 32;
 
-/** Generates one answer; its tool calls are not run. */
-export type GenerateOnce = (input: readonly Message[], options: GenerateOptions) => Generation;
+/** Generates one answer; its tool calls are not run. @param steps - Those before it. */
+export type GenerateOnce = (
+  input: readonly Message[],
+  options: GenerateOptions,
+  steps: readonly GenerateResult[],
+) => Generation;
 
 /** Takes the results of a step's tools, before the application hears of the step's end. */
 export type OnResults = (results: readonly Message[]) => void;
@@ -31,25 +34,19 @@ type Push = (event: GenerateEvent) => void;
  * calls none. A call of a tool without an `execute` ends the generation with the reason `tool-calls`; if no tool has
  * one, so does every call.
  *
- * @param input - A function if the conversation is only known when the first step begins.
+ * @param begun - Its conversation, and the steps that have ended before if it goes on: the result counts them, but has only
+ * the messages after the conversation.
  */
 export function generateWithTools(
   generateOnce: GenerateOnce,
-  input: string | readonly Message[] | (() => readonly Message[]),
+  begun: StepState,
   options: GenerateOptions,
   onResults?: OnResults,
 ): Generation {
-  const messagesOf = typeof input === 'function' ? input : constant(input);
   return new EventStream(
-    (push, signal) => runSteps(generateOnce, messagesOf, { ...options, signal }, push, onResults),
+    (push, signal) => runSteps(generateOnce, begun, { ...options, signal }, push, onResults),
     options.signal,
   );
-}
-
-function constant(input: string | readonly Message[]): () => readonly Message[] {
-  const messages: readonly Message[] =
-    typeof input === 'string' ? [{ role: 'user', content: input }] : copyOf(input);
-  return () => messages;
 }
 
 /** All tools, by the names of their calls. A built-in namespace without tools is called itself, with text. */
@@ -62,25 +59,20 @@ function toolsOf({ tools = [], builtInTools = [] }: GenerateOptions): Tools {
   return new Map([...tools, ...builtIn].map((tool: RunnableTool) => [tool.name, tool]));
 }
 
-/** Copies the conversation, as the application may append to its array during the generation. */
-function copyOf(messages: readonly Message[]): readonly Message[] {
-  if (!Array.isArray(messages)) throw mustBe('The input', 'a string or messages', messages);
-  return messages.slice();
-}
-
 async function runSteps(
   generateOnce: GenerateOnce,
-  input: () => readonly Message[],
+  { messages: history, steps: earlier }: StepState,
   options: GenerateOptions & { readonly signal: AbortSignal },
   push: Push,
   onResults?: OnResults,
 ): Promise<GenerateResult> {
   const { signal, prepareStep, onStepFinish } = options;
   const { maxTokens = Infinity, reasoningBudget } = options;
-  const steps: GenerateResult[] = [];
-  let total: GenerateResult | undefined;
+  const steps = [...earlier];
+  let total: GenerateResult | undefined =
+    steps.length > 0 ? { ...steps.reduce(addResults), messages: [] } : undefined;
   for (;;) {
-    const messages = [...input(), ...(total?.messages ?? [])];
+    const messages = [...history, ...(total?.messages ?? [])];
     const left = maxTokens - (total?.usage.completionTokens ?? 0);
     const spent = total?.usage.reasoningTokens ?? 0;
     const prepared = await unlessAborted(signal, prepareStep?.({ steps: [...steps], messages }));
@@ -92,10 +84,11 @@ async function runSteps(
       // A tool that must be called has been.
       ...(total && mustCall(options) && { toolChoice: 'auto' as const }),
       ...prepared,
-      ...(left !== Infinity && { maxTokens: left }),
+      ...(left !== Infinity && { maxTokens: Math.max(1, left) }), // not above 0 only if an answer goes on that has more
     };
     checkGenerateOptions(own);
-    const result = await runStep(generateOnce(messages, own), push).catch((error: unknown) => {
+    const step = runStep(generateOnce(messages, own, [...steps]), push);
+    const result = await step.catch((error: unknown) => {
       const isFull = isOssicleError(error) && error.code === 'context-overflow';
       if (total && isFull) return undefined; // the results of tools fill the context
       throw error;
@@ -109,15 +102,15 @@ async function runSteps(
     const answers = calls ? await runTools(calls, own, push, signal) : [];
     const results = withChannels(answers, result);
     if (results.length > 0) onResults?.(results);
-    const step = { ...result, messages: [...result.messages, ...results] };
-    steps.push(step);
-    total = total ? addResults(total, step) : step;
-    const { reason, usage, messages: added } = step;
+    const ended = { ...result, messages: [...result.messages, ...results] };
+    steps.push(ended);
+    total = total ? addResults(total, ended) : ended;
+    const { reason, usage, messages: added } = ended;
     push({ type: 'step-finish', reason, usage, messages: added });
-    await unlessAborted(signal, onStepFinish?.(step));
+    await unlessAborted(signal, onStepFinish?.(ended));
     if (reason === 'tool-calls' && signal.aborted) return { ...total, reason: 'aborted' };
     if (!calls) return total;
-    const state: StepState = { steps: [...steps], messages: [...input(), ...total.messages] };
+    const state: StepState = { steps: [...steps], messages: [...history, ...total.messages] };
     if (await unlessAborted(signal, isStopped(state, options.stopWhen))) return total;
   }
 }

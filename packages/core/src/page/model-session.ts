@@ -1,7 +1,7 @@
 import type { Message } from '@ossicle/harmony';
 import { isOssicleError, OssicleError } from '../errors.ts';
 import { EventStream, startGeneration } from '../generation/event-stream.ts';
-import { Transcript } from '../generation/transcript.ts';
+import { type StepInput, Transcript } from '../generation/transcript.ts';
 import type {
   GenerateEvent,
   GenerateOptions,
@@ -33,8 +33,8 @@ export interface ModelSession {
   generate(input: string | readonly Message[], options?: GenerateOptions): Generation;
   /**
    * Goes on with the answer that was cut short, as if it had not been: events and result begin with what was generated before,
-   * and options such as `maxTokens`, `reasoningBudget` and `stop` apply to all of it, but not to steps with tools that ended before.
-   * Times are those of this call.
+   * and options such as `maxTokens`, `reasoningBudget` and `stopWhen` apply to all of it. The result counts the steps with tools
+   * that ended before, but its messages follow those of the session. Waits for the generations that were called before.
    *
    * @param options - Those of the generation that was cut short; after the reason `length`, with more `maxTokens`. Rejects
    * with RangeError if no answer is unfinished.
@@ -90,7 +90,7 @@ export class WorkerSession implements ModelSession {
     this.id = id;
     this.restoredTokens = start?.restoredTokens ?? 0;
     this.#transcript = new Transcript(
-      (input, options) => this.#generate(input, options),
+      (input, options, steps) => this.#generate(input, options, steps),
       start,
       (results) => this.#sendResults(results),
     );
@@ -143,20 +143,24 @@ export class WorkerSession implements ModelSession {
     this.#call((service) => service.addResults(this.#number, results)).catch(() => undefined);
   }
 
-  /** Generates a step. @param input - `resume` to go on with the unfinished answer. */
-  #generate(input: readonly Message[] | 'resume', options: GenerateOptions): Generation {
+  #generate(
+    input: StepInput,
+    options: GenerateOptions,
+    steps: readonly GenerateResult[],
+  ): Generation {
     return new EventStream(async (push, signal) => {
       this.#check();
       const events: GenerateEvent[] = [];
       const startMs = performance.now();
       const onReport = (event: GenerateEvent): void => {
-        if (events.length === 0) this.#transcript.begin(input);
+        if (events.length === 0) this.#transcript.begin(input, steps);
         events.push(event);
         push(event);
       };
       try {
         const result = await this.#worker.run<GenerateResult, GenerateEvent>(
-          (service, task) => service.generate(...task, this.#number, input, toPlain(options)),
+          (service, task) =>
+            service.generate(...task, this.#number, input, toPlain(options), steps),
           { signal, onReport },
         );
         this.#transcript.end(result);

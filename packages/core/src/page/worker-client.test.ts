@@ -72,7 +72,7 @@ test('reports arrive in order, before the answer', async () => {
   const controller = new AbortController();
   const texts: unknown[] = [];
   await client.run<GenerateResult, GenerateEvent>(
-    (service, task) => service.generate(...task, 1, [], {}),
+    (service, task) => service.generate(...task, 1, [], {}, []),
     {
       signal: controller.signal,
       onReport: (event) => {

@@ -1,4 +1,5 @@
 import type { Message } from '@ossicle/harmony';
+import type { GenerateResult } from './generate.ts';
 
 /** A session in the browser's private file system. */
 export interface SavedSession {
@@ -24,6 +25,8 @@ export interface SessionStart {
   readonly messages: readonly Message[];
   /** Whether the last answer was cut short. */
   readonly isUnfinished: boolean;
+  /** The steps of its generation that ended before it. */
+  readonly steps: readonly GenerateResult[];
   /** Tokens that need no evaluation. */
   readonly restoredTokens: number;
 }

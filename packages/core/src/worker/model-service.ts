@@ -4,6 +4,7 @@ import type { Engine } from '../engine/engine.ts';
 import { createEngine } from '../engine/load/create-engine.ts';
 import { examineSupport } from '../engine/load/support.ts';
 import { OssicleError } from '../errors.ts';
+import type { StepInput } from '../generation/transcript.ts';
 import { requestDevice } from '../gpu/device.ts';
 import { exportStoredModel } from '../store/export-model.ts';
 import { importModel } from '../store/import-model.ts';
@@ -67,22 +68,23 @@ export class ModelService {
   }
 
   /**
-   * Generates an answer, and reports its events except `finish`. Ends with the reason `aborted` if it is aborted.
+   * Generates a step, and reports its events except `finish`. Ends with the reason `aborted` if it is aborted.
    *
    * @param session - Its number.
    * @param input - `resume` to go on with the session's unfinished answer.
+   * @param steps - Those of the same generation that have ended before.
    */
   generate(
     id: number,
     report: Report<GenerateEvent>,
     session: number,
-    input: readonly Message[] | 'resume',
+    input: StepInput,
     options: PlainGenerateOptions,
+    steps: readonly GenerateResult[],
   ): Promise<GenerateResult> {
     return this.#run(id, report, async (push, signal) => {
-      const own = { ...options, signal };
       const one = this.#ready().sessions.get(session);
-      const generation = input === 'resume' ? one.resume(own) : one.generate(input, own);
+      const generation = one.generateStep(input, { ...options, signal }, steps);
       for await (const event of generation) {
         if (event.type !== 'finish') push(event); // the page makes that one from the result
       }

@@ -74,8 +74,8 @@ export class ModelSessions {
   }
 }
 
-function startOf({ messages, isUnfinished, restoredTokens }: Session): SessionStart {
-  return { messages, isUnfinished, restoredTokens };
+function startOf({ messages, isUnfinished, steps, restoredTokens }: Session): SessionStart {
+  return { messages, isUnfinished, steps, restoredTokens };
 }
 
 async function describe({ id, file }: SessionFile): Promise<SavedSession> {

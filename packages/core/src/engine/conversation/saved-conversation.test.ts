@@ -1,12 +1,19 @@
 import { expect, test } from 'vitest';
 import { readDetails } from './saved-conversation.ts';
 
+const STEP = {
+  toolCalls: [],
+  messages: [],
+  usage: { completionTokens: 3, reasoningTokens: 0 },
+  timings: {},
+};
+
 const DETAILS = {
   savedAt: 1,
   model: 'm',
   identity: 'i',
   messages: [{ role: 'user', content: 'Hi' }],
-  answer: { start: 2, droppedMessages: 0, logprobs: [] },
+  answer: { start: 2, droppedMessages: 0, logprobs: [], steps: [STEP] },
   state: {
     tokens: [1, 2, 3],
     evaluated: 2,
@@ -37,10 +44,16 @@ test.each([null, 2])(
   'details of an earlier version are read, which says answerStart: %j',
   async (answerStart) => {
     const { answer, ...details } = DETAILS;
-    const expected = { ...details, answer: answerStart && answer };
-    expect(await readDetails(await fileOf({ ...details, answerStart }))).toMatchObject(expected);
+    const expected = { ...details, answer: answerStart && { ...answer, steps: [] } };
+    expect(await readDetails(await fileOf({ ...details, answerStart }))).toEqual(expected);
   },
 );
+
+test('details of an earlier version are read, which has no steps', async () => {
+  const { steps: _, ...answer } = DETAILS.answer;
+  const read = await readDetails(await fileOf({ ...DETAILS, answer }));
+  expect(read).toEqual({ ...DETAILS, answer: { ...answer, steps: [] } });
+});
 
 const { state } = DETAILS;
 
@@ -59,13 +72,24 @@ test.each<unknown[]>([
   [{ ...DETAILS, messages: [null] }],
   [{ ...DETAILS, messages: [{ role: 'user' }] }],
   [{ ...DETAILS, answer: undefined }],
-  [{ ...DETAILS, answer: { start: 4, droppedMessages: 0, logprobs: [] } }],
-  [{ ...DETAILS, answer: { start: -1, droppedMessages: 0, logprobs: [] } }],
-  [{ ...DETAILS, answer: { start: 2, droppedMessages: 0, logprobs: 'x' } }],
-  [{ ...DETAILS, answer: { start: 0, droppedMessages: 0, logprobs: [] } }],
-  [{ ...DETAILS, answer: { start: 1.5, droppedMessages: 0, logprobs: [] } }],
-  [{ ...DETAILS, answer: { start: 2, logprobs: [] } }],
-  [{ ...DETAILS, answer: { start: 2, droppedMessages: -1, logprobs: [] } }],
+  [{ ...DETAILS, answer: { start: 4, droppedMessages: 0, logprobs: [], steps: [] } }],
+  [{ ...DETAILS, answer: { start: -1, droppedMessages: 0, logprobs: [], steps: [] } }],
+  [{ ...DETAILS, answer: { start: 2, droppedMessages: 0, logprobs: 'x', steps: [] } }],
+  [{ ...DETAILS, answer: { start: 0, droppedMessages: 0, logprobs: [], steps: [] } }],
+  [{ ...DETAILS, answer: { start: 1.5, droppedMessages: 0, logprobs: [], steps: [] } }],
+  [{ ...DETAILS, answer: { start: 2, logprobs: [], steps: [] } }],
+  [{ ...DETAILS, answer: { start: 2, droppedMessages: -1, logprobs: [], steps: [] } }],
+  [{ ...DETAILS, answer: { ...DETAILS.answer, steps: null } }],
+  [{ ...DETAILS, answer: { ...DETAILS.answer, steps: [null] } }],
+  [{ ...DETAILS, answer: { ...DETAILS.answer, steps: [{ ...STEP, toolCalls: {} }] } }],
+  [{ ...DETAILS, answer: { ...DETAILS.answer, steps: [{ ...STEP, messages: undefined }] } }],
+  [{ ...DETAILS, answer: { ...DETAILS.answer, steps: [{ ...STEP, timings: 1 }] } }],
+  [
+    {
+      ...DETAILS,
+      answer: { ...DETAILS.answer, steps: [{ ...STEP, usage: { completionTokens: -1 } }] },
+    },
+  ],
   [{ ...DETAILS, state: null }],
   [{ ...DETAILS, state: { ...state, tokens: [1, -2, 3] } }],
   [{ ...DETAILS, state: { ...state, tokens: [1, 0.5, 3] } }],

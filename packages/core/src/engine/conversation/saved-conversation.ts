@@ -4,7 +4,7 @@ import { OssicleError } from '../../errors.ts';
 import { type BufferPart, readBuffer } from '../../gpu/buffers.ts';
 import type { Gpu } from '../../gpu/device.ts';
 import { toHex } from '../../sha256.ts';
-import type { TokenLogprobs } from '../../types/generate.ts';
+import type { GenerateResult, TokenLogprobs } from '../../types/generate.ts';
 import type { ContextState } from './context.ts';
 
 /** The most bytes that are read, hashed and written at once. */
@@ -30,6 +30,8 @@ export interface BegunAnswer {
   readonly droppedMessages: number;
   /** One entry per token, if they were asked for. */
   readonly logprobs: readonly TokenLogprobs[];
+  /** The steps of its generation that ended before it. */
+  readonly steps: readonly GenerateResult[];
 }
 
 /** What is saved with the keys and values of a conversation. */
@@ -93,7 +95,7 @@ export async function readDetails(saved: Blob): Promise<SavedDetails> {
   const json = length <= jsonEnd && (await bytesOf(saved, jsonEnd - length, length));
   const isWhole = json && (await sha256(json)) === toHex(end.subarray(4, 4 + HASH_BYTES));
   const read = isWhole ? parsed(new TextDecoder().decode(json)) : undefined;
-  const details = isObject(read) && 'answerStart' in read ? withAnswer(read) : read;
+  const details = isObject(read) ? withAnswer(read) : read;
   if (isDetails(details)) return details;
   throw new OssicleError(
     'integrity',
@@ -109,13 +111,12 @@ function parsed(json: string): unknown {
   }
 }
 
-/** Details as earlier versions wrote them, which saved of an answer only where it begins. */
-function withAnswer(details: { readonly answerStart?: unknown }): unknown {
-  const { answerStart: start } = details;
-  return {
-    ...details,
-    answer: start === null ? null : { start, droppedMessages: 0, logprobs: [] },
-  };
+/** Earlier versions saved of an answer only where it begins, or all but the steps before it. */
+function withAnswer(details: Readonly<Record<string, unknown>>): unknown {
+  const { answerStart: start, ...rest } = details;
+  const begun = start === null ? null : { start, droppedMessages: 0, logprobs: [] };
+  const { answer = begun } = rest;
+  return { ...rest, answer: isObject(answer) ? { steps: [], ...answer } : answer };
 }
 
 /** Whether a value has what details need: another program may have written the file. */
@@ -137,13 +138,23 @@ function isDetails(value: unknown): value is SavedDetails {
         isLength(answer.start) &&
         answer.start !== 0 &&
         isCount(answer.droppedMessages, messages.length) &&
-        Array.isArray(answer.logprobs))) &&
+        Array.isArray(answer.logprobs) &&
+        isArrayOf(answer.steps, isStep))) &&
     isLength(evaluated) &&
     [ringStart, ringEnd].every((position) => isCount(position, 2 ** 32)) &&
     isArrayOf(
       snapshots,
       (each) => isObject(each) && isLength(each.length) && typeof each.isTurnStart === 'boolean',
     )
+  );
+}
+
+function isStep(step: unknown): boolean {
+  if (!isObject(step) || !isObject(step.usage)) return false;
+  const { completionTokens, reasoningTokens } = step.usage;
+  const isCounted = [completionTokens, reasoningTokens].every((count) => isCount(count, 2 ** 32));
+  return (
+    isCounted && isObject(step.timings) && [step.toolCalls, step.messages].every(Array.isArray)
   );
 }
 
