@@ -50,15 +50,20 @@ export async function startNode(
   };
 }
 
-/** Imports the entry of a checkout, WGSL included. */
 async function startHost(checkout: string): Promise<StageHost> {
-  await runnerImport(`${checkout}/bench/main.ts`, {
+  await importSource(checkout, 'bench/main.ts');
+  return globalThis.stageHost;
+}
+
+/** Imports a module of a checkout with the sources of its packages, WGSL included. */
+export async function importSource<T>(checkout: string, path: string): Promise<T> {
+  const { module } = await runnerImport<T>(`${checkout}/${path}`, {
     root: checkout,
     configFile: false,
     logLevel: 'error',
     resolve: { alias: { '@ossicle/harmony': `${checkout}/packages/harmony/src/index.ts` } },
   });
-  return globalThis.stageHost;
+  return module;
 }
 
 function nodeSide(host: StageHost): Side {

@@ -1,5 +1,5 @@
 import { type Grammar, RULE_END } from './grammar.ts';
-import { LAST, type Regex } from './regex.ts';
+import { LAST, type Regex, shortSighted } from './regex.ts';
 import { canFollow, next } from './regex-automaton.ts';
 
 /** The state in which no text goes on. */
@@ -96,6 +96,17 @@ export class GrammarAutomaton {
       this.#positionId({ ...position, stack: moved.get(position.stack)! }),
     );
     return this.#stateOf(new Set(kept), isAccepting);
+  }
+
+  /** A state in which the same tokens of up to so many bytes may come; many states share one. */
+  shared(state: number, length: number): number {
+    const { positions, isAccepting } = this.#states[state] as State;
+    const ids = positions.map((id) => {
+      const position = this.#positions[id] as Position;
+      const regex = shortSighted(position.regex, length);
+      return regex === position.regex ? id : this.#positionId({ ...position, regex });
+    });
+    return this.#stateOf(new Set(ids), isAccepting);
   }
 
   /** The state after a byte; {@link DEAD} if the byte is not allowed. */

@@ -77,6 +77,39 @@ describe('the mask of a vocabulary', () => {
   });
 });
 
+test.each<[string, unknown, number]>([
+  ['lengths of strings', { type: 'string', minLength: 30, maxLength: 60 }, 25],
+  ['patterns of strings', { type: 'string', pattern: '^(ab){2,50}c{20,30}$' }, 40],
+  [
+    'lengths of strings that follow a pattern',
+    { type: 'string', pattern: 'a$', maxLength: 30 },
+    40,
+  ],
+  ['decimals', { type: 'number' }, 40],
+])('masks that states share have the tokens of each: %s', (_, schema, most) => {
+  const tokens = [...TOKENS, ...['abab', 'cc', 'ccccccc', 'aaaa"', '\\u00', '0000'].map(encode)];
+  const vocabulary = new Vocabulary(tokens);
+  const random = mulberry32(2);
+  const masks = new Set<Uint32Array>();
+  for (let walk = 0; walk < 20; walk++) {
+    const grammar = schemaGrammar(schema);
+    const automaton = new GrammarAutomaton(grammar);
+    const matcher = new GrammarMatcher(grammar, vocabulary);
+    let state = automaton.start;
+    for (let length = 0; length < 80; length++) {
+      const mask = matcher.mask();
+      if (walk === 0) masks.add(mask);
+      expect(mask).toEqual(vocabulary.mask(automaton, state));
+      const allowed = [...tokens.keys()].filter((id) => has(mask, id) && id !== 0x22);
+      if (allowed.length === 0) break; // the end of the text
+      const bytes = tokens[allowed[Math.floor(random() * allowed.length)]!]!;
+      for (const byte of bytes) state = automaton.next(state, byte);
+      expect(matcher.accept(bytes)).toBe(true);
+    }
+  }
+  expect(masks.size).toBeLessThan(most);
+});
+
 describe('a matcher', () => {
   const vocabulary = new Vocabulary(TOKENS);
 

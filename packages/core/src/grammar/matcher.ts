@@ -10,7 +10,7 @@ const MAX_MASKS = 64;
 
 /** Follows a text of a grammar, token by token. */
 export class GrammarMatcher {
-  readonly #vocabulary: Pick<Vocabulary, 'mask'>;
+  readonly #vocabulary: Pick<Vocabulary, 'mask' | 'longest'>;
   readonly #masks = new Map<number, Uint32Array<ArrayBuffer>>();
   readonly #grammar: Grammar;
   #automaton: GrammarAutomaton;
@@ -18,7 +18,7 @@ export class GrammarMatcher {
   #start: number | undefined;
   #state: number;
 
-  constructor(grammar: Grammar, vocabulary: Pick<Vocabulary, 'mask'>) {
+  constructor(grammar: Grammar, vocabulary: Pick<Vocabulary, 'mask' | 'longest'>) {
     this.#vocabulary = vocabulary;
     this.#grammar = grammar;
     this.#automaton = new GrammarAutomaton(grammar);
@@ -54,12 +54,13 @@ export class GrammarMatcher {
 
   /** The tokens that may come, one bit for each id, lowest bits first. It is valid until the next call. */
   mask(): Uint32Array<ArrayBuffer> {
-    const found = this.#masks.get(this.#state);
+    const state = this.#automaton.shared(this.#state, this.#vocabulary.longest);
+    const found = this.#masks.get(state);
     if (found) return found;
-    const mask = this.#vocabulary.mask(this.#automaton, this.#state);
+    const mask = this.#vocabulary.mask(this.#automaton, state);
     if (this.#masks.size >= MAX_MASKS)
       this.#masks.delete(this.#masks.keys().next().value as number);
-    this.#masks.set(this.#state, mask);
+    this.#masks.set(state, mask);
     return mask;
   }
 

@@ -132,6 +132,17 @@ export function repeat(part: Regex, min = 0, max: number = Infinity): Regex {
   });
 }
 
+/**
+ * An expression whose texts have the same beginnings of up to so many code points. It counts repetitions no further, so that many
+ * expressions share one. Within intersections and complements, counts matter from afar: they stay.
+ */
+export function shortSighted(regex: Regex, length: number): Regex {
+  if (regex.kind === 'concat') return concat(shortSighted(regex.first, length), regex.rest);
+  if (regex.kind !== 'repeat') return regex;
+  const { part, min, max } = regex;
+  return repeat(part, Math.min(min, length + 1), max > length ? Infinity : max);
+}
+
 /** Matches an expression or nothing. */
 export function optional(part: Regex): Regex {
   return or(part, EPSILON);

@@ -4,6 +4,8 @@ import { DEAD, type GrammarAutomaton } from './automaton.ts';
 export class Vocabulary {
   /** Tokens in the vocabulary, control tokens included. */
   readonly size: number;
+  /** Bytes of the longest token. */
+  readonly longest: number;
   readonly #ids: Uint32Array;
   /** The bytes of all tokens, one after the other in their order. */
   readonly #bytes: Uint8Array;
@@ -11,7 +13,6 @@ export class Vocabulary {
   readonly #offsets: Uint32Array;
   /** How many bytes each token shares with the one before it. */
   readonly #shared: Uint16Array;
-  readonly #longest: number;
 
   /** @param bytesOf - The bytes of each token by its id; `undefined` for control tokens, which texts do not have. */
   constructor(bytesOf: readonly (Uint8Array | undefined)[]) {
@@ -30,7 +31,7 @@ export class Vocabulary {
       this.#offsets[i + 1] = total;
       this.#shared[i] = i === 0 ? 0 : sharedLength(tokens[i - 1]!.bytes, bytes);
     }
-    this.#longest = longest;
+    this.longest = longest;
     this.#bytes = new Uint8Array(total);
     for (const [i, { bytes }] of tokens.entries()) this.#bytes.set(bytes, this.#offsets[i]);
   }
@@ -40,7 +41,7 @@ export class Vocabulary {
     const [ids, bytes, offsets, shared] = [this.#ids, this.#bytes, this.#offsets, this.#shared];
     const mask = new Uint32Array(Math.ceil(this.size / 32));
     /** The states after the first bytes of the current token. */
-    const path = new Int32Array(this.#longest + 1);
+    const path = new Int32Array(this.longest + 1);
     path[0] = state;
     let dead = Infinity; // how many bytes it takes to the dead state
     for (let i = 0; i < ids.length; i++) {

@@ -22,12 +22,22 @@ export class HarmonyVocabulary {
     this.size = size;
   }
 
+  /** Bytes of the longest token. */
+  get longest(): number {
+    return this.#texts.longest;
+  }
+
   /** The tokens whose bytes may come in a state of a grammar. */
   mask(automaton: GrammarAutomaton, state: number): Mask {
+    return this.#texts.mask(automaton, state);
+  }
+
+  /** Made when it is first used, as it takes a moment. */
+  get #texts(): Vocabulary {
     const bytesOf = (_: unknown, id: number): Uint8Array | undefined =>
       this.tokenizer.isSpecial(id) ? undefined : this.tokenizer.tokenBytes(id);
     this.#vocabulary ??= new Vocabulary(Array.from({ length: this.size }, bytesOf));
-    return this.#vocabulary.mask(automaton, state);
+    return this.#vocabulary;
   }
 
   /** Some tokens. */
