@@ -10,7 +10,6 @@ const USAGE = `Measures what a grammar costs a token, with the vocabulary of gpt
   npm run bench:constraint -- [options]
 
   --config NAME     a preset or a folder with a config.json, of 201,088 tokens; default: 20b-2layers
-  --layers N        most layers; default: all
   --decode N        tokens of an answer; default: 32
   --repeat N        rounds, after one that is not counted; default: 3`;
 
@@ -21,7 +20,6 @@ export async function main(args: readonly string[]): Promise<void> {
     options: {
       help: { type: 'boolean' },
       config: { type: 'string', default: '20b-2layers' },
-      layers: { type: 'string' },
       decode: { type: 'string', default: '32' },
       repeat: { type: 'string', default: '3' },
     },
@@ -31,13 +29,12 @@ export async function main(args: readonly string[]): Promise<void> {
     return;
   }
   const { config } = await findModel(values.config);
-  const layers = values.layers === undefined ? {} : { num_hidden_layers: Number(values.layers) };
   await startNode([], []);
   const { ConstraintBench } = await importSource<typeof measure>(
     process.cwd(),
     'bench/constraint/measure.ts',
   );
-  const bench = await ConstraintBench.open({ ...config, ...layers }, Number(values.decode));
+  const bench = await ConstraintBench.open(config, Number(values.decode));
   const rounds: measure.ConstraintSample[][] = [];
   for (let round = 0; round <= Number(values.repeat); round++) {
     const samples = await bench.round(round);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { readTestJson } from '../../test/files.ts';
 import { OssicleError } from '../errors.ts';
-import type { GenerateOptions } from '../types/generate.ts';
+import type { GenerateOptions, Message } from '../types/generate.ts';
 import { CheckpointTokenizer } from './tokenizer.ts';
 
 type Json = { readonly added_tokens: readonly { readonly content: string }[] };
@@ -23,11 +23,35 @@ describe('the tokenizer of a checkpoint', () => {
     expect(new CheckpointTokenizer(json, 1600).chat).toBeDefined();
   });
 
-  test('renders the built-in tools of the system message', () => {
-    const builtInTools = [{ name: 'python', description: 'Runs Python.' }];
+  const schema = { type: 'object', properties: { rain: { type: 'number' } } };
+
+  test.each<[GenerateOptions, string]>([
+    [{ instructions: 'Be brief.' }, '# Instructions\n\nBe brief.'],
+    [{ reasoningEffort: 'high' }, 'Reasoning: high'],
+    [{ tools: [{ name: 'look', description: 'Looks.' }] }, '// Looks.\ntype look = () => any;'],
+    [{ tools: [{ name: 'look', parameters: schema }] }, 'type look = (_: {\nrain?: number,\n})'],
+    [{ builtInTools: [{ name: 'python', description: 'Runs it.' }] }, '## python\n\nRuns it.'],
+    [{ responseFormat: { type: 'json', schema, name: 'weather' } }, '## weather'],
+    [{ responseFormat: { type: 'json', schema } }, '"rain":'],
+    [{ currentDate: '2031-12-24' }, 'Current date: 2031-12-24'],
+    [{ systemMessage: { identity: 'You are a pirate.' } }, '<|message|>You are a pirate.\n'],
+    [{ systemMessage: { knowledgeCutoff: '2025-01' } }, 'Knowledge cutoff: 2025-01'],
+    [{ systemMessage: { channels: ['final'] } }, '# Valid channels: final.'],
+    [{ systemMessage: null }, '^<|start|>user<|message|>Hi'],
+    [{ keepAnalysis: true }, 'Because.'],
+    [{ prefillText: 'It is' }, '<|start|>assistant<|channel|>final<|message|>It is$'],
+  ])('renders what the option %j says, and nothing of it otherwise', (options, expected) => {
     const tokenizer = new CheckpointTokenizer(json, 1600);
-    const prompt = tokenizer.encodeConversation('Hi', { builtInTools });
-    expect(tokenizer.decode(prompt)).toContain('## python\n\nRuns Python.');
+    const history: readonly Message[] = [
+      { role: 'user', content: 'Hi' },
+      { role: 'assistant', channel: 'analysis', content: 'Because.' },
+      { role: 'assistant', channel: 'final', content: 'Hi!' },
+      { role: 'user', content: 'Why?' },
+    ];
+    const rendered = (given?: GenerateOptions): string =>
+      `^${tokenizer.decode(tokenizer.encodeConversation(history, given))}$`;
+    expect(rendered(options)).toContain(expected);
+    expect(rendered()).not.toContain(expected);
   });
 
   test('is rejected if it has more tokens than the model', () => {
