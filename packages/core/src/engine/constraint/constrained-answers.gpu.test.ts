@@ -61,22 +61,26 @@ function answerOf({ usage }: GenerateResult): number[] {
 
 describe('a model of random weights', () => {
   test('writes well-formed headers only', async () => {
-    // Messages that end early make room for more headers.
-    const logitBias = { [specialTokens(tokenizer).end]: 4 };
+    // Most messages end early, so that their headers are looked at.
+    const logitBias = { [specialTokens(tokenizer).end]: 40 };
     const channels = new Set<string | undefined>();
-    let messages = 0;
+    let [headers, messages] = [0, 0];
     for (let seed = 0; seed < HEADER_TURNS; seed++) {
       const result = await generate({ tools: TOOLS, seed, logitBias, maxTokens: 20 });
       const parser = createParser(tokenizer);
       for (const event of answerOf(result).flatMap((id) => parser.push(id))) {
-        if (event.type === 'message-start') channels.add(event.channel);
+        if (event.type === 'message-start') {
+          headers++;
+          channels.add(event.channel);
+        }
         if (event.type !== 'message-end') continue;
         messages++;
         expect(event.repaired).toBe(false);
       }
     }
     expect(channels.size).toBeGreaterThan(1);
-    expect(messages).toBeGreaterThan(HEADER_TURNS);
+    expect(headers).toBeGreaterThanOrEqual(HEADER_TURNS);
+    expect(messages).toBeGreaterThan(HEADER_TURNS / 2);
   });
 
   test('goes on with an answer to token ids as freely as it began', async () => {
