@@ -112,10 +112,10 @@ describe.each(['hf', 'original'] as const)('the tiny checkpoint in the %s layout
   }
 
   // Both layouts hold the same weights (layouts.gpu.test.ts), so short prompts and a few tokens suffice for the second.
-  const long = layout === 'hf' ? [] : ['p130', 'p300'];
-  const short = PROMPTS.filter((name) => !long.includes(name));
+  const short = layout === 'hf' ? PROMPTS : ['p005', 'p040', 'edge'];
+  const others = PROMPTS.filter((name) => !short.includes(name));
   test.each(short)('computes the golden logits at every position of %s', expectGolden);
-  slowTest.each(long)('computes the golden logits at every position of %s', expectGolden);
+  slowTest.each(others)('computes the golden logits at every position of %s', expectGolden);
 
   const continued = layout === 'hf' ? (['g0', 'g1', 'g2'] as const) : (['g2'] as const);
   test.each(continued)('continues %s greedily with the golden tokens', async (name) => {

@@ -50,21 +50,28 @@ function withWrongAndRight(): Shaders {
   return withVariant(shaders, 'lib/tile', 'lib/tile_same', SHADERS.files.get('lib/tile') as string);
 }
 
+/** What the self-test is run with: by name, models and options of a load. */
+type Case = readonly [name: string, Config, Options];
+
+async function passes([, config, options]: Case, gpu: TestGpu): Promise<void> {
+  const { passed, error } = await runSelfTest(await runtimeOf(gpu, config, { options }));
+  expect(error).toBeLessThan(options.dense === 'bf16' ? 1e-4 : 2e-3);
+  expect(error).toBeGreaterThan(0);
+  expect(passed).toBe(true);
+}
+
 describe('the self-test', () => {
-  gpuTest.each<[string, Config, Options]>([
+  gpuTest.each<Case>([
     ['int8', SMALL, {}],
     ['bf16', SMALL, { dense: 'bf16' }],
     ['a chunk of one token', SMALL, { prefillChunkLength: 1 }],
     ['a context of one token', SMALL, { contextLength: 1 }],
     ['tiny', PRESETS.tiny, {}],
+  ])('passes with the base kernels: %s', passes);
+  gpuTest.slow.each<Case>([
     ['nano', PRESETS.nano, {}],
     ['20b', PRESETS['20b'], { prefillChunkLength: 16 }],
-  ])('passes with the base kernels: %s', async ([, config, options], gpu) => {
-    const { passed, error } = await runSelfTest(await runtimeOf(gpu, config, { options }));
-    expect(error).toBeLessThan(options.dense === 'bf16' ? 1e-4 : 2e-3);
-    expect(error).toBeGreaterThan(0);
-    expect(passed).toBe(true);
-  });
+  ])('passes with the base kernels: %s', passes);
 
   test('fails if a wide tile lacks its last inputs', async () => {
     const device = await openGpuDevice();
@@ -80,7 +87,7 @@ describe('the self-test', () => {
     await device.close();
   });
 
-  gpuTest('fails if any kernel does nothing', async (gpu) => {
+  gpuTest.slow('fails if any kernel does nothing', async (gpu) => {
     const runtime = await runtimeOf(gpu, SMALL, { options: { contextLength: 256 } });
     const { shape } = runtime;
     const libraries = { dense: shape.dense, kv: shape.kvCache, halves: 'native' };
