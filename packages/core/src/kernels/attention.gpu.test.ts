@@ -13,7 +13,7 @@ import { attention } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import { kernelSource } from './shaders.ts';
-import { attendRowTiles, attendWorkgroups, HEAD_SIZE, SPLIT_KEYS } from './shape.ts';
+import { attendTiledGrid, attendWorkgroups, HEAD_SIZE, SPLIT_KEYS } from './shape.ts';
 
 interface Shape extends CacheShape {
   readonly heads: number;
@@ -112,11 +112,11 @@ async function compileAttend(gpu: TestGpu, shape: Shape): Promise<Attend> {
   };
 }
 
-/** @param rowTiles - How many tiles of rows a dispatch has at most. */
+/** @param tokenTiles - How many tiles of tokens a dispatch has at most. */
 async function compileAttendTiled(
   gpu: TestGpu,
   shape: Shape,
-  rowTiles: number = Infinity,
+  tokenTiles: number = Infinity,
 ): Promise<Attend> {
   const { heads, kvHeads, window, capacity, kvCache } = shape;
   const kernel = await Kernel.compile(
@@ -138,10 +138,10 @@ async function compileAttendTiled(
       sinks: uploadFloats(gpu, sinks),
       attended,
     };
-    const tiles = attendRowTiles({ heads, kvHeads }, tokens);
-    for (let first = 0; first < tiles; first += rowTiles) {
+    const [fours, tiles] = attendTiledGrid({ heads, kvHeads }, tokens);
+    for (let first = 0; first < tiles; first += tokenTiles) {
       const params = gpu.buffers.params(first);
-      const grid = [kvHeads, Math.min(rowTiles, tiles - first)] as const;
+      const grid = [fours, Math.min(tokenTiles, tiles - first)] as const;
       gpu.run(kernel.dispatch('attend', { ...resources, params }, grid));
     }
     return outputFloats(gpu, attended);
