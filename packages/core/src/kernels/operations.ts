@@ -141,10 +141,10 @@ export class Operations {
     attended: GPUBuffer,
   ): Dispatch[] {
     const { step, shape } = this.#kernels;
-    const { heads, kvHeads } = shape;
+    const { heads, kvHeads, contextLength } = shape;
     const span = spanOf(isSliding);
     const resources = { step, projected, keys, values, sinks, attended };
-    const cost = attentionCost(shape, isSliding, this.#count);
+    const cost = attentionCost(shape, isSliding, this.#count, contextLength - this.#count);
     if (this.#count > 1) {
       const kernel = this.#kernels.get(`attend_tiled/${span}`);
       const cut = (first: number, tiles: number): Dispatch => {
@@ -333,12 +333,12 @@ export class Operations {
   ): Dispatch[] {
     const kernel = this.#kernels.get(pipeline);
     const { label, bias, parts } = matrix;
-    const slots = this.#count * this.#kernels.shape.expertsPerToken;
+    const { expertsPerToken } = this.#kernels.shape;
     return parts.map((part) => {
       const { firstExpert, experts, blocks, scales } = part;
       const params = this.#kernels.params(firstExpert, experts);
       const operands = { params, weights: blocks, scales, bias, ...resources };
-      const cost = expertCost(matrix, part, slots);
+      const cost = expertCost(matrix, part, this.#count, expertsPerToken);
       return kernel.dispatch(label, operands, grid, cost);
     });
   }
