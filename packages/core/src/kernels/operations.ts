@@ -62,7 +62,7 @@ export class Operations {
     const { experts, expertsPerToken } = kernels.shape;
     const productOf = (inputs: number): Product => {
       if (product !== undefined || kernels.has('tall')) return product ?? 'tall';
-      return inputs > NARROW_INPUTS ? 'wide' : 'narrow';
+      return inputs > NARROW_INPUTS && kernels.has('wide') ? 'wide' : 'narrow';
     };
     this.#denseProduct = productOf(count);
     this.#expertProduct = productOf((count * expertsPerToken) / experts);
