@@ -1,6 +1,6 @@
 import type { Cost } from '../gpu/kernel.ts';
 import { type DenseMatrix, denseBytes, type ExpertMatrix, expertBytes } from './matrix.ts';
-import { HEAD_SIZE, type KernelShape } from './shape.ts';
+import { HEAD_SIZE, type KernelShape, KV_BYTES } from './shape.ts';
 
 /** The cost of multiplying tokens by rows of a dense matrix, which are read once. */
 export function denseCost({ format, columns }: DenseMatrix, rows: number, tokens: number): Cost {
@@ -38,7 +38,7 @@ export function attentionCost(
   const keys = tokens - 1 + Math.min(window, depth + 1); // that any token sees
   return {
     flops: 4 * heads * HEAD_SIZE * pairs, // scores and weighted values
-    bytes: 2 * kvHeads * HEAD_SIZE * keys * (kvCache === 'f16' ? 2 : 4),
+    bytes: 2 * kvHeads * HEAD_SIZE * keys * KV_BYTES[kvCache],
     keys,
   };
 }
