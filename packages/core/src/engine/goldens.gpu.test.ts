@@ -162,6 +162,30 @@ describe('the tiny checkpoint with a float16 cache', () => {
   });
 });
 
+describe('the tiny checkpoint with an 8-bit cache', () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await gpu.engine(tiny.files, { kvCache: 'int8' });
+  });
+
+  test('stays near the golden logits', async () => {
+    const { actual, expected } = await goldenPair(engine, 'p130');
+    const actualRows = rowsOf(actual);
+    const divergences = rowsOf(expected).map((row, i) => divergence(actualRows[i]!, row));
+    const mean = divergences.reduce((a, b) => a + b, 0) / divergences.length;
+    expect(mean).toBeLessThan(0.02);
+    expect(mean, 'keys and values that are not rounded').toBeGreaterThan(1e-4);
+  });
+
+  test('agrees with a reference that rounds keys and values to 8 bits', async () => {
+    const { tokens } = prompts.p040!;
+    const reference = createReference(tiny.tensors, tiny.config, { kvCache: 'int8' });
+    const { logits } = await reference.forward(tokens, { logits: 'last' });
+    const actual = await engine.createSession().evaluate(tokens);
+    expect(difference(actual, logits).rms).toBeLessThan(0.03);
+  });
+});
+
 describe('the tiny checkpoint with 8-bit dense weights', () => {
   test('agrees with the float64 reference on the same quantised weights', async () => {
     const engine = await gpu.engine(tiny.files, { dense: 'int8', kvCache: 'f32' });
