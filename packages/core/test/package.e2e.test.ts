@@ -111,7 +111,7 @@ const nano = new URL('/model/', location.href).href;
 const models = new Map();
 const brief = (one) => {
   const { generate, resume } = one;
-  const options = (given) => ({ temperature: 0, ...given, maxTokens: 100 });
+  const options = (given) => ({ temperature: 0, maxTokens: 100, ...given });
   one.generate = (input, given) => generate.call(one, input, options(given));
   one.resume = (given) => resume?.call(one, options(given));
   return one;
@@ -179,9 +179,13 @@ const SHOWN: Readonly<Record<string, readonly RegExp[]>> = {
     /^context-overflow \| 17 \+ 25 = 42 true$/,
     /^17 \+ 25 = 42 \S/,
   ],
-  'docs/structured-output.md': [/Array/, /^(happy|sad|ironic) ([01]\d|2[0-3]):[0-5]\d$/, /\w/],
+  'docs/structured-output.md': [
+    /^\[array Array\]$/,
+    /^(happy|sad|ironic) ([01]\d|2[0-3]):[0-5]\d$/,
+    /\w/,
+  ],
   'docs/control.md': [/^I do not know that.* stop \d+$/, /^\d+ \| 1 \| 1$/],
-  'docs/safeguard.md': [/^(true|false) .*Array/],
+  'docs/safeguard.md': [/^(true|false) (SP1|SP2|) \S.* \| \[array Array\]$/],
 };
 
 describe('the examples of the documentation', () => {
