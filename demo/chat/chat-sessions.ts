@@ -24,9 +24,9 @@ interface Current {
 
 const KEY = 'sessions';
 /** So many chats are kept, the latest ones. */
-const MAX_CHATS = 3;
+export const MAX_CHATS = 3;
 /** The most bytes of one that is kept, and of all together. */
-const MAX_BYTES = 600e6;
+export const MAX_BYTES = 600e6;
 /** A session is saved once nothing has been asked for this long: an answer never waits for it. */
 const IDLE_MS = 10_000;
 

@@ -39,6 +39,15 @@ test('each text that index.html names exists, and all but titles stand there in 
   }
 });
 
+test.each([
+  ['English', english],
+  ['German', german],
+  ['Japanese', japanese],
+])('%s keeps numbers and their units on one line', (_name, texts) => {
+  const apart = /\d (GB|MB|million|billion|bits?|Bit|Million|Milliarde|億|万|時間|ビット)/u;
+  for (const [path, text] of textsOf(texts)) expect(text, path).not.toMatch(apart);
+});
+
 test('Japanese has colons of full width alone', () => {
   for (const [path, text] of textsOf(japanese)) expect(text, path).not.toMatch(/: |:$/);
 });
