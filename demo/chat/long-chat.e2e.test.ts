@@ -43,7 +43,7 @@ function longestTaskMs(trace: Uint8Array | undefined, mark: string): number {
   const tasks = traceEvents.filter(
     (event) => event.name === 'RunTask' && event.pid === pid && event.tid === tid,
   );
-  return Math.max(...tasks.map(({ tdur }) => tdur ?? Infinity)) / 1000;
+  return Math.max(...tasks.flatMap(({ tdur }) => tdur ?? [])) / 1000; // the last one may be unfinished
 }
 
 test('an answer in a chat of 20,000 tokens changes the tail of its own turn alone, in no frame of more than 50 ms', async () => {
@@ -75,7 +75,9 @@ test('an answer in a chat of 20,000 tokens changes the tail of its own turn alon
     {},
     TURNS + 1,
   );
-  expect(longestTaskMs(await demo.page.tracing.stop(), 'asked')).toBeLessThan(50);
+  const taskMs = longestTaskMs(await demo.page.tracing.stop(), 'asked');
+  expect(taskMs).toBeGreaterThan(0);
+  expect(taskMs).toBeLessThan(50);
   type Count = 'elsewhere' | 'turns' | 'removed' | 'added' | 'steps';
   const { elsewhere, turns, removed, added, steps } = await demo.page.evaluate(
     () => (globalThis as unknown as { counts: Record<Count, number> }).counts,
