@@ -205,5 +205,5 @@ function factsOf(outcome: Outcome | undefined): string {
     tokens > 0 && texts.turn.firstToken(formatSeconds(firstTokenMs / 1000)),
   ]
     .filter((fact) => typeof fact === 'string')
-    .join(' · ');
+    .join('\u00a0· '); // no line begins with a dot
 }
