@@ -52,6 +52,10 @@ def attend(scores, sink):  # the sink has no value
     return [exp(s - max(scores)) for s in scores]
 ${FENCE}
 
+| one | more |
+|---|---|
+| table | here |
+
 > النص العربي يُكتب من اليمين إلى اليسار.
 `;
 const PAGES = JSON.stringify(
@@ -65,6 +69,7 @@ async function openRichAnswer(): Promise<void> {
   const parts = [
     { kind: 'reasoning', text: 'The user asks about sinks.', ms: 4200 },
     { ...call, state: 'done', output: PAGES },
+    { kind: 'reasoning', text: 'Another page, then.', ms: 900 },
     { ...call, id: '2', state: 'failed', output: 'No such page.' },
     { kind: 'text', text: RICH },
   ];
@@ -80,6 +85,9 @@ async function openRichAnswer(): Promise<void> {
     '.tool-card[data-state=failed]',
   ])
     await demo.page.waitForSelector(part);
+  await demo.page.$$eval('.reasoning summary', (panes) => {
+    for (const pane of panes) pane.click();
+  });
 }
 
 async function editQuestion(): Promise<void> {
@@ -119,7 +127,7 @@ async function openChatActions(): Promise<void> {
   const { demo } = visit;
   await demo.startOver();
   await demo.page.setViewport({ width: 1000, height: 760 });
-  await demo.click('.chat-list li .icon-button');
+  if ((await demo.count('.chat-menu')) === 0) await demo.click('.chat-list li .icon-button');
   await demo.page.waitForSelector('.chat-menu');
 }
 
