@@ -1,21 +1,23 @@
 // Attention of many query tokens: softmax(q k / 8, sink) v, causal, over the last WINDOW positions or over all.
 // Online softmax (https://arxiv.org/abs/2205.14135), rescaled once per tile of 32 keys; the largest score starts at the sink.
 //
-// Grid: (KV_HEADS, row tiles of the dispatch). A row is four query heads of one token that share a key head. A workgroup makes
-// 8 rows; an invocation, the scores of two keys of a tile for one row, then one quad of the row's output.
+// Grid: (KV_HEADS * FOURS, token tiles of the dispatch). A workgroup makes four query heads, which share a key head, of 8 tokens;
+// an invocation, the scores of two keys of a tile for one token, then one quad of the token's output. What is not needed
+// while it reads keys and values waits in workgroup memory: with more registers, Intel's compiler spills.
 // import: cache, head, kv, query, step
 
 override HEADS: u32 = 64;
 override KV_HEADS: u32 = 8;
 override WINDOW: u32 = 0; // 0: no window
 
-const TILE_ROWS = 8u; // rows of a workgroup
-const WORKGROUP_SIZE = TILE_ROWS * HEAD_QUADS;
+const TILE_TOKENS = 8u;
+const WORKGROUP_SIZE = TILE_TOKENS * HEAD_QUADS;
 const AHEAD = 4u; // quads that an invocation loads before it uses the first
 const LOWEST = -3.4e38f;
+const ENDLESS = 0xffffffffu; // a loop without a constant bound gets a counter from Tint: two more registers, in every round
 
 struct Params {
-  first_tile: u32, // of rows
+  first_tile: u32, // of tokens
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -26,100 +28,124 @@ struct Params {
 @group(0) @binding(5) var<storage, read> sinks: array<f32>;            // [HEADS]
 @group(0) @binding(6) var<storage, read_write> attended: array<vec4f>; // [tokens, HEADS, 16]
 
-var<workgroup> queries: array<mat4x4f, HEAD_QUADS * TILE_ROWS>; // [16 quads][8 rows], a column for each dimension
-var<workgroup> strips: array<vec4f, WORKGROUP_SIZE>;            // [8 rows][16]: largest scores, and at last sums
-var<workgroup> weights: array<vec4f, CACHE_TILE * TILE_ROWS>;   // [32 keys][8 rows]
+// Of four heads each:
+var<workgroup> queries: array<array<array<vec4f, TILE_TOKENS>, 4>, HEAD_QUADS>;
+var<workgroup> weights: array<array<vec4f, TILE_TOKENS>, CACHE_TILE>;
+var<workgroup> largest: array<vec4f, TILE_TOKENS>; // scores so far
+var<workgroup> strips: array<array<vec4f, TILE_TOKENS>, HEAD_QUADS>; // largest scores of a tile; otherwise sums of weights
 
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn attend_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_index) local: u32) {
-  let kv_head = workgroup.x;
-  let first_row = (params.first_tile + workgroup.y) * TILE_ROWS;
-  let last_row = step.tokens * FOURS - 1;
-  let row = local / HEAD_QUADS;
-  let lane = local % HEAD_QUADS;
-  let token = min(first_row + row, last_row) / FOURS; // spare rows write nothing
-  let position = step.position + token;
-  let four = (first_row + row) % FOURS;
+  let kv_head = workgroup.x / FOURS;
+  let four = workgroup.x % FOURS;
+  let first_head = kv_head * GROUP + four * 4;
+  let first_token = (params.first_tile + workgroup.y) * TILE_TOKENS;
+  let row = local % TILE_TOKENS;
+  let lane = local / TILE_TOKENS;
 
-  queries[lane * TILE_ROWS + row] = query_matrix(token, kv_head, four, lane);
-  var largest = four_sinks(kv_head, four);
-  var sum = vec4f(select(0f, 1f, lane == 0)); // of this invocation's keys; the sink is the first one's
+  let query = query_matrix(min(first_token + row, step.tokens - 1), kv_head, four, lane); // spare rows write nothing
+  for (var c = 0u; c < 4; c++) {
+    queries[lane][c][row] = query[c];
+  }
+  if (lane == 0) {
+    largest[row] = four_sinks(kv_head, four);
+  }
+  strips[lane][row] = vec4f(select(0f, 1f, lane == 0)); // the sink is the first one's
   var out = mat4x4f(); // a column for each head
   workgroupBarrier();
 
-  // Tiles of keys that any row of the workgroup sees.
-  let lowest = step.position + first_row / FOURS;
+  // Tiles of keys that any token of the workgroup sees.
+  let lowest = step.position + first_token;
   let begin = select(0u, lowest + 1 - WINDOW, WINDOW > 0 && lowest >= WINDOW);
-  let end = step.position + min(first_row + TILE_ROWS - 1, last_row) / FOURS + 1;
-  // 16, which compilers cannot know: they would unroll the loop below, and run out of registers.
-  let quads = min(HEAD_QUADS, step.tokens * HEAD_QUADS);
-  for (var tile = begin / CACHE_TILE * CACHE_TILE; tile < end; tile += CACHE_TILE) {
+  let end = step.position + min(first_token + TILE_TOKENS, step.tokens);
+  // 8, which compilers cannot know: they would unroll the loop, and run out of registers.
+  let rounds = min(HEAD_QUADS, step.tokens * HEAD_QUADS) / (AHEAD / 2);
+  for (var t = begin / CACHE_TILE; t < ENDLESS; t++) {
+    if (t > (end - 1) / CACHE_TILE) {
+      break;
+    }
+    let tile = t * CACHE_TILE;
     let slot = slot_of(tile);
-    let last = min(end - tile, CACHE_TILE) - 1; // is read again in place of those beyond it
 
-    let a_quad = key_at(slot, kv_head) + min(lane, last);
-    let b_quad = key_at(slot, kv_head) + min(lane + 16, last);
+    let key_quad = key_at(slot, kv_head) + lane; // tiles are whole; keys beyond the end are not seen
     var a = vec4f();
     var b = vec4f();
-    for (var quad = 0u; quad < quads; quad += AHEAD / 2) {
+    for (var round = 0u; round < ENDLESS; round++) {
+      if (round >= rounds) {
+        break;
+      }
+      let quad = round * (AHEAD / 2);
       var a_ahead: array<KvQuad, AHEAD / 2>;
       var b_ahead: array<KvQuad, AHEAD / 2>;
       for (var i = 0u; i < AHEAD / 2; i++) {
-        a_ahead[i] = keys[a_quad + (quad + i) * CACHE_TILE];
-        b_ahead[i] = keys[b_quad + (quad + i) * CACHE_TILE];
+        let at = key_quad + (quad + i) * CACHE_TILE;
+        a_ahead[i] = keys[at];
+        b_ahead[i] = keys[at + CACHE_TILE / 2];
       }
       for (var i = 0u; i < AHEAD / 2; i++) {
         let a_key = kv_unpack(a_ahead[i]);
         let b_key = kv_unpack(b_ahead[i]);
         for (var c = 0u; c < 4; c++) {
-          let q = queries[(quad + i) * TILE_ROWS + row][c];
-          a += q * a_key[c];
-          b += q * b_key[c];
+          let q = queries[quad + i][c][row];
+          a = fma(q, vec4f(a_key[c]), a);
+          b = fma(q, vec4f(b_key[c]), b);
         }
       }
     }
-    a = select(vec4f(LOWEST), a, is_seen(tile + lane, position));
-    b = select(vec4f(LOWEST), b, is_seen(tile + lane + 16, position));
+    a = select(vec4f(LOWEST), a, is_seen(tile + lane, lowest + row));
+    b = select(vec4f(LOWEST), b, is_seen(tile + lane + CACHE_TILE / 2, lowest + row));
 
-    strips[local] = max(a, b);
+    var sum = strips[lane][row];
+    strips[lane][row] = max(a, b);
     workgroupBarrier();
-    var larger = largest;
+    let top = largest[row];
+    var new_top = top;
     for (var i = 0u; i < HEAD_QUADS; i++) {
-      larger = max(larger, strips[row * HEAD_QUADS + i]);
+      new_top = max(new_top, strips[i][row]);
     }
-    let keep = exp(largest - larger);
-    largest = larger;
-    a = exp(a - larger);
-    b = exp(b - larger);
-    sum = sum * keep + a + b;
-    weights[lane * TILE_ROWS + row] = a;
-    weights[(lane + 16) * TILE_ROWS + row] = b;
+    let keep = exp(top - new_top);
+    a = exp(a - new_top);
+    weights[lane][row] = a;
+    sum = fma(sum, keep, a);
+    b = exp(b - new_top);
+    weights[lane + CACHE_TILE / 2][row] = b;
+    sum += b;
     workgroupBarrier();
+    strips[lane][row] = sum;
+    if (lane == 0) {
+      largest[row] = new_top;
+    }
 
     out = mat4x4f(out[0] * keep.x, out[1] * keep.y, out[2] * keep.z, out[3] * keep.w);
+    let last = min(end - tile, CACHE_TILE) - 1; // is read again in place of those beyond it
     let value_quad = value_at(slot, kv_head) + lane;
-    for (var key = 0u; key <= last; key += AHEAD) {
+    for (var key = 0u; key < ENDLESS; key++) {
+      if (key * AHEAD > last) {
+        break;
+      }
       var ahead: array<KvQuad, AHEAD>;
       for (var i = 0u; i < AHEAD; i++) {
-        ahead[i] = values[value_quad + min(key + i, last) * HEAD_QUADS];
+        ahead[i] = values[value_quad + min(key * AHEAD + i, last) * HEAD_QUADS];
       }
       for (var i = 0u; i < AHEAD; i++) {
         let value = kv_unpack(ahead[i]);
-        let weight = weights[(key + i) * TILE_ROWS + row];
-        out += mat4x4f(weight.x * value, weight.y * value, weight.z * value, weight.w * value);
+        let weight = weights[key * AHEAD + i][row];
+        for (var h = 0u; h < 4; h++) {
+          out[h] = fma(vec4f(weight[h]), value, out[h]);
+        }
       }
     }
   }
 
-  strips[local] = sum;
   workgroupBarrier();
   var total = vec4f();
   for (var i = 0u; i < HEAD_QUADS; i++) {
-    total += strips[row * HEAD_QUADS + i];
+    total += strips[i][row];
   }
+  let token = lowest + row - step.position;
   for (var i = 0u; i < 4; i++) {
-    if (first_row + row <= last_row && four * 4 + i < GROUP) {
-      let head = kv_head * GROUP + four * 4 + i;
+    let head = first_head + i;
+    if (token < step.tokens && head < (kv_head + 1) * GROUP) {
       attended[(token * HEADS + head) * HEAD_QUADS + lane] = out[i] / total[i];
     }
   }

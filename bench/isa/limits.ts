@@ -49,7 +49,6 @@ const LIMITS: readonly Limit[] = [
     kernels: 'all',
     bound: 'at most',
     goal: { vega10: 0, navi21: 0, navi31: 0, gfx1201: 0, dg2: 0, lnl: 0, ampere: 0 },
-    today: { dg2: 112, lnl: 114 }, // attend_tiled
   },
   {
     figure: 'vectorPer16',

@@ -5,7 +5,7 @@ import { planLoad } from '../src/engine/load/plan.ts';
 import { Buffers } from '../src/gpu/buffers.ts';
 import { Gpu } from '../src/gpu/device.ts';
 import { Scheduler } from '../src/gpu/scheduler.ts';
-import { attendRowTiles } from '../src/kernels/shape.ts';
+import { attendTiledGrid } from '../src/kernels/shape.ts';
 import { parseConfig } from '../src/model/config.ts';
 import { createRuntime, type Runtime } from '../src/model/runtime.ts';
 import { allocateWeights } from '../src/model/weights.ts';
@@ -148,8 +148,8 @@ export class ModelledGpu {
     const { flops, bytes } = HEAVY.test(kernel)
       ? this.#work(label, tokens, position + tokens)
       : { flops: 0, bytes: 0 };
-    // A part of a dispatch that is cut has a part of its tiles of rows.
-    const share = kernel === 'attend_tiled' ? rows / attendRowTiles(this.#config, tokens) : 1;
+    // A part of a dispatch that is cut has a part of its tiles of tokens.
+    const share = kernel === 'attend_tiled' ? rows / attendTiledGrid(this.#config, tokens)[1] : 1;
     const { flopsPerSecond, bytesPerSecond } = this.#speed;
     return 0.005 + 1000 * share * Math.max(flops / flopsPerSecond, bytes / bytesPerSecond);
   }

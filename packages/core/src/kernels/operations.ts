@@ -11,7 +11,7 @@ import type {
 } from './operands.ts';
 import { type PipelineName, spanOf } from './pipelines.ts';
 import {
-  attendRowTiles,
+  attendTiledGrid,
   attendWorkgroups,
   HEAD_SIZE,
   PRODUCT_TILES,
@@ -62,7 +62,7 @@ export class Operations {
     const { experts, expertsPerToken } = kernels.shape;
     const productOf = (inputs: number): Product => {
       if (product !== undefined || kernels.has('tall')) return product ?? 'tall';
-      return inputs > NARROW_INPUTS ? 'wide' : 'narrow';
+      return inputs > NARROW_INPUTS && kernels.has('wide') ? 'wide' : 'narrow';
     };
     this.#denseProduct = productOf(count);
     this.#expertProduct = productOf((count * expertsPerToken) / experts);
@@ -141,17 +141,16 @@ export class Operations {
     attended: GPUBuffer,
   ): Dispatch[] {
     const { step, shape } = this.#kernels;
-    const { heads, kvHeads } = shape;
     const span = spanOf(isSliding);
     const resources = { step, projected, keys, values, sinks, attended };
-    const cost = attentionCost(shape, isSliding, this.#count);
+    const cost = attentionCost(shape, isSliding, this.#count, shape.contextLength - this.#count);
     if (this.#count > 1) {
       const kernel = this.#kernels.get(`attend_tiled/${span}`);
+      const [fours, tiles] = attendTiledGrid(shape, this.#count);
       const cut = (first: number, tiles: number): Dispatch => {
         const params = this.#kernels.params(first);
-        return kernel.dispatch(sinks.label, { ...resources, params }, [kvHeads, tiles]);
+        return kernel.dispatch(sinks.label, { ...resources, params }, [fours, tiles]);
       };
-      const tiles = attendRowTiles(shape, this.#count);
       return [{ ...cut(0, tiles), cut, cost }];
     }
     const split = { split_out: splits.out, split_stats: splits.stats };
@@ -170,7 +169,7 @@ export class Operations {
     if (splitsOfLayer === 1) return [attend];
     const joined = { step, ...split, sinks, attended };
     const reduce = this.#kernels.get(`attend_reduce/${span}`);
-    return [attend, reduce.dispatch(sinks.label, joined, [heads])];
+    return [attend, reduce.dispatch(sinks.label, joined, [shape.heads])];
   }
 
   /** x += w attended + bias; h = x / rms(x) * scale. */
@@ -333,12 +332,12 @@ export class Operations {
   ): Dispatch[] {
     const kernel = this.#kernels.get(pipeline);
     const { label, bias, parts } = matrix;
-    const slots = this.#count * this.#kernels.shape.expertsPerToken;
+    const { expertsPerToken } = this.#kernels.shape;
     return parts.map((part) => {
       const { firstExpert, experts, blocks, scales } = part;
       const params = this.#kernels.params(firstExpert, experts);
       const operands = { params, weights: blocks, scales, bias, ...resources };
-      const cost = expertCost(matrix, part, slots);
+      const cost = expertCost(matrix, part, this.#count, expertsPerToken);
       return kernel.dispatch(label, operands, grid, cost);
     });
   }

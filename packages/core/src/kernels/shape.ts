@@ -16,8 +16,8 @@ export const CACHE_TILE: number = shaderConstant('lib/cache', 'CACHE_TILE');
 /** Query heads of a workgroup of decode attention. */
 const ATTEND_HEADS: number = shaderConstant('attend', 'BLOCK_HEADS');
 
-/** Rows of a tile of the attention of many tokens. */
-const TILE_ATTEND_ROWS: number = shaderConstant('attend_tiled', 'TILE_ROWS');
+/** Tokens of a tile of the attention of many. */
+const TILE_ATTEND_TOKENS: number = shaderConstant('attend_tiled', 'TILE_TOKENS');
 
 /** Keys of one split of decode attention. */
 export const SPLIT_KEYS: number = shaderConstant('lib/attention_splits', 'SPLIT_KEYS');
@@ -178,6 +178,9 @@ export function samplingBytes(vocabularySize: number): {
   };
 }
 
+/** Bytes of a key's or a value's number in the cache. */
+export const KV_BYTES: Readonly<Record<KvCacheFormat, number>> = { int8: 1, f16: 2, f32: 4 };
+
 /** Splits of decode attention in a sliding or a full layer. */
 export function splitCount(shape: KernelShape, isSliding: boolean): number {
   return Math.ceil((isSliding ? shape.slidingWindow : shape.contextLength) / SPLIT_KEYS);
@@ -201,7 +204,7 @@ export function attendWorkgroups({ heads, kvHeads }: Heads): number {
   return kvHeads * Math.ceil(heads / kvHeads / ATTEND_HEADS);
 }
 
-/** Row tiles of the attention of many tokens; a row is four query heads of a token that share a key head. */
-export function attendRowTiles({ heads, kvHeads }: Heads, tokens: number): number {
-  return Math.ceil((tokens * Math.ceil(heads / kvHeads / 4)) / TILE_ATTEND_ROWS);
+/** The grid of the attention of many tokens: fours of query heads that share a key head, and tiles of tokens. */
+export function attendTiledGrid({ heads, kvHeads }: Heads, tokens: number): [number, number] {
+  return [kvHeads * Math.ceil(heads / kvHeads / 4), Math.ceil(tokens / TILE_ATTEND_TOKENS)];
 }
