@@ -233,6 +233,14 @@ test('a text that is pasted with a picture of it is left to the browser', async 
   expect(await visit.demo.text('#attachments')).not.toContain('image.png');
 });
 
+test('what is typed while nothing has the focus goes to the message field', async () => {
+  const { demo } = visit;
+  await demo.page.evaluate(() => (document.activeElement as HTMLElement).blur());
+  await demo.page.keyboard.type('Hi');
+  expect(await draft()).toBe('Hi');
+  await demo.page.locator('#prompt').fill(' ');
+});
+
 test('tools for one question are off for the next', async () => {
   const { demo } = visit;
   await demo.click('#question-tools');

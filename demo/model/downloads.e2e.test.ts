@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Config, PRESETS } from '../../packages/core/test/config.ts';
 import { type FaultServer, startFaultServer } from '../../packages/core/test/fault-server.ts';
 import { FaultSession } from '../../packages/core/test/fault-session.ts';
+import { axeViolations } from '../test/axe-violations.ts';
 import { DemoBrowser } from '../test/demo-browser.ts';
 import type { DemoPage } from '../test/demo-page.ts';
 import { writeSparseCheckpoint } from '../test/sparse-checkpoint.ts';
@@ -95,6 +96,7 @@ test('a paused download shows how much is downloaded', async () => {
   expect(await demo.textLike('.is-paused', /downloaded/)).toMatch(
     /is paused\s+1\.\d\d of 3\.\d\d MB downloaded/,
   );
+  expect(await axeViolations(demo.page)).toEqual([]);
 });
 
 test('a resumed download continues from what is stored', async () => {
@@ -214,6 +216,7 @@ test('a large download is described before it begins', async () => {
   expect(report).toMatch(/Speed\s+At most [\d.]+ tokens\/s\s+Each token .* copied/);
   expect(await demo.text('#preflight .big')).toMatch(/^Download 1\d\d MB$/);
   expect(await large.sentBytes('.safetensors')).toBeLessThan(HEADER_BYTES);
+  expect(await axeViolations(demo.page)).toEqual([]);
 });
 
 test('a large download that is declined does not begin', async () => {
@@ -233,6 +236,7 @@ test('a large download begins once it is agreed to', async () => {
   await demo.page.focus('#preflight .big');
   await demo.page.keyboard.press('Enter');
   await demo.textLike('.load-strip', /Downloading/);
+  expect(await axeViolations(demo.page)).toEqual([]);
   await demo.click('#pause-load');
   await demo.textLike('.is-paused', /of 1\d\d MB downloaded/);
 });
@@ -245,6 +249,7 @@ test('a model that will not run here is refused with reasons instead of a downlo
   expect(await demo.text('#preflight .reasons')).toMatch(/needs buffers of .*Use another GPU/);
   expect(await demo.count('#preflight .big')).toBe(0);
   expect(await demo.page.evaluate(() => document.activeElement?.textContent)).toBe('Close');
+  expect(await axeViolations(demo.page)).toEqual([]);
   await demo.page.keyboard.press('Enter');
   await demo.ready();
 });

@@ -148,8 +148,7 @@ slowTest(
     const [, other] = await demo.page.$$eval('#dense option', (options) =>
       options.map(({ textContent }) => textContent),
     );
-    const [, told] =
-      /16 bits, as published: ([\d.]+\sMB) of GPU memory, \d+% slower/.exec(other ?? '') ?? [];
+    const [, told] = /16\sbits: ([\d.]+\sMB), \d+% slower/.exec(other ?? '') ?? [];
     await demo.page.select('#dense', 'bf16');
     expect(await demo.count('[data-status=ready]')).toBe(1);
     await demo.click('#apply-load-settings:enabled');
