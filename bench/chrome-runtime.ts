@@ -58,7 +58,7 @@ export async function startChrome(software: boolean): Promise<ChromeRuntime> {
       const name = existsSync(`${checkout}/bench/side.html`) ? 'side.html' : 'index.html';
       await buildPage(checkout, page, name);
       const worker = await openWorker(browser, `${await serve(page)}/${name}`);
-      return chromeSide(worker, async (checkpoint) => {
+      return chromeSide(browser, worker, async (checkpoint) => {
         const bare = await mkdtemp(join(folder, 'checkpoint-'));
         await linkWithoutTokenizer(checkpoint, bare);
         return `${await serve(bare)}/`;
@@ -126,6 +126,7 @@ async function openWorker(browser: Browser, url: string): Promise<WebWorker> {
 }
 
 function chromeSide(
+  browser: Browser,
   worker: WebWorker,
   serveCheckpoint: (folder: string) => Promise<string>,
 ): Promise<Side> {
@@ -148,6 +149,14 @@ function chromeSide(
       heapBytes: async () => {
         const usage = await worker.client.send('Runtime.getHeapUsage');
         return usage.usedSize + usage.backingStorageSize;
+      },
+      cpuSeconds: async () => {
+        const session = await browser.target().createCDPSession();
+        const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+        await session.detach();
+        const of = (type: string): number =>
+          processInfo.reduce((sum, each) => sum + (each.type === type ? each.cpuTime : 0), 0);
+        return { renderers: of('renderer'), 'GPU process': of('GPU') };
       },
     }));
 }

@@ -75,5 +75,9 @@ function nodeSide(host: StageHost): Side {
       const { heapUsed, arrayBuffers } = process.memoryUsage();
       return heapUsed + arrayBuffers;
     },
+    cpuSeconds: async () => {
+      const { user, system } = process.cpuUsage();
+      return { process: (user + system) / 1e6 };
+    },
   };
 }

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import type { KvCacheFormat } from '../packages/core/src/types/load.ts';
 import { PRESETS } from '../packages/core/test/config.ts';
 import type { StageName } from './stages/stage.ts';
 
@@ -14,7 +15,7 @@ export const USAGE: string = `Measures speed: a checkpoint end to end, and the k
   --kernels              kernels only; needs no checkpoint on disk
   --upload               from stored bytes to the GPU, without kernels, only; needs no checkpoint on disk
   --dense F              int8 or bf16; default: int8
-  --kv-cache F           f16 or f32; default: f16 with int8, f32 with bf16
+  --kv-cache F           int8, f16 or f32; default: f16 with int8, f32 with bf16
   --context N            positions of the KV cache; default: 8192, or what the model or the lengths below require
   --chunk N              tokens of a prefill pass, and of the kernels for many tokens; default: 512
   --prompt N,N           lengths to prefill; default: 128,512
@@ -35,7 +36,7 @@ export interface SideOptions {
   /** Format of dense weights on the GPU. */
   readonly dense: 'int8' | 'bf16';
   /** Format of keys and values; default: the engine's for `dense`. */
-  readonly kvCache?: 'f16' | 'f32';
+  readonly kvCache?: KvCacheFormat;
   /** Positions of the KV cache; default: see {@link USAGE}. */
   readonly context?: number;
   /** Tokens of one pass of a prefill. */
@@ -145,7 +146,7 @@ function parseSide(values: SideValues): SideOptions {
   return {
     dense: oneOf('--dense', dense, ['int8', 'bf16']),
     chunk: count('--chunk', chunk),
-    ...(kvCache !== undefined && { kvCache: oneOf('--kv-cache', kvCache, ['f16', 'f32']) }),
+    ...(kvCache !== undefined && { kvCache: oneOf('--kv-cache', kvCache, ['int8', 'f16', 'f32']) }),
     ...(context !== undefined && { context: count('--context', context) }),
   };
 }

@@ -65,7 +65,17 @@ test('end to end, the growth of the heap is measured as well', async () => {
   expect(records).toMatchObject([{ name: 'JS heap growth, load', value: 4, unit: 'MiB' }]);
 });
 
+test('an upload comes with the CPU time that each kind of process took', async () => {
+  const records = await runRounds('upload', [fakeSide('A', [])], 2, () => undefined);
+  const times = records.filter(({ name }) => name.endsWith(': CPU time, page'));
+  expect(times.map(({ name, samples }) => [name, ...samples])).toEqual([
+    ['x: CPU time, page', 1, 1],
+    ['y: CPU time, page', 1, 1],
+  ]);
+});
+
 function fakeSide(name: string, calls: string[], failing?: string): RoundSide {
+  let seconds = 0;
   const side: Side = {
     adapter: {
       vendor: '',
@@ -89,6 +99,7 @@ function fakeSide(name: string, calls: string[], failing?: string): RoundSide {
       calls.push(`${name} closes`);
     },
     heapBytes: async () => 0,
+    cpuSeconds: async () => ({ page: seconds++ }),
   };
   return { side, options: {} as StageOptions };
 }

@@ -62,8 +62,22 @@ export function sideName(index: number): SideName {
 
 async function measure(side: Side, stage: StageName, measurement: string): Promise<Sample[]> {
   if (stage === 'kernels') return side.measure(measurement);
+  if (stage === 'upload') return measureCpu(side, measurement);
   const { result, peakBytes } = await watchHeap(side, () => side.measure(measurement));
   return [...result, heapSample(measurement, peakBytes)];
+}
+
+/** Adds the CPU time that processes took: it depends less on what else the machine does than speeds. */
+async function measureCpu(side: Side, measurement: string): Promise<Sample[]> {
+  const before = await side.cpuSeconds();
+  const result = await side.measure(measurement);
+  const after = await side.cpuSeconds();
+  const cpu = Object.entries(after).map(([name, seconds]) => ({
+    name: `${measurement}: CPU time, ${name}`,
+    value: seconds - (before[name] ?? 0),
+    unit: 's',
+  }));
+  return [...result, ...cpu];
 }
 
 function heapSample(what: string, bytes: number): Sample {

@@ -20,6 +20,8 @@ export interface Side {
   close(): Promise<void>;
   /** Bytes of the JavaScript heap, array buffers included. */
   heapBytes(): Promise<number>;
+  /** CPU seconds that each kind of process has taken so far, all threads together. */
+  cpuSeconds(): Promise<Readonly<Record<string, number>>>;
 }
 
 /** Runs sides, in Chrome or in Node. */

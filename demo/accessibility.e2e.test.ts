@@ -1,5 +1,6 @@
 import axe from 'axe-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { slowTest } from '../packages/core/test/slow.ts';
 import { visitDemo } from './test/demo-browser.ts';
 
 const visit = visitDemo();
@@ -153,7 +154,7 @@ async function speak(language: string): Promise<void> {
 describe('in other languages', () => {
   afterAll(() => speak('en'));
 
-  test.each(['de', 'ja'])(
+  slowTest.each(['de', 'ja'])(
     'everything passes axe, light and dark, and fits a width of 320 pixels: %s',
     async (language) => {
       await speak(language);

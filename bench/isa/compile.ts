@@ -6,6 +6,7 @@ import { planLoad } from '../../packages/core/src/engine/load/plan.ts';
 import { Gpu, requestDevice } from '../../packages/core/src/gpu/device.ts';
 import { Kernel, type KernelSource } from '../../packages/core/src/gpu/kernel.ts';
 import { pipelineSources } from '../../packages/core/src/kernels/pipelines.ts';
+import type { KvCacheFormat } from '../../packages/core/src/types/load.ts';
 import { huggingFaceConfig, PRESETS, type PresetName } from '../../packages/core/test/config.ts';
 import type { PipelineLabel } from './figures.ts';
 
@@ -14,7 +15,7 @@ export interface CompileOptions {
   /** A preset of the model. */
   readonly config: PresetName;
   readonly dense: 'int8' | 'bf16';
-  readonly kvCache: 'f16' | 'f32';
+  readonly kvCache: KvCacheFormat;
   readonly prefill: 'float' | 'int8';
   /** Features of the device that kernels are not to use. */
   readonly without: readonly string[];

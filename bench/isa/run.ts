@@ -16,7 +16,7 @@ const USAGE = `Compiles every kernel to the machine code of GPUs that are not he
   --assembly, --nir     machine code, or Mesa's intermediate code, too
   --json                one line of JSON for each pipeline
   --config NAME         ${Object.keys(PRESETS).join(', ')}; default: 20b
-  --dense F             int8 or bf16;   --kv-cache F   f16 or f32
+  --dense F             int8 or bf16;   --kv-cache F   int8, f16 or f32
   --prefill F           float or int8
   --without FEATURE     compile the variants for devices without it; may be repeated
   --wgsl FILE           compile this file instead; several are joined

@@ -76,6 +76,18 @@ export const GPUS: readonly GpuModel[] = [
   },
 ];
 
+/**
+ * Vector instructions of a lane for each multiplication of tiles of many tokens, from the loops of `npm run isa -- --loops
+ * tiled`, weights decoded: products of wide and narrow tiles differ by a tenth.
+ */
+const PER_MULTIPLICATION: Readonly<
+  Record<GpuModel['family'], { readonly product: number; readonly attention: number }>
+> = {
+  navi31: { product: 1.2, attention: 1.4 },
+  dg2: { product: 1.7, attention: 2.2 },
+  ampere: { product: 1.6, attention: 2.4 },
+};
+
 /** Bytes that a lane of a kernel has in flight if nothing is known of it: one load. */
 const ONE_LOAD = 16;
 
@@ -90,25 +102,38 @@ export interface Prediction {
 
 /**
  * Predicts a dispatch: the gap, and the longest of three times. Memory: its bytes at the GPU's bandwidth. Latency: its bytes
- * at the rate of the bytes that its lanes have in flight (Little's law). Instructions: vector instructions per 16 bytes,
- * from the machine code, at the GPU's rate.
+ * at the rate of the bytes that its lanes have in flight (Little's law). Instructions: see {@link instructionsOf}.
  */
-export function predict(
-  { kernel, bytes, workgroups, threads }: DispatchGroup,
-  gpu: GpuModel,
-): Prediction {
+export function predict(group: DispatchGroup, gpu: GpuModel): Prediction {
+  const { bytes, workgroups, threads } = group;
   const lanes = Math.min(workgroups * threads, gpu.lanes);
-  const inFlight = expectedFigure('weightsInFlight', kernel, 'navi31') ?? ONE_LOAD;
-  const per16 = expectedFigure('vectorPer16', kernel, gpu.family) ?? 0;
+  const inFlight = expectedFigure('weightsInFlight', ofOneToken(group), 'navi31') ?? ONE_LOAD;
   const parts: readonly (readonly [Bound, number])[] = [
     ['launch', gpu.gap],
     ['memory', bytes / gpu.read / 1e3],
     ['latency', (bytes * gpu.latency) / (lanes * inFlight) / 1e3],
-    ['instructions', ((bytes / 16) * per16) / gpu.instructions / 1e3],
+    ['instructions', instructionsOf(group, gpu) / gpu.instructions / 1e3],
   ];
   const [[bound], [, longest]] = [
     parts.reduce((a, b) => (b[1] > a[1] ? b : a)),
     parts.slice(1).reduce((a, b) => (b[1] > a[1] ? b : a)),
   ];
   return { microseconds: gpu.gap + longest, bound };
+}
+
+/**
+ * Vector instructions of all lanes, by the machine code: those that decode the weights, for each tile of tokens that reads
+ * them, and, of many tokens, those that multiply.
+ */
+function instructionsOf(group: DispatchGroup, { family }: GpuModel): number {
+  const { kernel, bytes, flops, reads } = group;
+  const oneToken = ofOneToken(group);
+  const per16 = expectedFigure('vectorPer16', oneToken, family) ?? 0;
+  const each = PER_MULTIPLICATION[family][kernel === 'attend_tiled' ? 'attention' : 'product'];
+  return (per16 * reads * bytes) / 16 + (oneToken === kernel ? 0 : (each * flops) / 2);
+}
+
+/** The kernel of one token that reads the same weights. */
+function ofOneToken({ kernel }: DispatchGroup): string {
+  return kernel.replace('_tiled', '');
 }

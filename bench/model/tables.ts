@@ -1,8 +1,11 @@
-import { type DispatchGroup, planDecode } from './dispatches.ts';
+import { type DispatchGroup, planModel } from './dispatches.ts';
 import { type Bound, GPUS, type GpuModel, predict } from './predict.ts';
 
 /** Depths of the summary. */
 const DEPTHS = [1, 1024, 4096, 16_384];
+
+/** Lengths of prompts. */
+const PROMPTS = [8, 64, 512, 4096];
 
 /** Depth of the table of dispatches. */
 const TABLE_DEPTH = 1024;
@@ -16,7 +19,8 @@ const SIGNS: Readonly<Record<Bound, string>> = {
 
 /** The generated part of docs/performance.md. */
 export async function performanceTables(): Promise<string> {
-  const groups = await planDecode(TABLE_DEPTH);
+  const plan = await planModel();
+  const groups = plan.decode(TABLE_DEPTH);
   const gpus = GPUS.map(({ name }) => name);
   const rows = groups.map((group) => [
     `\`${group.kernel}\``,
@@ -29,23 +33,27 @@ export async function performanceTables(): Promise<string> {
       return `${microseconds.toFixed(microseconds < 9.95 ? 1 : 0)}${SIGNS[bound]}`;
     }),
   ]);
-  const summary = await Promise.all(
-    DEPTHS.map(async (depth) => {
-      const all = await planDecode(depth);
-      return [
-        depth.toLocaleString('en'),
-        String(sum(all, ({ count }) => count)),
-        String(sum(all, ({ count, workgroups }) => (workgroups === 1 ? count : 0))),
-        (sum(all, ({ count, bytes }) => count * bytes) / 1e9).toFixed(2),
-        ...GPUS.map((gpu) => (1e6 / tokenMicroseconds(all, gpu)).toFixed(0)),
-      ];
-    }),
-  );
+  const depths = DEPTHS.map((depth) => {
+    const all = plan.decode(depth);
+    const single = sum(all, ({ count, workgroups }) => (workgroups === 1 ? count : 0));
+    return [
+      depth.toLocaleString('en'),
+      String(dispatchesOf(all)),
+      String(single),
+      ...rates(all, 1),
+    ];
+  });
+  const prompts = PROMPTS.map((tokens) => {
+    const all = plan.prefill(tokens);
+    return [tokens.toLocaleString('en'), String(dispatchesOf(all)), ...rates(all, tokens)];
+  });
   return [
     `One token at a depth of ${TABLE_DEPTH.toLocaleString('en')}; times are *predicted*, in µs for one dispatch:`,
     markdown(['kernel', 'part', 'a token', 'workgroups', 'MB', ...gpus], rows),
     'By depth, with *predicted* tokens per second:',
-    markdown(['depth', 'dispatches', 'of one workgroup', 'GB', ...gpus], summary),
+    markdown(['depth', 'dispatches', 'of one workgroup', 'GB', ...gpus], depths),
+    'A prompt and the choice of the token after it, in passes of 512, with *predicted* tokens of the prompt per second:',
+    markdown(['tokens', 'dispatches', 'GB', ...gpus], prompts),
     'The GPUs of the model:',
     markdown(
       ['', ...gpus],
@@ -61,8 +69,18 @@ export async function performanceTables(): Promise<string> {
   ].join('\n\n');
 }
 
-function tokenMicroseconds(groups: readonly DispatchGroup[], gpu: GpuModel): number {
-  return sum(groups, (group) => group.count * predict(group, gpu).microseconds);
+function dispatchesOf(groups: readonly DispatchGroup[]): number {
+  return sum(groups, ({ count }) => count);
+}
+
+/** Gigabytes read, and tokens per second on each GPU. */
+function rates(groups: readonly DispatchGroup[], tokens: number): string[] {
+  const microseconds = (gpu: GpuModel): number =>
+    sum(groups, (group) => group.count * predict(group, gpu).microseconds);
+  return [
+    (sum(groups, ({ count, bytes }) => count * bytes) / 1e9).toFixed(2),
+    ...GPUS.map((gpu) => ((1e6 * tokens) / microseconds(gpu)).toFixed(0)),
+  ];
 }
 
 function sum<T>(values: readonly T[], of: (value: T) => number): number {

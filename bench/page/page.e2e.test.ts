@@ -2,12 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import puppeteer from 'puppeteer-core';
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
+import { slowTest } from '../../packages/core/test/slow.ts';
 import { chromeOptions } from '../../scripts/browser.ts';
 import { serveFolder } from '../../scripts/static-server.ts';
 import { buildPage } from '../chrome-runtime.ts';
 
-test('a visitor measures the GPU, sees a plot, and copies the result', async () => {
+slowTest('a visitor measures the GPU, sees a plot, and copies the result', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'ossicle-bench-page-'));
   await buildPage(process.cwd(), folder, 'index.html');
   const server = await serveFolder(folder);

@@ -1,7 +1,6 @@
 import type { Buffers } from '../../packages/core/src/gpu/buffers.ts';
 import type { Gpu } from '../../packages/core/src/gpu/device.ts';
-import { type Dispatch, Kernel } from '../../packages/core/src/gpu/kernel.ts';
-import type { KernelCost } from './kernel-cost.ts';
+import { type Cost, type Dispatch, Kernel } from '../../packages/core/src/gpu/kernel.ts';
 
 const INVOCATIONS = 256;
 const LOADS = 16;
@@ -47,7 +46,7 @@ function chains(text: (chain: number) => string, separator = '\n  '): string {
 /** Dispatches, and what they do. */
 export interface Ceiling {
   readonly dispatches: readonly Dispatch[];
-  readonly cost: KernelCost;
+  readonly cost: Cost;
 }
 
 /** Reads memory as fast as it can be read: what the bytes of kernels are compared with. */

@@ -5,7 +5,7 @@ import {
 } from '../../packages/core/src/engine/control/sampling-options.ts';
 import { type Buffers, readBuffer } from '../../packages/core/src/gpu/buffers.ts';
 import type { Gpu } from '../../packages/core/src/gpu/device.ts';
-import type { Dispatch } from '../../packages/core/src/gpu/kernel.ts';
+import type { Cost, Dispatch } from '../../packages/core/src/gpu/kernel.ts';
 import {
   addToTimeline,
   profile,
@@ -20,7 +20,7 @@ import type { Runtime } from '../../packages/core/src/model/runtime.ts';
 import type { Activations } from '../../packages/core/src/model/state.ts';
 import { RATE_SUFFIXES } from '../records.ts';
 import { type Ceiling, mathCeiling, readCeiling } from './ceilings.ts';
-import { type KernelCost, kernelCost, type Operation } from './kernel-cost.ts';
+import { type DispatchContext, dispatchCost } from './kernel-cost.ts';
 import { type Place, placesOf } from './places.ts';
 import type { Sample, Stage, StageOptions } from './stage.ts';
 import { createSyntheticModel } from './synthetic-model.ts';
@@ -45,7 +45,7 @@ interface Group {
   readonly dispatches: readonly Dispatch[];
   /** Operations in `dispatches`: one on a large matrix takes several dispatches. */
   readonly operations: number;
-  readonly cost: KernelCost;
+  readonly cost: Cost;
   /** How often a timed pass repeats the dispatches; 0 until the first pass is timed. */
   repeats: number;
 }
@@ -287,35 +287,33 @@ function checkNumbers(what: string, values: Float32Array): void {
 }
 
 /** For groups without a rate. */
-const NO_COST: KernelCost = { bytes: 0, flops: 0 };
+const NO_COST: Cost = { bytes: 0, flops: 0 };
 
 /** Groups dispatches by their kernel and the part of a layer that they work on. */
 function groupDispatches(
   dispatches: readonly Dispatch[],
   places: ReadonlyMap<string, Place>,
   shape: KernelShape,
-  pass: Pick<Operation, 'tokens' | 'depth'>,
+  pass: Pick<DispatchContext, 'tokens' | 'depth'>,
 ): Group[] {
-  const byName = new Map<string, { dispatches: Dispatch[]; cost: KernelCost }>();
+  const byName = new Map<string, { dispatches: Dispatch[]; bytes: number; flops: number }>();
   for (const dispatch of dispatches) {
     const { part, isSliding } = places.get(dispatch.label) ?? {
       part: dispatch.label,
       isSliding: false,
     };
-    const kernel = dispatch.pipeline.label;
     const span = part === 'attn' ? (isSliding ? ' sliding' : ' full') : '';
-    const name = `${kernel} ${part}${span}`;
-    const group = byName.get(name) ?? {
-      dispatches: [],
-      cost: kernelCost(shape, { kernel, part, isSliding, ...pass }),
-    };
+    const name = `${dispatch.pipeline.label} ${part}${span}`;
+    const group = byName.get(name) ?? { dispatches: [], bytes: 0, flops: 0 };
+    const { bytes, flops } = dispatchCost(shape, dispatch, { isSliding, ...pass });
     group.dispatches.push(dispatch);
+    group.bytes += bytes;
+    group.flops += flops;
     byName.set(name, group);
   }
-  return [...byName].map(([name, group]) => ({
-    name,
-    ...group,
-    operations: new Set(group.dispatches.map(({ label }) => label)).size,
-    repeats: 0,
-  }));
+  return [...byName].map(([name, { dispatches: alike, bytes, flops }]) => {
+    const operations = new Set(alike.map(({ label }) => label)).size;
+    const cost = { bytes: bytes / operations, flops: flops / operations };
+    return { name, dispatches: alike, operations, cost, repeats: 0 };
+  });
 }

@@ -1,8 +1,12 @@
 import type { Weights } from '../../packages/core/src/model/weights.ts';
-import type { Operation } from './kernel-cost.ts';
 
 /** Where in the model the weights of a dispatch belong. */
-export type Place = Pick<Operation, 'part' | 'isSliding'>;
+export interface Place {
+  /** The dispatch's label without its layer, as in `attn.qkv.weight`. */
+  readonly part: string;
+  /** Whether its layer sees only the sliding window. */
+  readonly isSliding: boolean;
+}
 
 /** The places of all weights, by the labels that dispatches have from them. */
 export function placesOf(

@@ -1,4 +1,4 @@
-import type { AdapterSummary } from '../../packages/core/src/types/load.ts';
+import type { AdapterSummary, KvCacheFormat } from '../../packages/core/src/types/load.ts';
 
 /** The adapter in use, as far as it says who it is. */
 export interface BenchAdapter extends AdapterSummary {
@@ -29,7 +29,7 @@ export interface StageOptions {
   /** Format of dense weights on the GPU. */
   readonly dense: 'int8' | 'bf16';
   /** Format of keys and values. Default: the engine's. */
-  readonly kvCache?: 'f16' | 'f32';
+  readonly kvCache?: KvCacheFormat;
   /** Tokens of one prefill pass. */
   readonly chunk: number;
   /** Positions of the KV cache. */

@@ -2,6 +2,7 @@ import type { Buffers } from '../../packages/core/src/gpu/buffers.ts';
 import type { Gpu } from '../../packages/core/src/gpu/device.ts';
 import type { KvCache } from '../../packages/core/src/model/kv-cache.ts';
 import type { Parameter } from '../../packages/core/src/model/weights.ts';
+import type { KvCacheFormat } from '../../packages/core/src/types/load.ts';
 
 /** Size of a pattern, which is repeated; not a multiple of a tile's, so that rows differ. */
 const PATTERN_BYTES = 4 * 2 ** 20 + 4096;
@@ -25,7 +26,12 @@ const FILLS = {
   blockScales: (bits: number) => 0x78787878 | (bits & 0x01010101),
   /** f16 pairs of either sign, 2^-2 to 2^-1. */
   f16: (bits: number) => (bits & 0x83ff83ff) | 0x34003400,
+  /** Four 7-bit integers of either sign, with a scale of 2^-6: up to 1. */
+  int8Quads: (bits: number) => ((bits & 0x0fffffff) | 0x50000000) >>> 0,
 } as const;
+
+/** The pattern of each format of keys and values. */
+const CACHE_FILLS = { int8: 'int8Quads', f16: 'f16', f32: 'vector' } as const;
 
 /** Fills buffers on the GPU with seeded patterns of valid weights. */
 export class WeightFiller {
@@ -61,9 +67,9 @@ export class WeightFiller {
   }
 
   /** Fills keys and values. */
-  fillCache({ layers }: KvCache, format: 'f16' | 'f32'): void {
+  fillCache({ layers }: KvCache, format: KvCacheFormat): void {
     for (const { keys, values } of layers) {
-      for (const buffer of [keys, values]) this.#fill(buffer, format === 'f16' ? 'f16' : 'vector');
+      for (const buffer of [keys, values]) this.#fill(buffer, CACHE_FILLS[format]);
     }
   }
 

@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { runsSlowTests } from '../../packages/core/test/slow.ts';
+import { runsSlowTests, slowTest } from '../../packages/core/test/slow.ts';
 import { visitDemo } from '../test/demo-browser.ts';
 import type { DemoPage } from '../test/demo-page.ts';
 
@@ -223,7 +223,7 @@ describe('in a new chat', () => {
     expect(await demo.answer()).toBe('It is 06:30 in Paris.');
   });
 
-  test('the built-in model stops at the token limit if tools lead it astray', async () => {
+  slowTest('the built-in model stops at the token limit if tools lead it astray', async () => {
     const { demo } = visit;
     await demo.page.evaluate(() => document.querySelector<HTMLElement>('#tools')?.click());
     await demo.send('What time is it?');

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parseConfig } from '../../packages/core/test/config.ts';
 import { createGguf } from '../../packages/core/test/gguf-checkpoint.ts';
 import { readSafetensors } from '../../packages/core/test/safetensors-file.ts';
+import { slowTest } from '../../packages/core/test/slow.ts';
 import { DemoBrowser } from '../test/demo-browser.ts';
 import type { DemoPage } from '../test/demo-page.ts';
 
@@ -140,27 +141,30 @@ test('GGUF files that the system opens with the installed page are loaded', asyn
   await demo.ready();
 });
 
-test('the panel tells what other choices cost, and loads the model with them once asked', async () => {
-  await demo.click('#model-button');
-  const [, other] = await demo.page.$$eval('#dense option', (options) =>
-    options.map(({ textContent }) => textContent),
-  );
-  const [, told] =
-    /16 bits, as published: ([\d.]+\sMB) of GPU memory, \d+% slower/.exec(other ?? '') ?? [];
-  await demo.page.select('#dense', 'bf16');
-  expect(await demo.count('[data-status=ready]')).toBe(1);
-  await demo.click('#apply-load-settings:enabled');
-  await demo.page.waitForSelector('[data-status=loading]');
-  await demo.ready();
-  await demo.click('#model-button');
-  expect(await demo.text('.in-use')).toContain('model');
-  expect(await demo.count('#apply-load-settings:disabled')).toBe(1);
-  expect(Number.parseFloat(await memory()) / Number.parseFloat(told ?? '')).toBeCloseTo(1, 1);
-  await demo.click('#measure');
-  expect(await demo.textLike('.report-view pre', /Writes/)).toMatch(
-    /Reads [\d,]+ tokens at [\d.,]+ tokens\/s\nWrites \d+ tokens at/,
-  );
-});
+slowTest(
+  'the panel tells what other choices cost, and loads the model with them once asked',
+  async () => {
+    await demo.click('#model-button');
+    const [, other] = await demo.page.$$eval('#dense option', (options) =>
+      options.map(({ textContent }) => textContent),
+    );
+    const [, told] =
+      /16 bits, as published: ([\d.]+\sMB) of GPU memory, \d+% slower/.exec(other ?? '') ?? [];
+    await demo.page.select('#dense', 'bf16');
+    expect(await demo.count('[data-status=ready]')).toBe(1);
+    await demo.click('#apply-load-settings:enabled');
+    await demo.page.waitForSelector('[data-status=loading]');
+    await demo.ready();
+    await demo.click('#model-button');
+    expect(await demo.text('.in-use')).toContain('model');
+    expect(await demo.count('#apply-load-settings:disabled')).toBe(1);
+    expect(Number.parseFloat(await memory()) / Number.parseFloat(told ?? '')).toBeCloseTo(1, 1);
+    await demo.click('#measure');
+    expect(await demo.textLike('.report-view pre', /Writes/)).toMatch(
+      /Reads [\d,]+ tokens at [\d.,]+ tokens\/s\nWrites \d+ tokens at/,
+    );
+  },
+);
 
 const memory = (): Promise<string> =>
   demo.page.$eval('.in-use dl div:nth-child(3) dd', ({ textContent }) => textContent ?? '');

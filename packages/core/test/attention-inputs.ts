@@ -1,9 +1,10 @@
 /** Inputs of attention tests: RoPE tables, and keys and values in the cache's layout. */
 
-import { HEAD_SIZE } from '../src/kernels/shape.ts';
+import { HEAD_SIZE, KV_BYTES } from '../src/kernels/shape.ts';
+import type { KvCacheFormat } from '../src/types/load.ts';
 import { PRESETS } from './config.ts';
 import type { TestGpu } from './gpu.ts';
-import { fromF16, toF16 } from './number-formats.ts';
+import { fromF16, packInt8Quads, toF16, unpackInt8Quads } from './number-formats.ts';
 import { type RopeFrequencies, ropeAngles, yarnFrequencies } from './oracles.ts';
 
 const { ropeTheta, yarn } = PRESETS['20b'];
@@ -16,7 +17,7 @@ export interface CacheShape {
   readonly kvHeads: number;
   /** How many positions fit, rounded up to whole tiles. In a ring, position p is at p % capacity. */
   readonly capacity: number;
-  readonly kvCache: 'f16' | 'f32';
+  readonly kvCache: KvCacheFormat;
 }
 
 /**
@@ -38,7 +39,7 @@ const TILE = 32;
 /** How many 4-byte elements a cache of keys, or of values, has. */
 export function cacheWords({ kvHeads, capacity, kvCache }: CacheShape): number {
   const slots = Math.ceil(capacity / TILE) * TILE;
-  return (kvHeads * slots * HEAD_SIZE) / (kvCache === 'f16' ? 2 : 1);
+  return (kvHeads * slots * HEAD_SIZE * KV_BYTES[kvCache]) / 4;
 }
 
 /** Uploads [keys, kvHeads * 64] in the cache's layout; places without a position are NaN. */
@@ -56,6 +57,7 @@ export function uploadCache(
     cache[place] = rows[first * kvHeads * HEAD_SIZE + i]!;
   });
   if (kvCache === 'f32') return gpu.upload(Float32Array.from(cache));
+  if (kvCache === 'int8') return gpu.upload(packInt8Quads(cache));
   return gpu.upload(new Uint32Array(Uint16Array.from(cache, toF16).buffer));
 }
 
@@ -68,10 +70,11 @@ export function cachedRows(
   to: number,
 ): Float64Array {
   const copy = words.slice();
-  const numbers =
-    shape.kvCache === 'f32'
-      ? Float64Array.from(new Float32Array(copy.buffer))
-      : Float64Array.from(new Uint16Array(copy.buffer), fromF16);
+  const numbers = {
+    int8: () => unpackInt8Quads(copy),
+    f16: () => Float64Array.from(new Uint16Array(copy.buffer), fromF16),
+    f32: () => Float64Array.from(new Float32Array(copy.buffer)),
+  }[shape.kvCache]();
   const rows = new Float64Array((to - from) * shape.kvHeads * HEAD_SIZE);
   forEachPlace(of, shape, from, to, (i, place) => {
     rows[i] = numbers[place]!;

@@ -19,7 +19,7 @@ const OPTIONS: StageOptions = {
   store: false,
 };
 
-test('the benchmark measures a small checkpoint from load to decode', async () => {
+slowTest('the benchmark measures a small checkpoint from load to decode', async () => {
   const host = await StageHost.start();
   const { files } = createCheckpoint(PRESETS.nano);
   const { facts, measurements } = await host.open('end-to-end', files, OPTIONS);

@@ -4,6 +4,7 @@ import { Gpu } from '../src/gpu/device.ts';
 import type { Dispatch } from '../src/gpu/kernel.ts';
 import { submit } from '../src/gpu/recorder.ts';
 import { sharedDevice } from './shared-device.ts';
+import { runsSlowTests } from './slow.ts';
 
 /** What one test allocates and watches on the device of all tests. */
 export class TestGpu {
@@ -39,12 +40,19 @@ export class TestGpu {
 
 type Body = (gpu: TestGpu) => Promise<void>;
 
-/** Runs a test's body, or skips the test if the device lacks a feature that it needs. */
+interface Needs {
+  readonly features?: readonly GPUFeatureName[];
+  /** Whether the test takes too long for SwiftShader: see `slowTest`. */
+  readonly isSlow?: boolean;
+}
+
+/** Runs a test's body, or skips the test if the device lacks a feature that it needs, or the run has no time for it. */
 async function withGpu(
   { skip }: TestContext,
-  features: readonly GPUFeatureName[],
+  { features = [], isSlow = false }: Needs,
   body: Body,
 ): Promise<void> {
+  if (isSlow && !runsSlowTests) skip('OSSICLE_SLOW_TESTS=1 runs it.');
   const device = await sharedDevice();
   const missing = features.filter((feature) => !device.features.has(feature));
   if (missing.length > 0) skip(`This adapter has no ${missing.join(', ')}.`);
@@ -71,17 +79,17 @@ interface GpuTest {
   ): (name: string, body: (item: Case, gpu: TestGpu) => Promise<void>) => void;
 }
 
-function requiring(...features: readonly GPUFeatureName[]): GpuTest {
+function testsWith(needs: Needs): GpuTest {
   return Object.assign(
     (name: string, body: Body): void => {
-      test(name, (context) => withGpu(context, features, body));
+      test(name, (context) => withGpu(context, needs, body));
     },
     {
       each:
         <Case>(cases: readonly Case[]) =>
         (name: string, body: (item: Case, gpu: TestGpu) => Promise<void>): void => {
           test.for(cases)(name, (item, context) =>
-            withGpu(context, features, (gpu) => body(item, gpu)),
+            withGpu(context, needs, (gpu) => body(item, gpu)),
           );
         },
     },
@@ -90,12 +98,15 @@ function requiring(...features: readonly GPUFeatureName[]): GpuTest {
 
 /**
  * A test on the device of all tests, which also fails on a validation error. Those of `gpuTest.requiring('subgroups')` are
- * skipped on adapters without that feature.
+ * skipped on adapters without that feature, those of `gpuTest.slow` like those of `slowTest`.
  */
-export const gpuTest: GpuTest & { readonly requiring: typeof requiring } = Object.assign(
-  requiring(),
-  { requiring },
-);
+export const gpuTest: GpuTest & {
+  readonly requiring: (...features: readonly GPUFeatureName[]) => GpuTest;
+  readonly slow: GpuTest;
+} = Object.assign(testsWith({}), {
+  requiring: (...features: readonly GPUFeatureName[]) => testsWith({ features }),
+  slow: testsWith({ isSlow: true }),
+});
 
 /** Seeded numbers in [-1, 1), with a few outliers up to 20 times as large. */
 export function random(length: number, seed = 1): Float32Array<ArrayBuffer> {

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { LoadProgress } from '../src/types/load.ts';
 import type { FaultSession } from './fault-session.ts';
 import { LoadBrowser, type LoadPage } from './load-browser.ts';
+import { slowTest } from './slow.ts';
 
 /** The beginning of the model's reasoning about "What is 17 + 25?". */
 const ANSWER = '17+25';
@@ -95,24 +96,27 @@ test('two tabs that load the same model at once download it once and both answer
   expect(counts).toEqual(each(counts, 1));
 });
 
-test('a tab that waits takes over the download of a killed tab, and fetches again what was in flight', async () => {
-  const [killed, waiting] = [await browser.openPage(), await browser.openPage()];
-  const fault = { kind: 'stall', afterBytes: 500_000 } as const;
-  await session.script({ path: LAST_SHARD, covers: INNER_BYTE, times: 1, fault });
-  const lost = ask(killed).catch(() => 'lost');
-  while ((await session.sentBytes(LAST_SHARD)) < fault.afterBytes) await sleep(50);
-  const answer = ask(waiting);
-  // It reports what the other tab has stored: everything but that file.
-  const isWaiting = 'globalThis.progress?.phase === "download" && progress.loadedBytes > 1.6e6';
-  await waiting.waitForFunction(isWaiting, { polling: 50 });
-  const crash = (await killed.createCDPSession()).send('Page.crash').catch(() => undefined);
-  await Promise.race([crash, new Promise((resolve) => killed.once('error', resolve))]);
-  expect(await answer).toBe(ANSWER);
-  const counts = await downloads(waiting);
-  expect(counts).toEqual({ ...each(counts, 1), [LAST_SHARD]: 2 });
-  await killed.close();
-  expect(await lost).toBe('lost');
-});
+slowTest(
+  'a tab that waits takes over the download of a killed tab, and fetches again what was in flight',
+  async () => {
+    const [killed, waiting] = [await browser.openPage(), await browser.openPage()];
+    const fault = { kind: 'stall', afterBytes: 500_000 } as const;
+    await session.script({ path: LAST_SHARD, covers: INNER_BYTE, times: 1, fault });
+    const lost = ask(killed).catch(() => 'lost');
+    while ((await session.sentBytes(LAST_SHARD)) < fault.afterBytes) await sleep(50);
+    const answer = ask(waiting);
+    // It reports what the other tab has stored: everything but that file.
+    const isWaiting = 'globalThis.progress?.phase === "download" && progress.loadedBytes > 1.6e6';
+    await waiting.waitForFunction(isWaiting, { polling: 50 });
+    const crash = (await killed.createCDPSession()).send('Page.crash').catch(() => undefined);
+    await Promise.race([crash, new Promise((resolve) => killed.once('error', resolve))]);
+    expect(await answer).toBe(ANSWER);
+    const counts = await downloads(waiting);
+    expect(counts).toEqual({ ...each(counts, 1), [LAST_SHARD]: 2 });
+    await killed.close();
+    expect(await lost).toBe('lost');
+  },
+);
 
 test('a changed byte in a stored file is found by verify(), and repaired by fetching only its chunk', async () => {
   const page = await browser.openPage();

@@ -49,6 +49,45 @@ export function toF16(value: number): number {
   return sign | ((exponent + 15) << 10) | (magnitude / 2 ** (exponent - 10) - 1024);
 }
 
+/** The scale of four numbers of an `int8` cache: a power of two that makes the largest 32 to 63, from 2^-11 to 2^4. */
+export function int8QuadScale(quad: ArrayLike<number>): number {
+  const largest = Math.max(...Array.from(quad, Math.abs));
+  return 2 ** Math.min(4, Math.max(-11, Math.floor(Math.log2((largest * 64) / 63.5)) - 5));
+}
+
+/** Four numbers to a u32: 7-bit integers from the lowest bits on, and the scale's exponent + 11. NaN becomes 0. */
+export function packInt8Quads(values: ArrayLike<number>): Uint32Array<ArrayBuffer> {
+  return Uint32Array.from({ length: values.length / 4 }, (_, i) => {
+    const quad = [0, 1, 2, 3].map((k) => values[4 * i + k] || 0);
+    const scale = int8QuadScale(quad);
+    return quad.reduce(
+      (word, value, k) => {
+        const integer = Math.min(63, Math.max(-63, roundHalfToEven(value / scale)));
+        return word | ((integer & 127) << (7 * k));
+      },
+      (Math.log2(scale) + 11) << 28,
+    );
+  });
+}
+
+/** The numbers of {@link packInt8Quads}. */
+export function unpackInt8Quads(words: Uint32Array): Float64Array {
+  return Float64Array.from({ length: 4 * words.length }, (_, i) => {
+    const word = words[i >> 2]!;
+    const integer = (word << (25 - 7 * (i & 3))) >> 25;
+    return integer * 2 ** ((word >>> 28) - 11);
+  });
+}
+
+/** Keys or values as each format of the cache holds them. */
+export const CACHED: Readonly<
+  Record<'int8' | 'f16' | 'f32', (values: Float64Array) => Float64Array>
+> = {
+  int8: (values) => unpackInt8Quads(packInt8Quads(values)),
+  f16: (values) => values.map(roundToF16),
+  f32: (values) => values,
+};
+
 /** Rounds to the nearest whole number, ties to even. */
 function roundHalfToEven(value: number): number {
   const floor = Math.floor(value);

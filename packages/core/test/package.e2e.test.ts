@@ -23,6 +23,7 @@ import {
 import { readBlocks } from '../../../scripts/readme-blocks.ts';
 import { type FolderServer, serveFolder } from '../../../scripts/static-server.ts';
 import { ExamplePage } from './example-page.ts';
+import { slowTest } from './slow.ts';
 
 /** What only these tests need, at versions of their own. */
 const TOOLS = {
@@ -216,12 +217,14 @@ export default { base: './', resolve: { alias: [{ find: /^ossicle$/, replacement
     expect(blocks).toHaveLength(Object.values(SHOWN).flat().length);
   });
 
-  test.each(blocks.map((block, i) => ({ ...block, i })))(
-    'run as they are printed: $file, $number',
-    async ({ i, text, shown }) => {
-      expect(await page.run(i), text).toMatch(shown);
-    },
-  );
+  const numbered = blocks.map((block, i) => ({ ...block, i }));
+  const runsAsPrinted = async ({ i, text, shown }: (typeof numbered)[number]): Promise<void> => {
+    expect(await page.run(i), text).toMatch(shown);
+  };
+  const isReadme = ({ file }: { readonly file: string }): boolean => file.endsWith('README.md');
+  const title = 'run as they are printed: $file, $number';
+  test.each(numbered.filter(isReadme))(title, runsAsPrinted);
+  slowTest.each(numbered.filter((block) => !isReadme(block)))(title, runsAsPrinted);
 });
 
 test('a page that allows workers of its own only, and requires Trusted Types, answers', async () => {
@@ -253,7 +256,7 @@ ${plain(MAIN)
   expect(await answerOf(browser, folder, 'strict/')).toContain('42');
 });
 
-test('a page with a strict policy runs Python in the published sandbox', async () => {
+slowTest('a page with a strict policy runs Python in the published sandbox', async () => {
   const policy =
     "default-src 'none'; script-src 'self'; connect-src 'self'; frame-src 'self'; require-trusted-types-for 'script'";
   const meta = `<meta http-equiv="Content-Security-Policy" content="${policy}">`;
@@ -288,7 +291,7 @@ test('the worker is a file without imports', async () => {
   expect(text).not.toMatch(/\bimport\s*(\(|\{|\*|["'])|\bfrom\s*["']/);
 });
 
-test.each(['ossicle', '@ossicle/harmony', '@ossicle/tools'])(
+slowTest.each(['ossicle', '@ossicle/harmony', '@ossicle/tools'])(
   'the types of %s resolve everywhere',
   async (name) => {
     const tarball = join(folder, `${name.replace('@', '').replace('/', '-')}-0.1.0.tgz`);
@@ -303,7 +306,7 @@ test.each(['ossicle', '@ossicle/harmony', '@ossicle/tools'])(
 );
 
 // With skipLibCheck off: the declarations must be valid for every compiler, whatever libraries it has.
-test.each([
+slowTest.each([
   ['typescript-5.5', ['page'], []],
   ['typescript-5.5', ['engine'], ['@webgpu/types']],
   ['typescript-5.9', ['page'], ['@webgpu/types']],

@@ -1,7 +1,7 @@
 /** The whole forward pass of gpt-oss in float64: the oracle of the engine's tests. */
 
 import type { Config } from './config.ts';
-import { decodeMxfp4, roundToF16 } from './number-formats.ts';
+import { CACHED, decodeMxfp4 } from './number-formats.ts';
 import {
   type AttentionInput,
   type AttentionOutput,
@@ -38,8 +38,8 @@ export interface Operations {
 export interface ReferenceOptions {
   /** `int8` quantizes attention, embedding and unembedding weights in groups of 32. Default: `bf16`, as published. */
   readonly dense?: 'bf16' | 'int8';
-  /** `f16` rounds keys (after rope) and values to float16. Default: `f32`, which rounds nothing. */
-  readonly kvCache?: 'f32' | 'f16';
+  /** How keys (after rope) and values are rounded. Default: `f32`, which rounds nothing. */
+  readonly kvCache?: keyof typeof CACHED;
   /** Replacements for single operations. */
   readonly operations?: Partial<Operations>;
 }
@@ -106,7 +106,7 @@ export function createReference(
     options.dense === 'int8',
     operations.decodeMxfp4,
   );
-  const createSequence = () => new Sequence(weights, config, operations, options.kvCache === 'f16');
+  const createSequence = () => new Sequence(weights, config, operations, options.kvCache ?? 'f32');
   return {
     config,
     createSequence,
@@ -138,16 +138,21 @@ class Sequence implements ReferenceSequence {
   readonly #weights: ReferenceWeights;
   readonly #config: Config;
   readonly #operations: Operations;
-  readonly #isF16: boolean;
+  readonly #cached: (values: Float64Array) => Float64Array;
   readonly #frequencies: RopeFrequencies;
   readonly #cache: LayerCache[];
   length = 0;
 
-  constructor(weights: ReferenceWeights, config: Config, operations: Operations, isF16: boolean) {
+  constructor(
+    weights: ReferenceWeights,
+    config: Config,
+    operations: Operations,
+    kvCache: keyof typeof CACHED,
+  ) {
     this.#weights = weights;
     this.#config = config;
     this.#operations = operations;
-    this.#isF16 = isF16;
+    this.#cached = CACHED[kvCache];
     this.#frequencies = operations.yarnFrequencies(config.headDim, config.ropeTheta, config.yarn);
     this.#cache = Array.from({ length: config.layers }, () => ({
       k: new Float64Array(0),
@@ -205,8 +210,8 @@ class Sequence implements ReferenceSequence {
     record('k_rope', k);
     record('v', v);
     const cache = this.#cache[layer]!;
-    cache.k = concat(cache.k, this.#isF16 ? k.map(roundToF16) : k);
-    cache.v = concat(cache.v, this.#isF16 ? v.map(roundToF16) : v);
+    cache.k = concat(cache.k, this.#cached(k));
+    cache.v = concat(cache.v, this.#cached(v));
     const { out, sinkMass } = this.#operations.attention({
       q,
       ...cache,

@@ -3,6 +3,7 @@ import type { Page } from 'puppeteer-core';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { FaultRule, FaultSession } from './fault-session.ts';
 import { LoadBrowser, type LoadPage } from './load-browser.ts';
+import { slowTest } from './slow.ts';
 
 let browser: LoadBrowser;
 let session: FaultSession;
@@ -37,7 +38,7 @@ const gzip = (path: string, isForced: boolean): FaultRule => ({
   fault: { kind: 'gzip', isForced },
 });
 
-test.each<[string, readonly FaultRule[]]>([
+slowTest.each<[string, readonly FaultRule[]]>([
   ['compresses what may be compressed', [gzip('', false)]],
   [
     'compresses what may be compressed, and ignores ranges',

@@ -218,7 +218,7 @@ describe('wrong options', () => {
     [{ prefillChunkLength: 0 }, /prefillChunkLength .* not 0/],
     [{ prefillChunkLength: 5000 }, /prefillChunkLength .* 4096, not 5000/],
     [{ dense: 'int4' }, /dense must be int8 or bf16, not "int4"/],
-    [{ kvCache: 'f8' }, /kvCache must be f16 or f32, not "f8"/],
+    [{ kvCache: 'f8' }, /kvCache must be int8 or f16 or f32, not "f8"/],
     [{ prefill: 'f16' }, /prefill must be float or int8, not "f16"/],
   ])('are rejected: %j', async (options, message) => {
     const loading = load(createCheckpoint(SMALL).files, options as Partial<EngineOptions>);

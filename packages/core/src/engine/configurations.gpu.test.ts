@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { createCheckpoint } from '../../test/checkpoint.ts';
 import type { Config } from '../../test/config.ts';
 import { difference, openTestDevice, SMALL, type TestDevice } from '../../test/engine.ts';
 import { createRandom } from '../../test/random.ts';
 import { createReference } from '../../test/reference.ts';
+import { slowTest } from '../../test/slow.ts';
 
 let gpu: TestDevice;
 
@@ -53,7 +54,7 @@ const CONFIGURATIONS: readonly (readonly [name: string, layout: 'hf' | 'original
   ],
 ];
 
-test.each(CONFIGURATIONS)(
+slowTest.each(CONFIGURATIONS)(
   'a model with %s agrees with the reference, however its tokens are split into calls',
   async (...of) => {
     const [, layout, config] = of;

@@ -5,7 +5,7 @@ import { readTestFile, readTestJson } from '../../test/files.ts';
 import { createGguf, type TokenizerJson, unpackExperts } from '../../test/gguf-checkpoint.ts';
 import { readGoldenJson } from '../../test/golden.ts';
 import { readSafetensors, type Tensor, writeSafetensors } from '../../test/safetensors-file.ts';
-import { runsSlowTests } from '../../test/slow.ts';
+import { runsSlowTests, slowTest } from '../../test/slow.ts';
 import type { Engine } from './engine.ts';
 
 const NANO = 'demo/public/models/gpt-oss-nano';
@@ -92,10 +92,13 @@ describe('the embedded model with unpacked experts', () => {
   });
 
   // docs/formats.md has the numbers for all 50.
-  test('gives the same answers if its experts are changed by a tenth, as by training', async () => {
-    const engine = await gpu.engine(safetensors(unpackExperts(tensors, 0.1)));
-    expect(await answered(engine)).toBeGreaterThanOrEqual(CONVERSATIONS - 1);
-  });
+  slowTest(
+    'gives the same answers if its experts are changed by a tenth, as by training',
+    async () => {
+      const engine = await gpu.engine(safetensors(unpackExperts(tensors, 0.1)));
+      expect(await answered(engine)).toBeGreaterThanOrEqual(CONVERSATIONS - 1);
+    },
+  );
 });
 
 describe('the embedded model as a GGUF file', () => {
@@ -109,13 +112,13 @@ describe('the embedded model as a GGUF file', () => {
     expect((await result).text).toContain('173');
   });
 
-  test('answers with 8-bit matrices, which are used as they are', async () => {
+  slowTest('answers with 8-bit matrices, which are used as they are', async () => {
     const files = createGguf(config, tensors, { dense: 'Q8_0', tokenizer });
     const engine = await gpu.engine(files, { dense: 'int8' });
     expect(await answered(engine)).toBe(CONVERSATIONS);
   });
 
-  test('has the same logits with unpacked experts as with MXFP4', async () => {
+  slowTest('has the same logits with unpacked experts as with MXFP4', async () => {
     const [{ prompt_ids: prompt }] = shortest as [Goldens['conversations'][number]];
     const packed = await gpu.engine(createGguf(config, tensors, { dense: 'F16' }));
     const expected = await packed.createSession().evaluate(prompt);

@@ -112,10 +112,10 @@ describe.each(['hf', 'original'] as const)('the tiny checkpoint in the %s layout
   }
 
   // Both layouts hold the same weights (layouts.gpu.test.ts), so short prompts and a few tokens suffice for the second.
-  const long = layout === 'hf' ? [] : ['p130', 'p300'];
-  const short = PROMPTS.filter((name) => !long.includes(name));
+  const short = layout === 'hf' ? PROMPTS : ['p005', 'p040', 'edge'];
+  const others = PROMPTS.filter((name) => !short.includes(name));
   test.each(short)('computes the golden logits at every position of %s', expectGolden);
-  slowTest.each(long)('computes the golden logits at every position of %s', expectGolden);
+  slowTest.each(others)('computes the golden logits at every position of %s', expectGolden);
 
   const continued = layout === 'hf' ? (['g0', 'g1', 'g2'] as const) : (['g2'] as const);
   test.each(continued)('continues %s greedily with the golden tokens', async (name) => {
@@ -159,6 +159,30 @@ describe('the tiny checkpoint with a float16 cache', () => {
   test('continues the prompt with the smallest margins greedily with the golden tokens', async () => {
     const { prompt, tokens } = greedy.g1!;
     expect(await continueGreedily(engine, prompt)).toEqual(tokens);
+  });
+});
+
+describe('the tiny checkpoint with an 8-bit cache', () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await gpu.engine(tiny.files, { kvCache: 'int8' });
+  });
+
+  test('stays near the golden logits', async () => {
+    const { actual, expected } = await goldenPair(engine, 'p130');
+    const actualRows = rowsOf(actual);
+    const divergences = rowsOf(expected).map((row, i) => divergence(actualRows[i]!, row));
+    const mean = divergences.reduce((a, b) => a + b, 0) / divergences.length;
+    expect(mean).toBeLessThan(0.02);
+    expect(mean, 'keys and values that are not rounded').toBeGreaterThan(1e-4);
+  });
+
+  test('agrees with a reference that rounds keys and values to 8 bits', async () => {
+    const { tokens } = prompts.p040!;
+    const reference = createReference(tiny.tensors, tiny.config, { kvCache: 'int8' });
+    const { logits } = await reference.forward(tokens, { logits: 'last' });
+    const actual = await engine.createSession().evaluate(tokens);
+    expect(difference(actual, logits).rms).toBeLessThan(0.03);
   });
 });
 

@@ -3,6 +3,7 @@ import type { Message, ToolDefinition } from '@ossicle/harmony';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openTestDevice, type TestDevice } from '../../test/engine.ts';
 import { testFileUrl } from '../../test/files.ts';
+import { slowTest } from '../../test/slow.ts';
 import { stepCountIs } from '../generation/stop-conditions.ts';
 import type { GenerateOptions, GenerateResult } from '../types/generate.ts';
 import type { Engine } from './engine.ts';
@@ -52,15 +53,18 @@ function essence({ timings: _, usage: { reusedTokens: __, ...usage }, ...rest }:
 }
 
 describe('a resumed answer', () => {
-  test.each<[string, GenerateOptions]>([
-    ['all it has', { maxTokens: 24 }],
+  async function continuesAlike(options: GenerateOptions): Promise<void> {
+    const own = { ...OPTIONS, ...options };
+    expect(essence(await resumed(9, own))).toEqual(essence(await generated(own)));
+  }
+
+  test('counts all it has', () => continuesAlike({ maxTokens: 24 }));
+
+  slowTest.each<[string, GenerateOptions]>([
     ['its log probabilities', { logprobs: 2, maxTokens: 14 }],
     ['the tokens of its reasoning', { reasoningBudget: 15, maxTokens: 40 }],
     ['its random numbers', { temperature: 1.2, seed: 7, presencePenalty: 1, maxTokens: 24 }],
-  ])('counts %s', async (_, options) => {
-    const own = { ...OPTIONS, ...options };
-    expect(essence(await resumed(9, own))).toEqual(essence(await generated(own)));
-  });
+  ])('counts %s', (_, options) => continuesAlike(options));
 
   test('has only the log probabilities that were asked for', async () => {
     const own = { ...OPTIONS, maxTokens: 12 };
@@ -68,7 +72,7 @@ describe('a resumed answer', () => {
     expect(logprobs).toHaveLength(3);
   });
 
-  test('ends where a stop string is that it has already', async () => {
+  slowTest('ends where a stop string is that it has already', async () => {
     const own: GenerateOptions = { ...OPTIONS, prefillText: '517 - 344 is', maxTokens: 16 };
     const whole = await resumed(9, own);
     const stop = [whole.text.slice(14, 17)];

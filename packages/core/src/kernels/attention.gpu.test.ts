@@ -8,7 +8,7 @@ import {
   stepBuffer,
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
-import { roundToF16 } from '../../test/number-formats.ts';
+import { CACHED } from '../../test/number-formats.ts';
 import { attention } from '../../test/oracles.ts';
 import { createRandom } from '../../test/random.ts';
 import { Kernel } from '../gpu/kernel.ts';
@@ -38,13 +38,11 @@ function randomInput(shape: Shape, keys: number, tokens: number, spread = 2): In
   const next = createRandom(keys * 31 + tokens);
   const normal = (length: number, scale: number): Float64Array =>
     Float64Array.from({ length }, () => Math.fround(next.normal() * scale));
-  const held = (values: Float64Array): Float64Array =>
-    kvCache === 'f16' ? values.map(roundToF16) : values;
   const v = randomValues(keys * kvHeads * HEAD_SIZE, keys);
   return {
     q: normal(tokens * heads * HEAD_SIZE, spread),
-    k: held(normal(keys * kvHeads * HEAD_SIZE, 1)),
-    v: held(v),
+    k: CACHED[kvCache](normal(keys * kvHeads * HEAD_SIZE, 1)),
+    v: CACHED[kvCache](v),
     // Sinks that take almost none, some, about half and almost all of the weight.
     sinks: Float64Array.from({ length: heads }, (_, head) => [-1e4, 0.5, 5, 40][head % 4]!),
   };
@@ -170,6 +168,8 @@ const ATTENDS: readonly AttendCase[] = [
     keys: [1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 1000],
   },
   { heads: 4, kvHeads: 1, window: 128, capacity: 160, kvCache: 'f16', keys: BOUNDARIES },
+  { heads: 16, kvHeads: 2, window: 0, capacity: 300, kvCache: 'int8', keys: [1, 31, 129, 300] },
+  { heads: 3, kvHeads: 1, window: 16, capacity: 32, kvCache: 'int8', keys: [1, 17, 33, 1000] },
   {
     heads: 4,
     kvHeads: 1,
@@ -197,6 +197,18 @@ interface TiledCase extends Shape {
 }
 
 const TILED: readonly TiledCase[] = [
+  {
+    heads: 6,
+    kvHeads: 2,
+    window: 16,
+    capacity: 64,
+    kvCache: 'int8',
+    spans: [
+      [3, 3],
+      [40, 40],
+      [500, 33],
+    ],
+  },
   {
     heads: 11,
     kvHeads: 1,

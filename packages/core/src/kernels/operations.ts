@@ -62,7 +62,7 @@ export class Operations {
     const { experts, expertsPerToken } = kernels.shape;
     const productOf = (inputs: number): Product => {
       if (product !== undefined || kernels.has('tall')) return product ?? 'tall';
-      return inputs > NARROW_INPUTS ? 'wide' : 'narrow';
+      return inputs > NARROW_INPUTS && kernels.has('wide') ? 'wide' : 'narrow';
     };
     this.#denseProduct = productOf(count);
     this.#expertProduct = productOf((count * expertsPerToken) / experts);
@@ -143,7 +143,7 @@ export class Operations {
     const { step, shape } = this.#kernels;
     const span = spanOf(isSliding);
     const resources = { step, projected, keys, values, sinks, attended };
-    const cost = attentionCost(shape, isSliding, this.#count);
+    const cost = attentionCost(shape, isSliding, this.#count, shape.contextLength - this.#count);
     if (this.#count > 1) {
       const kernel = this.#kernels.get(`attend_tiled/${span}`);
       const [fours, tiles] = attendTiledGrid(shape, this.#count);
@@ -332,12 +332,12 @@ export class Operations {
   ): Dispatch[] {
     const kernel = this.#kernels.get(pipeline);
     const { label, bias, parts } = matrix;
-    const slots = this.#count * this.#kernels.shape.expertsPerToken;
+    const { expertsPerToken } = this.#kernels.shape;
     return parts.map((part) => {
       const { firstExpert, experts, blocks, scales } = part;
       const params = this.#kernels.params(firstExpert, experts);
       const operands = { params, weights: blocks, scales, bias, ...resources };
-      const cost = expertCost(matrix, part, slots);
+      const cost = expertCost(matrix, part, this.#count, expertsPerToken);
       return kernel.dispatch(label, operands, grid, cost);
     });
   }

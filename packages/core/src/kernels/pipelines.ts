@@ -1,5 +1,5 @@
 import type { KernelSource } from '../gpu/kernel.ts';
-import { type KernelOptions, kernelSource, type Shaders } from './shaders.ts';
+import { type KernelOptions, kernelSource, SHADERS, type Shaders } from './shaders.ts';
 import {
   type AdapterKind,
   blockInvocations,
@@ -27,12 +27,13 @@ export type PipelineName =
  * The pipelines of a model: every kernel with the constants of each of its uses.
  *
  * @param options - What the kernels' files leave open, except constants.
+ * @param shaders - Their files. Without `lib/product_wide`, there are no wide tiles; without `lib/product_int8`, they are in float.
  * @param adapter - What they are for: it decides on the tiles of many tokens, and how many invocations share a row of one.
  */
 export function pipelineSources(
   shape: KernelShape,
   { libraries, features }: Omit<KernelOptions, 'constants'>,
-  shaders?: Shaders,
+  shaders: Shaders = SHADERS,
   adapter: AdapterKind = 'gpu',
 ): ReadonlyMap<PipelineName, KernelSource> {
   const sources = new Map<PipelineName, KernelSource>();
@@ -54,8 +55,9 @@ export function pipelineSources(
   for (const [name, constants] of Object.entries(modelPipelines(shape, adapter)))
     add(name, constants);
   for (const product of PRODUCTS[adapter]) {
+    if (!shaders.files.has(`lib/product_${product}`)) continue;
     for (const [name, constants] of Object.entries(tiledPipelines(shape, product))) {
-      add(`${name}/${product}`, constants, productOf(name, product, shape));
+      add(`${name}/${product}`, constants, productOf(name, product, shape, shaders));
     }
   }
   for (const isSliding of [false, true]) {
@@ -68,10 +70,16 @@ export function pipelineSources(
 }
 
 /** The `lib/product_*` of a tiled matmul. The logits' is in float: nothing evens out its errors. */
-function productOf(pipeline: string, product: Product, { dense, prefill }: KernelShape): string {
+function productOf(
+  pipeline: string,
+  product: Product,
+  { dense, prefill }: KernelShape,
+  { files }: Shaders,
+): string {
   const isInteger =
     pipeline.startsWith('expert') || (dense === 'int8' && pipeline !== 'linear_tiled/unembedding');
-  return product === 'wide' && prefill === 'int8' && isInteger ? 'int8' : product;
+  const hasInteger = prefill === 'int8' && files.has('lib/product_int8');
+  return product === 'wide' && hasInteger && isInteger ? 'int8' : product;
 }
 
 /** What the attention of a layer reaches: its sliding window, or all tokens. */

@@ -19,11 +19,12 @@ import {
   uploadFloats,
 } from '../../test/kernel-inputs.ts';
 import { normedRows } from '../../test/normed-rows.ts';
+import { int8QuadScale } from '../../test/number-formats.ts';
 import { linear, rmsNorm, rope } from '../../test/oracles.ts';
 import { Kernel } from '../gpu/kernel.ts';
 import type { DenseFormat } from '../types/load.ts';
 import { kernelSource } from './shaders.ts';
-import { HEAD_SIZE, rowSplits, workgroupsOf } from './shape.ts';
+import { HEAD_SIZE, KV_BYTES, rowSplits, workgroupsOf } from './shape.ts';
 
 interface Shape extends CacheShape {
   readonly heads: number;
@@ -51,11 +52,20 @@ async function expectAppended(
   const { kvHeads, kvCache } = shape;
   const words = await outputWords(gpu, cache[of]);
   const written = words.filter((word) => !isUnwritten(word));
-  expect(written.length, 'written words').toBe(rows.length / (kvCache === 'f16' ? 2 : 1));
+  expect(written.length, 'written words').toBe((rows.length * KV_BYTES[kvCache]) / 4);
   const tokens = rows.length / (kvHeads * HEAD_SIZE);
   const got = cachedRows(of, words, shape, start, start + tokens);
   if (kvCache === 'f32') {
     expect(got).toBeCloseToArray(rows, 1e-5);
+    return;
+  }
+  if (kvCache === 'int8') {
+    // Half a unit of the four that share a scale, and what f32 adds; beyond 63 * 16, the largest number.
+    const units = got.map((value, i) => {
+      const quad = rows.subarray(i - (i % 4), i - (i % 4) + 4);
+      return (value - Math.min(1008, Math.max(-1008, rows[i]!))) / int8QuadScale(quad);
+    });
+    expect(units).toBeCloseToArray(new Float64Array(got.length), 0.501);
     return;
   }
   // f16 has 11 significant bits, and WGSL allows rounding in either direction.
@@ -95,6 +105,7 @@ const ROPES: readonly RopeCase[] = [
   },
   { heads: 4, kvHeads: 2, capacity: 32, kvCache: 'f16', starts: [128, 131071], tokens: 17 },
   { heads: 1, kvHeads: 1, capacity: 160, kvCache: 'f32', starts: [0, 3], tokens: 130 },
+  { heads: 3, kvHeads: 2, capacity: 64, kvCache: 'int8', starts: [0, 62], tokens: 33 },
 ];
 
 gpuTest.each(ROPES)(
@@ -164,6 +175,49 @@ gpuTest(
   },
 );
 
+gpuTest(
+  'an int8 cache keeps what is small, and what is beyond its range as the largest',
+  async (gpu) => {
+    const shape: Shape = { heads: 1, kvHeads: 1, capacity: 32, kvCache: 'int8' };
+    const kernel = await Kernel.compile(
+      gpu.gpu,
+      kernelSource('rope', {
+        libraries: { kv: 'int8' },
+        constants: { HEADS: 1, KV_HEADS: 1, RING: 32 },
+      }),
+    );
+    const quads = [
+      [0, 0, 0, 0],
+      [1e-9, -(2 ** -12) - 2 ** -20, 2 ** -11, 62 * 2 ** -11], // the least scale
+      [1, 63, -63, 0.4],
+      [63.4, -2, 31.4, 31.6],
+      [63.6, -1, 3, 126], // rounds to a unit of 2
+      [1008, -1008, 8, 24], // the largest scale
+      [1e30, -3e38, 1016, 23],
+    ];
+    const stored = [
+      [0, 0, 0, 0],
+      [0, -(2 ** -11), 2 ** -11, 62 * 2 ** -11],
+      [1, 63, -63, 0],
+      [63, -2, 31, 32],
+      [64, 0, 4, 126],
+      [1008, -1008, 0, 32], // ties to even
+      [1008, -1008, 1008, 16],
+    ];
+    const values = Float64Array.from({ length: HEAD_SIZE }, (_, i) => quads.flat()[i % 28]!);
+    const projected = outputBuffer(gpu, 3 * HEAD_SIZE, [
+      ...new Float64Array(2 * HEAD_SIZE).fill(1),
+      ...values,
+    ]);
+    const cache = emptyCache(gpu, shape);
+    const step = stepBuffer(gpu, 5, 1);
+    const resources = { step, rope_table: uploadRopeTable(gpu, 5, 1), projected, ...cache };
+    gpu.run(kernel.dispatch('rope', resources, [workgroupsOf('rope', (3 * HEAD_SIZE) / 8), 1]));
+    const got = cachedRows('values', await outputWords(gpu, cache.values), shape, 5, 6);
+    expect([...got].slice(0, 28)).toEqual(stored.flat());
+  },
+);
+
 interface QkvCase extends Shape {
   readonly dense: DenseFormat;
   readonly columns: number;
@@ -204,6 +258,16 @@ const QKVS: readonly QkvCase[] = [
     starts: [0, 128],
     tokens: 1,
     maxBindingBytes: 3 * 64 * 32,
+  },
+  {
+    dense: 'int8',
+    columns: 96,
+    heads: 3,
+    kvHeads: 2,
+    capacity: 32,
+    kvCache: 'int8',
+    starts: [0, 30],
+    tokens: 4,
   },
 ];
 

@@ -146,7 +146,7 @@ gpuTest('draws stay within the tokens allowed by random options', async (gpu) =>
   }
 });
 
-gpuTest('draws from many tokens follow their probabilities', async (gpu) => {
+gpuTest.slow('draws from many tokens follow their probabilities', async (gpu) => {
   // Too flat for the list of candidates to decide, or with more equals than it holds.
   const sample = await compileSampler(gpu, 20000);
   const flat = normalLogits(20000, 10, 0.7);

@@ -40,6 +40,13 @@ export function withoutVariants(shaders: Shaders, excluded: Iterable<string>): S
   return { ...shaders, variants: Object.fromEntries(variants) };
 }
 
+/** The same kernels without a file that they can do without. */
+export function withoutFile(shaders: Shaders, path: string): Shaders {
+  const files = new Map(shaders.files);
+  files.delete(path);
+  return { ...shaders, files };
+}
+
 /** A checksum of all files (FNV-1a), in hexadecimal digits: other kernels have another one. */
 export function shadersChecksum({ files }: Shaders = SHADERS): string {
   let hash = 0x811c9dc5;

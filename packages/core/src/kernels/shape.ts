@@ -178,6 +178,9 @@ export function samplingBytes(vocabularySize: number): {
   };
 }
 
+/** Bytes of a key's or a value's number in the cache. */
+export const KV_BYTES: Readonly<Record<KvCacheFormat, number>> = { int8: 1, f16: 2, f32: 4 };
+
 /** Splits of decode attention in a sliding or a full layer. */
 export function splitCount(shape: KernelShape, isSliding: boolean): number {
   return Math.ceil((isSliding ? shape.slidingWindow : shape.contextLength) / SPLIT_KEYS);

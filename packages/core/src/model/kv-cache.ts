@@ -1,7 +1,7 @@
 import { type BufferPart, Buffers } from '../gpu/buffers.ts';
 import type { Gpu } from '../gpu/device.ts';
 import type { LayerCache } from '../kernels/operands.ts';
-import { CACHE_TILE, HEAD_SIZE, type KernelShape } from '../kernels/shape.ts';
+import { CACHE_TILE, HEAD_SIZE, type KernelShape, KV_BYTES } from '../kernels/shape.ts';
 import type { ModelConfig } from '../types/config.ts';
 
 /** The fewest positions that full layers have room for. */
@@ -132,5 +132,5 @@ export function cacheBytes(
 
 /** Bytes of the keys, or of the values, of {@link CACHE_TILE} positions of one layer. */
 export function cacheTileBytes({ kvHeads, kvCache }: KernelShape): number {
-  return CACHE_TILE * kvHeads * HEAD_SIZE * (kvCache === 'f16' ? 2 : 4);
+  return CACHE_TILE * kvHeads * HEAD_SIZE * KV_BYTES[kvCache];
 }

@@ -11,7 +11,10 @@ export interface SelfTestResult {
   readonly error: number;
 }
 
-/** A variant of a kernel or of a part of kernels that needs a feature of the GPU, and whether it is used. */
+/**
+ * A variant of a kernel or of a part of kernels that needs a feature of the GPU, and whether it is used; or tiles of many
+ * tokens that are wrong on this GPU.
+ */
 export interface VariantChoice {
   /** Its file below `shaders/`, without extension. */
   readonly variant: string;

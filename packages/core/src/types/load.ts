@@ -27,8 +27,8 @@ export interface LoadProgress {
 /** How the GPU stores dense weights (attention and both embeddings): 8 bits in groups of 32, or as published. */
 export type DenseFormat = 'int8' | 'bf16';
 
-/** How the GPU stores keys and values. */
-export type KvCacheFormat = 'f16' | 'f32';
+/** How the GPU stores keys and values: `int8` in 7-bit integers, of which four share a scale. */
+export type KvCacheFormat = 'int8' | 'f16' | 'f32';
 
 /** How a prefill multiplies: in float, or activations rounded to 8 bits in groups of 32. */
 export type PrefillArithmetic = 'float' | 'int8';
@@ -54,7 +54,10 @@ export interface LoadOptions {
   readonly contextLength?: number;
   /** How dense weights are stored. Default: `int8`. */
   readonly dense?: DenseFormat;
-  /** How keys and values are stored. Default: `f16` with `int8` weights, `f32` with `bf16` weights. */
+  /**
+   * How keys and values are stored. `int8` takes half the memory of `f16`, and half the bytes that attention reads; it
+   * changes the answers a little: see docs/performance.md. Default: `f16` with `int8` weights, `f32` with `bf16` weights.
+   */
   readonly kvCache?: KvCacheFormat;
   /**
    * How long prompts are multiplied with the weights. `int8` takes about half the instructions, and changes the answers a

@@ -123,6 +123,21 @@ describe('a session that was saved', () => {
     session.dispose();
   });
 
+  test('with an 8-bit cache goes on where it was, on a model with such a cache only', async () => {
+    const { files } = createCheckpoint(SMALL);
+    const int8 = await gpu.engine(files, { ...OPTIONS, kvCache: 'int8' });
+    const session = int8.createSession();
+    await take(session, smallIds(40, 1));
+    const saved = await save(session);
+    const opened = await int8.openSession(saved);
+    expect(opened.restoredTokens).toBe(session.tokens.length);
+    const prompt = [...session.tokens, ...smallIds(20, 3)];
+    expectSame(await take(opened, prompt), await take(session, prompt));
+    const other = await engine.openSession(saved);
+    expect(other.restoredTokens).toBe(0);
+    for (const each of [session, opened, other]) each.dispose();
+  });
+
   test('is without tokens on a model whose context is too short for them', async () => {
     const session = await createConversation();
     const saved = await save(session);

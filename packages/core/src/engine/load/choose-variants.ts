@@ -46,13 +46,9 @@ export async function chooseVariants(
 ): Promise<ChosenVariants> {
   const proven = await proveVariants(runtime);
   if (choices) {
-    const wrong = new Map(proven.choices.map((choice) => [choice.variant, choice]));
-    const all = choices.map((choice) =>
-      wrong.get(choice.variant)?.choice === 'wrong'
-        ? { ...choice, choice: 'wrong' as const }
-        : choice,
-    );
-    return { runtime: proven.runtime, choices: all };
+    const wrong = proven.choices.filter(({ choice }) => choice === 'wrong');
+    const all = new Map([...choices, ...wrong].map((choice) => [choice.variant, choice]));
+    return { runtime: proven.runtime, choices: [...all.values()] };
   }
   if (!tune) return proven;
   const tuned = await tuneVariants(proven);

@@ -32,6 +32,7 @@ export function describeShortage({ gpuBytes, shape }: LoadPlan): string {
     `a contextLength below ${contextLength}`,
     ...(dense === 'bf16' ? ["dense: 'int8'"] : []),
     ...(kvCache === 'f32' ? ["kvCache: 'f16'"] : []),
+    ...(kvCache === 'f16' ? ["kvCache: 'int8'"] : []),
   ];
   return (
     `The model takes ${(gpuBytes / 1e9).toFixed(2)} GB of GPU memory, and the GPU did not provide that much. Close other ` +

@@ -44,6 +44,14 @@ describe('planLoad', () => {
     expect(planLoad(config('20b'), { dense: 'bf16', kvCache: 'f16' }).shape.kvCache).toBe('f16');
   });
 
+  test('halves the cache of f16 with int8, and quarters that of f32', () => {
+    const bytes = (kvCache: 'int8' | 'f16' | 'f32') =>
+      planLoad(config('20b'), { kvCache, contextLength: 131072 }).gpuBytes;
+    expect(bytes('f32') - bytes('f16')).toBe(2 * (bytes('f16') - bytes('int8')));
+    // 12 full layers of 131,072 positions and 12 rings of 640, keys and values, 8 heads of 64 bytes.
+    expect(bytes('f16') - bytes('int8')).toBe(12 * (131072 + 640) * 2 * 8 * 64);
+  });
+
   test('adds the caches of full layers and the rotation table for a longer context', () => {
     const bytes = (contextLength: number) => planLoad(config('20b'), { contextLength }).gpuBytes;
     // 12 full layers, keys and values, 8 heads of 64 halves; 64 floats.

@@ -56,7 +56,7 @@ export function planLoad(json: Readonly<Record<string, unknown>>, options: PlanO
   checkCount('contextLength', contextLength, config.maxContextLength);
   checkCount('prefillChunkLength', prefillChunkLength, 4096);
   checkOneOf('dense', dense, ['int8', 'bf16']);
-  checkOneOf('kvCache', kvCache, ['f16', 'f32']);
+  checkOneOf('kvCache', kvCache, ['int8', 'f16', 'f32']);
   checkOneOf('prefill', prefill, ['float', 'int8']);
   const shape = kernelShape(config, {
     contextLength,

@@ -8,6 +8,7 @@ import {
   type TinyPrompts,
 } from '../../../test/golden.ts';
 import { tensorValues } from '../../../test/number-formats.ts';
+import { slowTest } from '../../../test/slow.ts';
 
 const PROMPT = 'p130';
 
@@ -39,7 +40,7 @@ test('wide tiles keep to the golden logits', async () => {
   expect(await meanDivergence({})).toBeLessThan(1e-8);
 });
 
-test('a prefill in int8 stays near the golden logits', async () => {
+slowTest('a prefill in int8 stays near the golden logits', async () => {
   const divergence = await meanDivergence({ prefill: 'int8' });
   expect(divergence).toBeLessThan(0.03);
   expect(divergence, 'activations that are not rounded').toBeGreaterThan(1e-4);

@@ -50,37 +50,48 @@ function withWrongAndRight(): Shaders {
   return withVariant(shaders, 'lib/tile', 'lib/tile_same', SHADERS.files.get('lib/tile') as string);
 }
 
+/** What the self-test is run with: by name, models and options of a load. */
+type Case = readonly [name: string, Config, Options];
+
+async function passes([, config, options]: Case, gpu: TestGpu): Promise<void> {
+  const { passed, error } = await runSelfTest(await runtimeOf(gpu, config, { options }));
+  const rounded = options.kvCache === 'int8' ? 0.05 : 2e-3;
+  expect(error).toBeLessThan(options.dense === 'bf16' ? 1e-4 : rounded);
+  expect(error).toBeGreaterThan(0);
+  expect(passed).toBe(true);
+}
+
 describe('the self-test', () => {
-  gpuTest.each<[string, Config, Options]>([
+  gpuTest.each<Case>([
     ['int8', SMALL, {}],
     ['bf16', SMALL, { dense: 'bf16' }],
+    ['an 8-bit cache', SMALL, { kvCache: 'int8' }],
     ['a chunk of one token', SMALL, { prefillChunkLength: 1 }],
     ['a context of one token', SMALL, { contextLength: 1 }],
     ['tiny', PRESETS.tiny, {}],
+  ])('passes with the base kernels: %s', passes);
+  gpuTest.slow.each<Case>([
     ['nano', PRESETS.nano, {}],
     ['20b', PRESETS['20b'], { prefillChunkLength: 16 }],
-  ])('passes with the base kernels: %s', async ([, config, options], gpu) => {
-    const { passed, error } = await runSelfTest(await runtimeOf(gpu, config, { options }));
-    expect(error).toBeLessThan(options.dense === 'bf16' ? 1e-4 : 2e-3);
-    expect(error).toBeGreaterThan(0);
-    expect(passed).toBe(true);
-  });
+  ])('passes with the base kernels: %s', passes);
 
-  test('fails if a wide tile lacks its last inputs', async () => {
+  test.each([
+    ['lib/product_wide', 'count > 48', 'count > 64'],
+    ['expert_out_tiled', 'slots.count, local', 'min(slots.count, 48), local'], // of an expert: all choose the same
+  ])('fails if a wide tile lacks its last inputs: %s', async (path, right, wrong) => {
     const device = await openGpuDevice();
     const gpu = new Gpu(device.device);
     const buffers = new Buffers(gpu, 'test');
-    const wide = SHADERS.files.get('lib/product_wide') as string;
-    const wrong = wide.replace('count > 48', 'count > 64');
-    expect(wrong).not.toBe(wide);
-    const shaders = withVariant(SHADERS, 'lib/product_wide', 'lib/product_wrong', wrong);
+    const text = SHADERS.files.get(path) as string;
+    expect(text).toContain(right);
+    const shaders = withVariant(SHADERS, path, `${path}_wrong`, text.replace(right, wrong));
     const runtime = await runtimeOf({ gpu, buffers }, SMALL, { shaders });
     expect((await runSelfTest(runtime)).passed).toBe(false);
     buffers.dispose();
     await device.close();
   });
 
-  gpuTest('fails if any kernel does nothing', async (gpu) => {
+  gpuTest.slow('fails if any kernel does nothing', async (gpu) => {
     const runtime = await runtimeOf(gpu, SMALL, { options: { contextLength: 256 } });
     const { shape } = runtime;
     const libraries = { dense: shape.dense, kv: shape.kvCache, halves: 'native' };
@@ -122,6 +133,28 @@ describe('the variants of a runtime', () => {
     expect(await submits({})).toBeGreaterThan(0);
     expect(await submits({})).toBe(0);
     expect(await submits({ contextLength: 96 })).toBeGreaterThan(0);
+  });
+
+  test.each<[string, Options]>([
+    ['lib/product_wide', {}],
+    ['lib/product_int8', { prefill: 'int8' }],
+  ])('do without %s if it is wrong', async (tiles, options) => {
+    const device = await openGpuDevice();
+    const gpu = new Gpu(device.device);
+    const buffers = new Buffers(gpu, 'test');
+    const text = SHADERS.files.get(tiles) as string;
+    expect(text).toContain('count > 48');
+    const wrong = text.replace('count > 48', 'count > 64');
+    const shaders = { ...SHADERS, files: new Map([...SHADERS.files, [tiles, wrong]]) };
+    const runtime = await runtimeOf({ gpu, buffers }, SMALL, { options, shaders });
+    const proven = await proveVariants(runtime);
+    expect(proven.choices.filter(({ choice }) => choice === 'wrong')).toEqual([
+      { variant: tiles, choice: 'wrong' },
+    ]);
+    expect(proven.runtime.kernels.has('wide')).toBe(tiles === 'lib/product_int8');
+    expect((await runSelfTest(proven.runtime)).passed).toBe(true);
+    buffers.dispose();
+    await device.close();
   });
 
   gpuTest('cannot help if the base is wrong', async (gpu) => {

@@ -33,7 +33,7 @@ const MANY_TOKENS = 9;
 /** How far from the largest expected logit a computed one may be; f16 arithmetic and storage take a tenth of it. */
 const TOLERANCE = 0.01;
 
-/** The same for the logits of wide tiles that round activations to 8 bits. */
+/** The same with keys and values in 8 bits, and for wide tiles that round activations to 8 bits. */
 const INT8_TOLERANCE = 0.1;
 
 /** Tokens of the pass that compares wide tiles with narrow ones: a tile of them. */
@@ -97,7 +97,9 @@ export async function runSelfTest(runtime: Runtime): Promise<SelfTestResult> {
     const wideError = await differenceOfWide(runtime, weights, kv);
     const isWideRight = wideError <= (shape.prefill === 'int8' ? INT8_TOLERANCE : TOLERANCE);
     const passed =
-      error <= TOLERANCE && isWideRight && token === likeliest(expected[many] as Float64Array);
+      error <= (shape.kvCache === 'int8' ? INT8_TOLERANCE : TOLERANCE) &&
+      isWideRight &&
+      token === likeliest(expected[many] as Float64Array);
     return { passed, error: Math.max(error, wideError) };
   } finally {
     kv.dispose();

@@ -2,11 +2,16 @@ import { OssicleError } from '../../errors.ts';
 import type { Dispatch } from '../../gpu/kernel.ts';
 import { submit } from '../../gpu/recorder.ts';
 import type { LayerCache } from '../../kernels/operands.ts';
-import { shadersChecksum, usableVariants, withoutVariants } from '../../kernels/shaders.ts';
+import {
+  type Shaders,
+  shadersChecksum,
+  usableVariants,
+  withoutFile,
+  withoutVariants,
+} from '../../kernels/shaders.ts';
 import { KvCache } from '../../model/kv-cache.ts';
 import { type Runtime, writeStep } from '../../model/runtime.ts';
 import type { SelfTestResult, VariantChoice } from '../../types/diagnosis.ts';
-import type { PrefillArithmetic } from '../../types/load.ts';
 import { runSelfTest } from './self-test.ts';
 
 /** The most choices that are timed, and the most time for all of them: a later choice is not timed. */
@@ -29,14 +34,17 @@ export interface ChosenVariants {
   readonly choices: readonly VariantChoice[];
 }
 
+/** The tiles of many tokens that a model can do without, in this order: with float, and with narrow ones. */
+const TILES = ['lib/product_int8', 'lib/product_wide'];
+
 /** What has passed the self-test on a device: kernels and shapes. */
 const proven = new WeakMap<GPUDevice, Set<string>>();
 
 /**
  * Proves a runtime's kernels by the self-test, unless the same have passed on this device. If it fails, goes without the
- * variants that it fails with.
+ * variants, and the tiles of many tokens, that it fails with.
  *
- * @throws {@link OssicleError} `device-unsuitable` if it fails without any variant.
+ * @throws {@link OssicleError} `device-unsuitable` if it fails without any of them.
  */
 export async function proveVariants(runtime: Runtime): Promise<ChosenVariants> {
   const { gpu, shaders, shape } = runtime;
@@ -48,11 +56,21 @@ export async function proveVariants(runtime: Runtime): Promise<ChosenVariants> {
     return { runtime, choices: variants.map((variant) => ({ variant, choice: 'used' })) };
   }
   const wrong = new Set(variants);
+  const wrongTiles: string[] = [];
+  let all: Shaders = shaders;
   const without = (excluded: ReadonlySet<string>): Promise<Runtime> =>
-    runtime.recompile(withoutVariants(shaders, excluded));
+    runtime.recompile(withoutVariants(all, excluded));
   let best = await without(wrong);
-  const base = await runSelfTest(best);
-  if (!base.passed) throw wrongResults(base, shape.prefill);
+  let base = await runSelfTest(best);
+  for (const tiles of TILES) {
+    const isUsed = best.kernels.has('wide') && (shape.prefill === 'int8' || tiles !== TILES[0]);
+    if (base.passed || !isUsed) continue;
+    all = withoutFile(all, tiles);
+    wrongTiles.push(tiles);
+    best = await without(wrong);
+    base = await runSelfTest(best);
+  }
+  if (!base.passed) throw wrongResults(base);
   for (const variant of variants) {
     const fewer = new Set([...wrong].filter((other) => other !== variant));
     const candidate = await without(fewer);
@@ -60,21 +78,20 @@ export async function proveVariants(runtime: Runtime): Promise<ChosenVariants> {
     wrong.delete(variant);
     best = candidate;
   }
-  const choices = variants.map(
-    (variant): VariantChoice => ({ variant, choice: wrong.has(variant) ? 'wrong' : 'used' }),
+  const choices = [...variants, ...wrongTiles].map(
+    (variant): VariantChoice => ({
+      variant,
+      choice: wrong.has(variant) || wrongTiles.includes(variant) ? 'wrong' : 'used',
+    }),
   );
   return { runtime: best, choices };
 }
 
-function wrongResults({ error }: SelfTestResult, prefill: PrefillArithmetic): OssicleError {
-  const advice =
-    prefill === 'int8'
-      ? "Load the model with prefill: 'float'; if that fails, too, update"
-      : 'Update';
+function wrongResults({ error }: SelfTestResult): OssicleError {
   return new OssicleError(
     'device-unsuitable',
     `This GPU computes wrong results: in the self-test, they are off by ${error.toPrecision(2)} times the largest number. ` +
-      `${advice} the browser and the graphics driver, or use another GPU.`,
+      'Update the browser and the graphics driver, or use another GPU.',
   );
 }
 
