@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Config, PRESETS } from '../../packages/core/test/config.ts';
 import { type FaultServer, startFaultServer } from '../../packages/core/test/fault-server.ts';
 import { FaultSession } from '../../packages/core/test/fault-session.ts';
+import { slowTest } from '../../packages/core/test/slow.ts';
 import { axeViolations } from '../test/axe-violations.ts';
 import { DemoBrowser } from '../test/demo-browser.ts';
 import type { DemoPage } from '../test/demo-page.ts';
@@ -104,7 +105,7 @@ test('a resumed download continues from what is stored', async () => {
   await demo.textLike('.load-strip', /Downloading [\s\S]*1\.\d\d of 3\.\d\d MB/);
 });
 
-test('a paused download is shown again after a reload', async () => {
+slowTest('a paused download is shown again after a reload', async () => {
   await demo.click('#pause-load');
   await demo.page.waitForSelector('.is-paused');
   await demo.page.reload();
@@ -266,7 +267,7 @@ test('the model panel warns that loading from a mirror clears the token', async 
   expect(await demo.text('#model-source-hint')).toMatch(/will reload.*clears the token/);
 });
 
-test('a mirror of Hugging Face is asked with the token', async () => {
+slowTest('a mirror of Hugging Face is asked with the token', async () => {
   await demo.click('.source-form [type=submit]');
   await demo.page.waitForFunction(() => location.search.includes('mirror='));
   await demo.page.waitForSelector('#model-panel[open] .hub-access[open]');
@@ -285,7 +286,7 @@ test('the token is in neither the URL nor the storage of the page', async () => 
   expect(stored).not.toContain(TOKEN);
 });
 
-test('a download paused from a mirror resumes from the mirror', async () => {
+slowTest('a download paused from a mirror resumes from the mirror', async () => {
   await demo.click('#pause-load');
   await demo.page.waitForSelector('.is-paused');
   await hub.script();
@@ -296,16 +297,19 @@ test('a download paused from a mirror resumes from the mirror', async () => {
   expect(browser.proxy.requests.join()).not.toContain('huggingface');
 });
 
-test('one click on the link to gpt-oss-20b describes the download, and does not begin it', async () => {
-  const visitor = await browser.open(`?model=owner/nano&mirror=${encodeURIComponent(hub.url)}`);
-  await visitor.ready(); // the embedded model
-  await visitor.page.keyboard.press('Escape');
-  await visitor.click('.lede .link-button');
-  await visitor.page.waitForSelector('#preflight[open]');
-  expect(await visitor.text('#preflight h2')).toMatch(/^gpt-oss-20b /);
-  expect(await visitor.count('#model-panel[open]')).toBe(0);
-  const sent = await hub.log();
-  expect(sent.some(({ path }) => path.includes('openai/gpt-oss-20b'))).toBe(true);
-  expect(browser.proxy.requests.join()).not.toContain('huggingface');
-  await visitor.close();
-});
+slowTest(
+  'one click on the link to gpt-oss-20b describes the download, and does not begin it',
+  async () => {
+    const visitor = await browser.open(`?model=owner/nano&mirror=${encodeURIComponent(hub.url)}`);
+    await visitor.ready(); // the embedded model
+    await visitor.page.keyboard.press('Escape');
+    await visitor.click('.lede .link-button');
+    await visitor.page.waitForSelector('#preflight[open]');
+    expect(await visitor.text('#preflight h2')).toMatch(/^gpt-oss-20b /);
+    expect(await visitor.count('#model-panel[open]')).toBe(0);
+    const sent = await hub.log();
+    expect(sent.some(({ path }) => path.includes('openai/gpt-oss-20b'))).toBe(true);
+    expect(browser.proxy.requests.join()).not.toContain('huggingface');
+    await visitor.close();
+  },
+);
