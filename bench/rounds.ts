@@ -67,7 +67,7 @@ async function measure(side: Side, stage: StageName, measurement: string): Promi
   return [...result, heapSample(measurement, peakBytes)];
 }
 
-/** Adds the CPU time that processes took: it depends less on what else the machine does than speeds. */
+/** Adds the CPU time that processes took: speeds depend more on which cores are free. */
 async function measureCpu(side: Side, measurement: string): Promise<Sample[]> {
   const before = await side.cpuSeconds();
   const result = await side.measure(measurement);

@@ -1,27 +1,9 @@
-import axe from 'axe-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { slowTest } from '../packages/core/test/slow.ts';
+import { axeViolations, SCHEMES } from './test/axe-violations.ts';
 import { visitDemo } from './test/demo-browser.ts';
 
 const visit = visitDemo();
-
-/** What axe-core finds wrong with the page as it is now, in a color scheme. */
-async function violations(scheme: 'light' | 'dark'): Promise<readonly string[]> {
-  const { page } = visit.demo;
-  await page.emulateMediaFeatures([
-    { name: 'prefers-color-scheme', value: scheme },
-    { name: 'prefers-reduced-motion', value: 'reduce' }, // no colors in transition
-  ]);
-  await page.evaluate(axe.source);
-  return page.evaluate(async () => {
-    const result = await (globalThis as unknown as { axe: typeof axe }).axe.run(document, {
-      resultTypes: ['violations'],
-    });
-    return result.violations.flatMap(({ id, nodes }) =>
-      nodes.map(({ html, any }) => `${id}: ${html} ${any[0]?.message ?? ''}`),
-    );
-  });
-}
 
 /** By how many pixels anything is wider than a page of 320 pixels. */
 async function overflow(): Promise<number> {
@@ -39,25 +21,6 @@ async function overflow(): Promise<number> {
   return pixels;
 }
 
-/** Presses Tab until the element has the focus. */
-async function tabTo(selector: string): Promise<void> {
-  const { page } = visit.demo;
-  for (let presses = 0; presses < 60; presses++) {
-    if (await page.evaluate((wanted) => document.activeElement?.matches(wanted), selector)) return;
-    await page.keyboard.press('Tab');
-  }
-  throw new Error(`60 presses of Tab do not reach ${selector}`);
-}
-
-/** Tabs to an element and presses Enter. */
-async function enter(selector: string): Promise<void> {
-  await tabTo(selector);
-  await visit.demo.page.keyboard.press('Enter');
-}
-
-const focused = (): Promise<string> =>
-  visit.demo.page.evaluate(() => document.activeElement?.id ?? '');
-
 /** What a visitor opens in turn. */
 const VIEWS: readonly (readonly [name: string, open: () => Promise<unknown>])[] = [
   ['the welcome', () => visit.demo.startOver()],
@@ -69,7 +32,88 @@ const VIEWS: readonly (readonly [name: string, open: () => Promise<unknown>])[] 
   ['the requests', () => visit.demo.click('#requests-button')],
   ['the shortcuts', () => openDialog('#shortcuts-button')],
   ['the policy checker and a diagnosis', openPolicy],
+  ['formulas, code, a table, calls and a citation', openRichAnswer],
+  ['an edited question, a text file and one that is none', editQuestion],
+  ['the new name of a chat', renameChat],
+  ['the question before a chat is deleted', openDeletion],
 ];
+
+const FENCE = '```';
+/** An answer with all that a model may write. */
+const RICH = `An **attention sink** joins the *softmax*:
+\\[ p_i = \\frac{e^{s_i}}{e^{\\sigma} + \\sum_j e^{s_j}} \\]
+It is one number per head, \\( \\sigma \\).【3†L4-L9】
+
+| part | shape |
+|---|--:|
+| scores | heads × tokens |
+
+${FENCE}python
+def attend(scores, sink):  # the sink has no value
+    return [exp(s - max(scores)) for s in scores]
+${FENCE}
+
+| one | more |
+|---|---|
+| table | here |
+
+> النص العربي يُكتب من اليمين إلى اليسار.
+`;
+const PAGES = JSON.stringify(
+  '[3] Sinks (https://example.com/sinks)\n**viewing lines [0 - 9] of 9**\n\nL0: …',
+);
+
+async function openRichAnswer(): Promise<void> {
+  const { demo } = visit;
+  await demo.startOver();
+  const call = { kind: 'tool', id: '1', name: 'browser.open', input: '{"id":3}' };
+  const parts = [
+    { kind: 'reasoning', text: 'The user asks about sinks.', ms: 4200 },
+    { ...call, state: 'done', output: PAGES },
+    { kind: 'reasoning', text: 'Another page, then.', ms: 900 },
+    { ...call, id: '2', state: 'failed', output: 'No such page.' },
+    { kind: 'text', text: RICH },
+  ];
+  const outcome = { reason: 'length', tokens: 412, tokensPerSecond: 61, firstTokenMs: 310 };
+  const turn = { id: 'a', parent: null, askedAt: 1, prompt: 'Sinks?', files: [], usesTools: false };
+  const turns = [{ ...turn, reply: [], parts, outcome }];
+  const chat = { title: 'Rich', instructions: '', createdAt: 1, changedAt: 1, turns, leaf: 'a' };
+  await demo.dropChats(chat);
+  for (const part of [
+    '.math math',
+    '.hljs-keyword',
+    '.markdown a',
+    '.tool-card[data-state=failed]',
+  ])
+    await demo.page.waitForSelector(part);
+  await demo.page.$$eval('.reasoning summary', (panes) => {
+    for (const pane of panes) pane.click();
+  });
+}
+
+async function editQuestion(): Promise<void> {
+  const { demo } = visit;
+  await demo.page.evaluate(() => {
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File(['hello'], 'notes.txt'));
+    clipboardData.items.add(new File([new Uint8Array([255, 254, 0])], 'image.bin'));
+    const event = new ClipboardEvent('paste', { clipboardData, bubbles: true });
+    document.querySelector('#prompt')?.dispatchEvent(event);
+  });
+  await demo.textLike('#attachments', /image\.bin/);
+  await demo.click('[aria-label="Edit message"]');
+}
+
+async function renameChat(): Promise<void> {
+  await openChatActions();
+  await visit.demo.click('.chat-menu [data-action="rename"]');
+}
+
+async function openDeletion(): Promise<void> {
+  await visit.demo.page.keyboard.press('Escape');
+  await openChatActions();
+  await visit.demo.click('.chat-menu [data-action="delete"]');
+}
 
 async function askForApproval(): Promise<void> {
   const { demo } = visit;
@@ -84,7 +128,7 @@ async function openChatActions(): Promise<void> {
   const { demo } = visit;
   await demo.startOver();
   await demo.page.setViewport({ width: 1000, height: 760 });
-  await demo.click('.chat-list li .icon-button');
+  if ((await demo.count('.chat-menu')) === 0) await demo.click('.chat-list li .icon-button');
   await demo.page.waitForSelector('.chat-menu');
 }
 
@@ -122,8 +166,8 @@ describe.each(VIEWS)('%s', (_name, open) => {
     await open();
   });
 
-  test.each(['light', 'dark'] as const)('passes axe in %s', async (scheme) => {
-    expect(await violations(scheme)).toEqual([]);
+  test.each(SCHEMES)('passes axe in %s', async (scheme) => {
+    expect(await axeViolations(visit.demo.page, scheme)).toEqual([]);
   });
 
   test('fits a width of 320 pixels', async () => {
@@ -161,8 +205,8 @@ describe('in other languages', () => {
       const found: string[] = [];
       for (const [name, open] of TRANSLATED) {
         await open();
-        for (const scheme of ['light', 'dark'] as const)
-          found.push(...(await violations(scheme)).map((violation) => `${name}: ${violation}`));
+        const violations = await axeViolations(visit.demo.page);
+        found.push(...violations.map((violation) => `${name}: ${violation}`));
         const pixels = await overflow();
         if (pixels > 0) found.push(`${name}: ${pixels} pixels too wide`);
       }
@@ -198,107 +242,4 @@ test('with the colors of the user, what is chosen is outlined', async () => {
   await session.send('Emulation.setEmulatedMedia', { features: [] });
   await session.detach();
   await demo.click('#question-tools');
-});
-
-describe('with a screen reader and the keyboard alone', () => {
-  let answer: string;
-  beforeAll(async () => {
-    const { demo } = visit;
-    await demo.startOver();
-    await demo.page.evaluate(() => {
-      const heard: string[] = [];
-      Object.assign(globalThis, { heard });
-      const region = document.querySelector('#announcer');
-      if (region)
-        new MutationObserver(() => heard.push(region.textContent ?? '')).observe(region, {
-          childList: true,
-        });
-    });
-  });
-
-  test('the skip link leads to the message field', async () => {
-    await enter('.skip-link');
-    expect(await focused()).toBe('prompt');
-  });
-
-  test('Enter sends a question and leaves the focus in the message field', async () => {
-    const { demo } = visit;
-    await demo.page.keyboard.type('What is 17 + 25?');
-    await demo.page.keyboard.press('Enter');
-    answer = await demo.answer();
-    expect(answer).toContain('42');
-    expect(await focused()).toBe('prompt');
-  });
-
-  test('the page announces that the model thinks, then the whole answer, but not every token', async () => {
-    const { page } = visit.demo;
-    const heard = await page.evaluate(() => (globalThis as unknown as { heard: string[] }).heard);
-    expect(heard).toEqual(['Thinking', answer]);
-    expect(
-      await page.evaluate(() => document.querySelector('#conversation')?.getAttribute('aria-live')),
-    ).toBe('off');
-  });
-
-  test('the arrow keys choose the reasoning effort', async () => {
-    const { demo } = visit;
-    await tabTo('[name=effort]:checked');
-    await demo.page.keyboard.press('ArrowRight');
-    expect(await demo.count('[value=high]:checked')).toBe(1);
-  });
-
-  test('Enter opens the settings and Escape closes them', async () => {
-    const { demo } = visit;
-    await enter('#settings-button');
-    expect(await demo.count('#settings:popover-open')).toBe(1);
-    await demo.page.keyboard.press('Escape');
-    expect(await demo.count('#settings:popover-open')).toBe(0);
-  });
-
-  test('Enter opens the model panel and verifies a stored model', async () => {
-    const { demo } = visit;
-    await enter('#model-button');
-    expect(await demo.count('#model-panel[open]')).toBe(1);
-    await demo.page.waitForSelector('.stored li');
-    await enter('[aria-label="Verify gpt-oss-nano"]');
-    await demo.page.waitForSelector('.task.is-good');
-  });
-
-  test('the question before a model is deleted has the focus on Cancel', async () => {
-    await enter('[aria-label="Delete gpt-oss-nano"]');
-    expect(await visit.demo.page.evaluate(() => document.activeElement?.textContent)).toBe(
-      'Cancel',
-    );
-  });
-
-  test('Escape closes one dialog after the other and returns the focus to the model button', async () => {
-    const { demo } = visit;
-    await demo.page.keyboard.press('Escape');
-    await demo.page.keyboard.press('Escape');
-    expect(await demo.count('dialog[open]')).toBe(0);
-    expect(await focused()).toBe('model-button');
-  });
-
-  test('Enter unfolds the reasoning', async () => {
-    await enter('.reasoning summary');
-    expect(await visit.demo.count('.reasoning[open]')).toBe(1);
-  });
-
-  test('Enter asks an edited message', async () => {
-    const { demo } = visit;
-    const { keyboard } = demo.page;
-    await enter('[aria-label="Edit message"]');
-    await keyboard.press('End');
-    await keyboard.press('Backspace');
-    await keyboard.type(' please?');
-    await keyboard.press('Enter');
-    expect(await demo.text('.bubble')).toBe('What is 17 + 25 please?');
-  });
-
-  test('Escape stops the answer', async () => {
-    const { demo } = visit;
-    await demo.page.waitForSelector('.reasoning-text');
-    await demo.page.keyboard.press('Escape');
-    await demo.answer();
-    expect(await demo.text('.reply .facts')).toContain('Stopped');
-  });
 });

@@ -1,3 +1,4 @@
+import { MAX_BYTES, MAX_CHATS } from './chat/chat-sessions.ts';
 import type { ChatRecord } from './chats/chat-record.ts';
 import { find } from './element.ts';
 import { formatBytes } from './format.ts';
@@ -88,7 +89,8 @@ export class SettingsView {
 
   /** Shows how many bytes the kept sessions take. */
   showKept(bytes: number): void {
-    this.#kept.textContent = texts.settings.keepSessionsHint(formatBytes(bytes));
+    const limit = formatBytes(MAX_BYTES);
+    this.#kept.textContent = texts.settings.keepSessionsHint(formatBytes(bytes), MAX_CHATS, limit);
   }
 
   /** Sets the temperature to use if the user has chosen none: 0 for the tiny model, which otherwise rambles, else 1. */

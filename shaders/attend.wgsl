@@ -12,10 +12,12 @@ override HEAD_BLOCKS: u32 = (HEADS / KV_HEADS + BLOCK_HEADS - 1) / BLOCK_HEADS;
 
 const BLOCK_HEADS = 8u; // query heads of a workgroup
 const WORKGROUP_SIZE = SPLIT_KEYS * 2;
-const SLICES = 8u; // invocations that share a quad of the values; each loads every 8th of a tile before it uses the first
+const SLICES = 8u; // invocations that share a quad of the values; each has every 8th of a tile
 const KEYS_AHEAD = 8u; // quads that an invocation loads before it uses the first
-const VALUES_AHEAD = CACHE_TILE / SLICES;
+const TILE_VALUES = CACHE_TILE / SLICES; // of an invocation
+const TILES_AHEAD = 2u; // whose values an invocation loads before it uses the first
 const STRIPS = 8u; // invocations that share the largest score of four heads, and their sum
+const ENDLESS = 0xffffffffu; // a loop without a constant bound gets a counter from Tint: two more registers, in every round
 const LOWEST = -3.4e38f;
 
 @group(0) @binding(0) var<uniform> step: Step;
@@ -27,7 +29,7 @@ const LOWEST = -3.4e38f;
 @group(0) @binding(6) var<storage, read_write> split_out: array<vec4f>;   // [HEADS, SPLITS, 16], not divided by the sum
 @group(0) @binding(7) var<storage, read_write> split_stats: array<vec2f>; // [HEADS, SPLITS], largest score and sum
 
-var<workgroup> queries: array<mat4x4f, HEAD_QUADS * 2>;   // [16 quads][4 heads twice], a column for each dimension
+var<workgroup> queries: array<array<mat4x4f, 2>, HEAD_QUADS>; // of 4 heads twice, a column for each dimension
 var<workgroup> weights: array<vec4f, 4 * 8 * HEAD_QUADS>; // [keys, and one that is none][8 heads]; at last [4][8 heads][16]
 var<workgroup> tops: array<vec4f, STRIPS * 2>;            // [strips][8 heads], largest scores
 var<workgroup> sums: array<vec4f, STRIPS * 2>;            // [strips][8 heads]
@@ -48,7 +50,7 @@ fn attend(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_ind
   let end_place = first_place + count;
 
   if (local < HEAD_QUADS * 2) {
-    queries[local] = query_matrix(0, kv_head, first_head / 4 + local % 2, local / 2);
+    queries[local / 2][local % 2] = query_matrix(0, kv_head, first_head / 4 + local % 2, local / 2);
   }
   workgroupBarrier();
 
@@ -63,7 +65,10 @@ fn attend(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_ind
       ahead[i] = keys[key_quad + (quad + i) * CACHE_TILE];
     }
     for (var i = 0u; i < KEYS_AHEAD; i++) {
-      scores += queries[(quad + i) * 2 + four] * kv_unpack(ahead[i]);
+      let key_values = kv_unpack(ahead[i]);
+      for (var c = 0u; c < 4; c++) {
+        scores = fma(queries[quad + i][four][c], vec4f(key_values[c]), scores);
+      }
     }
   }
   scores = select(vec4f(LOWEST), scores, key < count);
@@ -97,17 +102,26 @@ fn attend(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_ind
   let quad = local % HEAD_QUADS;
   let slice = local / HEAD_QUADS % SLICES;
   var out = mat4x4f(); // a column for each head
-  for (var tile = 0u; tile < end_place; tile += CACHE_TILE) {
-    let at = value_at(slot_after(first_slot - first_place, tile), kv_head) + quad;
-    var ahead: array<KvQuad, VALUES_AHEAD>;
-    for (var i = 0u; i < VALUES_AHEAD; i++) {
-      ahead[i] = values[at + min(i * SLICES + slice, end_place - 1 - tile) * HEAD_QUADS];
+  for (var round = 0u; round < ENDLESS; round++) {
+    if (round > (end_place - 1) / (TILES_AHEAD * CACHE_TILE)) {
+      break;
     }
-    for (var i = 0u; i < VALUES_AHEAD; i++) {
+    let begin_place = round * TILES_AHEAD * CACHE_TILE;
+    var ahead: array<KvQuad, TILES_AHEAD * TILE_VALUES>;
+    for (var t = 0u; t < TILES_AHEAD; t++) {
+      let tile = min(begin_place + t * CACHE_TILE, (end_place - 1) / CACHE_TILE * CACHE_TILE);
+      let at = value_at(slot_after(first_slot - first_place, tile), kv_head) + quad;
+      for (var i = 0u; i < TILE_VALUES; i++) {
+        ahead[t * TILE_VALUES + i] = values[at + min(i * SLICES + slice, end_place - 1 - tile) * HEAD_QUADS];
+      }
+    }
+    for (var i = 0u; i < TILES_AHEAD * TILE_VALUES; i++) {
       let value = kv_unpack(ahead[i]);
-      let k = tile + i * SLICES + slice - first_place; // places before the first wrap around and weigh nothing
+      let k = begin_place + i * SLICES + slice - first_place; // places before the first wrap around and weigh nothing
       let weight = weights[min(k, SPLIT_KEYS) * 2 + four];
-      out += mat4x4f(weight.x * value, weight.y * value, weight.z * value, weight.w * value);
+      for (var h = 0u; h < 4; h++) {
+        out[h] = fma(vec4f(weight[h]), value, out[h]);
+      }
     }
   }
 
@@ -123,12 +137,12 @@ fn attend(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_ind
   }
   workgroupBarrier();
 
-  let g = local / HEAD_QUADS;
+  let g = four * SLICES + slice; // local / HEAD_QUADS, with fewer registers
   if (g < min(BLOCK_HEADS, GROUP - first_head)) {
     let head = kv_head * GROUP + first_head + g;
     var mixed = vec4f();
     for (var i = 0u; i < 4; i++) {
-      mixed += weights[i * BLOCK_HEADS * HEAD_QUADS + local];
+      mixed += weights[(i * BLOCK_HEADS + g) * HEAD_QUADS + quad];
     }
     var largest = LOWEST;
     var sum = 0f;

@@ -73,7 +73,6 @@ const LIMITS: readonly Limit[] = [
     kernels: ['attend'],
     bound: 'at least',
     goal: { vega10: 64, navi21: 64, navi31: 64, gfx1201: 64 },
-    today: { vega10: 32, navi21: 32, navi31: 32, gfx1201: 32 },
   },
   { figure: 'waves', kernels: DECODE, bound: 'at least', goal: { navi31: 8 } },
 ];

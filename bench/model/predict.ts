@@ -83,9 +83,9 @@ export const GPUS: readonly GpuModel[] = [
 const PER_MULTIPLICATION: Readonly<
   Record<GpuModel['family'], { readonly product: number; readonly attention: number }>
 > = {
-  navi31: { product: 1.2, attention: 1.4 },
-  dg2: { product: 1.7, attention: 2.2 },
-  ampere: { product: 1.6, attention: 2.4 },
+  navi31: { product: 1.2, attention: 1.3 },
+  dg2: { product: 1.7, attention: 2.0 },
+  ampere: { product: 1.6, attention: 2.6 },
 };
 
 /** Bytes that a lane of a kernel has in flight if nothing is known of it: one load. */

@@ -147,7 +147,7 @@ function renderBlock(token: Token, pages: () => ReadonlyMap<string, CitedPage>):
     link.rel = 'noopener noreferrer';
   }
   for (const table of fragment.querySelectorAll('table')) {
-    const frame = element('div', { class: 'table-frame', tabindex: 0, role: 'region' });
+    const frame = element('div', { class: 'table-frame', tabindex: 0, role: 'group' });
     frame.setAttribute('aria-label', texts.turn.table);
     table.replaceWith(frame);
     frame.append(table);

@@ -14,7 +14,7 @@ export class ReasoningPane {
 
   /** @param isThinking whether the model has just begun. */
   constructor(isThinking: boolean) {
-    this.#body.setAttribute('role', 'region');
+    this.#body.setAttribute('role', 'group');
     this.#body.setAttribute('aria-label', texts.turn.reasoning);
     this.element = element(
       'details',

@@ -122,14 +122,15 @@ export class ReplyView {
 
   #showFoot(outcome: Outcome | undefined, facts: string): void {
     const { retry, proceed, branch } = this.#actions;
-    const canProceed =
+    const { parts } = this.#reply;
+    const isCut =
       outcome === undefined || outcome.reason === 'length' || outcome.reason === 'aborted';
-    const text = answerText(this.#reply.parts);
+    const text = answerText(parts);
     this.#foot.replaceChildren(
       ...(text === '' ? [] : [copyButton(texts.turn.copyAnswer, () => text)]),
       iconButton('retry', texts.turn.answerAgain, retry),
       ...(text === '' ? [] : [iconButton('branch', texts.turn.branch, branch)]),
-      ...(canProceed && text !== '' ? [iconButton('continue', texts.turn.continue, proceed)] : []),
+      ...(isCut && parts.length > 0 ? [iconButton('continue', texts.turn.continue, proceed)] : []),
       element('span', { class: 'facts' }, facts),
     );
   }
@@ -204,5 +205,5 @@ function factsOf(outcome: Outcome | undefined): string {
     tokens > 0 && texts.turn.firstToken(formatSeconds(firstTokenMs / 1000)),
   ]
     .filter((fact) => typeof fact === 'string')
-    .join(' · ');
+    .join('\u00a0· '); // no line begins with a dot
 }

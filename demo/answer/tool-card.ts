@@ -8,7 +8,7 @@ const scrolls = { class: 'scrolls', tabindex: 0, role: 'group' };
 
 /** A tool call: its name, arguments, state and result, and the question whether it may run. */
 export class ToolCard {
-  readonly element: HTMLElement = element('section', { class: 'tool-card' });
+  readonly element: HTMLElement = element('div', { class: 'tool-card', role: 'group' });
   readonly #decide: (id: string, isAllowed: boolean) => void;
   #shown: ToolPart | undefined;
 

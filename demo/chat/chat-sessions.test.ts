@@ -120,6 +120,21 @@ test('a session that cannot be written down is not saved', async () => {
   expect(told).toEqual([]);
 });
 
+test('a file that is still there when the page is closed is removed the next time', async () => {
+  const model = createModel();
+  const isWanted = vi.fn(() => true);
+  const sessions = new ChatSessions(isWanted, () => undefined);
+  await sessions.open(model, 'chat', QUESTION);
+  sessions.answers('turn');
+  await sessions.save();
+  isWanted.mockReturnValue(false);
+  vi.spyOn(model.sessions, 'remove').mockReturnValueOnce(new Promise(() => undefined));
+  void sessions.tidy(model);
+  expect([sessions.keptBytes, files.size]).toEqual([0, 1]);
+  await createSessions().tidy(model);
+  expect([listed(), files.size]).toEqual([[], 0]);
+});
+
 test('a session that fails to be saved is not listed', async () => {
   const sessions = createSessions();
   const session = await sessions.open(createModel(), 'chat', QUESTION);

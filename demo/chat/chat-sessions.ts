@@ -10,6 +10,8 @@ interface Kept {
   readonly sizeBytes: number;
   /** The turn whose answer it ends in; `undefined` if that is not known for sure. */
   readonly turnId?: string | undefined;
+  /** Whether it is not kept any more, and only its file is still to be removed. */
+  readonly isGone?: boolean | undefined;
 }
 
 /** A session in use. */
@@ -24,9 +26,9 @@ interface Current {
 
 const KEY = 'sessions';
 /** So many chats are kept, the latest ones. */
-const MAX_CHATS = 3;
+export const MAX_CHATS = 3;
 /** The most bytes of one that is kept, and of all together. */
-const MAX_BYTES = 600e6;
+export const MAX_BYTES = 600e6;
 /** A session is saved once nothing has been asked for this long: an answer never waits for it. */
 const IDLE_MS = 10_000;
 
@@ -147,21 +149,26 @@ export class ChatSessions {
 
   /** Removes what is kept of chats that are gone, or of all if none is wanted. */
   async tidy(model: Model): Promise<void> {
-    const kept = readKept();
-    const left = kept.filter(({ chatId }) => this.#isWanted(chatId));
-    if (left.length < kept.length) await this.#keep(model, left).catch(() => undefined);
+    const left = readKept().filter(({ chatId }) => this.#isWanted(chatId));
+    if (left.length < readAll().length) await this.#keep(model, left).catch(() => undefined);
   }
 
-  /** Writes down what is kept, and removes all beyond the limits, and what was kept before and is not any more. */
+  /**
+   * Writes down what is kept, and removes all beyond the limits, and what was kept before and is not any more. Until its file
+   * is removed, it stays written down: the page may be closed meanwhile.
+   */
   async #keep(model: Model, wanted: readonly Kept[]): Promise<void> {
-    const before = readKept();
     const kept: Kept[] = [];
     for (const each of wanted.slice(0, MAX_CHATS))
       if (bytesOf([...kept, each]) <= MAX_BYTES) kept.push(each);
-    writeLocal(storageKey(KEY), kept.length === 0 ? '' : JSON.stringify(kept));
     const ids = new Set(kept.map(({ id }) => id));
-    for (const { id } of [...before, ...wanted]) if (!ids.has(id)) await model.sessions.remove(id);
+    const gone = [...readAll(), ...wanted].filter(({ id }) => !ids.has(id));
+    writeAll([...kept, ...gone.map((each) => ({ ...each, isGone: true }))]);
     this.#onChange();
+    for (const { id } of gone) {
+      await model.sessions.remove(id);
+      writeAll(readAll().filter((each) => each.id !== id || !each.isGone));
+    }
   }
 }
 
@@ -191,7 +198,13 @@ function bytesOf(kept: readonly Kept[]): number {
   return kept.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
-function readKept(): readonly Kept[] {
+const readKept = (): readonly Kept[] => readAll().filter(({ isGone }) => !isGone);
+
+function writeAll(all: readonly Kept[]): void {
+  writeLocal(storageKey(KEY), all.length === 0 ? '' : JSON.stringify(all));
+}
+
+function readAll(): readonly Kept[] {
   try {
     const found: unknown = JSON.parse(readLocal(storageKey(KEY)) ?? '[]');
     return Array.isArray(found) ? found.filter(isKept) : [];
@@ -202,7 +215,8 @@ function readKept(): readonly Kept[] {
 
 function isKept(value: unknown): value is Kept {
   if (typeof value !== 'object' || value === null) return false;
-  const { chatId, id, sizeBytes, turnId = '' } = value as Readonly<Record<string, unknown>>;
+  const { chatId, id, sizeBytes, ...others } = value as Readonly<Record<string, unknown>>;
+  const { turnId = '', isGone = false } = others;
   const areTexts = [chatId, id, turnId].every((each) => typeof each === 'string');
-  return areTexts && typeof sizeBytes === 'number';
+  return areTexts && typeof sizeBytes === 'number' && typeof isGone === 'boolean';
 }

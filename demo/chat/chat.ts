@@ -230,7 +230,7 @@ export class Chat {
       showVersion: (by) => this.#showVersion(turn, by),
       step: (step) =>
         step === 'new-chat' ? this.startNew() : this.#surroundings.onStep(step, retry),
-      proceed: () => void this.#proceed(id, usesTools),
+      proceed: () => void this.#proceed(id),
       branch: () => this.#branch(id),
       decide: (callId, isAllowed) => this.#live?.decide(callId, isAllowed),
     });
@@ -269,7 +269,7 @@ export class Chat {
   }
 
   /** Goes on with an answer that was cut short: where it stopped if the session still has it, or else by asking for it. */
-  async #proceed(turnId: string, usesTools: boolean): Promise<void> {
+  async #proceed(turnId: string): Promise<void> {
     if (this.#proceeding === turnId) return;
     this.#proceeding = turnId;
     const chatId = this.#id;
@@ -285,7 +285,10 @@ export class Chat {
     const isFree = turn !== undefined && this.#live === undefined;
     if (isFree && resumption && turn === path.at(-1)) return this.#answer(turn, resumption);
     if (turn && this.#live?.turnId !== turnId) view?.reply.show(turn);
-    if (isFree) this.#ask({ prompt: texts.turn.continuePrompt, usesTools }, turnId);
+    if (!isFree) return;
+    // Of an answer that was cut in its reasoning, nothing is sent with the next question.
+    if (turn.parts.every(({ kind }) => kind === 'reasoning')) this.#ask(turn, turn.parent);
+    else this.#ask({ prompt: texts.turn.continuePrompt, usesTools: turn.usesTools }, turnId);
   }
 
   /** How the last answer goes on where it was cut short; `undefined` if it cannot. */

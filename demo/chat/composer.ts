@@ -21,7 +21,7 @@ const MAX_PASTED = 20_000;
 
 /**
  * The message field and its buttons: Enter sends, Shift+Enter adds a line, Escape stops. Questions sent during an answer
- * wait in a queue.
+ * wait in a queue. What is typed while nothing has the focus goes to the field.
  */
 export class Composer {
   readonly #form = find('composer', HTMLFormElement);
@@ -73,7 +73,9 @@ export class Composer {
     find('attach', HTMLButtonElement).addEventListener('click', () => this.#pick());
     document.addEventListener('keydown', (event) => {
       const isElsewhere = document.querySelector('dialog[open], [popover]:popover-open') !== null;
-      if (isKey(event, 'Escape') && this.#isGenerating && !isElsewhere) stop();
+      if (isElsewhere) return;
+      if (isKey(event, 'Escape') && this.#isGenerating) stop();
+      if (isText(event) && document.activeElement?.matches('body, main')) this.focus();
     });
     this.showDraft('new');
   }
@@ -211,6 +213,10 @@ export class Composer {
     }
   }
 }
+
+/** Whether a key writes a letter, a digit or a sign; the space bar scrolls. */
+const isText = ({ key, ctrlKey, metaKey, altKey }: KeyboardEvent): boolean =>
+  /^\S$/u.test(key) && !ctrlKey && !metaKey && !altKey;
 
 const joined = (lines: readonly string[]): string =>
   lines.filter((line) => line !== '').join('\n\n');

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
+import { slowTest } from '../../packages/core/test/slow.ts';
 import { visitDemo } from '../test/demo-browser.ts';
 
 const visit = visitDemo();
@@ -95,39 +96,45 @@ test('a stopped answer goes on where it stopped', async () => {
   await expectWholeTable();
 });
 
-test('a stopped answer goes on after a reload, from the session that is kept on the disk', async () => {
-  const { demo } = visit;
-  await stopMidway();
-  await demo.page.select('#language', 'de'); // the page saves before it reloads itself
-  await demo.page.waitForSelector('html[lang=de]');
-  await demo.page.evaluate(() => {
-    localStorage.removeItem('ossicle.language /');
-  });
-  await demo.page.reload();
-  await demo.ready();
-  await expectWholeTable();
-  await demo.click('#settings-button');
-  await demo.textLike('#kept', /: [1-9][\d.]* [kM]B on this disk/);
-  await demo.page.keyboard.press('Escape');
-});
+slowTest(
+  'a stopped answer goes on after a reload, from the session that is kept on the disk',
+  async () => {
+    const { demo } = visit;
+    await stopMidway();
+    await demo.page.select('#language', 'de'); // the page saves before it reloads itself
+    await demo.page.waitForSelector('html[lang=de]');
+    await demo.page.evaluate(() => {
+      localStorage.removeItem('ossicle.language /');
+    });
+    await demo.page.reload();
+    await demo.ready();
+    await expectWholeTable();
+    await demo.click('#settings-button');
+    await demo.textLike('#kept', /: [1-9][\d.]* [kM]B on this disk/);
+    await demo.page.keyboard.press('Escape');
+  },
+);
 
-test('an answer in progress, what waits for it and the files of a draft stay over a reload', async () => {
-  const { demo } = visit;
-  await demo.send('Show the times table of 7.');
-  await demo.page.waitForSelector('.reasoning-text');
-  await demo.send('Add 10 more.');
-  await attach('notes.txt', 'hello world\n');
-  await demo.textLike('#attachments', /notes\.txt/);
-  const reasoning = await demo.text('.reasoning-text');
-  await demo.page.reload();
-  await demo.textLike('.facts', /Unfinished/);
-  expect(
-    (await demo.page.$eval('.reasoning-text', ({ textContent }) => textContent)).trim(),
-  ).toContain(reasoning.trim());
-  expect(await draft()).toBe('Add 10 more.');
-  await demo.textLike('#attachments', /notes\.txt/);
-  await demo.ready();
-});
+slowTest(
+  'an answer in progress, what waits for it and the files of a draft stay over a reload',
+  async () => {
+    const { demo } = visit;
+    await demo.send('Show the times table of 7.');
+    await demo.page.waitForSelector('.reasoning-text');
+    await demo.send('Add 10 more.');
+    await attach('notes.txt', 'hello world\n');
+    await demo.textLike('#attachments', /notes\.txt/);
+    const reasoning = await demo.text('.reasoning-text');
+    await demo.page.reload();
+    await demo.textLike('.facts', /Unfinished/);
+    expect(
+      (await demo.page.$eval('.reasoning-text', ({ textContent }) => textContent)).trim(),
+    ).toContain(reasoning.trim());
+    expect(await draft()).toBe('Add 10 more.');
+    await demo.textLike('#attachments', /notes\.txt/);
+    await demo.ready();
+  },
+);
 
 test('what waits for an answer stays in its chat when another is opened', async () => {
   const { demo } = visit;
@@ -233,6 +240,14 @@ test('a text that is pasted with a picture of it is left to the browser', async 
   expect(await visit.demo.text('#attachments')).not.toContain('image.png');
 });
 
+test('what is typed while nothing has the focus goes to the message field', async () => {
+  const { demo } = visit;
+  await demo.page.evaluate(() => (document.activeElement as HTMLElement).blur());
+  await demo.page.keyboard.type('Hi');
+  expect(await draft()).toBe('Hi');
+  await demo.page.locator('#prompt').fill(' ');
+});
+
 test('tools for one question are off for the next', async () => {
   const { demo } = visit;
   await demo.click('#question-tools');
@@ -257,7 +272,7 @@ test('the keyboard edits the last question, searches, starts a chat and lists it
   expect(await demo.count('dialog[open]')).toBe(0);
 });
 
-test('the page changes its language, and keeps the chat', async () => {
+slowTest('the page changes its language, and keeps the chat', async () => {
   const { demo } = visit;
   await demo.ask('What is 17 + 25?');
   await demo.page.select('#language', 'ja');

@@ -20,7 +20,8 @@ export class ChatsPanel {
   /** Shows or hides the chats. */
   toggle(isShown: boolean = !this.#isShown): void {
     if (isShown === this.#isShown) return;
-    if (!WIDE.matches) this.#panel.togglePopover(isShown);
+    if (!WIDE.matches && isShown) this.#panel.showPopover({ source: this.#button });
+    else if (!WIDE.matches) this.#panel.hidePopover();
     else {
       this.#panel.hidden = !isShown;
       writeLocal(storageKey(HIDDEN_KEY), isShown ? '' : 'yes');

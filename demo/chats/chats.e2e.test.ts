@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { slowTest } from '../../packages/core/test/slow.ts';
 import { visitDemo } from '../test/demo-browser.ts';
 import type { DemoPage } from '../test/demo-page.ts';
 
@@ -154,27 +155,30 @@ describe('chats that stay', () => {
     await tab.page.close();
   });
 
-  test('a full disk loses nothing: the chat goes on, the page says so, and stores it later', async () => {
-    const { demo } = visit;
-    await demo.click('#new-chat');
-    await demo.page.evaluate(() => {
-      const { put } = IDBObjectStore.prototype;
-      IDBObjectStore.prototype.put = () => {
-        throw new DOMException('full', 'QuotaExceededError');
-      };
-      Object.assign(globalThis, {
-        makeRoom: () => {
-          IDBObjectStore.prototype.put = put;
-        },
+  slowTest(
+    'a full disk loses nothing: the chat goes on, the page says so, and stores it later',
+    async () => {
+      const { demo } = visit;
+      await demo.click('#new-chat');
+      await demo.page.evaluate(() => {
+        const { put } = IDBObjectStore.prototype;
+        IDBObjectStore.prototype.put = () => {
+          throw new DOMException('full', 'QuotaExceededError');
+        };
+        Object.assign(globalThis, {
+          makeRoom: () => {
+            IDBObjectStore.prototype.put = put;
+          },
+        });
       });
-    });
-    expect(await demo.ask('What is 17 + 25?')).toContain('42');
-    await demo.textLike('#chats-body [role=alert]', /could not store/);
-    await demo.page.evaluate(() => (globalThis as unknown as { makeRoom(): void }).makeRoom());
-    expect(await demo.ask('Add 10 more.')).toContain('52');
-    await demo.page.waitForSelector('#chats-body [role=alert]', { hidden: true });
-    await demo.page.reload();
-    expect(await demo.answer()).toContain('52');
-    expect(await demo.count('.turn')).toBe(2);
-  });
+      expect(await demo.ask('What is 17 + 25?')).toContain('42');
+      await demo.textLike('#chats-body [role=alert]', /could not store/);
+      await demo.page.evaluate(() => (globalThis as unknown as { makeRoom(): void }).makeRoom());
+      expect(await demo.ask('Add 10 more.')).toContain('52');
+      await demo.page.waitForSelector('#chats-body [role=alert]', { hidden: true });
+      await demo.page.reload();
+      expect(await demo.answer()).toContain('52');
+      expect(await demo.count('.turn')).toBe(2);
+    },
+  );
 });

@@ -50,12 +50,13 @@ export const englishModels = {
     memory: 'GPU memory',
     gpu: 'GPU',
     load: 'Load a model',
-    nano: 'Comes with the page (3 MB). A toy that shows the machinery and runs on any GPU.',
+    nano: 'Comes with the page (3\u00a0MB). A toy that shows the machinery and runs on any GPU.',
     medium:
-      'OpenAI’s open-weight model: a one-time 13.8 GB download and 12.4 GB of GPU memory. Checks first whether it will run here.',
+      'OpenAI’s open-weight model: a one-time 13.8\u00a0GB download and 12.4\u00a0GB of GPU memory. Checks first whether it will run here.',
     safeguard:
-      'gpt-oss-20b trained to check texts against a policy that you write. The same size: 13.8 GB to download, 12.4 GB of GPU memory.',
-    large: 'The larger one: a one-time 65 GB download, for GPUs with about 64 GB of memory.',
+      'gpt-oss-20b trained to check texts against a policy that you write. The same size: 13.8\u00a0GB to download, 12.4\u00a0GB of GPU memory.',
+    large:
+      'The larger one: a one-time 65\u00a0GB download, for GPUs with about 64\u00a0GB of memory.',
     source: 'From Hugging Face or another host',
     sourcePlaceholder: 'owner/name or a URL',
     sourceHint:
@@ -80,15 +81,13 @@ export const englishModels = {
     copyDiagnosis: 'Copy the diagnosis',
     checkPolicy: 'Check a text',
     contextChoice: 'Context length',
-    contextOption: (count: string, bytes: string): string =>
-      `${count} tokens: ${bytes} of GPU memory`,
+    contextOption: (count: string, bytes: string): string => `${count} tokens: ${bytes}`,
     weightsChoice: 'Attention and embeddings',
-    weights8: (bytes: string): string => `8 bits: ${bytes} of GPU memory`,
-    weights16: (bytes: string, share: string): string =>
-      `16 bits, as published: ${bytes} of GPU memory, ${share} slower`,
+    weights8: (bytes: string): string => `8\u00a0bits: ${bytes}`,
+    weights16: (bytes: string, share: string): string => `16\u00a0bits: ${bytes}, ${share} slower`,
     applySettings: 'Apply and reload',
     settingsHint:
-      'The GPU memory is about what the whole model would take. A longer context takes its memory at once, and answers slow down as it fills.',
+      'Each size is about the GPU memory that the whole model would take. A longer context takes its memory at once, and answers slow down as it fills. The weights were published with 16\u00a0bits.',
   },
 
   measured: {

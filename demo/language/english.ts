@@ -37,8 +37,8 @@ const englishPage = {
     askTools: 'Ask before a tool runs',
     askToolsHint: 'Shows each call with its arguments first.',
     keepSessions: 'Reopen chats instantly',
-    keepSessionsHint: (bytes: string): string =>
-      `Keeps what the model has read of the last 3 chats, so that it need not read them again: ${bytes} on this disk, at most 600 MB.`,
+    keepSessionsHint: (bytes: string, chats: number, limit: string): string =>
+      `Keeps what the model has read of the last ${chats} chats, so that it need not read them again: ${bytes} on this disk, at most ${limit}.`,
     language: 'Language',
     reset: 'Reset to the model’s defaults',
   },
@@ -46,11 +46,11 @@ const englishPage = {
   welcome: {
     title: 'A language model inside this page',
     suggestions: 'Suggestions',
-    nano: ' comes with the page: OpenAI’s gpt-oss architecture with 3 million parameters instead of 21 billion, trained in under an hour. It shows the machinery, not intelligence: it handles small sums, lists and questions about itself in English, and gets most other things wrong.',
+    nano: ' comes with the page: OpenAI’s gpt-oss architecture with 3\u00a0million parameters instead of 21\u00a0billion, trained in under an hour. It shows the machinery, not intelligence: it handles small sums, lists and questions about itself in English, and gets most other things wrong.',
     real: 'For real answers, ',
     loadLarge: 'load gpt-oss-20b',
     costs:
-      ': a one-time 13.8 GB download, and 12.4 GB of GPU memory. Or drop a model folder or GGUF files here.',
+      ': a one-time 13.8\u00a0GB download, and 12.4\u00a0GB of GPU memory. Or drop a model folder or GGUF files here.',
     general: (parameters: string): string =>
       ` has ${parameters} parameters and runs on this computer’s GPU. It can be wrong, so check what matters.`,
     questions: [

@@ -38,19 +38,19 @@ export const german: Texts = {
     askTools: 'Vor jedem Werkzeugaufruf fragen',
     askToolsHint: 'Zeigt den Aufruf mit seinen Argumenten, bevor er ausgeführt wird.',
     keepSessions: 'Chats sofort wieder öffnen',
-    keepSessionsHint: (bytes) =>
-      `Bewahrt auf, was das Modell in den letzten 3 Chats gelesen hat, damit es sie nicht noch einmal liest: ${bytes} auf diesem Datenträger, höchstens 600 MB.`,
+    keepSessionsHint: (bytes, chats, limit) =>
+      `Bewahrt auf, was das Modell in den letzten ${chats} Chats gelesen hat, damit es sie nicht noch einmal liest: ${bytes} auf diesem Datenträger, höchstens ${limit}.`,
     language: 'Sprache',
     reset: 'Auf die Vorgaben des Modells zurücksetzen',
   },
   welcome: {
     title: 'Ein Sprachmodell in dieser Seite',
     suggestions: 'Vorschläge',
-    nano: ' kommt mit der Seite: die gpt-oss-Architektur von OpenAI mit 3 Millionen statt 21 Milliarden Parametern, in weniger als einer Stunde trainiert. Es zeigt die Technik, nicht Intelligenz: Es beherrscht kleine Rechnungen, Listen und Fragen über sich selbst auf Englisch; fast alles andere beantwortet es falsch.',
+    nano: ' kommt mit der Seite: die gpt-oss-Architektur von OpenAI mit 3\u00a0Millionen statt 21\u00a0Milliarden Parametern, in weniger als einer Stunde trainiert. Es zeigt die Technik, nicht Intelligenz: Es beherrscht kleine Rechnungen, Listen und Fragen über sich selbst auf Englisch; fast alles andere beantwortet es falsch.',
     real: 'Für richtige Antworten ',
     loadLarge: 'gpt-oss-20b laden',
     costs:
-      ': einmalig 13,8 GB herunterladen, 12,4 GB GPU-Speicher. Oder lege einen Modellordner oder GGUF-Dateien hier ab.',
+      ': einmalig 13,8\u00a0GB herunterladen, 12,4\u00a0GB GPU-Speicher. Oder lege einen Modellordner oder GGUF-Dateien hier ab.',
     general: (parameters) =>
       ` hat ${parameters} Parameter und läuft auf der GPU dieses Computers. Es kann sich irren: Prüfe, was wichtig ist.`,
     questions: [
@@ -303,12 +303,12 @@ export const german: Texts = {
     memory: 'GPU-Speicher',
     gpu: 'GPU',
     load: 'Ein Modell laden',
-    nano: 'Kommt mit der Seite (3 MB). Ein Spielzeug, das die Technik zeigt und auf jeder GPU läuft.',
+    nano: 'Kommt mit der Seite (3\u00a0MB). Ein Spielzeug, das die Technik zeigt und auf jeder GPU läuft.',
     medium:
-      'Das offene Modell von OpenAI: einmalig 13,8 GB herunterladen, 12,4 GB GPU-Speicher. Prüft zuerst, ob es hier läuft.',
+      'Das offene Modell von OpenAI: einmalig 13,8\u00a0GB herunterladen, 12,4\u00a0GB GPU-Speicher. Prüft zuerst, ob es hier läuft.',
     safeguard:
-      'gpt-oss-20b, dafür trainiert, Texte anhand deiner Richtlinie zu prüfen. Ebenso groß: 13,8 GB herunterladen, 12,4 GB GPU-Speicher.',
-    large: 'Das größere: einmalig 65 GB herunterladen, für GPUs mit etwa 64 GB Speicher.',
+      'gpt-oss-20b, dafür trainiert, Texte anhand deiner Richtlinie zu prüfen. Ebenso groß: 13,8\u00a0GB herunterladen, 12,4\u00a0GB GPU-Speicher.',
+    large: 'Das größere: einmalig 65\u00a0GB herunterladen, für GPUs mit etwa 64\u00a0GB Speicher.',
     source: 'Von Hugging Face oder einem anderen Host',
     sourcePlaceholder: 'Besitzer/Name oder eine URL',
     sourceHint:
@@ -333,13 +333,13 @@ export const german: Texts = {
     copyDiagnosis: 'Diagnose kopieren',
     checkPolicy: 'Text prüfen',
     contextChoice: 'Kontextlänge',
-    contextOption: (count, bytes) => `${count} Tokens: ${bytes} GPU-Speicher`,
+    contextOption: (count, bytes) => `${count} Tokens: ${bytes}`,
     weightsChoice: 'Attention und Embeddings',
-    weights8: (bytes) => `8 Bit: ${bytes} GPU-Speicher`,
-    weights16: (bytes, share) => `16 Bit, original: ${bytes} GPU-Speicher, ${share} langsamer`,
+    weights8: (bytes) => `8\u00a0Bit: ${bytes}`,
+    weights16: (bytes, share) => `16\u00a0Bit: ${bytes}, ${share} langsamer`,
     applySettings: 'Anwenden und neu laden',
     settingsHint:
-      'Der GPU-Speicher ist etwa das, was das ganze Modell damit belegt. Ein längerer Kontext belegt seinen Speicher sofort, und Antworten werden langsamer, wenn er sich füllt.',
+      'Jede Größe ist etwa der GPU-Speicher, den das ganze Modell damit belegt. Ein längerer Kontext belegt seinen Speicher sofort, und Antworten werden langsamer, wenn er sich füllt. Veröffentlicht sind die Gewichte mit 16\u00a0Bit.',
   },
   measured: {
     button: 'Tempo messen',

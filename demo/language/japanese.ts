@@ -36,19 +36,19 @@ export const japanese: Texts = {
     askTools: 'ツールの実行前に確認する',
     askToolsHint: '呼び出しと引数を先に表示します。',
     keepSessions: 'チャットをすぐに再開',
-    keepSessionsHint: (bytes) =>
-      `直近 3 つのチャットの読み込み結果を保存し、読み直しを省きます。このディスクに ${bytes}、最大 600 MB。`,
+    keepSessionsHint: (bytes, chats, limit) =>
+      `直近 ${chats} つのチャットの読み込み結果を保存し、読み直しを省きます。このディスクに ${bytes}、最大 ${limit}。`,
     language: '言語',
     reset: 'モデルの既定値に戻す',
   },
   welcome: {
     title: 'このページの中で動く言語モデル',
     suggestions: '質問の例',
-    nano: ' はこのページに付属しています。OpenAI の gpt-oss と同じ構造を、210 億ではなく 300 万のパラメーターで、1 時間足らずで訓練したものです。知能ではなく仕組みを見せるためのもので、英語での簡単な計算、リスト、自分自身についての質問に答えますが、それ以外はほとんど間違えます。',
+    nano: ' はこのページに付属しています。OpenAI の gpt-oss と同じ構造を、210\u00a0億ではなく 300\u00a0万のパラメーターで、1\u00a0時間足らずで訓練したものです。知能ではなく仕組みを見せるためのもので、英語での簡単な計算、リスト、自分自身についての質問に答えますが、それ以外はほとんど間違えます。',
     real: '本格的な回答には ',
     loadLarge: 'gpt-oss-20b を読み込む',
     costs:
-      '（初回のみ 13.8 GB をダウンロード、GPU メモリ 12.4 GB）。モデルのフォルダーや GGUF ファイルをここにドロップすることもできます。',
+      '（初回のみ 13.8\u00a0GB をダウンロード、GPU メモリ 12.4\u00a0GB）。モデルのフォルダーや GGUF ファイルをここにドロップすることもできます。',
     general: (parameters) =>
       ` は ${parameters}のパラメーターを持ち、このコンピューターの GPU で動いています。間違えることがあるため、大切なことは確認してください。`,
     questions: [
@@ -300,13 +300,13 @@ export const japanese: Texts = {
     memory: 'GPU メモリ',
     gpu: 'GPU',
     load: 'モデルを読み込む',
-    nano: 'このページに付属（3 MB）。仕組みを見せるための小さなモデルで、どの GPU でも動きます。',
+    nano: 'このページに付属（3\u00a0MB）。仕組みを見せるための小さなモデルで、どの GPU でも動きます。',
     medium:
-      'OpenAI の公開モデル。初回のみ 13.8 GB をダウンロードし、GPU メモリを 12.4 GB 使います。まずここで動くか確認します。',
+      'OpenAI の公開モデル。初回のみ 13.8\u00a0GB をダウンロードし、GPU メモリを 12.4\u00a0GB 使います。まずここで動くか確認します。',
     safeguard:
-      'あなたのポリシーに照らして文章を確認するよう訓練された gpt-oss-20b。大きさは同じで、13.8 GB をダウンロードし、GPU メモリを 12.4 GB 使います。',
+      'あなたのポリシーに照らして文章を確認するよう訓練された gpt-oss-20b。大きさは同じで、13.8\u00a0GB をダウンロードし、GPU メモリを 12.4\u00a0GB 使います。',
     large:
-      '大きいほうのモデル。初回のみ 65 GB をダウンロード。約 64 GB のメモリを持つ GPU 向けです。',
+      '大きいほうのモデル。初回のみ 65\u00a0GB をダウンロード。約 64\u00a0GB のメモリを持つ GPU 向けです。',
     source: 'Hugging Face またはほかのホストから',
     sourcePlaceholder: 'owner/name または URL',
     sourceHint:
@@ -331,13 +331,13 @@ export const japanese: Texts = {
     copyDiagnosis: '診断結果をコピー',
     checkPolicy: '文章を確認',
     contextChoice: 'コンテキスト長',
-    contextOption: (count, bytes) => `${count} トークン：GPU メモリ ${bytes}`,
+    contextOption: (count, bytes) => `${count} トークン：${bytes}`,
     weightsChoice: 'アテンションと埋め込み',
-    weights8: (bytes) => `8 ビット：GPU メモリ ${bytes}`,
-    weights16: (bytes, share) => `公開時のままの 16 ビット：GPU メモリ ${bytes}、約 ${share} 遅い`,
+    weights8: (bytes) => `8\u00a0ビット：${bytes}`,
+    weights16: (bytes, share) => `16\u00a0ビット：${bytes}、約 ${share} 遅い`,
     applySettings: '適用して読み込み直す',
     settingsHint:
-      '各項目の数値は、モデル全体が使う GPU メモリのおよその量です。長いコンテキストはすぐにメモリを使い、埋まるにつれて回答が遅くなります。',
+      '各項目の数値は、モデル全体が使う GPU メモリのおよその量です。長いコンテキストはすぐにメモリを使い、埋まるにつれて回答が遅くなります。重みは 16\u00a0ビットで公開されています。',
   },
   measured: {
     button: '速度を測る',

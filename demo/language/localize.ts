@@ -13,8 +13,6 @@ export function localize(reload: () => void): void {
     node.textContent = textAt(node.dataset.text);
   for (const node of document.querySelectorAll<HTMLElement>('[data-placeholder]'))
     node.setAttribute('placeholder', textAt(node.dataset.placeholder));
-  for (const node of document.querySelectorAll<HTMLElement>('[data-title]'))
-    node.title = textAt(node.dataset.title);
   for (const node of document.querySelectorAll<HTMLElement>('[data-label]')) {
     const label = textAt(node.dataset.label);
     const { key = '' } = node.dataset;

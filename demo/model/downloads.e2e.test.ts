@@ -5,6 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Config, PRESETS } from '../../packages/core/test/config.ts';
 import { type FaultServer, startFaultServer } from '../../packages/core/test/fault-server.ts';
 import { FaultSession } from '../../packages/core/test/fault-session.ts';
+import { slowTest } from '../../packages/core/test/slow.ts';
+import { axeViolations } from '../test/axe-violations.ts';
 import { DemoBrowser } from '../test/demo-browser.ts';
 import type { DemoPage } from '../test/demo-page.ts';
 import { writeSparseCheckpoint } from '../test/sparse-checkpoint.ts';
@@ -95,6 +97,7 @@ test('a paused download shows how much is downloaded', async () => {
   expect(await demo.textLike('.is-paused', /downloaded/)).toMatch(
     /is paused\s+1\.\d\d of 3\.\d\d MB downloaded/,
   );
+  expect(await axeViolations(demo.page)).toEqual([]);
 });
 
 test('a resumed download continues from what is stored', async () => {
@@ -102,7 +105,7 @@ test('a resumed download continues from what is stored', async () => {
   await demo.textLike('.load-strip', /Downloading [\s\S]*1\.\d\d of 3\.\d\d MB/);
 });
 
-test('a paused download is shown again after a reload', async () => {
+slowTest('a paused download is shown again after a reload', async () => {
   await demo.click('#pause-load');
   await demo.page.waitForSelector('.is-paused');
   await demo.page.reload();
@@ -214,6 +217,7 @@ test('a large download is described before it begins', async () => {
   expect(report).toMatch(/Speed\s+At most [\d.]+ tokens\/s\s+Each token .* copied/);
   expect(await demo.text('#preflight .big')).toMatch(/^Download 1\d\d MB$/);
   expect(await large.sentBytes('.safetensors')).toBeLessThan(HEADER_BYTES);
+  expect(await axeViolations(demo.page)).toEqual([]);
 });
 
 test('a large download that is declined does not begin', async () => {
@@ -233,6 +237,7 @@ test('a large download begins once it is agreed to', async () => {
   await demo.page.focus('#preflight .big');
   await demo.page.keyboard.press('Enter');
   await demo.textLike('.load-strip', /Downloading/);
+  expect(await axeViolations(demo.page)).toEqual([]);
   await demo.click('#pause-load');
   await demo.textLike('.is-paused', /of 1\d\d MB downloaded/);
 });
@@ -245,6 +250,7 @@ test('a model that will not run here is refused with reasons instead of a downlo
   expect(await demo.text('#preflight .reasons')).toMatch(/needs buffers of .*Use another GPU/);
   expect(await demo.count('#preflight .big')).toBe(0);
   expect(await demo.page.evaluate(() => document.activeElement?.textContent)).toBe('Close');
+  expect(await axeViolations(demo.page)).toEqual([]);
   await demo.page.keyboard.press('Enter');
   await demo.ready();
 });
@@ -261,7 +267,7 @@ test('the model panel warns that loading from a mirror clears the token', async 
   expect(await demo.text('#model-source-hint')).toMatch(/will reload.*clears the token/);
 });
 
-test('a mirror of Hugging Face is asked with the token', async () => {
+slowTest('a mirror of Hugging Face is asked with the token', async () => {
   await demo.click('.source-form [type=submit]');
   await demo.page.waitForFunction(() => location.search.includes('mirror='));
   await demo.page.waitForSelector('#model-panel[open] .hub-access[open]');
@@ -280,7 +286,7 @@ test('the token is in neither the URL nor the storage of the page', async () => 
   expect(stored).not.toContain(TOKEN);
 });
 
-test('a download paused from a mirror resumes from the mirror', async () => {
+slowTest('a download paused from a mirror resumes from the mirror', async () => {
   await demo.click('#pause-load');
   await demo.page.waitForSelector('.is-paused');
   await hub.script();
@@ -291,16 +297,19 @@ test('a download paused from a mirror resumes from the mirror', async () => {
   expect(browser.proxy.requests.join()).not.toContain('huggingface');
 });
 
-test('one click on the link to gpt-oss-20b describes the download, and does not begin it', async () => {
-  const visitor = await browser.open(`?model=owner/nano&mirror=${encodeURIComponent(hub.url)}`);
-  await visitor.ready(); // the embedded model
-  await visitor.page.keyboard.press('Escape');
-  await visitor.click('.lede .link-button');
-  await visitor.page.waitForSelector('#preflight[open]');
-  expect(await visitor.text('#preflight h2')).toMatch(/^gpt-oss-20b /);
-  expect(await visitor.count('#model-panel[open]')).toBe(0);
-  const sent = await hub.log();
-  expect(sent.some(({ path }) => path.includes('openai/gpt-oss-20b'))).toBe(true);
-  expect(browser.proxy.requests.join()).not.toContain('huggingface');
-  await visitor.close();
-});
+slowTest(
+  'one click on the link to gpt-oss-20b describes the download, and does not begin it',
+  async () => {
+    const visitor = await browser.open(`?model=owner/nano&mirror=${encodeURIComponent(hub.url)}`);
+    await visitor.ready(); // the embedded model
+    await visitor.page.keyboard.press('Escape');
+    await visitor.click('.lede .link-button');
+    await visitor.page.waitForSelector('#preflight[open]');
+    expect(await visitor.text('#preflight h2')).toMatch(/^gpt-oss-20b /);
+    expect(await visitor.count('#model-panel[open]')).toBe(0);
+    const sent = await hub.log();
+    expect(sent.some(({ path }) => path.includes('openai/gpt-oss-20b'))).toBe(true);
+    expect(browser.proxy.requests.join()).not.toContain('huggingface');
+    await visitor.close();
+  },
+);

@@ -40,6 +40,23 @@ test('a large model makes room for one that would not fit beside it', async () =
   expect(slot.state).toMatchObject({ status: 'ready', model: { checkpoint: { name: 'second' } } });
 });
 
+test('a large model that made room for one that is declined is loaded again', async () => {
+  vi.mocked(load).mockClear();
+  vi.mocked(load).mockImplementation(
+    async () => ({ info: { gpuBytes: 12e9 }, dispose: async () => undefined }) as unknown as Model,
+  );
+  vi.mocked(checkSupport).mockResolvedValue({ isSupported: false, reasons: ['Too large.'] });
+  const slot = new ModelSlot({ agree: async () => false, token: () => undefined });
+  const first = { source: 'owner/first', name: 'first', origin: 'huggingface' } as const;
+  await slot.load(first, true);
+  await slot.load({ source: 'owner/second', name: 'second', origin: 'huggingface' });
+  expect(slot.state).toMatchObject({ status: 'ready', model: { checkpoint: first } });
+  expect(vi.mocked(load).mock.calls.map(([source]) => source)).toEqual([
+    'owner/first',
+    'owner/first',
+  ]);
+});
+
 test.each([
   ['out-of-memory', 1],
   ['download-failed', 0],

@@ -1,6 +1,7 @@
-import type { LoadProgress, Model, SpeedEstimate, SupportReport } from 'ossicle';
+import type { LoadProgress, Model, SupportReport } from 'ossicle';
 import type { CheckpointSource } from './checkpoint-source.ts';
 import { type LoadSettings, readLoadSettings, writeLoadSettings } from './cost/load-settings.ts';
+import { keepMemorySpeed } from './cost/memory-speed.ts';
 import { loadLibrary } from './library.ts';
 import { findStored } from './stored-checkpoint.ts';
 
@@ -33,8 +34,6 @@ export type ModelState =
 export interface LoadedModel {
   readonly model: Model;
   readonly checkpoint: CheckpointSource;
-  /** The most that the GPU's memory allows, if that was measured before the load. */
-  readonly speed?: SpeedEstimate;
 }
 
 /** A paused download; what has arrived is stored. */
@@ -95,7 +94,8 @@ export class ModelSlot {
     const abort = new AbortController();
     const { signal } = abort;
     this.#abort = abort;
-    let current = this.#state.model;
+    const before = this.#state.model;
+    let current = before;
     const withCurrent = (): { model?: LoadedModel } => (current ? { model: current } : {});
     this.#set({ status: 'loading', checkpoint, ...withCurrent() });
     const makeRoom = async (): Promise<boolean> => {
@@ -107,16 +107,15 @@ export class ModelSlot {
       return true;
     };
     const settings = chosen ?? readLoadSettings(checkpoint.source);
-    let speed: SpeedEstimate | undefined;
     try {
       if (!isAgreed && checkpoint.origin !== 'embedded') {
         let report = await this.#check(checkpoint, settings, signal);
         if (!report.isSupported && (await makeRoom()))
           report = await this.#check(checkpoint, settings, signal);
-        ({ speed } = report);
+        keepMemorySpeed(report);
         const isAccepted = await this.#isAgreed(checkpoint, report);
-        if (!isAccepted && chosen && !current && !signal.aborted)
-          return await this.load(checkpoint, true); // it had made room
+        if (!isAccepted && before && !current && !signal.aborted)
+          return await this.load(before.checkpoint, true); // it had made room
         if (!isAccepted) abort.abort();
       }
       signal.throwIfAborted();
@@ -137,7 +136,7 @@ export class ModelSlot {
         return;
       }
       const previous = current;
-      this.#set({ status: 'ready', model: { model, checkpoint, ...(speed && { speed }) } });
+      this.#set({ status: 'ready', model: { model, checkpoint } });
       await previous?.model.dispose();
     } catch (error) {
       if (this.#abort !== abort) return;

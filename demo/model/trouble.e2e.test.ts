@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { slowTest } from '../../packages/core/test/slow.ts';
 import { type FolderServer, serveFolder } from '../../scripts/static-server.ts';
 import { DemoBrowser } from '../test/demo-browser.ts';
 import type { DemoPage } from '../test/demo-page.ts';
@@ -40,7 +41,7 @@ test('a cancelled load leaves the page empty', async () => {
   expect(await demo.count('.load-strip, .failure')).toBe(0);
 });
 
-test('a cancelled load can be started again', async () => {
+slowTest('a cancelled load can be started again', async () => {
   browser.proxy.held = undefined;
   await demo.click('#model-button');
   await demo.click('.choice');
@@ -102,7 +103,7 @@ test('the model in use still answers after another failed to load', async () => 
   expect(await demo.ask('What is 17 + 25?')).toContain('42');
 });
 
-test('a model of another host loads once the page has reopened for that host', async () => {
+slowTest('a model of another host loads once the page has reopened for that host', async () => {
   const { length } = demo.complaints; // of the URL without a model
   await demo.loadFrom(`${otherHost.url}/gpt-oss-nano/`);
   await demo.page.waitForFunction(() => location.search.includes('model='));

@@ -2,6 +2,7 @@ import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/p
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { axeViolations } from '../test/axe-violations.ts';
 import { DemoBrowser } from '../test/demo-browser.ts';
 import type { DemoPage } from '../test/demo-page.ts';
 
@@ -68,6 +69,7 @@ test('a newer version waits with a notice, and open pages keep the files of thei
   await first.page.evaluate(async () => (await navigator.serviceWorker.ready).update());
   for (const tab of [first, second])
     expect(await tab.textLike('#update', /newer/)).toContain('Reload');
+  expect(await axeViolations(second.page)).toEqual([]);
   expect(new Set(await statuses(first, old))).toEqual(new Set([200]));
   expect(await mainScript(first)).not.toContain('newer');
 });

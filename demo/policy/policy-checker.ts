@@ -3,10 +3,14 @@ import { element, find, iconButton } from '../element.ts';
 import { texts } from '../language/texts.ts';
 import { loadLibrary } from '../model/library.ts';
 import type { LoadedModel } from '../model/model-slot.ts';
+import { readLocal, storageKey, writeLocal } from '../storage-key.ts';
 
 const EXAMPLE = `# Policy
 - email: Email addresses are not allowed.
 - phone: Phone numbers are not allowed.`;
+
+/** Local storage key of the user's policy; without one, the example is shown. */
+const KEY = storageKey('policy');
 
 /** Checks a text against a policy that the user writes, as gpt-oss-safeguard was trained to. */
 export class PolicyChecker {
@@ -21,7 +25,8 @@ export class PolicyChecker {
   /** @param model the model in use, if any. */
   constructor(model: () => LoadedModel | undefined) {
     this.#model = model;
-    this.#policy.value = EXAMPLE;
+    this.#policy.value = readLocal(KEY) ?? EXAMPLE;
+    this.#policy.addEventListener('input', () => writeLocal(KEY, this.#policy.value));
     this.#check.textContent = texts.policy.check;
     const form = element(
       'form',

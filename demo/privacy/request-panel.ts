@@ -79,7 +79,7 @@ function groupTable(records: readonly RequestRecord[]): HTMLElement {
   });
   return element(
     'div',
-    { class: 'table-frame', tabindex: 0, role: 'region', 'aria-label': texts.requests.title },
+    { class: 'table-frame', tabindex: 0, role: 'group', 'aria-label': texts.requests.title },
     element(
       'table',
       {},

@@ -3,7 +3,7 @@ import { runsSlowTests } from '../../packages/core/test/slow.ts';
 import { visitDemo } from '../test/demo-browser.ts';
 
 const visit = visitDemo();
-const TURNS = runsSlowTests ? 20 : 6;
+const TURNS = runsSlowTests ? 20 : 3;
 
 /** How many requests the panel lists since the model is ready. */
 const late = (): Promise<string | undefined> =>

@@ -98,6 +98,16 @@ export class DemoPage {
     await this.page.locator(selector).click();
   }
 
+  /** Drops a file of exported chats on the page. */
+  async dropChats(...chats: readonly object[]): Promise<void> {
+    const json = JSON.stringify({ format: 'ossicle-chats', version: 1, chats });
+    await this.page.evaluate((text) => {
+      const dataTransfer = new DataTransfer();
+      dataTransfer.items.add(new File([text], 'chats.json', { type: 'application/json' }));
+      document.body.dispatchEvent(new DragEvent('drop', { dataTransfer, bubbles: true }));
+    }, json);
+  }
+
   /** Opens the model panel and loads what is typed there. */
   async loadFrom(source: string): Promise<void> {
     await this.click('#model-button');

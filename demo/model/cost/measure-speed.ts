@@ -3,6 +3,7 @@ import { texts } from '../../language/texts.ts';
 import { adapterName } from '../../status-line.ts';
 import type { LoadedModel } from '../model-slot.ts';
 import { weightBytesPerToken } from './load-settings.ts';
+import { readMemorySpeed } from './memory-speed.ts';
 
 /** What the model reads: about 600 tokens. */
 const PROMPT = `${'The stapes is the smallest bone of the human body. '.repeat(50)}Write an essay on it.`;
@@ -12,7 +13,7 @@ const ANSWER_TOKENS = 64;
  * Measures how fast the model reads a prompt and writes an answer here, and compares that with what the memory of the GPU
  * allows at most: each token reads all weights that it uses.
  */
-export async function measureSpeed({ model, checkpoint, speed }: LoadedModel): Promise<string> {
+export async function measureSpeed({ model, checkpoint }: LoadedModel): Promise<string> {
   const session = model.createSession();
   try {
     const options = { maxTokens: ANSWER_TOKENS, temperature: 0 };
@@ -20,17 +21,19 @@ export async function measureSpeed({ model, checkpoint, speed }: LoadedModel): P
     const t = texts.measured;
     const { prefillTokensPerSecond, decodeTokensPerSecond } = timings;
     const { info } = model;
+    const bytesPerToken = weightBytesPerToken(info, info.dense);
+    const bytesPerSecond = readMemorySpeed(info.adapter);
     const lines = [
       `${checkpoint.name}, ${adapterName(info.adapter)}`,
       t.reading(formatCount(usage.promptTokens), formatTokensPerSecond(prefillTokensPerSecond)),
       t.writing(formatCount(usage.completionTokens), formatTokensPerSecond(decodeTokensPerSecond)),
-      t.perToken(formatBytes(weightBytesPerToken(info, info.dense))),
+      t.perToken(formatBytes(bytesPerToken)),
     ];
-    if (speed) {
-      const { maxTokensPerSecond, bytesPerSecond } = speed;
+    if (bytesPerSecond !== undefined) {
+      const most = bytesPerSecond / bytesPerToken;
       lines.push(
-        t.atMost(formatTokensPerSecond(maxTokensPerSecond), formatBytes(bytesPerSecond)),
-        t.share(formatPercent(decodeTokensPerSecond / maxTokensPerSecond)),
+        t.atMost(formatTokensPerSecond(most), formatBytes(bytesPerSecond)),
+        t.share(formatPercent(decodeTokensPerSecond / most)),
       );
     }
     return lines.join('\n');

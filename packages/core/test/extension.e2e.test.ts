@@ -3,9 +3,10 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import puppeteer, { type Browser } from 'puppeteer-core';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { chromeOptions } from '../../../scripts/browser.ts';
 import { buildLoadPage, LOAD_PAGE, type LoadPage } from './load-browser.ts';
+import { slowTest } from './slow.ts';
 
 let folder: string;
 let browser: Browser;
@@ -25,7 +26,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
-test.each([true, false])(
+slowTest.each([true, false])(
   'a page of an extension answers with a model of its own (store: %s)',
   async (store) => {
     const id = await browser.installExtension(folder);

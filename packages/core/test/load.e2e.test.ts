@@ -118,36 +118,39 @@ slowTest(
   },
 );
 
-test('a changed byte in a stored file is found by verify(), and repaired by fetching only its chunk', async () => {
-  const page = await browser.openPage();
-  await clear(page);
-  expect(await ask(page)).toBe(ANSWER);
-  const flipped = await page.evaluate(async (name) => {
-    const root = await navigator.storage.getDirectory();
-    const models = await root.getDirectoryHandle('ossicle');
-    for await (const model of models.values()) {
-      const handle = await (model as FileSystemDirectoryHandle).getFileHandle(name);
-      const file = await handle.getFile();
-      const at = Math.floor(file.size * 0.7);
-      const [byte = 0] = new Uint8Array(await file.slice(at, at + 1).arrayBuffer());
-      const writable = await handle.createWritable({ keepExistingData: true });
-      await writable.write({ type: 'write', position: at, data: Uint8Array.of(byte ^ 0x10) });
-      await writable.close();
-      return file.size;
-    }
-    return 0;
-  }, LAST_SHARD);
-  const verify = () =>
-    page.evaluate((id) => (globalThis as unknown as PageGlobals).store.verify(id), session.url);
-  expect(await verify()).toMatchObject({
-    isIntact: false,
-    damaged: [{ path: LAST_SHARD, chunk: 0, offsetBytes: 0, sizeBytes: flipped }],
-  });
-  await session.script();
-  expect(await ask(page)).toBe(ANSWER);
-  const counts = await downloads(page);
-  expect(counts).toEqual({ ...each(counts, 0), [LAST_SHARD]: 1 });
-  // Besides the chunk: headers, the JSON files, and a byte of each file to tell its version.
-  expect(await session.sentBytes()).toBeLessThan(flipped + 200_000);
-  expect(await verify()).toMatchObject({ isIntact: true, damaged: [] });
-});
+slowTest(
+  'a changed byte in a stored file is found by verify(), and repaired by fetching only its chunk',
+  async () => {
+    const page = await browser.openPage();
+    await clear(page);
+    expect(await ask(page)).toBe(ANSWER);
+    const flipped = await page.evaluate(async (name) => {
+      const root = await navigator.storage.getDirectory();
+      const models = await root.getDirectoryHandle('ossicle');
+      for await (const model of models.values()) {
+        const handle = await (model as FileSystemDirectoryHandle).getFileHandle(name);
+        const file = await handle.getFile();
+        const at = Math.floor(file.size * 0.7);
+        const [byte = 0] = new Uint8Array(await file.slice(at, at + 1).arrayBuffer());
+        const writable = await handle.createWritable({ keepExistingData: true });
+        await writable.write({ type: 'write', position: at, data: Uint8Array.of(byte ^ 0x10) });
+        await writable.close();
+        return file.size;
+      }
+      return 0;
+    }, LAST_SHARD);
+    const verify = () =>
+      page.evaluate((id) => (globalThis as unknown as PageGlobals).store.verify(id), session.url);
+    expect(await verify()).toMatchObject({
+      isIntact: false,
+      damaged: [{ path: LAST_SHARD, chunk: 0, offsetBytes: 0, sizeBytes: flipped }],
+    });
+    await session.script();
+    expect(await ask(page)).toBe(ANSWER);
+    const counts = await downloads(page);
+    expect(counts).toEqual({ ...each(counts, 0), [LAST_SHARD]: 1 });
+    // Besides the chunk: headers, the JSON files, and a byte of each file to tell its version.
+    expect(await session.sentBytes()).toBeLessThan(flipped + 200_000);
+    expect(await verify()).toMatchObject({ isIntact: true, damaged: [] });
+  },
+);

@@ -81,7 +81,7 @@ test('ten lines in a plain Vite project answer a question with the packed packag
   expect(await answerOf(browser, folder, 'built/')).toContain('42');
 });
 
-test('an import map of the published files answers too', async () => {
+slowTest('an import map of the published files answers too', async () => {
   const modules = '../node_modules';
   const imports = {
     ossicle: `${modules}/ossicle/dist/index.js`,
@@ -95,7 +95,7 @@ test('an import map of the published files answers too', async () => {
   expect(await answerOf(browser, folder, 'map/')).toContain('42');
 });
 
-test('Node answers with ossicle/node', async () => {
+slowTest('Node answers with ossicle/node', async () => {
   await write('ask.js', nodeExample());
   expect(await run('node', ['ask.js'], folder, await vulkanDriver())).toContain('42');
 });
@@ -225,20 +225,22 @@ export default { base: './', resolve: { alias: [{ find: /^ossicle$/, replacement
   const runsAsPrinted = async ({ i, text, shown }: (typeof numbered)[number]): Promise<void> => {
     expect(await page.run(i), text).toMatch(shown);
   };
-  const isReadme = ({ file }: { readonly file: string }): boolean => file.endsWith('README.md');
+  const isReadme = ({ file }: { readonly file: string }): boolean => file === 'README.md';
   const title = 'run as they are printed: $file, $number';
   test.each(numbered.filter(isReadme))(title, runsAsPrinted);
   slowTest.each(numbered.filter((block) => !isReadme(block)))(title, runsAsPrinted);
 });
 
-test('a page that allows workers of its own only, and requires Trusted Types, answers', async () => {
-  const policy =
-    "default-src 'none'; script-src 'self'; connect-src 'self'; worker-src 'self'; require-trusted-types-for 'script'";
-  const meta = `<meta http-equiv="Content-Security-Policy" content="${policy}">`;
-  await write('strict/index.html', meta + PAGE);
-  await write(
-    'strict/app.js',
-    `const urls = trustedTypes.createPolicy('app', { createScriptURL: (url) => url });
+slowTest(
+  'a page that allows workers of its own only, and requires Trusted Types, answers',
+  async () => {
+    const policy =
+      "default-src 'none'; script-src 'self'; connect-src 'self'; worker-src 'self'; require-trusted-types-for 'script'";
+    const meta = `<meta http-equiv="Content-Security-Policy" content="${policy}">`;
+    await write('strict/index.html', meta + PAGE);
+    await write(
+      'strict/app.js',
+      `const urls = trustedTypes.createPolicy('app', { createScriptURL: (url) => url });
 const worker = () => new Worker(urls.createScriptURL('./worker.js'), { type: 'module' });
 ${plain(MAIN)
   .replace("{ load } from 'ossicle'", "{ load, store } from 'ossicle'")
@@ -247,18 +249,19 @@ ${plain(MAIN)
     'document.title',
     "const { isIntact } = await store.verify(model.info.id, { worker });\nif (!isIntact) throw new Error('damaged');\ndocument.title",
   )}`,
-  );
-  await write(
-    'strict/worker.js',
-    await readFile(join(folder, 'node_modules/ossicle/dist/worker.js'), 'utf8'),
-  );
-  await write(
-    'strict/vite.config.js',
-    `export default { build: { lib: { entry: 'strict/app.js', formats: ['es'], fileName: 'main' }, outDir: 'strict', emptyOutDir: false } }`,
-  );
-  await viteBuild('--config', 'strict/vite.config.js');
-  expect(await answerOf(browser, folder, 'strict/')).toContain('42');
-});
+    );
+    await write(
+      'strict/worker.js',
+      await readFile(join(folder, 'node_modules/ossicle/dist/worker.js'), 'utf8'),
+    );
+    await write(
+      'strict/vite.config.js',
+      `export default { build: { lib: { entry: 'strict/app.js', formats: ['es'], fileName: 'main' }, outDir: 'strict', emptyOutDir: false } }`,
+    );
+    await viteBuild('--config', 'strict/vite.config.js');
+    expect(await answerOf(browser, folder, 'strict/')).toContain('42');
+  },
+);
 
 slowTest('a page with a strict policy runs Python in the published sandbox', async () => {
   const policy =

@@ -66,7 +66,7 @@ test.each<[string, readonly FaultRule[]]>([
   await page.close();
 });
 
-test('a load from a server with ranges completes each of its requests', async () => {
+slowTest('a load from a server with ranges completes each of its requests', async () => {
   const failed: string[] = [];
   const page = await browser.openPage((fresh) =>
     fresh.on('requestfailed', (request) =>
