@@ -67,7 +67,7 @@ fn attend(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_ind
     for (var i = 0u; i < KEYS_AHEAD; i++) {
       let key_values = kv_unpack(ahead[i]);
       for (var c = 0u; c < 4; c++) {
-        scores = fma(queries[quad + i][four][c], vec4f(key_values[c]), scores);
+        scores += queries[quad + i][four][c] * key_values[c];
       }
     }
   }
@@ -120,7 +120,7 @@ fn attend(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocation_ind
       let k = begin_place + i * SLICES + slice - first_place; // places before the first wrap around and weigh nothing
       let weight = weights[min(k, SPLIT_KEYS) * 2 + four];
       for (var h = 0u; h < 4; h++) {
-        out[h] = fma(vec4f(weight[h]), value, out[h]);
+        out[h] += weight[h] * value;
       }
     }
   }

@@ -87,8 +87,8 @@ fn attend_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         let b_key = kv_unpack(b_ahead[i]);
         for (var c = 0u; c < 4; c++) {
           let q = queries[quad + i][c][row];
-          a = fma(q, vec4f(a_key[c]), a);
-          b = fma(q, vec4f(b_key[c]), b);
+          a += q * a_key[c];
+          b += q * b_key[c];
         }
       }
     }
@@ -106,7 +106,7 @@ fn attend_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
     let keep = exp(top - new_top);
     a = exp(a - new_top);
     weights[lane][row] = a;
-    sum = fma(sum, keep, a);
+    sum = sum * keep + a;
     b = exp(b - new_top);
     weights[lane + CACHE_TILE / 2][row] = b;
     sum += b;
@@ -131,7 +131,7 @@ fn attend_tiled(@builtin(workgroup_id) workgroup: vec3u, @builtin(local_invocati
         let value = kv_unpack(ahead[i]);
         let weight = weights[key * AHEAD + i][row];
         for (var h = 0u; h < 4; h++) {
-          out[h] = fma(vec4f(weight[h]), value, out[h]);
+          out[h] += weight[h] * value;
         }
       }
     }
