@@ -184,7 +184,8 @@ function parseTemperature(text: string): number {
   return value;
 }
 
-function count(option: string, text: string): number {
+/** Reads a number from the command line. @throws RangeError unless it is whole and above 0. */
+export function count(option: string, text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1) {
     throw new RangeError(`${option} must be a whole number above 0, not ${JSON.stringify(text)}`);

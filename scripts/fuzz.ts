@@ -12,12 +12,15 @@ const CONVERSATIONS = 10_000;
 /**
  * Runs the tests that use packages/core/test/fuzz.ts. `OSSICLE_FUZZ_SEED` chooses other inputs.
  *
- * @param args - The number of inputs over all parsers.
+ * @param args - The number of inputs over all parsers; with `--renderer`, that of conversations, which are compared instead.
  * @throws RangeError if it is not a positive whole number. Error if a test fails.
  */
 export async function main(args: readonly string[]): Promise<void> {
-  const isRenderer = args[0] === '--renderer';
-  const [count = isRenderer ? CONVERSATIONS : RUNS] = args.slice(Number(isRenderer));
+  const isRenderer = args.includes('--renderer');
+  const [count = isRenderer ? CONVERSATIONS : RUNS, ...rest] = args.filter(
+    (arg) => arg !== '--renderer',
+  );
+  if (rest.length > 0) throw new RangeError(`Unknown arguments: ${rest.join(' ')}`);
   const runs = Number(count);
   if (!Number.isSafeInteger(runs) || runs < 1) {
     throw new RangeError(`The number of inputs must be a positive whole number, not '${count}'.`);

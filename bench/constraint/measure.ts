@@ -41,13 +41,13 @@ export interface ConstraintSample {
   readonly stepMs: number;
   /** Time on the CPU in what guides the answer, in part while the GPU computes. */
   readonly guideMs: number;
-  /** Masks that were not the one before. */
+  /** Masks that differ from the one before. */
   readonly masks: number;
   /** Tokens that were forced. */
   readonly forced: number;
 }
 
-/** Compares answers of one model to one prompt, free and by grammars. */
+/** Compares a model's answers to one prompt with and without grammars. */
 export class ConstraintBench {
   readonly adapter: string;
   /** Time of the first mask of all, for which the vocabulary is sorted. */

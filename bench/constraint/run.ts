@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { findModel } from '../checkpoint.ts';
 import { importSource, startNode } from '../node-runtime.ts';
+import { count } from '../options.ts';
 import { formatTable, median } from '../records.ts';
 import type * as measure from './measure.ts';
 
@@ -28,15 +29,17 @@ export async function main(args: readonly string[]): Promise<void> {
     console.log(USAGE);
     return;
   }
+  const decode = count('--decode', values.decode);
+  const repeat = count('--repeat', values.repeat);
   const { config } = await findModel(values.config);
   await startNode([], []);
   const { ConstraintBench } = await importSource<typeof measure>(
     process.cwd(),
     'bench/constraint/measure.ts',
   );
-  const bench = await ConstraintBench.open(config, Number(values.decode));
+  const bench = await ConstraintBench.open(config, decode);
   const rounds: measure.ConstraintSample[][] = [];
-  for (let round = 0; round <= Number(values.repeat); round++) {
+  for (let round = 0; round <= repeat; round++) {
     const samples = await bench.round(round);
     if (round > 0) rounds.push(samples);
   }

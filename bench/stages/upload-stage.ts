@@ -101,6 +101,7 @@ export class UploadStage implements Stage {
         if (--reading === 0) spentMs.reads += performance.now() - readStartMs;
       },
     };
+    const uploader = new Uploader(this.#gpu);
     const restore = timeCalls((ms) => {
       spentMs.calls += ms;
     });
@@ -109,27 +110,29 @@ export class UploadStage implements Stage {
     await this.#source.read({ path: PATH, offsetBytes: 0 }, chunk);
     await crypto.subtle.digest('SHA-256', chunk);
     spentMs.verification = performance.now() - startMs;
-    const uploader = new Uploader(this.#gpu);
-    for (let i = 0; i < count; i++) {
-      await uploader.upload(timed, {
-        piece: { path: PATH, offsetBytes: i * sizeBytes, sizeBytes },
-        rowBytes: this.#repacking.rowBytes,
-        rowsPerTile: this.#repacking.rowsPerTile,
-        consume: (encoder, rows) => {
-          const consumeStartMs = performance.now();
-          const dispatches = this.#repacking.dispatches(rows);
-          encode(
-            encoder,
-            dispatches.map((dispatch) => ({ ...dispatch, workgroups: [0, 0, 0] })),
-          );
-          spentMs.calls += performance.now() - consumeStartMs;
-        },
-      });
+    try {
+      for (let i = 0; i < count; i++) {
+        await uploader.upload(timed, {
+          piece: { path: PATH, offsetBytes: i * sizeBytes, sizeBytes },
+          rowBytes: this.#repacking.rowBytes,
+          rowsPerTile: this.#repacking.rowsPerTile,
+          consume: (encoder, rows) => {
+            const consumeStartMs = performance.now();
+            const dispatches = this.#repacking.dispatches(rows);
+            encode(
+              encoder,
+              dispatches.map((dispatch) => ({ ...dispatch, workgroups: [0, 0, 0] })),
+            );
+            spentMs.calls += performance.now() - consumeStartMs;
+          },
+        });
+      }
+      await uploader.finish();
+    } finally {
+      restore();
+      uploader.dispose();
     }
-    await uploader.finish();
     const ms = performance.now() - startMs;
-    restore();
-    uploader.dispose();
     const share = (name: string, partMs: number): Sample => ({
       name: `${measurement}: ${name}`,
       value: (100 * partMs) / ms,

@@ -10,7 +10,7 @@ interface Kept {
   readonly sizeBytes: number;
   /** The turn whose answer it ends in; `undefined` if that is not known for sure. */
   readonly turnId?: string | undefined;
-  /** Whether it is not kept any more, and only its file is still to be removed. */
+  /** Whether it is no longer kept and only waits for its file to be removed. */
   readonly isGone?: boolean | undefined;
 }
 
@@ -154,20 +154,24 @@ export class ChatSessions {
   }
 
   /**
-   * Writes down what is kept, and removes all beyond the limits, and what was kept before and is not any more. Until its file
-   * is removed, it stays written down: the page may be closed meanwhile.
+   * Records what is kept, and removes the rest. Each removed session stays recorded until its file is gone, since the page may
+   * close before that.
    */
   async #keep(model: Model, wanted: readonly Kept[]): Promise<void> {
     const kept: Kept[] = [];
     for (const each of wanted.slice(0, MAX_CHATS))
       if (bytesOf([...kept, each]) <= MAX_BYTES) kept.push(each);
     const ids = new Set(kept.map(({ id }) => id));
-    const gone = [...readAll(), ...wanted].filter(({ id }) => !ids.has(id));
+    const all = new Map([...wanted, ...readAll()].map((each) => [each.id, each]));
+    const gone = [...all.values()].filter(({ id }) => !ids.has(id));
     writeAll([...kept, ...gone.map((each) => ({ ...each, isGone: true }))]);
     this.#onChange();
     for (const { id } of gone) {
-      await model.sessions.remove(id);
-      writeAll(readAll().filter((each) => each.id !== id || !each.isGone));
+      const isRemoved = await model.sessions.remove(id).then(
+        () => true,
+        () => false, // is tried again the next time
+      );
+      if (isRemoved) writeAll(readAll().filter((each) => each.id !== id || !each.isGone));
     }
   }
 }

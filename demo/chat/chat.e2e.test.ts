@@ -37,7 +37,7 @@ const CHIPS: Readonly<Record<string, string>> = {
   'What time is it in Paris?': 'It is 06:30 in Paris.',
 };
 
-/** In slow runs, forth and back. With OSSICLE_ALL_PAIRS=1, for minutes, each after each: every ordered pair once. */
+/** Slow runs go back and forth, as a new chat must take nothing along; with OSSICLE_ALL_PAIRS=1, they take every ordered pair. */
 const indexes = Object.keys(CHIPS).map((_, index) => index);
 const pairs = indexes.flatMap((i) => [i, ...indexes.slice(i + 1).flatMap((j) => [i, j])]);
 const slowOrder =

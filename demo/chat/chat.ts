@@ -286,7 +286,7 @@ export class Chat {
     if (isFree && resumption && turn === path.at(-1)) return this.#answer(turn, resumption);
     if (turn && this.#live?.turnId !== turnId) view?.reply.show(turn);
     if (!isFree) return;
-    // Of an answer that was cut in its reasoning, nothing is sent with the next question.
+    // Reasoning is not sent back to the model, so there is nothing to go on from: the question is asked again.
     if (turn.parts.every(({ kind }) => kind === 'reasoning')) this.#ask(turn, turn.parent);
     else this.#ask({ prompt: texts.turn.continuePrompt, usesTools: turn.usesTools }, turnId);
   }

@@ -214,9 +214,10 @@ export class Composer {
   }
 }
 
-/** Whether a key writes a letter, a digit or a sign; the space bar scrolls. */
-const isText = ({ key, ctrlKey, metaKey, altKey }: KeyboardEvent): boolean =>
-  /^\S$/u.test(key) && !ctrlKey && !metaKey && !altKey;
+/** Whether a key types a visible character, also with AltGr; the space bar scrolls. */
+const isText = (event: KeyboardEvent): boolean =>
+  /^\S$/u.test(event.key) &&
+  (event.getModifierState('AltGraph') || !(event.ctrlKey || event.metaKey || event.altKey));
 
 const joined = (lines: readonly string[]): string =>
   lines.filter((line) => line !== '').join('\n\n');

@@ -87,7 +87,7 @@ export const englishModels = {
     weights16: (bytes: string, share: string): string => `16\u00a0bits: ${bytes}, ${share} slower`,
     applySettings: 'Apply and reload',
     settingsHint:
-      'Each size is about the GPU memory that the whole model would take. A longer context takes its memory at once, and answers slow down as it fills. The weights were published with 16\u00a0bits.',
+      'Sizes are approximate GPU memory for the whole model. A longer context takes its memory at once, and answers slow down as it fills. Attention and embeddings were published with 16\u00a0bits.',
   },
 
   measured: {

@@ -339,7 +339,7 @@ export const german: Texts = {
     weights16: (bytes, share) => `16\u00a0Bit: ${bytes}, ${share} langsamer`,
     applySettings: 'Anwenden und neu laden',
     settingsHint:
-      'Jede Größe ist etwa der GPU-Speicher, den das ganze Modell damit belegt. Ein längerer Kontext belegt seinen Speicher sofort, und Antworten werden langsamer, wenn er sich füllt. Veröffentlicht sind die Gewichte mit 16\u00a0Bit.',
+      'Die Größen geben ungefähr an, wie viel GPU-Speicher das ganze Modell damit belegt. Ein längerer Kontext belegt seinen Speicher sofort, und Antworten werden langsamer, wenn er sich füllt. Attention und Embeddings sind mit 16\u00a0Bit veröffentlicht.',
   },
   measured: {
     button: 'Tempo messen',

@@ -105,7 +105,7 @@ test('a resumed download continues from what is stored', async () => {
   await demo.textLike('.load-strip', /Downloading [\s\S]*1\.\d\d of 3\.\d\d MB/);
 });
 
-slowTest('a paused download is shown again after a reload', async () => {
+test('a paused download is shown again after a reload', async () => {
   await demo.click('#pause-load');
   await demo.page.waitForSelector('.is-paused');
   await demo.page.reload();
@@ -267,7 +267,7 @@ test('the model panel warns that loading from a mirror clears the token', async 
   expect(await demo.text('#model-source-hint')).toMatch(/will reload.*clears the token/);
 });
 
-slowTest('a mirror of Hugging Face is asked with the token', async () => {
+test('a mirror of Hugging Face is asked with the token', async () => {
   await demo.click('.source-form [type=submit]');
   await demo.page.waitForFunction(() => location.search.includes('mirror='));
   await demo.page.waitForSelector('#model-panel[open] .hub-access[open]');

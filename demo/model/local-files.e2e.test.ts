@@ -82,7 +82,7 @@ test('local files leave the URL of the page as it is', async () => {
   expect(await demo.page.evaluate(() => location.search)).toBe('');
 });
 
-slowTest('a dropped folder is loaded', async () => {
+test('a dropped folder is loaded', async () => {
   await drag([resolve(NANO)], true);
   await demo.page.waitForSelector('[data-status=loading]');
   expect(await demo.text('#model-name')).toBe('gpt-oss-nano');

@@ -22,7 +22,7 @@ export async function measureSpeed({ model, checkpoint }: LoadedModel): Promise<
     const { prefillTokensPerSecond, decodeTokensPerSecond } = timings;
     const { info } = model;
     const bytesPerToken = weightBytesPerToken(info, info.dense);
-    const bytesPerSecond = readMemorySpeed(info.adapter);
+    const bytesPerSecond = readMemorySpeed(info.adapter, bytesPerToken);
     const lines = [
       `${checkpoint.name}, ${adapterName(info.adapter)}`,
       t.reading(formatCount(usage.promptTokens), formatTokensPerSecond(prefillTokensPerSecond)),

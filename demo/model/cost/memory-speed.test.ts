@@ -20,16 +20,23 @@ beforeEach(() => {
   return () => vi.unstubAllGlobals();
 });
 
-test('the speed of a memory is that of the last check of its GPU that measured it', () => {
-  expect(readMemorySpeed(adapter)).toBeUndefined();
+test('returns the speed that the last check of the GPU measured', () => {
+  expect(readMemorySpeed(adapter, 2e9)).toBeUndefined();
   keepMemorySpeed(report);
   keepMemorySpeed({ isSupported: false, reasons: ['No.'], adapter });
-  expect(readMemorySpeed(adapter)).toBe(1e11);
-  expect(readMemorySpeed(other)).toBeUndefined();
+  expect(readMemorySpeed(adapter, 2e9)).toBe(1e11);
+  expect(readMemorySpeed(other, 2e9)).toBeUndefined();
 });
 
-test.each(['', 'fast', '-1', 'Infinity'])('a speed that reads %o is none', (text) => {
+test('leaves out models that a cache may hold', () => {
+  keepMemorySpeed({ ...report, speed: { ...speed, bytesPerToken: 3e6, bytesPerSecond: 9e12 } });
+  expect(readMemorySpeed(adapter, 2e9)).toBeUndefined();
+  keepMemorySpeed(report);
+  expect(readMemorySpeed(adapter, 3e6)).toBeUndefined();
+});
+
+test.each(['', 'fast', '-1', 'Infinity'])('ignores a stored speed of %o', (text) => {
   keepMemorySpeed(report);
   vi.spyOn(localStorage, 'getItem').mockReturnValue(text);
-  expect(readMemorySpeed(adapter)).toBeUndefined();
+  expect(readMemorySpeed(adapter, 2e9)).toBeUndefined();
 });

@@ -41,12 +41,13 @@ export interface Session {
   readonly isUnfinished: boolean;
   /** How many tokens had keys and values when the session was created: by {@link Session.fork} or by opening a saved one. */
   readonly restoredTokens: number;
-  /** The steps with tools of its generation that ended before the last answer. */
+  /** The steps of the last answer's generation that ended before it. */
   readonly steps: readonly GenerateResult[];
   /**
-   * Goes on with the answer that was cut short, as if it had not been: events and result begin with what was generated before,
-   * and options such as `maxTokens`, `reasoningBudget` and `stopWhen` apply to all of it. The result counts the steps with tools
-   * that ended before, but its messages follow those of the session. Waits for the generations that were called before.
+   * Goes on with the answer that was cut short, as if it had not been: events begin with what its unfinished step had generated,
+   * and options such as `maxTokens`, `reasoningBudget` and `stopWhen` apply to all of it. The result also has the text, the
+   * calls and the counts of the steps that ended before; its messages follow those of the session. Waits for the generations that
+   * were called before, so do not await it in a tool or a hook of the same session.
    *
    * @param options - Those of the generation that was cut short; after the reason `length`, with more `maxTokens`. The
    * generation rejects with RangeError if no answer is unfinished.

@@ -84,7 +84,7 @@ async function runSteps(
       // A tool that must be called has been.
       ...(total && mustCall(options) && { toolChoice: 'auto' as const }),
       ...prepared,
-      ...(left !== Infinity && { maxTokens: Math.max(1, left) }), // not above 0 only if an answer goes on that has more
+      ...(left !== Infinity && { maxTokens: Math.max(1, left) }), // 0 or less only if the answer that goes on has more already
     };
     checkGenerateOptions(own);
     const step = runStep(generateOnce(messages, own, [...steps]), push);

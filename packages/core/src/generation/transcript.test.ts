@@ -84,6 +84,36 @@ describe('an answer is resumed', () => {
     expect(model.prompts).toEqual([[LATER], [LATER], [LAST]]);
   });
 
+  test('before those that are called while its first step is prepared', async () => {
+    const { transcript, model } = createTranscript(['done', 'last'], START);
+    let prepare = (): void => undefined;
+    const isPrepared = new Promise<void>((resolve) => {
+      prepare = resolve;
+    });
+    const resumed = transcript.resume({ prepareStep: () => isPrepared.then(() => undefined) });
+    await new Promise((resolve) => setTimeout(resolve));
+    const after = transcript.generate([LAST!], {});
+    prepare();
+    expect([(await resumed.result).text, (await after.result).text]).toEqual(['done', 'last']);
+    expect(model.prompts).toEqual([[EARLIER], [LAST]]);
+  });
+
+  test('after a generation whose tool asks the same session', async () => {
+    const { transcript } = createTranscript(
+      [[call('add', {})], 'aside', 'sum', 'cut short'],
+      START,
+    );
+    const execute = async (): Promise<string> => {
+      resumed = transcript.resume({}).result.then(undefined, String);
+      return (await transcript.generate([LATER!], {}).result).text;
+    };
+    let resumed: Promise<unknown> | undefined;
+    const { text } = await transcript.generate([EARLIER!], { tools: [tool('add', execute)] })
+      .result;
+    expect(text).toBe('sum');
+    await resumed;
+  });
+
   test('even if a generation before it fails, but not beyond an abort', async () => {
     const { transcript, model } = createTranscript(['done'], START);
     const failed = transcript.generate([LATER!], {
@@ -94,7 +124,7 @@ describe('an answer is resumed', () => {
     const never = transcript.generate([LATER!], {
       prepareStep: () => new Promise(() => undefined),
     });
-    const { signal } = { signal: AbortSignal.abort() };
+    const signal = AbortSignal.abort();
     await expect(transcript.resume({ signal }).result).resolves.toBeDefined();
     expect(model.prompts).toHaveLength(2);
     void never;

@@ -1,10 +1,10 @@
+import type { Message } from '@ossicle/harmony';
 import { mustBe } from '../check-values.ts';
 import type {
   GenerateEvent,
   GenerateOptions,
   GenerateResult,
   Generation,
-  Message,
   StepState,
 } from '../types/generate.ts';
 import { EventStream } from './event-stream.ts';
@@ -40,8 +40,10 @@ export class Transcript {
   #hasMessages: boolean;
   /** Settles when the generations that were called so far have ended. */
   #calls: Promise<unknown> = Promise.resolve();
-  /** Settles when a resume() has ended that waits for those called before it. */
-  #waiting: Promise<unknown> | undefined;
+  /** A resume() whose first step is not generated yet: `isQueued` settles when it is, or when the call has ended. */
+  #waiting: { isBegun: boolean; readonly isQueued: Promise<void> } | undefined;
+  /** Generations between two steps, which run tools and hooks. */
+  #between = 0;
 
   /**
    * @param generateStep - Calls {@link Transcript.begin} and {@link Transcript.end}.
@@ -77,7 +79,7 @@ export class Transcript {
     return this.#isUnfinished;
   }
 
-  /** The steps of its generation that ended before the last answer. */
+  /** The steps of the last answer's generation that ended before it. */
   get steps(): readonly GenerateResult[] {
     return this.#steps;
   }
@@ -85,7 +87,7 @@ export class Transcript {
   /** Answers a conversation, and runs the tools that the model calls. */
   generate(input: string | readonly Message[], options: GenerateOptions): Generation {
     const messages = messagesOf(input);
-    return this.#call(this.#waiting, options, (given) =>
+    return this.#call(this.#resuming(), options, (given) =>
       this.#generate(this.#generateStep, { messages, steps: [] }, given),
     );
   }
@@ -93,24 +95,33 @@ export class Transcript {
   /** Answers token ids; tools are not run. */
   complete(tokens: Uint32Array, options: GenerateOptions): Generation {
     const own = tokens.slice(); // the caller may reuse its array while the call waits
-    return this.#call(this.#waiting, options, (given) => this.#generateStep(own, given, []));
+    return this.#call(this.#resuming(), options, (given) => this.#generateStep(own, given, []));
   }
 
   /** Goes on with the answer that is unfinished when the generations called before have ended, and runs its tools. */
   resume(options: GenerateOptions): Generation {
+    let queued = (): void => undefined;
+    const isQueued = new Promise<void>((resolve) => {
+      queued = resolve;
+    });
+    const waiting = { isBegun: false, isQueued };
     const resumed = this.#call(this.#calls, options, (given) => {
-      if (this.#waiting === ended) this.#waiting = undefined;
-      if (!this.#hasMessages) return this.#generateStep('resume', given, []);
+      waiting.isBegun = true;
       let next: 'resume' | undefined = 'resume';
       const generateStep: GenerateStep = (messages, step, steps) => {
         const input = next ?? messages;
         next = undefined;
+        queued(); // what waits goes on in a microtask, when this step is in the queue
         return this.#generateStep(input, step, steps);
       };
+      if (!this.#hasMessages) return generateStep([], given, []);
       return this.#generate(generateStep, { messages: this.#messages, steps: this.#steps }, given);
     });
-    const ended = Promise.allSettled([resumed.result]);
-    this.#waiting = ended;
+    resumed.result.then(queued, queued);
+    this.#waiting = waiting;
+    void isQueued.then(() => {
+      if (this.#waiting === waiting) this.#waiting = undefined;
+    });
     return resumed;
   }
 
@@ -132,6 +143,7 @@ export class Transcript {
 
   /** Forgets everything. */
   clear(): void {
+    this.#steps = [];
     this.#messages = [];
     this.#hasMessages = false;
     this.#isUnfinished = false;
@@ -144,10 +156,36 @@ export class Transcript {
   }
 
   #generate(generateStep: GenerateStep, begun: StepState, options: GenerateOptions): Generation {
-    return generateWithTools(generateStep, begun, options, (results) => {
+    let isBetween = false;
+    const setBetween = (value: boolean): void => {
+      if (value !== isBetween) this.#between += value ? 1 : -1;
+      isBetween = value;
+    };
+    const generateNext: GenerateStep = (...step) => {
+      setBetween(false);
+      const generation = generateStep(...step);
+      generation.result.then(
+        () => setBetween(true),
+        () => undefined,
+      );
+      return generation;
+    };
+    const generation = generateWithTools(generateNext, begun, options, (results) => {
       this.addResults(results);
       this.#onResults(results);
     });
+    const end = (): void => setBetween(false);
+    generation.result.then(end, end);
+    return generation;
+  }
+
+  /**
+   * What a generation waits for that is called now: the resume() before it, but not while that one waits for tools, as it may be
+   * called by one of them.
+   */
+  #resuming(): Promise<void> | undefined {
+    const waiting = this.#waiting;
+    return waiting?.isBegun || this.#between === 0 ? waiting?.isQueued : undefined;
   }
 
   /** Starts a generation; not before a promise has settled, if one is given, or the signal is aborted. */

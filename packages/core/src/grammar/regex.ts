@@ -133,8 +133,8 @@ export function repeat(part: Regex, min = 0, max: number = Infinity): Regex {
 }
 
 /**
- * An expression whose texts have the same beginnings of up to so many code points. It counts repetitions no further, so that many
- * expressions share one. Within intersections and complements, counts matter from afar: they stay.
+ * An expression whose texts have the same beginnings of up to so many code points. A repetition at its start is counted no further,
+ * so that many expressions share one. Elsewhere, counts stay: within intersections and complements, they matter from afar.
  */
 export function shortSighted(regex: Regex, length: number): Regex {
   if (regex.kind === 'concat') return concat(shortSighted(regex.first, length), regex.rest);

@@ -25,7 +25,7 @@ export interface SessionStart {
   readonly messages: readonly Message[];
   /** Whether the last answer was cut short. */
   readonly isUnfinished: boolean;
-  /** The steps of its generation that ended before it. */
+  /** The steps of the last answer's generation that ended before it. */
   readonly steps: readonly GenerateResult[];
   /** Tokens that need no evaluation. */
   readonly restoredTokens: number;

@@ -4,7 +4,12 @@ import type { Runtime } from '../../model/runtime.ts';
 import { readChoices, writeChoices } from '../../store/variant-record.ts';
 import type { VariantChoice } from '../../types/diagnosis.ts';
 import type { LoadOptions } from '../../types/load.ts';
-import { type ChosenVariants, proveVariants, tuneVariants } from '../variants/tune-variants.ts';
+import {
+  type ChosenVariants,
+  proveVariants,
+  TILES,
+  tuneVariants,
+} from '../variants/tune-variants.ts';
 import type { LoadPlan } from './plan.ts';
 
 /** The kernels to compile, and what is known of their variants from an earlier load. */
@@ -47,7 +52,8 @@ export async function chooseVariants(
   const proven = await proveVariants(runtime);
   if (choices) {
     const wrong = proven.choices.filter(({ choice }) => choice === 'wrong');
-    const all = new Map([...choices, ...wrong].map((choice) => [choice.variant, choice]));
+    const ofVariants = choices.filter(({ variant }) => !TILES.includes(variant));
+    const all = new Map([...ofVariants, ...wrong].map((choice) => [choice.variant, choice]));
     return { runtime: proven.runtime, choices: [...all.values()] };
   }
   if (!tune) return proven;
