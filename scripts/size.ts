@@ -28,8 +28,8 @@ const PART_LINES: Readonly<Record<string, number>> = {
 /** Most gzipped bytes of an entry with the chunks it imports: the download of a page that uses all of it. */
 const GZIP_BYTES: Readonly<Record<string, number>> = {
   'packages/harmony/dist/index.js': 25_000,
-  'packages/core/dist/index.js': 143_500,
-  'packages/core/dist/engine.js': 162_000,
+  'packages/core/dist/index.js': 144_000,
+  'packages/core/dist/engine.js': 162_500,
   'packages/tools/dist/index.js': 18_000,
 };
 
